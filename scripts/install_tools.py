@@ -1,0 +1,185 @@
+"""Installs the programs that some tests need, besides Python packages, into ``.tools/``.
+
+Each is optional: what cannot be had is named in a sentence, and the tests that need it are skipped
+(with CI=true they fail). What is there already is left alone, so a second run takes no time.
+A further tool is one more entry of TOOLS.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+BIN = ROOT / ".tools" / "bin"
+PROMETHEUS_SUITE = "trixie"
+"""Debian's suite that Prometheus is taken from, on any Debian: its binaries need no newer libc."""
+
+
+class UnavailableError(Exception):
+    """A tool cannot be had here; the message says why and what a user can do."""
+
+
+@dataclass(frozen=True)
+class Tool:
+    """A program, how to tell that it is there, and how to get it."""
+
+    name: str
+    is_present: Callable[[], bool]
+    install: Callable[[], None]
+
+
+def run(*command: str, cwd: Path | None = None) -> str:
+    """Run a command and return what it printed; UnavailableError with its last line if it fails."""
+    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+    try:
+        done = subprocess.run(  # noqa: S603 - the commands are written below
+            command, cwd=cwd, env=environment, capture_output=True, text=True, check=False
+        )
+    except OSError as error:
+        raise UnavailableError(f"{command[0]} cannot be run: {error.strerror}") from error
+    if done.returncode:
+        reason = (done.stderr or done.stdout).strip().splitlines() or ["no output"]
+        raise UnavailableError(f"`{' '.join(command[:2])} …` failed: {reason[-1]}")
+    return done.stdout
+
+
+class Apt:
+    """apt with lists and cache of its own: the system is neither changed nor asked for root."""
+
+    def __init__(self, directory: Path, *, source: str | None = None) -> None:
+        """``source``: the only line of its sources.list; None: the machine's own sources."""
+        (directory / "lists" / "partial").mkdir(parents=True)
+        (directory / "archives" / "partial").mkdir(parents=True)
+        self._directory = directory
+        options = {
+            "Dir::State::lists": str(directory / "lists"),
+            "Dir::State::status": os.devnull,
+            "Dir::Cache": str(directory),
+            "Dir::Etc::preferences": os.devnull,
+            "Dir::Etc::preferencesparts": os.devnull,
+            "APT::Sandbox::User": "root",
+        }
+        if source is not None:
+            (directory / "sources.list").write_text(source + "\n")
+            options["Dir::Etc::sourcelist"] = str(directory / "sources.list")
+            options["Dir::Etc::sourceparts"] = os.devnull
+        self._options = [f"-o{name}={value}" for name, value in options.items()]
+
+    def unpack(self, *packages: str) -> Path:
+        """Download packages and unpack them, without what they depend on; return the root."""
+        # One source of several that is out of order is no reason to give up: the download tells.
+        with contextlib.suppress(UnavailableError):
+            run("apt-get", *self._options, "-qq", "update")
+        run("apt-get", *self._options, "-qq", "download", *packages, cwd=self._directory)
+        root = self._directory / "root"
+        for package in self._directory.glob("*.deb"):
+            run("dpkg-deb", "-x", str(package), str(root))
+        return root
+
+
+def debian_mirrors() -> list[str]:
+    """Return the places that the machine's own apt reads from, the likeliest mirror first."""
+    printed = run("apt-get", "--print-uris", "update")
+    uris = set(re.findall(r"'(\S+)/dists/[^/']+/InRelease'", printed))
+    return sorted(
+        (uri for uri in uris if "security" not in uri),
+        key=lambda uri: (not uri.rstrip("/").endswith("/debian"), uri),
+    )
+
+
+def apt_sources() -> Iterator[str | None]:
+    """Yield what Prometheus may be taken from, the best first.
+
+    A mirror that is not Debian's own (a third party's) does not carry its signature and fails.
+    """
+    for keyring in ("debian-archive-keyring.pgp", "debian-archive-keyring.gpg"):
+        path = Path("/usr/share/keyrings") / keyring
+        if path.exists():
+            for mirror in debian_mirrors():
+                yield f"deb [signed-by={path}] {mirror} {PROMETHEUS_SUITE} main"
+            break
+    yield None
+
+
+def install_prometheus() -> None:
+    """Unpack Debian's (or Ubuntu's) prometheus and promtool into .tools/bin."""
+    if shutil.which("apt-get") is None:
+        raise UnavailableError("there is no apt here; install prometheus and promtool on the PATH")
+    failure = UnavailableError("no apt source has it")
+    for source in apt_sources():
+        # promtool is a package of its own in newer releases, and part of prometheus before.
+        for packages in (("prometheus", "promtool"), ("prometheus",)):
+            with tempfile.TemporaryDirectory(prefix="apt-") as directory:
+                try:
+                    root = Apt(Path(directory), source=source).unpack(*packages)
+                    for name in ("prometheus", "promtool"):
+                        place(root / "usr" / "bin" / name)
+                except UnavailableError as error:
+                    failure = error
+                else:
+                    return
+    raise failure
+
+
+def place(binary: Path) -> None:
+    """Put a binary into .tools/bin, if it runs on this machine."""
+    run(str(binary), "--version")
+    BIN.mkdir(parents=True, exist_ok=True)
+    part = BIN / f".{binary.name}"
+    shutil.copy2(binary, part)
+    part.replace(BIN / binary.name)
+
+
+def has_prometheus() -> bool:
+    """Whether both binaries are there, in .tools/bin or on the PATH."""
+    return all(
+        (BIN / name).exists() or shutil.which(name) is not None
+        for name in ("prometheus", "promtool")
+    )
+
+
+def install_chromium() -> None:
+    """Install Debian's chromium, for root only: it has too many parts to unpack it."""
+    command = "apt-get install --no-install-recommends chromium fonts-dejavu-core"
+    if os.geteuid() != 0 or shutil.which("apt-get") is None:
+        raise UnavailableError(f"it takes root: {command}")
+    with contextlib.suppress(UnavailableError):
+        run("apt-get", "-qq", "update")
+    run(*command.split(), "-qq", "-y")
+
+
+def has_chromium() -> bool:
+    """Whether a browser for screenshots is on the PATH."""
+    return any(shutil.which(name) for name in ("chromium", "chromium-browser", "google-chrome"))
+
+
+TOOLS = (
+    Tool("prometheus", has_prometheus, install_prometheus),
+    Tool("chromium", has_chromium, install_chromium),
+)
+
+
+def main() -> int:
+    """Install what is missing; a tool that cannot be had is no failure."""
+    for tool in TOOLS:
+        if tool.is_present():
+            continue
+        print(f"tools: installing {tool.name}", flush=True)
+        try:
+            tool.install()
+        except UnavailableError as error:
+            print(f"tools: no {tool.name}: {error}. Tests that need it are skipped.", flush=True)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
