@@ -1,0 +1,130 @@
+"""The ledger's interface: checkpoints, counted matches and series totals, committed together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from exporter.events import Partition
+from exporter.rules.increments import Increment, SeriesKey
+
+
+class LedgerError(Exception):
+    """The ledger cannot be opened, read or written; the message says why and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Everything that one commit makes durable."""
+
+    partition: Partition
+    checkpoint: str
+    increments: Sequence[Increment] = ()
+    remember_from: int | None = None
+    """See Reading.remember_from; kept beside the checkpoint."""
+
+
+@dataclass(frozen=True, slots=True)
+class SeriesTotal:
+    """A series as committed."""
+
+    key: SeriesKey
+    total: float
+    """Sum of the increments (for a histogram: the sum of observed values)."""
+    buckets: tuple[int, ...] | None
+    """Histograms: observations per bucket, not cumulated, +Inf last. None: a counter."""
+    created: int
+    """Milliseconds: when the series was first committed."""
+    revealed: bool
+    """Whether the total may be exposed already (see metrics: born at zero)."""
+    event_id: str | None
+    """Id of the last counted match, for the exemplar."""
+    event_value: float
+    """What the last match added."""
+    event_time: int | None
+    """When the last match happened, milliseconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class RuleTotal:
+    """What a rule has counted on a source."""
+
+    source: str
+    rule: str
+    matches: int
+    value_errors: int
+    overflowed: int
+    """Increments that went to the overflow series."""
+    series: int
+    """Label sets of the rule, over all sources, the overflow series not counted."""
+    last_event_time: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Committed:
+    """The outcome of one commit: only what is durable now."""
+
+    series: Sequence[SeriesTotal] = ()
+    """Each series that the batch changed, as it stands now."""
+    rules: Sequence[RuleTotal] = ()
+    """Each (source, rule) that the batch changed, as it stands now."""
+    counted: Sequence[Increment] = ()
+    """The increments that were new (value errors among them), duplicates left out."""
+    overflowed: frozenset[str] = field(default_factory=frozenset)
+    """Rules that sent an increment to their overflow series in this batch."""
+
+
+@dataclass(frozen=True, slots=True)
+class SeriesRule:
+    """What the ledger must know of a rule to place its increments."""
+
+    name: str
+    max_series: int
+    buckets: tuple[float, ...] | None
+    """Histogram upper bounds, ascending, without +Inf. None: a counter."""
+    metric: str | None = None
+    """The rule's metric. Given, ``load_rules`` refuses buckets other than the stored ones, and
+    series of a metric that the rule fed before no longer count towards ``max_series``."""
+
+
+class Ledger(Protocol):
+    """Thread-safe; every method is one transaction and raises LedgerError."""
+
+    def load_rules(
+        self, source: str, starts: Mapping[str, int | None], *, rules: Iterable[SeriesRule]
+    ) -> dict[str, int | None]:
+        """Make the rules that listen to a source known, and return since when each counts.
+
+        ``starts``: each rule's start in milliseconds of event time, used where the (source, rule)
+        is new; a known one keeps the start it was first loaded with. A (source, rule) that is not
+        named any more is forgotten, its series and totals stay.
+        """
+
+    def declare(self, rule: str, keys: Iterable[SeriesKey]) -> list[SeriesTotal]:
+        """Make series exist at 0, not revealed, where they do not exist yet; return them all."""
+
+    def checkpoint(self, partition: Partition) -> str | None:
+        """The partition's last committed checkpoint."""
+
+    def commit(self, batch: Batch) -> Committed:
+        """Count what is new in the batch and move the checkpoint: all of it or nothing."""
+
+    def reveal(self, keys: Iterable[SeriesKey]) -> None:
+        """Record that these series may be exposed at their totals from now on."""
+
+    def series(self) -> list[SeriesTotal]:
+        """All series."""
+
+    def rule_totals(self) -> list[RuleTotal]:
+        """All (source, rule) totals."""
+
+    def forget(self, source: str, partitions: Iterable[Partition], *, now: int, memory: int) -> int:
+        """Forget matches that no partition of the source can bring again; return how many.
+
+        A match is kept until every given partition's ``remember_from`` has passed it by ``memory``
+        milliseconds; a partition that has made no progress for 7 days holds nothing back longer.
+        """
+
+    def close(self) -> None:
+        """Release the ledger; idempotent."""

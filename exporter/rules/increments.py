@@ -1,0 +1,41 @@
+"""What the rule set makes of log events: increments of series."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+Labels = tuple[tuple[str, str], ...]
+"""Label names and values, in the order in which they are exposed."""
+
+
+@dataclass(frozen=True, slots=True)
+class SeriesKey:
+    """Names one exposed series: a metric and its labels, sorted by label name."""
+
+    metric: str
+    labels: Labels
+
+
+@dataclass(frozen=True, slots=True)
+class Increment:
+    """What one match adds to one series.
+
+    An increment is a proposal: the ledger drops it where the match was already counted, and turns
+    it to ``overflow`` where ``rule`` has its ``max_series`` already.
+    """
+
+    rule: str
+    series: SeriesKey
+    overflow: SeriesKey
+    """The same series with ``__overflow__`` in its dynamic labels (equal to ``series`` where the
+    rule has none)."""
+    value: float | None
+    """What is added. None: the match's value is missing, not a number, or negative; the match is
+    remembered and counted as a value error, the series is left alone."""
+    time: int
+    """The log event's time, milliseconds (see LogEvent.time): memory of matches goes by it."""
+    event_time: int | None
+    """When it happened, milliseconds: ``eventTime`` of a CloudTrail record, else ``time``.
+    ``start`` is compared with it. None: unknown (a line of a file)."""
+    event_id: str | None
+    """Unique within the source; a (rule, source, event id) counts once. None: no memory needed."""
