@@ -1,0 +1,37 @@
+"""The YAML configuration: sources and rules, loaded, checked and complete."""
+
+from exporter.configuration.durations import format_duration, parse_duration
+from exporter.configuration.loading import Checked, Configuration, check, load
+from exporter.configuration.names import DEFAULT_METRIC, SERIES_LABELS
+from exporter.configuration.problems import ConfigurationError, Location, Problem
+from exporter.configuration.references import LabelValue, Reference, ValueSpec
+from exporter.configuration.rules import MetricType, RuleConfig
+from exporter.configuration.sources import (
+    EventHistoryConfig,
+    FilesConfig,
+    LogGroupsConfig,
+    SourceConfig,
+)
+
+__all__ = [
+    "DEFAULT_METRIC",
+    "SERIES_LABELS",
+    "Checked",
+    "Configuration",
+    "ConfigurationError",
+    "EventHistoryConfig",
+    "FilesConfig",
+    "LabelValue",
+    "Location",
+    "LogGroupsConfig",
+    "MetricType",
+    "Problem",
+    "Reference",
+    "RuleConfig",
+    "SourceConfig",
+    "ValueSpec",
+    "check",
+    "format_duration",
+    "load",
+    "parse_duration",
+]

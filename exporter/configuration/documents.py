@@ -1,0 +1,280 @@
+"""YAML files, read so that each value knows where it stands.
+
+Every scalar stays the text that it is in the file (only ``null`` and ``~`` mean nothing): YAML 1.1
+would turn ``no`` into false, ``1:30`` into 90 and ``007`` into 7, and labels want none of it.
+"""
+
+from __future__ import annotations
+
+import bisect
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TypeAlias
+
+import yaml
+
+from exporter.configuration.positions import offsets_in_source
+from exporter.configuration.problems import Findings, Location
+
+Value: TypeAlias = "str | list[Value] | dict[str, Value] | None"
+Step: TypeAlias = "str | int"
+
+_PLAIN_TAGS = frozenset(
+    f"tag:yaml.org,2002:{name}"
+    for name in ("str", "int", "float", "bool", "null", "timestamp", "value", "map", "seq")
+)
+_NULL = "tag:yaml.org,2002:null"
+_MERGE = "tag:yaml.org,2002:merge"
+_LINE_BREAK = re.compile("\r\n|[\n\r\x85\u2028\u2029]")
+"""YAML's, which are not all that Python knows."""
+_DEEPEST = 50
+"""Levels of nesting; a rule needs 6."""
+
+
+@dataclass(frozen=True)
+class Document:
+    """A file's text."""
+
+    path: Path
+    text: str
+
+    @cached_property
+    def _line_starts(self) -> list[int]:
+        return [0, *(found.end() for found in _LINE_BREAK.finditer(self.text))]
+
+    def location(self, line: int, column: int) -> Location:
+        """Return the place of a line and column that count from 0."""
+        starts = [*self._line_starts, len(self.text)]
+        source = self.text[starts[line] : starts[line + 1]] if line < len(starts) - 1 else ""
+        source = _LINE_BREAK.sub("", source)
+        return Location(str(self.path), line + 1, column + 1, source)
+
+    def location_of_index(self, index: int) -> Location:
+        """Return the place of the text's character number ``index``."""
+        line = bisect.bisect_right(self._line_starts, index) - 1
+        return self.location(line, index - self._line_starts[line])
+
+
+@dataclass(frozen=True, eq=False)
+class Item:
+    """A value in a document, with the places of its parts."""
+
+    document: Document
+    node: yaml.Node
+    data: Value
+
+    @property
+    def location(self) -> Location:
+        """Where the value begins."""
+        mark = self.node.start_mark
+        return self.document.location(mark.line, mark.column)
+
+    def value_of(self, *path: Step) -> Location:
+        """Where the value at a path begins; where the path ends early, the last part there is."""
+        return Item(self.document, self._walk(path), None).location
+
+    def key_of(self, *path: Step) -> Location:
+        """Where the key at the end of a path stands (of a list: the element)."""
+        parent = self._walk(path[:-1])
+        if isinstance(parent, yaml.MappingNode):
+            for key, _ in _pairs(parent):
+                if key.value == path[-1]:
+                    return Item(self.document, key, None).location
+        return self.value_of(*path)
+
+    def character_of(self, path: tuple[Step, ...], position: int) -> Location | None:
+        """Where a character of the text at a path stands, or None where that cannot be told."""
+        node = self._walk(path)
+        if not isinstance(node, yaml.ScalarNode):
+            return None
+        start = node.start_mark.index
+        raw = self.document.text[start : node.end_mark.index]
+        offsets = offsets_in_source(raw, node.style, node.value)
+        if offsets is None or not 0 <= position < len(offsets):
+            return None
+        return self.document.location_of_index(start + offsets[position])
+
+    def elements(self, *path: Step) -> list[Item]:
+        """The elements of the list at a path; empty where there is none."""
+        node, data = self._walk(path), self.data
+        for step in path:
+            data = data.get(str(step)) if isinstance(data, dict) else None
+        if not isinstance(node, yaml.SequenceNode) or not isinstance(data, list):
+            return []
+        return [
+            Item(self.document, child, value) for child, value in zip(node.value, data, strict=True)
+        ]
+
+    def _walk(self, path: tuple[Step, ...]) -> yaml.Node:
+        node = self.node
+        for step in path:
+            child = _child(node, step)
+            if child is None:
+                break
+            node = child
+        return node
+
+
+def read_document(path: Path, findings: Findings) -> Item | None:
+    """Read a YAML file; what is wrong with it goes to ``findings``, and None is returned."""
+    whole = Location(str(path))
+    try:
+        text = path.read_bytes().decode("utf-8-sig")
+    except FileNotFoundError:
+        findings.error(whole, "there is no such file")
+        return None
+    except UnicodeDecodeError as error:
+        findings.error(
+            whole, f"the file is not UTF-8 text (byte {error.start + 1}): save it as such"
+        )
+        return None
+    except OSError as error:
+        findings.error(whole, f"the file cannot be read: {error.strerror}")
+        return None
+    document = Document(path, text)
+    node = _compose(document, findings)
+    if node is None:
+        return None
+    before = len(findings.errors)
+    data = _Reader(document, findings).read(node)
+    return Item(document, node, data) if len(findings.errors) == before else None
+
+
+def _compose(document: Document, findings: Findings) -> yaml.Node | None:
+    whole = Location(str(document.path))
+    try:
+        too_deep = _find_too_deep(document.text)
+        if too_deep is not None:
+            place = document.location(*too_deep)
+            findings.error(place, f"the file is nested deeper than {_DEEPEST} levels here")
+            return None
+        node: yaml.Node | None = yaml.compose(document.text, Loader=yaml.CSafeLoader)
+    except yaml.MarkedYAMLError as error:
+        findings.error(_place(document, error), _syntax_sentence(error))
+        return None
+    except yaml.reader.ReaderError as error:
+        place = document.location_of_index(error.position)
+        findings.error(place, f"the file is not YAML: {error.reason}")
+        return None
+    if node is None:
+        findings.error(whole, "the file is empty")
+    return node
+
+
+def _find_too_deep(text: str) -> tuple[int, int] | None:
+    """Guard the composer, which is recursive C code: depth would crash the process."""
+    depth = 0
+    for event in yaml.parse(text, Loader=yaml.CSafeLoader):
+        if isinstance(event, yaml.CollectionStartEvent) and event.start_mark is not None:
+            depth += 1
+            if depth > _DEEPEST:
+                return event.start_mark.line, event.start_mark.column
+        elif isinstance(event, yaml.CollectionEndEvent):
+            depth -= 1
+    return None
+
+
+def _place(document: Document, error: yaml.MarkedYAMLError) -> Location:
+    mark = error.problem_mark or error.context_mark
+    if mark is None:
+        return Location(str(document.path))
+    return document.location(mark.line, mark.column)
+
+
+def _syntax_sentence(error: yaml.MarkedYAMLError) -> str:
+    what = ", ".join(part for part in (error.context, error.problem) if part)
+    hint = ""
+    if "alias" in what:
+        hint = '; a value that begins with * must be quoted: "*"'
+    elif "cannot start any token" in what:
+        hint = "; indent with blanks, not tabs, and quote values that begin with % @ or `"
+    elif "unknown escape" in what:
+        hint = "; in double quotes a \\ must be doubled, in single quotes not"
+    return f"the file is not YAML: {what}{hint}"
+
+
+def _pairs(node: yaml.MappingNode) -> Iterator[tuple[yaml.Node, yaml.Node]]:
+    """A mapping's own pairs, then those that ``<<`` brings in."""
+    merged: list[yaml.Node] = []
+    for key, value in node.value:
+        if key.tag == _MERGE:
+            merged.extend(value.value if isinstance(value, yaml.SequenceNode) else [value])
+        else:
+            yield key, value
+    for other in merged:
+        if isinstance(other, yaml.MappingNode):
+            yield from _pairs(other)
+
+
+def _child(node: yaml.Node, step: Step) -> yaml.Node | None:
+    if isinstance(node, yaml.MappingNode):
+        return next((value for key, value in _pairs(node) if key.value == step), None)
+    if isinstance(node, yaml.SequenceNode) and isinstance(step, int) and step < len(node.value):
+        child: yaml.Node = node.value[step]
+        return child
+    return None
+
+
+class _Reader:
+    """Turns nodes into values; reports duplicate keys, tags and endless aliases."""
+
+    def __init__(self, document: Document, findings: Findings) -> None:
+        self._document = document
+        self._findings = findings
+        self._open: set[int] = set()
+        self._done: dict[int, Value] = {}
+
+    def read(self, node: yaml.Node) -> Value:
+        key = id(node)
+        if key in self._open:
+            self._error(node, "an alias must not stand inside of what it stands for")
+            return None
+        if key not in self._done:
+            self._open.add(key)
+            self._done[key] = self._build(node)
+            self._open.discard(key)
+        return self._done[key]
+
+    def _build(self, node: yaml.Node) -> Value:
+        if node.tag not in _PLAIN_TAGS:
+            self._error(node, f"the tag {node.tag} is not supported: write the value itself")
+            return None
+        if isinstance(node, yaml.SequenceNode):
+            return [self.read(child) for child in node.value]
+        if isinstance(node, yaml.MappingNode):
+            return self._mapping(node)
+        is_nothing = node.tag == _NULL and isinstance(node, yaml.ScalarNode) and not node.style
+        return None if is_nothing else str(node.value)
+
+    def _mapping(self, node: yaml.MappingNode) -> dict[str, Value]:
+        first: dict[str, yaml.Node] = {}
+        for key, value in node.value:
+            if key.tag == _MERGE:
+                self._check_merge(value)
+            elif not isinstance(key, yaml.ScalarNode):
+                self._error(
+                    key, "a key must be a plain name; quote a value that begins with { or ["
+                )
+            elif key.value in first:
+                line = first[key.value].start_mark.line + 1
+                self._error(key, f"`{key.value}` is given twice, first in line {line}")
+            else:
+                first[key.value] = key
+        result: dict[str, Value] = {}
+        for key, value in _pairs(node):
+            if isinstance(key, yaml.ScalarNode) and key.value not in result:
+                result[key.value] = self.read(value)
+        return result
+
+    def _check_merge(self, node: yaml.Node) -> None:
+        self.read(node)
+        parts = node.value if isinstance(node, yaml.SequenceNode) else [node]
+        if not all(isinstance(part, yaml.MappingNode) for part in parts):
+            self._error(node, "`<<` merges mappings: give it an alias of one")
+
+    def _error(self, node: yaml.Node, message: str) -> None:
+        mark = node.start_mark
+        self._findings.error(self._document.location(mark.line, mark.column), message)

@@ -1,0 +1,160 @@
+"""Rules read one by one: what can be said of a rule without the others."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from exporter.configuration.aws_spelling import is_metric_filter, read_metric_filter
+from exporter.configuration.documents import Item
+from exporter.configuration.names import (
+    DEFAULT_METRIC,
+    DEFAULT_METRIC_LABEL,
+    check_metric_suffix,
+)
+from exporter.configuration.problems import Findings
+from exporter.configuration.references import Reference, ValueSpec, check_fit
+from exporter.configuration.rules import RuleEntry
+from exporter.configuration.validation import Fields, fill
+from exporter.patterns import FilterPattern, PatternError, compile_pattern
+from exporter.patterns.errors import caret
+
+_OWN_KEYS = tuple(RuleEntry.model_fields)
+_STAND_INS = {"name": "unnamed", "pattern": ""}
+_SCRAPE_LABELS = ("job", "instance")
+
+
+@dataclass(frozen=True)
+class Draft:
+    """A rule that may still have errors, on its way to a RuleConfig."""
+
+    entry: RuleEntry
+    fields: Fields
+    rejected: frozenset[str]
+    """Fields in error, which stand-ins replace."""
+    compiled: FilterPattern | None
+    """None: the pattern is in error."""
+
+    @property
+    def metric(self) -> str:
+        """The metric's name, the default filled in."""
+        return self.entry.metric or DEFAULT_METRIC
+
+    @property
+    def uses_default_metric(self) -> bool:
+        """Whether the label ``rule`` tells its series apart."""
+        return self.metric == DEFAULT_METRIC
+
+    @property
+    def value(self) -> ValueSpec:
+        """What a match adds, the default filled in."""
+        return self.entry.value or ValueSpec(number=1.0)
+
+
+def read_rule(item: Item, findings: Findings) -> Draft | None:
+    """Read a rule in either spelling; what is wrong with it goes to ``findings``."""
+    if not isinstance(item.data, dict):
+        findings.error(item.location, "a rule must be a mapping with `name` and `pattern`")
+        return None
+    if is_metric_filter(item):
+        fields = read_metric_filter(item, _OWN_KEYS, findings)
+    else:
+        fields = Fields(item, item.data, {})
+    filled = fill(RuleEntry, fields, findings, stand_ins=_STAND_INS)
+    if filled is None:
+        return None
+    compiled = None
+    if "pattern" not in filled.rejected:
+        compiled = _compile(filled.model.pattern, fields, findings)
+    draft = Draft(filled.model, fields, filled.rejected, compiled)
+    _check_metric(draft, findings)
+    _check_type(draft, findings)
+    _check_labels(draft, findings)
+    return draft
+
+
+def _compile(text: str, fields: Fields, findings: Findings) -> FilterPattern | None:
+    try:
+        pattern = compile_pattern(text, aws_limits=False)
+    except PatternError as error:
+        _report_in_pattern(fields, findings, text, error.message, error.position, is_error=True)
+        return None
+    for warning in pattern.warnings:
+        _report_in_pattern(
+            fields, findings, text, warning.message, warning.position, is_error=False
+        )
+    return pattern
+
+
+def _report_in_pattern(
+    fields: Fields,
+    findings: Findings,
+    text: str,
+    message: str,
+    position: int | None,
+    *,
+    is_error: bool,
+) -> None:
+    path = fields.path_of("pattern")
+    place = fields.item.character_of(path, position or 0)
+    if place is None:
+        place = fields.value_of("pattern")
+        message = f"{message}\n{caret(text, position or 0)}"
+    report = findings.error if is_error else findings.warning
+    report(place, f"in the pattern: {message}")
+
+
+def _check_metric(draft: Draft, findings: Findings) -> None:
+    if "metric" in draft.rejected or "type" in draft.rejected:
+        return
+    try:
+        check_metric_suffix(draft.metric, draft.entry.type)
+    except ValueError as error:
+        if draft.entry.metric is None or draft.uses_default_metric:
+            findings.error(
+                draft.fields.value_of("type"),
+                "a histogram needs a `metric` of its own, whose name says what it measures",
+            )
+        else:
+            place = draft.fields.value_of("metric")
+            findings.error(place, f"`{draft.fields.spelling_of('metric')}` is wrong: {error}")
+
+
+def _check_type(draft: Draft, findings: Findings) -> None:
+    entry, fields = draft.entry, draft.fields
+    if entry.type == "histogram":
+        for name, given in (("value", entry.value), ("buckets", entry.buckets)):
+            if given is None and name not in draft.rejected:
+                findings.error(fields.value_of("type"), f"a histogram needs `{name}`")
+    elif entry.buckets is not None and "type" not in draft.rejected:
+        findings.error(fields.key_of("buckets"), "only a histogram (`type: histogram`) has buckets")
+    if entry.value is not None and entry.value.reference is not None:
+        _check_reference(draft, entry.value.reference, ("value",), findings)
+
+
+def _check_labels(draft: Draft, findings: Findings) -> None:
+    fields = draft.fields
+    for name, value in draft.entry.labels.items():
+        place = fields.key_of("labels", name)
+        if name == DEFAULT_METRIC_LABEL and draft.uses_default_metric:
+            findings.error(place, f"{DEFAULT_METRIC} carries the label `rule` by itself")
+        if name == "le" and draft.entry.type == "histogram":
+            findings.error(place, "a histogram carries the label `le` by itself")
+        if name in _SCRAPE_LABELS:
+            findings.warning(
+                place, f"Prometheus sets `{name}` itself and renames this to exported_{name}"
+            )
+        for reference in value.references:
+            _check_reference(draft, reference, ("labels", name), findings)
+
+
+def _check_reference(
+    draft: Draft, reference: Reference, path: tuple[str, ...], findings: Findings
+) -> None:
+    if draft.compiled is None:
+        return
+    try:
+        check_fit(reference, draft.compiled)
+    except ValueError as error:
+        findings.error(
+            draft.fields.value_of(*path), f"`{draft.fields.spelling_of(*path)}`: {error}"
+        )

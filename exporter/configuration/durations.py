@@ -1,0 +1,51 @@
+"""Durations as Prometheus writes them."""
+
+from __future__ import annotations
+
+import re
+
+_UNITS = {
+    "y": 365 * 86400.0,
+    "w": 7 * 86400.0,
+    "d": 86400.0,
+    "h": 3600.0,
+    "m": 60.0,
+    "s": 1.0,
+    "ms": 0.001,
+}
+_DURATION = re.compile("".join(rf"(?:(?P<{unit}>[0-9]{{1,15}}){unit})?" for unit in _UNITS))
+_LONGEST = 100 * _UNITS["y"]
+
+
+def parse_duration(text: str) -> float:
+    """Return the seconds of a duration such as ``90s``, ``1h30m`` or ``30d``.
+
+    Prometheus: units y, w, d, h, m, s and ms, each at most once, the largest first; ``0`` needs no
+    unit. Raises ValueError with a sentence.
+    """
+    if text == "0":
+        return 0.0
+    match = _DURATION.fullmatch(text)
+    if match is None or not text:
+        hint = f"; write {text}s for seconds" if re.fullmatch("[0-9]{1,15}", text) else ""
+        raise ValueError(
+            f"{text!r} is not a duration{hint}"
+            if hint
+            else f"{text!r} is not a duration such as 90s, 1h30m or 30d"
+            " (units y w d h m s ms, the largest first, each once)"
+        )
+    seconds = sum(int(match[unit] or 0) * factor for unit, factor in _UNITS.items())
+    if seconds > _LONGEST:
+        raise ValueError(f"{text!r} is too long: a duration has at most 100y")
+    return seconds
+
+
+def format_duration(seconds: float) -> str:
+    """Write seconds the way ``parse_duration`` reads them, to the millisecond."""
+    rest = round(seconds * 1000)
+    parts = []
+    for unit in ("d", "h", "m", "s", "ms"):
+        count, rest = divmod(rest, round(_UNITS[unit] * 1000))
+        if count:
+            parts.append(f"{count}{unit}")
+    return "".join(parts) or "0s"

@@ -1,0 +1,276 @@
+"""Configuration files, read and checked as one."""
+
+from __future__ import annotations
+
+import glob
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from exporter.configuration.consistency import (
+    check_rule_names,
+    check_shared_metrics,
+    duplicate_sentence,
+    resolve,
+)
+from exporter.configuration.documents import Item, Value, read_document
+from exporter.configuration.drafts import Draft, read_rule
+from exporter.configuration.names import did_you_mean
+from exporter.configuration.problems import ConfigurationError, Findings, Location, Problem
+from exporter.configuration.rules import RuleConfig
+from exporter.configuration.sources import (
+    PLANNED_SOURCE_KEYS,
+    PLANNED_SOURCES,
+    SOURCE_MODELS,
+    SourceConfig,
+    absolute_glob,
+)
+from exporter.configuration.validation import Fields, fill, reject_unknown
+
+_RULE_KEYS = ("rules", "metricFilters")
+_FILE_KEYS = ("sources", "rule_files", *_RULE_KEYS)
+_ANSWER_KEYS = ("nextToken", "ResponseMetadata")
+"""What DescribeMetricFilters prints beside ``metricFilters``."""
+_PLANNED_KEYS = {"rule_packs": "rule packs are not available in this version: use `rule_files`"}
+_NOT_IN_RULE_FILES = {
+    "sources": "a rule file has only `rules`: move `sources` to the configuration file",
+    "rule_files": "a rule file cannot name others: move `rule_files` to the configuration file",
+    **_PLANNED_KEYS,
+}
+_STAND_INS: dict[str, Value] = {"name": "unnamed", "paths": ["*"], "log_groups": ["*"]}
+
+
+@dataclass(frozen=True, slots=True)
+class Configuration:
+    """What is read, and what is counted in it."""
+
+    sources: tuple[SourceConfig, ...]
+    rules: tuple[RuleConfig, ...]
+    files: tuple[Path, ...] = ()
+    """Every file that it was read from."""
+
+    def rules_of(self, source: str) -> tuple[RuleConfig, ...]:
+        """The rules that listen to a source."""
+        return tuple(rule for rule in self.rules if source in rule.sources)
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """The outcome of a check."""
+
+    configuration: Configuration | None
+    """None where there are errors."""
+    problems: tuple[Problem, ...]
+    """Errors and warnings, in the order of the files."""
+
+    @property
+    def errors(self) -> tuple[Problem, ...]:
+        """What must be mended."""
+        return tuple(problem for problem in self.problems if problem.severity == "error")
+
+
+def load(paths: Sequence[Path]) -> Configuration:
+    """Read configuration files and what they name, merged. Raises ConfigurationError."""
+    checked = check(paths)
+    if checked.configuration is None:
+        raise ConfigurationError(checked.errors)
+    return checked.configuration
+
+
+def check(paths: Sequence[Path]) -> Checked:
+    """Read configuration files as ``load`` does; report everything that is wrong with them."""
+    return _Loader().load(paths)
+
+
+class _Loader:
+    """Gathers what the files hold, then checks it as a whole."""
+
+    def __init__(self) -> None:
+        self._findings = Findings()
+        self._files: list[Path] = []
+        self._sources: list[SourceConfig] = []
+        self._source_places: dict[str, Location] = {}
+        self._unusable: set[str] = set()
+        self._drafts: list[Draft] = []
+
+    def load(self, paths: Sequence[Path]) -> Checked:
+        for path in paths:
+            if not self._is_read(path):
+                self._read_configuration_file(path)
+        check_rule_names(self._drafts, self._findings)
+        check_shared_metrics(self._drafts, self._findings)
+        unusable = frozenset(self._unusable)
+        resolved = [
+            resolve(draft, self._sources, unusable, self._findings) for draft in self._drafts
+        ]
+        rules = tuple(rule for rule in resolved if rule is not None)
+        self._check_whole(paths, rules)
+        problems = self._sorted_problems()
+        if self._findings.errors:
+            return Checked(None, problems)
+        return Checked(Configuration(tuple(self._sources), rules, tuple(self._files)), problems)
+
+    def _is_read(self, path: Path) -> bool:
+        """Whether a file was read already: several globs may find it."""
+        return path.resolve() in {known.resolve() for known in self._files}
+
+    def _read(self, path: Path) -> Item | None:
+        self._files.append(path)
+        item = read_document(path, self._findings)
+        if item is not None and not isinstance(item.data, dict):
+            self._findings.error(
+                item.location, "the file must hold a mapping with `sources` and `rules`"
+            )
+            return None
+        return item
+
+    def _read_configuration_file(self, path: Path) -> None:
+        item = self._read(path)
+        if item is None:
+            return
+        reject_unknown(item, (*_FILE_KEYS, *_ANSWER_KEYS), self._findings, hints=_PLANNED_KEYS)
+        for source in self._list(item, "sources"):
+            self._read_source(source, path.parent)
+        for pattern in self._list(item, "rule_files"):
+            self._read_rule_files(pattern, path.parent)
+        self._read_rules(item)
+
+    def _read_rule_files(self, pattern: Item, folder: Path) -> None:
+        if not isinstance(pattern.data, str):
+            self._findings.error(pattern.location, "`rule_files` lists paths: this is none")
+            return
+        found = glob.glob(absolute_glob(folder, pattern.data), recursive=True)  # noqa: PTH207
+        paths = [Path(name) for name in sorted(found) if Path(name).is_file()]
+        if not paths:
+            self._findings.error(
+                pattern.location,
+                f"no file matches {pattern.data} in {folder.absolute()}: correct or remove it",
+            )
+        for path in paths:
+            shown = _shown(path, folder)
+            if self._is_read(shown):
+                continue
+            item = self._read(shown)
+            if item is None:
+                continue
+            reject_unknown(
+                item, (*_RULE_KEYS, *_ANSWER_KEYS), self._findings, hints=_NOT_IN_RULE_FILES
+            )
+            if not any(key in _as_mapping(item) for key in _RULE_KEYS):
+                self._findings.error(item.location, "a rule file needs `rules`")
+            self._read_rules(item)
+
+    def _read_rules(self, item: Item) -> None:
+        if _as_mapping(item).get("nextToken"):
+            self._findings.warning(
+                item.key_of("nextToken"), "the answer was cut: there are more metric filters"
+            )
+        for key in _RULE_KEYS:
+            for rule in self._list(item, key):
+                draft = read_rule(rule, self._findings)
+                if draft is not None:
+                    self._drafts.append(draft)
+
+    def _list(self, item: Item, key: str) -> list[Item]:
+        data = _as_mapping(item)
+        if key not in data:
+            return []
+        elements = item.elements(key)
+        if data[key] is not None and not isinstance(data[key], list):
+            self._findings.error(item.value_of(key), f"`{key}` must be a list")
+        elif not elements:
+            self._findings.error(item.value_of(key), f"`{key}` is empty")
+        return elements
+
+    def _read_source(self, item: Item, folder: Path) -> None:
+        data = item.data
+        if not isinstance(data, dict):
+            self._findings.error(item.location, "a source must be a mapping with `name` and `type`")
+            return
+        self._check_source_name(item, data.get("name"))
+        kind = self._source_type(item, data)
+        if kind is None:
+            return
+        for key in PLANNED_SOURCE_KEYS:
+            if key in data:
+                self._findings.error(
+                    item.key_of(key),
+                    f"`{key}` is not available in this version: the account of the ambient"
+                    " credentials is read",
+                )
+        values = {key: value for key, value in data.items() if key not in PLANNED_SOURCE_KEYS}
+        stand_ins = {k: v for k, v in _STAND_INS.items() if k in SOURCE_MODELS[kind].model_fields}
+        fields = Fields(item, values, {})
+        filled = fill(
+            SOURCE_MODELS[kind], fields, self._findings, stand_ins=stand_ins, folder=folder
+        )
+        if filled is not None and "name" not in filled.rejected:
+            self._unusable.discard(filled.model.name)
+            self._sources.append(filled.model)
+
+    def _check_source_name(self, item: Item, name: Value) -> None:
+        if not isinstance(name, str):
+            return
+        place = item.value_of("name")
+        first = self._source_places.setdefault(name, place)
+        if first is not place:
+            self._findings.error(place, duplicate_sentence("source", name, first))
+        self._unusable.add(name)
+
+    def _source_type(self, item: Item, data: dict[str, Value]) -> str | None:
+        known = ", ".join(SOURCE_MODELS)
+        kind = data.get("type")
+        if "type" not in data:
+            self._findings.error(item.location, f"`type` is missing: one of {known}")
+        elif kind in PLANNED_SOURCES:
+            self._findings.error(
+                item.value_of("type"),
+                f"`{kind}` is not available in this version: use one of {known}",
+            )
+        elif not isinstance(kind, str) or kind not in SOURCE_MODELS:
+            hint = did_you_mean(str(kind), SOURCE_MODELS)
+            self._findings.error(item.value_of("type"), f"`type` must be one of {known}{hint}")
+        else:
+            return kind
+        return None
+
+    def _check_whole(self, paths: Sequence[Path], rules: Iterable[RuleConfig]) -> None:
+        if self._findings.errors:
+            # A missing list would be a consequence, not the cause.
+            return
+        whole = Location(", ".join(str(path) for path in paths))
+        if not self._sources:
+            self._findings.error(whole, "there are no `sources`: nothing would be read")
+        if not self._drafts:
+            self._findings.error(whole, "there are no `rules`: nothing would be counted")
+            return
+        heard = {name for rule in rules for name in rule.sources}
+        for source in self._sources:
+            if source.name not in heard:
+                self._findings.warning(
+                    self._source_places[source.name],
+                    f"no rule listens to the source `{source.name}`: it is read for nothing",
+                )
+
+    def _sorted_problems(self) -> tuple[Problem, ...]:
+        order = {str(path): index for index, path in enumerate(self._files)}
+
+        def place(problem: Problem) -> tuple[int, int, int]:
+            return (order.get(problem.file, -1), problem.line or 0, problem.column or 0)
+
+        return tuple(sorted(self._findings.problems, key=place))
+
+
+def _as_mapping(item: Item) -> dict[str, Value]:
+    return item.data if isinstance(item.data, dict) else {}
+
+
+def _shown(path: Path, folder: Path) -> Path:
+    """A path as the user would write it: relative where the configuration file's is."""
+    if folder.is_absolute():
+        return path
+    return folder / path.relative_to(folder.absolute()) if _is_below(path, folder) else path
+
+
+def _is_below(path: Path, folder: Path) -> bool:
+    return path.is_relative_to(folder.absolute())

@@ -1,0 +1,115 @@
+"""Names of rules, metrics and labels."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterable
+
+DEFAULT_METRIC = "metric_filter_matches_total"
+"""The metric of the rules that name none; the label ``rule`` tells them apart."""
+DEFAULT_METRIC_LABEL = "rule"
+SERIES_LABELS = ("account_id", "region", "source", "log_group")
+"""Labels that every rule series may carry by itself."""
+
+_RULE_NAME = re.compile("[a-z][a-z0-9_]*")
+_SOURCE_NAME = re.compile("[a-z][a-z0-9_-]*")
+_METRIC_NAME = re.compile("[a-zA-Z_:][a-zA-Z0-9_:]*")
+_LABEL_NAME = re.compile("[a-zA-Z_][a-zA-Z0-9_]*")
+_OWN_METRICS = ("metric_filter_exporter_", "metric_filter_rule_info", "process_", "python_")
+_HISTOGRAM_SUFFIXES = ("_total", "_bucket", "_count", "_sum", "_created", "_info")
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """Return ``"; did you mean `x`?"`` where a known word is near, else nothing."""
+    close = difflib.get_close_matches(word, list(known), n=1)
+    return f"; did you mean `{close[0]}`?" if close else ""
+
+
+def snake_case(text: str) -> str:
+    """Write a name of AWS's in lower case with underscores: ``HTTPErrors`` → ``http_errors``.
+
+    Everything that is not an ASCII letter or digit separates; nothing may be left of it.
+    """
+    text = re.sub("([A-Z]+)([A-Z][a-z])", r"\1_\2", text)
+    text = re.sub("([a-z0-9])([A-Z])", r"\1_\2", text)
+    return re.sub("[^a-zA-Z0-9]+", "_", text).strip("_").lower()
+
+
+def check_rule_name(name: str) -> str:
+    """Return the name; ValueError where it is not a rule's."""
+    if not _RULE_NAME.fullmatch(name):
+        hint = _suggestion(name, _RULE_NAME)
+        raise ValueError(f"must be lower-case letters, digits and _, from a letter on{hint}")
+    return name
+
+
+def check_source_name(name: str) -> str:
+    """Return the name; ValueError where it is not a source's."""
+    if not _SOURCE_NAME.fullmatch(name):
+        hint = _suggestion(name, _SOURCE_NAME)
+        raise ValueError(f"must be lower-case letters, digits, _ and -, from a letter on{hint}")
+    return name
+
+
+def check_metric_name(name: str) -> str:
+    """Return the name; ValueError where Prometheus or the exporter does not allow it."""
+    if not _METRIC_NAME.fullmatch(name):
+        hint = _suggestion(name, _METRIC_NAME)
+        raise ValueError(f"must be letters, digits, _ and :, not beginning with a digit{hint}")
+    if name.startswith(_OWN_METRICS):
+        raise ValueError(f"{name} is a name of the exporter's own metrics: choose another")
+    return name
+
+
+def check_metric_suffix(name: str, metric_type: str) -> None:
+    """Prometheus's naming: a counter ends in ``_total``, a histogram in its unit."""
+    if metric_type == "counter" and not name.endswith("_total"):
+        stem = name.removesuffix("_count").removesuffix("_counter").rstrip("_")
+        raise ValueError(f"a counter's name ends in _total: name it {stem or name}_total")
+    if metric_type == "counter" and name.strip("_") == "total":
+        raise ValueError("a counter's name says what is counted before _total")
+    suffix = next((end for end in _HISTOGRAM_SUFFIXES if name.endswith(end)), None)
+    if metric_type == "histogram" and suffix:
+        stem = name.removesuffix(suffix)
+        raise ValueError(f"a histogram's name must not end in {suffix}: name it {stem or 'it'}")
+
+
+def check_label_name(name: str) -> str:
+    """Return the name; ValueError where Prometheus or the exporter does not allow it."""
+    if not _LABEL_NAME.fullmatch(name):
+        hint = _suggestion(name, _LABEL_NAME)
+        raise ValueError(f"must be letters, digits and _, not beginning with a digit{hint}")
+    if name.startswith("__"):
+        raise ValueError("names that begin with __ belong to Prometheus: choose another")
+    if name in SERIES_LABELS:
+        raise ValueError("every rule series carries this label by itself: choose another name")
+    return name
+
+
+def label_name_from_dimension(name: str) -> str:
+    """A dimension's name where Prometheus allows it as a label, else its snake case."""
+    if _LABEL_NAME.fullmatch(name):
+        return name
+    return _with_letter(snake_case(name)) or name
+
+
+def rule_name_from_filter(name: str) -> str:
+    """A rule name from a metric filter's name, which may hold any characters."""
+    snake = snake_case(name)
+    return f"filter_{snake}" if snake and not snake[0].isalpha() else snake
+
+
+def metric_name_from_aws(namespace: str, name: str) -> str:
+    """``<namespace>_<name>_total`` in snake case: AWS's two names as one of Prometheus's."""
+    stem = "_".join(part for part in (snake_case(namespace), snake_case(name)) if part)
+    return f"{_with_letter(stem).removesuffix('_total')}_total" if stem else ""
+
+
+def _with_letter(name: str) -> str:
+    return f"_{name}" if name[:1].isdigit() else name
+
+
+def _suggestion(name: str, allowed: re.Pattern[str]) -> str:
+    snake = snake_case(name)
+    return f"; write {snake}" if allowed.fullmatch(snake) else ""

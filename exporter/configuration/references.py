@@ -1,0 +1,125 @@
+"""What a label's or value's text in a rule refers to."""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import dataclass
+
+from exporter.configuration.names import did_you_mean
+from exporter.patterns import FilterPattern, PatternError, Selector
+
+_FIELD = re.compile(r"\$[A-Za-z0-9_-]+")
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """A place in a log event: exactly one of ``selector`` and ``field`` is set."""
+
+    text: str
+    """As it stands in the rule: ``$.userIdentity.arn``, ``$status`` or ``$1``."""
+    selector: Selector | None = None
+    """Of a JSON message."""
+    field: str | None = None
+    """Of a space-delimited pattern, as in ``Match.fields``: ``$name``, or ``$1`` where it has no
+    name."""
+
+    def __str__(self) -> str:
+        """As it stands in the rule."""
+        return self.text
+
+
+@dataclass(frozen=True, slots=True)
+class LabelValue:
+    """Where a label takes its value from: a literal, or the first reference that exists."""
+
+    literal: str | None = None
+    references: tuple[Reference, ...] = ()
+
+    @property
+    def is_dynamic(self) -> bool:
+        """Whether the value depends on the log event."""
+        return self.literal is None
+
+
+@dataclass(frozen=True, slots=True)
+class ValueSpec:
+    """What a match adds: exactly one of a number, not negative, and a reference."""
+
+    number: float | None = None
+    reference: Reference | None = None
+
+
+def parse_reference(text: str) -> Reference:
+    """Read ``$.field``, ``$name`` or ``$1``; ValueError with a sentence."""
+    if text.startswith(("$.", "$[")):
+        try:
+            return Reference(text, selector=Selector.parse(text))
+        except PatternError as error:
+            raise ValueError(f"{text!r} is not a selector: {error.message}") from error
+    if _FIELD.fullmatch(text) is None:
+        raise ValueError(
+            f"{text!r} refers to nothing: write $.field, or $name of a space-delimited pattern"
+        )
+    return Reference(text, field=text)
+
+
+def parse_label_value(data: object) -> LabelValue:
+    """Read a label's value as it stands in a rule; ValueError with a sentence."""
+    if isinstance(data, str):
+        if data.startswith("$"):
+            return LabelValue(references=(parse_reference(data),))
+        return LabelValue(literal=data)
+    if not isinstance(data, list):
+        raise ValueError(  # noqa: TRY004 pydantic reports no other
+            'must be $.field, $name, a list of these, or literal text (empty: "")'
+        )
+    if not data:
+        raise ValueError("the list of references is empty")
+    references = []
+    for element in data:
+        if not isinstance(element, str) or not element.startswith("$"):
+            raise ValueError(f"a list holds only $.field and $name, not {element!r}")
+        references.append(parse_reference(element))
+    return LabelValue(references=tuple(references))
+
+
+def parse_value(data: object) -> ValueSpec:
+    """Read a rule's ``value``; ValueError with a sentence."""
+    if isinstance(data, str) and data.startswith("$"):
+        return ValueSpec(reference=parse_reference(data))
+    try:
+        number = float(data) if isinstance(data, str | int | float) else math.nan
+    except ValueError:
+        number = math.nan
+    if not math.isfinite(number):
+        raise ValueError("must be a number, $.field, or $name of a space-delimited pattern")
+    if number < 0:
+        raise ValueError("must not be negative: counters only go up")
+    return ValueSpec(number=number)
+
+
+def check_fit(reference: Reference, pattern: FilterPattern) -> None:
+    """ValueError where matches of the pattern cannot have what the reference names.
+
+    AWS: JSON patterns have selectors, space-delimited ones fields. Beyond AWS, selectors may read
+    the messages of a text pattern too, where those happen to be JSON.
+    """
+    if reference.selector is not None:
+        if pattern.kind == "space":
+            raise ValueError(
+                f"{reference} is a selector of JSON messages, but the pattern is space-delimited:"
+                " name one of its fields, as in $status"
+            )
+        return
+    if pattern.kind != "space":
+        raise ValueError(
+            f"{reference} names a field of a space-delimited pattern, which this pattern is not:"
+            f" write $.{reference.text[1:]} for a field of a JSON message"
+        )
+    if not pattern.can_extract(reference.text):
+        names = sorted(pattern.field_names)
+        listed = f" (it has {', '.join(names)})" if names else ""
+        raise ValueError(
+            f"the pattern has no field {reference}{listed}{did_you_mean(reference.text, names)}"
+        )

@@ -1,0 +1,116 @@
+"""Rules: as a file writes them, and complete, as the rule set takes them."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Annotated, Literal, TypeAlias
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainValidator,
+)
+
+from exporter.configuration.names import check_label_name, check_metric_name, check_rule_name
+from exporter.configuration.problems import Location
+from exporter.configuration.references import (
+    LabelValue,
+    Reference,
+    ValueSpec,
+    parse_label_value,
+    parse_value,
+)
+from exporter.configuration.sources import Names, Start
+from exporter.patterns import FilterPattern
+
+MetricType: TypeAlias = Literal["counter", "histogram"]
+
+
+def _read_pattern(data: object) -> object:
+    if isinstance(data, dict | list):
+        raise ValueError(  # noqa: TRY004 pydantic's
+            "must be quoted: without quotes YAML takes { and [ for its own; write pattern: '{ … }'"
+        )
+    return data
+
+
+def _read_buckets(data: object) -> tuple[float, ...]:
+    try:
+        bounds = [float(str(bound)) for bound in data] if isinstance(data, list) else []
+    except ValueError:
+        bounds = []
+    if bounds and bounds[-1] == math.inf:
+        # Every histogram has this one anyway.
+        bounds.pop()
+    if not bounds or not all(math.isfinite(bound) for bound in bounds):
+        raise ValueError("must be a list of upper bounds such as [0.1, 1, 10]")
+    if any(low >= high for low, high in itertools.pairwise(bounds)):
+        raise ValueError("must be in ascending order, each bound once")
+    return tuple(bounds)
+
+
+LabelName: TypeAlias = Annotated[str, AfterValidator(check_label_name)]
+
+
+class RuleEntry(BaseModel):
+    """A rule as it is written in a file, each value checked by itself."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
+
+    name: Annotated[str, AfterValidator(check_rule_name)]
+    title: str = ""
+    description: str = ""
+    sources: Names | None = None
+    pattern: Annotated[str, BeforeValidator(_read_pattern)]
+    metric: Annotated[str, AfterValidator(check_metric_name)] | None = None
+    type: MetricType = "counter"
+    value: Annotated[ValueSpec, PlainValidator(parse_value)] | None = None
+    buckets: Annotated[tuple[float, ...], PlainValidator(_read_buckets)] | None = None
+    labels: dict[LabelName, Annotated[LabelValue, PlainValidator(parse_label_value)]] = Field(
+        default_factory=dict
+    )
+    max_series: Annotated[int, Field(ge=1)] = 1000
+    severity: str = ""
+    start: Start | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RuleConfig:
+    """A rule, complete and checked: nothing is left to look up."""
+
+    name: str
+    title: str
+    """The name where the file gives none."""
+    description: str
+    severity: str
+    sources: tuple[str, ...]
+    """Names of the sources that it listens to, in the configuration's order."""
+    pattern: str
+    compiled: FilterPattern = field(compare=False, repr=False)
+    metric: str
+    uses_default_metric: bool
+    """Its series carry the label ``rule``, and its labels are its own affair."""
+    type: MetricType
+    value: ValueSpec
+    buckets: tuple[float, ...] | None
+    """Histograms: finite upper bounds, ascending. None: a counter."""
+    labels: Mapping[str, LabelValue]
+    """By name, in the file's order; without the labels that every rule series carries."""
+    max_series: int
+    start: float | None
+    """The rule's own start: seconds back from when it is first loaded. None: its sources'."""
+    location: Location = field(compare=False)
+
+    @property
+    def has_dynamic_labels(self) -> bool:
+        """Whether its series depend on the log events."""
+        return any(value.is_dynamic for value in self.labels.values())
+
+
+__all__ = ["LabelValue", "MetricType", "Reference", "RuleConfig", "RuleEntry", "ValueSpec"]
