@@ -1,0 +1,279 @@
+"""Reading a time-selected API on a simulated clock: every visible event counts exactly once."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from exporter.events import LogEvent, Partition
+from exporter.sources.base import Discovery, Listener, SourceError
+from exporter.sources.timeline import Page, TimelineSource
+
+PARTITION = Partition("simulated", "123456789012", "eu-west-1")
+INTERVAL, LOOKBACK = 60, 900  # seconds
+FIRST = 1_700_000_000.0
+
+
+@dataclass
+class Clock:
+    now: float = FIRST
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@dataclass
+class SimulatedApi:
+    """Shows each event from its visible_at on, in pages of random sizes, and fails at will."""
+
+    clock: Clock
+    events: list[tuple[int, int, str]]  # time, visible at (both ms), id
+    random: random.Random
+    failing: float = 0.0
+    resolution: int = 1
+    page_size: int = 50
+    birth: int | None = None
+    calls: int = 0
+
+    def discover(self) -> Discovery:
+        return Discovery([PARTITION])
+
+    def born(self, partition: Partition) -> int | None:
+        return self.birth
+
+    def pages(self, partition: Partition, start: int, end: int) -> Iterator[Page]:
+        now = self.clock.now * 1000
+        visible = [
+            LogEvent("", time, id)
+            for time, visible_at, id in self.events
+            if start <= time <= end and visible_at <= now
+        ]
+        self.random.shuffle(visible)
+        while True:
+            self.calls += 1
+            if self.random.random() < self.failing:
+                raise SourceError("the simulated API failed", reason="error")
+            size = self.random.choice([0, 1, 3, self.page_size])
+            yield Page(visible[:size])
+            visible = visible[size:]
+            if not visible:
+                return
+
+
+@dataclass
+class SimulatedLedger:
+    """Counts as the ledger does: by id while remembered, and the checkpoint with it."""
+
+    starts: Mapping[str, Listener]
+    checkpoint: str | None = None
+    remembered: dict[tuple[str, str], int] = field(default_factory=dict)
+    counted: Counter[tuple[str, str]] = field(default_factory=Counter)
+    found_at: dict[tuple[str, str], float] = field(default_factory=dict)
+
+    def poll(self, source: TimelineSource, clock: Clock, stop_after: int | None = None) -> None:
+        try:
+            for n, reading in enumerate(source.poll(PARTITION, self.checkpoint, rules=self.starts)):
+                if n == stop_after:
+                    return
+                for event in reading.events:
+                    for rule, listener in self.starts.items():
+                        assert event.id is not None
+                        assert reading.horizon is not None
+                        late = event.time < reading.horizon and rule not in reading.backfill
+                        if late or (listener.start is not None and event.time < listener.start):
+                            continue
+                        if (rule, event.id) not in self.remembered:
+                            self.remembered[rule, event.id] = event.time
+                            self.counted[rule, event.id] += 1
+                            self.found_at[rule, event.id] = clock.now
+                self.checkpoint = reading.checkpoint
+                assert reading.remember_from is not None
+                for key, time in list(self.remembered.items()):
+                    if time < reading.remember_from:
+                        del self.remembered[key]
+        except SourceError:
+            pass
+
+
+def source(api: SimulatedApi, **options: float | bool) -> TimelineSource:
+    return TimelineSource(
+        api,
+        name="simulated",
+        format="auto",
+        interval=INTERVAL,
+        lookback=LOOKBACK,
+        clock=api.clock,
+        start=float(options.get("start", 0)),
+        complete=bool(options.get("complete", False)),
+    )
+
+
+delays = st.one_of(st.integers(0, 5), st.integers(0, 300), st.integers(0, LOOKBACK))
+arrivals = st.lists(st.tuples(st.integers(0, 3600), delays), max_size=40)
+
+
+def made(arrivals: list[tuple[int, int]]) -> list[tuple[int, int, str]]:
+    first = round(FIRST * 1000)
+    return [
+        (first + at * 1000, first + (at + delay) * 1000, str(n))
+        for n, (at, delay) in enumerate(arrivals)
+    ]
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    arrivals,
+    st.lists(
+        st.tuples(
+            st.sampled_from(["poll", "poll", "poll", "restart", "killed"]),
+            st.one_of(st.just(INTERVAL), st.integers(1, 3600)),
+        ),
+        max_size=40,
+    ),
+    st.sampled_from([0.0, 0.0, 0.2, 0.5]),
+    st.integers(0, 2**32),
+    st.sampled_from([1, 1000]),
+)
+def test_every_event_counts_once_over_delays_pauses_failures_restarts_and_kills(
+    arrivals: list[tuple[int, int]],
+    steps: list[tuple[str, int]],
+    failing: float,
+    seed: int,
+    resolution: int,
+) -> None:
+    clock = Clock()
+    chance = random.Random(seed)
+    api = SimulatedApi(clock, made(arrivals), chance, failing, resolution)
+    rules = {"rule": Listener(round(FIRST * 1000), backfill=False)}
+    ledger = SimulatedLedger(rules)
+    reader = source(api)
+    ledger.poll(reader, clock)
+    for what, gap in steps:
+        if what == "restart":
+            reader = source(api)
+        ledger.poll(reader, clock, stop_after=chance.randrange(4) if what == "killed" else None)
+        clock.now += gap
+    api.failing = 0.0
+    for _ in range(60 + LOOKBACK // INTERVAL + 3):
+        clock.now += INTERVAL
+        ledger.poll(reader, clock)
+    assert {id for _, id in ledger.counted} == {id for _, _, id in api.events}
+    assert max(ledger.counted.values(), default=1) == 1
+
+
+@settings(max_examples=60, deadline=None)
+@given(arrivals, st.integers(0, 2**32))
+def test_an_event_is_found_in_time_and_with_few_calls(
+    arrivals: list[tuple[int, int]], seed: int
+) -> None:
+    clock = Clock()
+    api = SimulatedApi(clock, made(arrivals), random.Random(seed), page_size=1000)
+    ledger = SimulatedLedger({"rule": Listener(round(FIRST * 1000), backfill=False)})
+    reader = source(api)
+    polls = 60 + LOOKBACK // INTERVAL + 3
+    for _ in range(polls):
+        ledger.poll(reader, clock)
+        clock.now += INTERVAL
+    for time, visible_at, id in api.events:
+        late = (visible_at - time) / 1000
+        age = ledger.found_at["rule", id] - time / 1000
+        assert age <= 2 * late + 2 * INTERVAL
+
+
+def test_a_quiet_partition_costs_one_call_a_poll() -> None:
+    clock = Clock()
+    api = SimulatedApi(clock, [], random.Random(0))
+    ledger = SimulatedLedger({"rule": Listener(0, backfill=False)})
+    reader = source(api)
+    for poll in range(1, 200):
+        ledger.poll(reader, clock)
+        clock.now += INTERVAL
+        assert api.calls <= poll
+
+
+def test_an_event_later_than_the_lookback_does_not_count() -> None:
+    clock = Clock()
+    start = round(FIRST * 1000)
+    api = SimulatedApi(
+        clock, [(start + 1000, start + (LOOKBACK + 600) * 1000, "late")], random.Random(0)
+    )
+    ledger = SimulatedLedger({"rule": Listener(start, backfill=False)})
+    reader = source(api)
+    for _ in range(2 * LOOKBACK // INTERVAL):
+        ledger.poll(reader, clock)
+        clock.now += INTERVAL
+    assert not ledger.counted
+
+
+def test_a_single_run_finds_whatever_is_visible_within_the_lookback() -> None:
+    clock = Clock()
+    start = round(FIRST * 1000)
+    api = SimulatedApi(clock, [(start, start + 5_000, "a")], random.Random(0))
+    ledger = SimulatedLedger({"rule": Listener(start, backfill=False)})
+    ledger.poll(source(api, complete=True), clock)
+    assert not ledger.counted
+    clock.now += 6
+    ledger.poll(source(api, complete=True), clock)
+    ledger.poll(source(api, complete=True), clock)
+    assert ledger.counted == {("rule", "a"): 1}
+
+
+def test_a_new_rule_with_a_start_of_its_own_counts_its_past_and_no_other_does_again() -> None:
+    clock = Clock()
+    start = round(FIRST * 1000)
+    events = [(start + n * 600_000, start + n * 600_000, str(n)) for n in range(30)]
+    api = SimulatedApi(clock, events, random.Random(0))
+    ledger = SimulatedLedger({"old": Listener(start, backfill=False)})
+    reader = source(api)
+    while clock.now < FIRST + 4 * 3600:
+        ledger.poll(reader, clock)
+        clock.now += INTERVAL
+    seen = sum(ledger.counted.values())
+    ledger.starts = {
+        "old": Listener(start, backfill=False),
+        "new": Listener(start + 3_600_000, backfill=True),
+        "now": Listener(round(clock.now * 1000) + 1, backfill=False),
+    }
+    for _ in range(10):
+        ledger.poll(source(api), clock)
+        clock.now += INTERVAL
+    counted = Counter(rule for rule, _ in ledger.counted)
+    assert max(ledger.counted.values()) == 1
+    assert seen == 24
+    assert counted["old"] == 25
+    assert counted["new"] == 25 - 6
+    assert counted["now"] == 0
+
+
+def test_a_partition_born_while_nobody_looked_is_read_from_its_birth() -> None:
+    clock = Clock()
+    start = round(FIRST * 1000)
+    api = SimulatedApi(clock, [(start + 500_000, 0, "early")], random.Random(0))
+    api.birth = start + 400_000
+    clock.now += 3600
+    ledger = SimulatedLedger({"rule": Listener(start, backfill=False)})
+    ledger.poll(source(api), clock)
+    assert ledger.counted == {("rule", "early"): 1}
+
+
+def test_a_partition_that_was_there_before_is_read_from_start() -> None:
+    clock = Clock()
+    start = round(FIRST * 1000)
+    api = SimulatedApi(
+        clock, [(start - 1000, 0, "before"), (start + 1000, 0, "after")], random.Random(0)
+    )
+    api.birth = start - 10**9
+    ledger = SimulatedLedger({"rule": Listener(start, backfill=False)})
+    reader = source(api)
+    clock.now += 60
+    ledger.poll(reader, clock)
+    assert ledger.counted == {("rule", "after"): 1}
+    ledger = SimulatedLedger({"rule": Listener(start - 7_200_000, backfill=False)})
+    clock.now = FIRST
+    ledger.poll(source(api, start=7200), clock)
+    assert ledger.counted == {("rule", "before"): 1}
