@@ -1,0 +1,62 @@
+"""Label values and metric values that a match takes from its log event."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterable
+
+from exporter.configuration import Reference
+from exporter.patterns import MISSING, Document, Match, NumberText
+
+MAX_LABEL_LENGTH = 200
+"""Characters; a longer value is cut."""
+
+OVERFLOW = "__overflow__"
+"""Stands in every dynamic label of a rule's overflow series."""
+
+_NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?", re.ASCII)
+
+
+def label_value(references: Iterable[Reference], document: Document, match: Match) -> str:
+    """The first referenced value that exists and is not null, as a label value.
+
+    A string as it is, a number as it was written, a boolean as ``true`` or ``false``; a list, an
+    object, and nothing at all as the empty string. Cut at MAX_LABEL_LENGTH.
+    """
+    for reference in references:
+        value = _look_up(reference, document, match)
+        if value is not MISSING and value is not None:
+            return _text(value)[:MAX_LABEL_LENGTH]
+    return ""
+
+
+def metric_value(reference: Reference, document: Document, match: Match) -> float | None:
+    """The referenced value as what a match adds.
+
+    None where it is missing, not a number (a text that reads as a decimal number is one), negative,
+    or beyond what a float holds.
+    """
+    value = _look_up(reference, document, match)
+    if not isinstance(value, str) or len(value) > MAX_LABEL_LENGTH:
+        return None
+    if _NUMBER.fullmatch(value) is None:
+        return None
+    number = float(value)
+    return number if 0 <= number < math.inf else None
+
+
+def _look_up(reference: Reference, document: Document, match: Match) -> object:
+    if reference.selector is not None:
+        return MISSING if document.json is None else reference.selector.select(document.json)
+    return match.fields.get(reference.field or "", MISSING)
+
+
+def _text(value: object) -> str:
+    if value is True:
+        return "true"
+    if value is False:
+        return "false"
+    if isinstance(value, NumberText):
+        return str(value)
+    return value if isinstance(value, str) else ""

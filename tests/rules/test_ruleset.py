@@ -1,0 +1,234 @@
+"""What a batch of log events becomes: increments, their labels, values, ids and times."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from exporter.configuration import load
+from exporter.events import EventFormat, LogEvent, Partition
+from exporter.rules import Increment, RuleSet
+
+HISTORY = Partition("history", "111111111111", "eu-west-1")
+GROUP = Partition("history", "111111111111", "eu-west-1", log_group="/app/checkout")
+FILE = Partition("history", path="/var/log/trail.json")
+MakeRules = Callable[..., RuleSet]
+
+
+@pytest.fixture
+def make_rules(tmp_path: Path) -> MakeRules:
+    """Make a rule set of rules as a file writes them, listening to one source."""
+
+    def make(*rules: dict[str, Any]) -> RuleSet:
+        path = tmp_path / "rules.yaml"
+        source = {"name": "history", "type": "files", "paths": ["nothing"]}
+        named = [{"name": f"rule_{n}", **rule} for n, rule in enumerate(rules)]
+        path.write_text(yaml.safe_dump({"sources": [source], "rules": named}))
+        return RuleSet(load([path]).rules)
+
+    return make
+
+
+def evaluate(
+    rules: RuleSet,
+    *messages: str | dict[str, Any],
+    partition: Partition = HISTORY,
+    event_format: EventFormat = "auto",
+) -> list[Increment]:
+    events = [
+        LogEvent(m if isinstance(m, str) else json.dumps(m), 1_700_000_000_000, f"id-{n}")
+        for n, m in enumerate(messages)
+    ]
+    return list(rules.evaluate(events, partition, event_format).increments)
+
+
+def labels(increment: Increment) -> dict[str, str]:
+    return dict(increment.series.labels)
+
+
+def test_a_match_adds_one_to_the_default_metric_of_its_rule(make_rules: MakeRules) -> None:
+    (increment,) = evaluate(make_rules({"pattern": "ERROR"}), "an ERROR", "fine")
+    assert increment.series.metric == "metric_filter_matches_total"
+    assert increment.value == 1
+    assert labels(increment) == {
+        "account_id": "111111111111",
+        "region": "eu-west-1",
+        "rule": "rule_0",
+        "source": "history",
+    }
+    assert increment.overflow == increment.series
+
+
+def test_series_of_a_log_group_carry_its_name(make_rules: MakeRules) -> None:
+    (increment,) = evaluate(make_rules({"pattern": "ERROR"}), "ERROR", partition=GROUP)
+    assert labels(increment)["log_group"] == "/app/checkout"
+
+
+@pytest.mark.parametrize(
+    ("value", "label"),
+    [
+        ('"text"', "text"),
+        ('""', ""),
+        ("1.0", "1.0"),
+        ("1e3", "1e3"),
+        ("-7", "-7"),
+        ("true", "true"),
+        ("false", "false"),
+        ("null", ""),
+        ("[1]", ""),
+        ('{"a": 1}', ""),
+        ('"' + "x" * 300 + '"', "x" * 200),
+        ('"\\u00e9"', "é"),
+    ],
+)
+def test_a_label_is_the_field_as_it_was_written(
+    make_rules: MakeRules, value: str, label: str
+) -> None:
+    rules = make_rules({"pattern": "{ $.on = 1 }", "labels": {"field": "$.value"}})
+    (increment,) = evaluate(rules, f'{{"on": 1, "value": {value}}}')
+    assert labels(increment)["field"] == label
+
+
+def test_a_label_takes_the_first_field_that_exists_and_is_not_null(make_rules: MakeRules) -> None:
+    rules = make_rules(
+        {"pattern": "{ $.on = 1 }", "labels": {"who": ["$.a", "$.b.c", "$.d"], "team": "ops"}}
+    )
+    found = evaluate(
+        rules,
+        {"on": 1, "a": None, "b": {"c": "second"}, "d": "third"},
+        {"on": 1, "a": "", "d": "third"},
+        {"on": 1, "a": [1], "d": "third"},
+        {"on": 1},
+    )
+    assert [labels(increment)["who"] for increment in found] == ["second", "", "", ""]
+    assert {labels(increment)["team"] for increment in found} == {"ops"}
+
+
+def test_the_overflow_series_keeps_all_but_the_dynamic_labels(make_rules: MakeRules) -> None:
+    rules = make_rules({"pattern": "{ $.a = * }", "labels": {"who": "$.a", "team": "ops"}})
+    (increment,) = evaluate(rules, {"a": "x"}, partition=GROUP)
+    overflow = dict(increment.overflow.labels)
+    assert overflow["who"] == "__overflow__"
+    assert {**overflow, "who": "x"} == labels(increment)
+
+
+@pytest.mark.parametrize(
+    ("value", "added"),
+    [
+        ("12.5", 12.5),
+        ('"7"', 7.0),
+        ("0", 0.0),
+        ("1e3", 1000.0),
+        ("-1", None),
+        ("null", None),
+        ('"abc"', None),
+        ('"0x10"', None),
+        ('"nan"', None),
+        ('"inf"', None),
+        ("true", None),
+        ("[1]", None),
+        ("1e400", None),
+        ('"' + "9" * 10_000 + '"', None),
+    ],
+)
+def test_a_value_that_is_no_number_of_at_least_0_adds_nothing(
+    make_rules: MakeRules, value: str, added: float | None
+) -> None:
+    rules = make_rules(
+        {"pattern": "{ $.on = 1 }", "value": "$.value", "metric": "size_bytes_total"}
+    )
+    (increment,) = evaluate(rules, f'{{"on": 1, "value": {value}}}')
+    assert increment.value == added
+
+
+def test_a_space_delimited_pattern_gives_values_and_labels(make_rules: MakeRules) -> None:
+    rules = make_rules(
+        {
+            "pattern": "[ip, user, ..., status = 4*, bytes]",
+            "metric": "bytes_total",
+            "value": "$bytes",
+            "labels": {"status": "$status", "third": "$3"},
+        }
+    )
+    (increment,) = evaluate(rules, "192.0.2.1 alice GET /x 404 1534")
+    assert increment.value == 1534
+    assert labels(increment)["status"] == "404"
+    assert labels(increment)["third"] == "GET"
+
+
+RECORD = {
+    "eventVersion": "1.09",
+    "eventID": "11111111-2222-3333-4444-555555555555",
+    "eventTime": "2026-11-22T10:20:30Z",
+    "eventName": "ConsoleLogin",
+    "recipientAccountId": "999999999999",
+    "awsRegion": "us-east-1",
+}
+
+
+@pytest.mark.parametrize("partition", [HISTORY, GROUP, FILE])
+def test_a_cloudtrail_record_speaks_for_itself_wherever_it_was_read(
+    make_rules: MakeRules, partition: Partition
+) -> None:
+    rules = make_rules({"pattern": "{ $.eventName = ConsoleLogin }"})
+    (increment,) = evaluate(rules, RECORD, partition=partition)
+    assert increment.event_id == RECORD["eventID"]
+    assert increment.event_time == 1_795_342_830_000
+    assert increment.time == 1_700_000_000_000
+    assert labels(increment)["account_id"] == "999999999999"
+    assert labels(increment)["region"] == "us-east-1"
+
+
+def test_what_a_record_does_not_tell_the_partition_does(make_rules: MakeRules) -> None:
+    rules = make_rules({"pattern": "{ $.eventName = * }"})
+    record = {"eventID": "a", "eventName": "x", "eventTime": "yesterday", "awsRegion": None}
+    (increment,) = evaluate(rules, record, event_format="cloudtrail")
+    assert (increment.event_id, increment.event_time) == ("a", 1_700_000_000_000)
+    assert labels(increment)["account_id"] == HISTORY.account_id
+    assert labels(increment)["region"] == HISTORY.region
+
+
+def test_an_application_message_is_no_record_and_the_format_lines_knows_none(
+    make_rules: MakeRules,
+) -> None:
+    rules = make_rules({"pattern": "{ $.a = 1 }"}, {"pattern": "ConsoleLogin"})
+    (message,) = evaluate(rules, {"a": 1, "eventID": 7, "awsRegion": "x"}, partition=GROUP)
+    assert labels(message)["region"] == "eu-west-1"
+    (line,) = evaluate(rules, RECORD, partition=GROUP, event_format="lines")
+    assert labels(line)["account_id"] == GROUP.account_id
+
+
+def test_a_line_of_a_file_happened_at_no_known_time(make_rules: MakeRules) -> None:
+    (increment,) = evaluate(make_rules({"pattern": "ERROR"}), "ERROR", partition=FILE)
+    assert increment.event_time is None
+
+
+def test_only_rules_that_listen_to_the_source_see_its_events(make_rules: MakeRules) -> None:
+    rules = make_rules({"pattern": "ERROR"})
+    assert evaluate(rules, "ERROR", partition=Partition("other")) == []
+
+
+def test_series_without_dynamic_labels_are_known_before_any_match(make_rules: MakeRules) -> None:
+    rules = make_rules(
+        {"pattern": "ERROR", "labels": {"team": "ops"}},
+        {"pattern": "{ $.a = * }", "labels": {"a": "$.a"}, "metric": "a_total"},
+    )
+    known = rules.static_series(GROUP)
+    assert set(known) == {"rule_0"}
+    (increment,) = evaluate(rules, "ERROR", partition=GROUP)
+    assert known["rule_0"] == increment.series
+
+
+@given(st.text(), st.dictionaries(st.text(max_size=5), st.text(max_size=5)))
+def test_no_message_breaks_a_batch(text: str, record: dict[str, str]) -> None:
+    rules = RuleSet(())
+    events = [LogEvent(text, 0, "a"), LogEvent(json.dumps(record), 0, "b")]
+    for event_format in ("auto", "cloudtrail", "lines"):
+        assert len(rules.evaluate(events, HISTORY, event_format).facts) == 2
