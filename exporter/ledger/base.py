@@ -92,13 +92,13 @@ class Ledger(Protocol):
     """Thread-safe; every method is one transaction and raises LedgerError."""
 
     def load_rules(
-        self, source: str, starts: Mapping[str, int | None], *, rules: Iterable[SeriesRule]
-    ) -> dict[str, int | None]:
-        """Make the rules that listen to a source known, and return since when each counts.
+        self, starts: Mapping[str, Mapping[str, int | None]], *, rules: Iterable[SeriesRule]
+    ) -> dict[str, dict[str, int | None]]:
+        """Make a configuration's rules known, and return since when each counts on each source.
 
-        ``starts``: each rule's start in milliseconds of event time, used where the (source, rule)
-        is new; a known one keeps the start it was first loaded with. A (source, rule) that is not
-        named any more is forgotten, its series and totals stay.
+        ``starts``: by source and rule, the start in milliseconds of event time, used where the
+        (source, rule) is new; a known one keeps the start it was first loaded with. A (source,
+        rule) that is not named any more is forgotten; its series and totals stay.
         """
 
     def declare(self, rule: str, keys: Iterable[SeriesKey]) -> list[SeriesTotal]:

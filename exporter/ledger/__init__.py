@@ -1,0 +1,1 @@
+"""The ledger: checkpoints, counted matches and series totals, committed together."""

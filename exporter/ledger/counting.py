@@ -1,0 +1,244 @@
+"""Counting a batch inside a transaction: what is new, which series it feeds, what it adds."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import sqlite3
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import islice
+from typing import Final
+
+from exporter.ledger.base import Committed, LedgerError, SeriesRule
+from exporter.ledger.rows import (
+    SeriesRow,
+    check_buckets,
+    create_series,
+    find_series,
+    rule_totals,
+    update_series,
+)
+from exporter.rules.increments import Increment, SeriesKey
+
+_DIGEST_BYTES: Final = 16
+_LOOKED_UP_TOGETHER: Final = 500
+"""Digests in one query; SQLite allows 999 parameters everywhere."""
+_LARGEST: Final = 2**63 - 1
+"""SQLite's integers have 64 bits; a hostile event time may have more."""
+
+
+@dataclass(slots=True)
+class _RuleCount:
+    """What a batch adds to a rule's totals."""
+
+    matches: int = 0
+    value_errors: int = 0
+    overflowed: int = 0
+    last_event_time: int | None = None
+
+
+class BatchCount:
+    """One batch being counted; nothing it does outlives the transaction it runs in.
+
+    It keeps no memory between batches: what it knows of series and limits it reads in the same
+    transaction, so that a rollback has nothing else to undo.
+    """
+
+    def __init__(
+        self, cursor: sqlite3.Cursor, source: str, rules: Mapping[str, SeriesRule], *, now: int
+    ) -> None:
+        self._cursor = cursor
+        self._source = source
+        self._rules = rules
+        self._now = now
+        self._series: dict[SeriesKey, SeriesRow] = {}
+        self._places: dict[tuple[str, SeriesKey], tuple[SeriesRow, bool]] = {}
+        self._label_sets: dict[str, int] = {}
+        self._changed: dict[int, SeriesRow] = {}
+        self._counts: dict[str, _RuleCount] = {}
+        self._counted: list[Increment] = []
+
+    def count(self, increments: Iterable[Increment]) -> None:
+        """Count the increments that are new, and remember them.
+
+        Raises:
+            LedgerError: a rule is not known, or its buckets are not those of its series.
+        """
+        for increment in self._remember(increments):
+            self._counted.append(self._add(increment))
+        update_series(self._cursor, self._changed.values())
+        self._write_counts()
+
+    def committed(self) -> Committed:
+        """The outcome; true once the transaction is committed."""
+        return Committed(
+            series=[row.as_total() for row in self._changed.values()],
+            rules=rule_totals(self._cursor, self._source, self._counts),
+            counted=self._counted,
+            overflowed=frozenset(rule for rule, count in self._counts.items() if count.overflowed),
+        )
+
+    def _remember(self, increments: Iterable[Increment]) -> list[Increment]:
+        digests = [self._digest(increment) for increment in increments]
+        known = self._known({digest for digest, _ in digests if digest is not None})
+        new: list[Increment] = []
+        remembered: dict[bytes, int] = {}
+        for digest, increment in digests:
+            if digest is not None:
+                if digest in known or digest in remembered:
+                    continue
+                remembered[digest] = max(-_LARGEST, min(increment.time, _LARGEST))
+            new.append(increment)
+        # In the order of the key, neighbours go to the same page.
+        self._cursor.executemany(
+            "INSERT INTO matches (digest, source, time) VALUES (?, ?, ?)",
+            ((digest, self._source, time) for digest, time in sorted(remembered.items())),
+        )
+        return new
+
+    def _digest(self, increment: Increment) -> tuple[bytes | None, Increment]:
+        if increment.event_id is None:
+            return None, increment
+        name = "\0".join((self._source, increment.rule, increment.scope, increment.event_id))
+        return (
+            hashlib.blake2b(
+                name.encode("utf-8", "surrogatepass"), digest_size=_DIGEST_BYTES
+            ).digest(),
+            increment,
+        )
+
+    def _known(self, digests: set[bytes]) -> set[bytes]:
+        known: set[bytes] = set()
+        for chunk in _chunks(sorted(digests), _LOOKED_UP_TOGETHER):
+            marks = ",".join("?" * len(chunk))
+            self._cursor.execute(
+                f"SELECT digest FROM matches WHERE digest IN ({marks})",  # noqa: S608
+                chunk,
+            )
+            known.update(digest for (digest,) in self._cursor)
+        return known
+
+    def _add(self, increment: Increment) -> Increment:
+        """Add one new increment; return it as it was counted (without a value: a value error)."""
+        count = self._counts.get(increment.rule)
+        if count is None:
+            count = self._counts[increment.rule] = _RuleCount()
+        count.matches += 1
+        time = increment.event_time
+        if time is not None:
+            time = time if -_LARGEST <= time <= _LARGEST else None
+        if time is not None and (count.last_event_time is None or time > count.last_event_time):
+            count.last_event_time = time
+        value = _countable(increment.value)
+        if value is not None:
+            place = self._places.get((increment.rule, increment.series))
+            row, overflow = place or self._place(increment)
+            if math.isfinite(row.total + value):
+                count.overflowed += overflow
+                self._changed[row.id] = row
+                _observe(row, value, increment.event_id, time)
+                return increment
+        count.value_errors += 1
+        return increment if increment.value is None else replace(increment, value=None)
+
+    def _place(self, increment: Increment) -> tuple[SeriesRow, bool]:
+        """The series that the increment goes to, and whether that is the overflow series."""
+        rule = self._rules.get(increment.rule)
+        if rule is None:
+            raise LedgerError(
+                f"The ledger was not told of rule {increment.rule} of source {self._source}; its "
+                "matches were not counted and will be read again."
+            )
+        row, overflow = self._find(increment.series), False
+        if row is None or not self._is_member(rule, row):
+            # A rule without dynamic labels has nowhere to overflow to.
+            fixed = increment.series == increment.overflow
+            if fixed or self._count_label_sets(rule) < rule.max_series:
+                row = row or self._create(increment.series, rule)
+                self._join(rule, row)
+            else:
+                row = self._find(increment.overflow) or self._create(increment.overflow, rule)
+                overflow = True
+        check_buckets(row, rule)
+        self._places[increment.rule, increment.series] = row, overflow
+        return row, overflow
+
+    def _find(self, key: SeriesKey) -> SeriesRow | None:
+        row = self._series.get(key) or find_series(self._cursor, key)
+        if row is not None:
+            self._series[key] = row
+        return row
+
+    def _create(self, key: SeriesKey, rule: SeriesRule) -> SeriesRow:
+        row = self._series[key] = create_series(self._cursor, key, rule.buckets, self._now)
+        return row
+
+    def _is_member(self, rule: SeriesRule, row: SeriesRow) -> bool:
+        self._cursor.execute(
+            "SELECT 1 FROM rule_series WHERE rule = ? AND series = ?", (rule.name, row.id)
+        )
+        return self._cursor.fetchone() is not None
+
+    def _join(self, rule: SeriesRule, row: SeriesRow) -> None:
+        self._cursor.execute("INSERT INTO rule_series VALUES (?, ?)", (rule.name, row.id))
+        self._label_sets[rule.name] = self._count_label_sets(rule) + 1
+
+    def _count_label_sets(self, rule: SeriesRule) -> int:
+        if rule.name not in self._label_sets:
+            (count,) = self._cursor.execute(
+                "SELECT count(*) FROM rule_series WHERE rule = ?", (rule.name,)
+            ).fetchone()
+            self._label_sets[rule.name] = count
+        return self._label_sets[rule.name]
+
+    def _write_counts(self) -> None:
+        for rule, count in self._counts.items():
+            self._cursor.execute(
+                "INSERT OR IGNORE INTO rules (source, rule) VALUES (?, ?)", (self._source, rule)
+            )
+            self._cursor.execute(
+                "UPDATE rules SET matches = matches + :matches,"
+                " value_errors = value_errors + :value_errors,"
+                " overflowed = overflowed + :overflowed,"
+                " last_event_time = CASE WHEN last_event_time >= :time OR :time IS NULL"
+                " THEN last_event_time ELSE :time END"
+                " WHERE source = :source AND rule = :rule",
+                {
+                    "matches": count.matches,
+                    "value_errors": count.value_errors,
+                    "overflowed": count.overflowed,
+                    "time": count.last_event_time,
+                    "source": self._source,
+                    "rule": rule,
+                },
+            )
+
+
+def _countable(value: float | None) -> float | None:
+    """The value as a total can take it; None: it cannot."""
+    if value is None:
+        return None
+    try:
+        number = float(value)
+    except OverflowError:
+        return None
+    return number if number >= 0 and math.isfinite(number) else None
+
+
+def _observe(row: SeriesRow, value: float, event_id: str | None, time: int | None) -> None:
+    row.total += value
+    if row.buckets is not None and row.bounds is not None:
+        row.buckets[bisect_left(row.bounds, value)] += 1
+    # The last match is the one that happened last; history comes newest first.
+    if time is None or row.event_time is None or time >= row.event_time:
+        if event_id is not None:
+            event_id = event_id.encode("utf-8", "replace").decode()
+        row.event_id, row.event_value, row.event_time = event_id, value, time
+
+
+def _chunks(items: Sequence[bytes], size: int) -> Iterator[list[bytes]]:
+    rest = iter(items)
+    while chunk := list(islice(rest, size)):
+        yield chunk

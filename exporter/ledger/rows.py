@@ -1,0 +1,181 @@
+"""Rows of the ledger's tables as values, and back."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, Final
+
+from exporter.ledger.base import LedgerError, RuleTotal, SeriesRule, SeriesTotal
+from exporter.rules.increments import Labels, SeriesKey
+
+_COLUMNS: Final = (
+    "id, metric, labels, total, bounds, buckets, created, revealed,"
+    " event_id, event_value, event_time"
+)
+_RULE_TOTALS: Final = """
+    SELECT source, rule, matches, value_errors, overflowed,
+           (SELECT count(*) FROM rule_series WHERE rule_series.rule = rules.rule),
+           last_event_time
+    FROM rules
+"""
+
+
+@dataclass(slots=True)
+class SeriesRow:
+    """A series while a transaction changes it."""
+
+    id: int
+    key: SeriesKey
+    total: float
+    bounds: tuple[float, ...] | None
+    buckets: list[int] | None
+    created: int
+    revealed: bool
+    event_id: str | None
+    event_value: float
+    event_time: int | None
+
+    def as_total(self) -> SeriesTotal:
+        """The series as it stands."""
+        return SeriesTotal(
+            key=self.key,
+            total=self.total,
+            buckets=None if self.buckets is None else tuple(self.buckets),
+            created=self.created,
+            revealed=self.revealed,
+            event_id=self.event_id,
+            event_value=self.event_value,
+            event_time=self.event_time,
+        )
+
+
+def labels_text(labels: Labels) -> str:
+    """Labels as the ledger keeps them. ASCII only: any string survives, lone surrogates too."""
+    return json.dumps(labels, separators=(",", ":"))
+
+
+def bounds_text(bounds: tuple[float, ...] | None) -> str | None:
+    """A histogram's upper bounds as the ledger keeps them."""
+    return None if bounds is None else json.dumps([float(bound) for bound in bounds])
+
+
+def bounds_of(text: str | None) -> tuple[float, ...] | None:
+    """What ``bounds_text`` made a text of."""
+    return None if text is None else tuple(json.loads(text))
+
+
+def all_series(cursor: sqlite3.Cursor) -> Iterable[SeriesRow]:
+    """Every series, oldest first."""
+    cursor.execute(f"SELECT {_COLUMNS} FROM series ORDER BY id")  # noqa: S608
+    return (_row(columns) for columns in cursor)
+
+
+def find_series(cursor: sqlite3.Cursor, key: SeriesKey) -> SeriesRow | None:
+    """The series of this name, if there is one."""
+    columns = cursor.execute(
+        f"SELECT {_COLUMNS} FROM series WHERE metric = ? AND labels = ?",  # noqa: S608
+        (key.metric, labels_text(key.labels)),
+    ).fetchone()
+    return None if columns is None else _row(columns, key)
+
+
+def create_series(
+    cursor: sqlite3.Cursor, key: SeriesKey, buckets: tuple[float, ...] | None, created: int
+) -> SeriesRow:
+    """Make a series at 0, not revealed."""
+    counts = None if buckets is None else [0] * (len(buckets) + 1)
+    cursor.execute(
+        "INSERT INTO series (metric, labels, bounds, buckets, created) VALUES (?, ?, ?, ?, ?)",
+        (
+            key.metric,
+            labels_text(key.labels),
+            bounds_text(buckets),
+            None if counts is None else json.dumps(counts),
+            created,
+        ),
+    )
+    if cursor.lastrowid is None:  # pragma: no cover - SQLite always names an inserted row
+        raise LedgerError(f"The ledger could not create a series of {key.metric}.")
+    return SeriesRow(cursor.lastrowid, key, 0.0, buckets, counts, created, False, None, 0.0, None)
+
+
+def update_series(cursor: sqlite3.Cursor, rows: Iterable[SeriesRow]) -> None:
+    """Write the totals and last matches of these series."""
+    cursor.executemany(
+        "UPDATE series SET total = ?, buckets = ?, event_id = ?, event_value = ?, event_time = ?"
+        " WHERE id = ?",
+        (
+            (
+                row.total,
+                None if row.buckets is None else json.dumps(row.buckets),
+                row.event_id,
+                row.event_value,
+                row.event_time,
+                row.id,
+            )
+            for row in rows
+        ),
+    )
+
+
+def check_buckets(row: SeriesRow, rule: SeriesRule) -> None:
+    """Refuse to add to a histogram whose bounds are no longer the rule's.
+
+    Raises:
+        LedgerError: the stored counts cannot be carried over to the rule's buckets.
+    """
+    if row.bounds != rule.buckets:
+        raise buckets_changed(rule, row.key.metric, row.bounds)
+
+
+def buckets_changed(rule: SeriesRule, metric: str, stored: tuple[float, ...] | None) -> LedgerError:
+    """The error for a rule whose metric the ledger keeps with other buckets."""
+
+    def words(bounds: tuple[float, ...] | None) -> str:
+        if bounds is None:
+            return "as a counter"
+        return "as a histogram with the buckets " + ", ".join(f"{bound:g}" for bound in bounds)
+
+    return LedgerError(
+        f"Rule {rule.name}: the ledger keeps {metric} {words(stored)}, the rule now has it "
+        f"{words(rule.buckets)}; what is counted cannot be carried over. Keep the buckets as they "
+        "were, or give the rule's metric another name."
+    )
+
+
+def rule_totals(
+    cursor: sqlite3.Cursor, source: str | None = None, rules: Iterable[str] = ()
+) -> list[RuleTotal]:
+    """What the named rules of a source have counted; without a source: all there are."""
+    if source is None:
+        found = cursor.execute(_RULE_TOTALS + " ORDER BY source, rule").fetchall()
+    else:
+        found = [
+            cursor.execute(
+                _RULE_TOTALS + " WHERE source = ? AND rule = ?", (source, rule)
+            ).fetchone()
+            for rule in rules
+        ]
+    return [RuleTotal(*columns) for columns in found]
+
+
+def _row(columns: tuple[Any, ...], key: SeriesKey | None = None) -> SeriesRow:
+    (id_, metric, labels, total, bounds, buckets, created, revealed, *event) = columns
+    if key is None:
+        key = SeriesKey(metric, tuple((name, value) for name, value in json.loads(labels)))
+    event_id, event_value, event_time = event
+    return SeriesRow(
+        id=id_,
+        key=key,
+        total=total,
+        bounds=bounds_of(bounds),
+        buckets=None if buckets is None else json.loads(buckets),
+        created=created,
+        revealed=bool(revealed),
+        event_id=event_id,
+        event_value=event_value,
+        event_time=event_time,
+    )

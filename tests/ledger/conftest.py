@@ -1,0 +1,20 @@
+"""A ledger to test with."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from exporter.ledger.sqlite import SqliteLedger
+from tests.support.counting import RULE, SOURCE, series_rule
+
+
+@pytest.fixture
+def ledger(tmp_path: Path) -> Iterator[SqliteLedger]:
+    """An open ledger in ``tmp_path`` that knows one rule of one source."""
+    opened = SqliteLedger.open(tmp_path)
+    opened.load_rules({SOURCE: {RULE: None}}, rules=[series_rule()])
+    yield opened
+    opened.close()

@@ -1,0 +1,297 @@
+"""What a commit counts, and where."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from exporter.events import Partition
+from exporter.ledger.base import LedgerError, RuleTotal, SeriesTotal
+from exporter.ledger.sqlite import SqliteLedger
+from tests.support.counting import (
+    METRIC,
+    PARTITION,
+    RULE,
+    SOURCE,
+    batch,
+    increment,
+    key,
+    series_rule,
+)
+
+
+def totals(ledger: SqliteLedger) -> dict[str, float]:
+    return {dict(s.key.labels).get("user", ""): s.total for s in ledger.series()}
+
+
+def rule_total(ledger: SqliteLedger, rule: str = RULE) -> RuleTotal:
+    return next(total for total in ledger.rule_totals() if total.rule == rule)
+
+
+def test_a_commit_moves_the_checkpoint_and_adds_to_the_series(ledger: SqliteLedger) -> None:
+    assert ledger.checkpoint(PARTITION) is None
+    ledger.commit(batch(increment("a", event_id="1"), increment("b", event_id="2", value=2.5)))
+    ledger.commit(batch(increment("a", event_id="3"), checkpoint="later"))
+    assert ledger.checkpoint(PARTITION) == "later"
+    assert totals(ledger) == {"a": 2.0, "b": 2.5}
+
+
+def test_each_partition_has_its_own_checkpoint(ledger: SqliteLedger) -> None:
+    odd = Partition(SOURCE, path="/var/log/\udcff\udcfe.log")
+    ledger.commit(batch(checkpoint="one"))
+    ledger.commit(batch(checkpoint='{"path": "\udcff"}', partition=odd))
+    ledger.commit(batch(checkpoint="three", partition=Partition("other", "111122223333")))
+    assert ledger.checkpoint(PARTITION) == "one"
+    assert ledger.checkpoint(odd) == '{"path": "\udcff"}'
+
+
+def test_a_match_counts_once_for_a_source_and_rule(ledger: SqliteLedger) -> None:
+    ledger.load_rules(
+        {SOURCE: {RULE: None, "other": None}}, rules=[series_rule(), series_rule("other")]
+    )
+    ledger.load_rules({"apps": {RULE: None}}, rules=[series_rule()])
+    first = increment("a", event_id="1")
+    committed = ledger.commit(batch(first, first, increment("b", event_id="1")))
+    assert committed.counted == [first]
+    again = ledger.commit(batch(first, checkpoint="again"))
+    assert (again.counted, again.series, again.rules) == ([], [], [])
+    assert ledger.checkpoint(PARTITION) == "again"
+
+    ledger.commit(batch(increment("a", event_id="1", rule="other")))
+    ledger.commit(batch(first, partition=Partition("apps", "1")))
+    assert totals(ledger) == {"a": 3.0}
+
+
+def test_an_event_without_an_id_counts_each_time(ledger: SqliteLedger) -> None:
+    line = increment("a", event_id=None)
+    ledger.commit(batch(line, line))
+    ledger.commit(batch(line))
+    assert totals(ledger) == {"a": 3.0}
+
+
+def test_a_match_is_remembered_over_a_restart(ledger: SqliteLedger, tmp_path: Path) -> None:
+    ledger.commit(batch(increment("a", event_id="1")))
+    ledger.close()
+    reopened = SqliteLedger.open(tmp_path)
+    reopened.load_rules({SOURCE: {RULE: None}}, rules=[series_rule()])
+    reopened.commit(batch(increment("a", event_id="1"), increment("a", event_id="2")))
+    assert totals(reopened) == {"a": 2.0}
+    reopened.close()
+
+
+def test_rules_that_share_a_series_add_up_in_it(ledger: SqliteLedger) -> None:
+    ledger.load_rules(
+        {SOURCE: {RULE: None, "other": None}}, rules=[series_rule(), series_rule("other")]
+    )
+    ledger.commit(
+        batch(increment("a", event_id="1"), increment("a", event_id="1", rule="other", value=4.0))
+    )
+    assert totals(ledger) == {"a": 5.0}
+    assert rule_total(ledger, "other").series == rule_total(ledger).series == 1
+
+
+def test_committed_tells_only_what_changed_as_it_stands(ledger: SqliteLedger) -> None:
+    ledger.commit(batch(increment("a", event_id="1", time=5_000), increment("b", event_id="2")))
+    committed = ledger.commit(batch(increment("a", event_id="3", value=2.0, event_time=7_000)))
+    (changed,) = committed.series
+    assert changed == next(s for s in ledger.series() if s.key == key("a"))
+    assert (changed.total, changed.event_id, changed.event_value, changed.event_time) == (
+        3.0,
+        "3",
+        2.0,
+        7_000,
+    )
+    assert committed.rules == [RuleTotal(SOURCE, RULE, 3, 0, 0, 2, 7_000)] == ledger.rule_totals()
+
+
+def test_the_last_match_is_the_one_that_happened_last(ledger: SqliteLedger) -> None:
+    ledger.commit(batch(increment("a", event_id="new", event_time=9_000)))
+    ledger.commit(batch(increment("a", event_id="late", event_time=4_000)))
+    assert [s.event_id for s in ledger.series()] == ["new"]
+    assert rule_total(ledger).last_event_time == 9_000
+
+
+def test_past_max_series_new_label_sets_go_to_the_overflow_series(ledger: SqliteLedger) -> None:
+    ledger.load_rules({SOURCE: {RULE: None}}, rules=[series_rule(max_series=2)])
+    users = ["a", "b", "c", "a", "d", "c"]
+    committed = ledger.commit(
+        batch(*(increment(user, event_id=str(i)) for i, user in enumerate(users)))
+    )
+    assert totals(ledger) == {"a": 2.0, "b": 1.0, "__overflow__": 3.0}
+    assert committed.overflowed == {RULE}
+    assert committed.rules == [RuleTotal(SOURCE, RULE, 6, 0, 3, 2, 1_000)]
+
+    other = Partition(SOURCE, "444455556666", "eu-west-1")
+    committed = ledger.commit(batch(increment("e", event_id="e"), partition=other))
+    assert totals(ledger)["__overflow__"] == 4.0
+    assert ledger.commit(batch(increment("a", event_id="x"))).overflowed == frozenset()
+
+
+def test_a_raised_limit_holds_for_the_next_label_sets(ledger: SqliteLedger) -> None:
+    ledger.load_rules({SOURCE: {RULE: None}}, rules=[series_rule(max_series=1)])
+    ledger.commit(batch(increment("a", event_id="1"), increment("b", event_id="2")))
+    ledger.load_rules({SOURCE: {RULE: None}}, rules=[series_rule(max_series=2)])
+    ledger.commit(batch(increment("b", event_id="3"), increment("c", event_id="4")))
+    assert totals(ledger) == {"a": 1.0, "__overflow__": 2.0, "b": 1.0}
+
+
+def test_a_rule_without_dynamic_labels_never_overflows(ledger: SqliteLedger) -> None:
+    ledger.load_rules({SOURCE: {RULE: None}}, rules=[series_rule(max_series=1)])
+    elsewhere = dataclasses.replace(increment(event_id="2"), series=key("x"), overflow=key("x"))
+    committed = ledger.commit(batch(increment(event_id="1"), elsewhere))
+    assert totals(ledger) == {"": 1.0, "x": 1.0}
+    assert committed.overflowed == frozenset()
+
+
+def test_another_rules_series_counts_towards_the_limit_too(ledger: SqliteLedger) -> None:
+    ledger.load_rules(
+        {SOURCE: {RULE: None, "small": None}},
+        rules=[series_rule(), series_rule("small", max_series=1)],
+    )
+    ledger.commit(batch(increment("a", event_id="1"), increment("b", event_id="2")))
+    ledger.commit(
+        batch(
+            increment("a", event_id="1", rule="small"), increment("b", event_id="2", rule="small")
+        )
+    )
+    assert totals(ledger) == {"a": 2.0, "b": 1.0, "__overflow__": 1.0}
+
+
+@pytest.mark.parametrize("value", [None, math.nan, math.inf, -math.inf, -1.0, 10**400])
+def test_a_value_that_cannot_be_added_is_a_value_error(
+    ledger: SqliteLedger, value: float | None
+) -> None:
+    committed = ledger.commit(batch(increment("a", event_id="1", value=value)))
+    assert (ledger.series(), list(committed.series)) == ([], [])
+    assert [counted.value for counted in committed.counted] == [None]
+    assert committed.rules == [RuleTotal(SOURCE, RULE, 1, 1, 0, 0, 1_000)]
+    assert ledger.commit(batch(increment("a", event_id="1"))).counted == []
+
+
+def test_a_sum_never_becomes_infinite(ledger: SqliteLedger) -> None:
+    huge = increment("a", event_id="1", value=1.7e308)
+    ledger.commit(batch(huge))
+    committed = ledger.commit(batch(dataclasses.replace(huge, event_id="2")))
+    assert totals(ledger) == {"a": 1.7e308}
+    assert committed.rules[0].value_errors == 1
+
+
+def test_a_histogram_counts_each_value_in_its_bucket(ledger: SqliteLedger) -> None:
+    ledger.load_rules({SOURCE: {"h": None}}, rules=[series_rule("h", buckets=(0.5, 1.0))])
+    values = [0.1, 0.5, 0.7, 1.0, 2.0, 0.0]
+    ledger.commit(
+        batch(
+            *(
+                increment("a", event_id=str(i), rule="h", metric="h_seconds", value=value)
+                for i, value in enumerate(values)
+            )
+        )
+    )
+    (histogram,) = ledger.series()
+    assert histogram.buckets == (3, 2, 1)
+    assert histogram.total == pytest.approx(sum(values))
+
+
+def test_any_text_survives_in_labels_and_ids(ledger: SqliteLedger, tmp_path: Path) -> None:
+    users = ['"\\\n\x00', "\ud800", "\udfff", "zürich 😀", "", "[]"]
+    ledger.commit(batch(*(increment(user, event_id=f"{user}-{i}") for i, user in enumerate(users))))
+    ledger.commit(batch(increment("\ud800", event_id="\ud800-1")))
+    ledger.close()
+    reopened = SqliteLedger.open(tmp_path)
+    assert totals(reopened) == dict.fromkeys(users, 1.0)
+    reopened.close()
+
+
+def test_a_hostile_event_time_stops_nothing(ledger: SqliteLedger) -> None:
+    ledger.commit(batch(increment("a", event_id="1", time=10**30, event_time=-(10**30))))
+    assert totals(ledger) == {"a": 1.0}
+    assert rule_total(ledger).last_event_time is None
+
+
+def test_a_failed_commit_leaves_no_trace(ledger: SqliteLedger) -> None:
+    ledger.load_rules({SOURCE: {RULE: None}}, rules=[series_rule(max_series=2)])
+    ledger.commit(batch(increment("a", event_id="1")))
+    before = (ledger.series(), ledger.rule_totals(), ledger.checkpoint(PARTITION))
+    unknown = increment("x", event_id="9", rule="never_loaded")
+    with pytest.raises(LedgerError, match="not told of rule never_loaded"):
+        ledger.commit(batch(increment("b", event_id="2"), unknown, checkpoint="lost"))
+    assert (ledger.series(), ledger.rule_totals(), ledger.checkpoint(PARTITION)) == before
+    # The match and the place under max_series are free again.
+    ledger.commit(batch(increment("b", event_id="2"), increment("c", event_id="3")))
+    assert totals(ledger) == {"a": 1.0, "b": 1.0, "__overflow__": 1.0}
+
+
+def test_declared_series_stand_at_zero_until_revealed(ledger: SqliteLedger) -> None:
+    (declared,) = ledger.declare(RULE, [key()])
+    assert (declared.key, declared.total, declared.revealed) == (key(), 0.0, False)
+    ledger.commit(batch(increment(event_id="1")))
+    ledger.reveal([key(), key("nobody")])
+    (declared,) = ledger.declare(RULE, [key()])
+    assert (declared.total, declared.revealed) == (1.0, True)
+    assert rule_total(ledger).series == 1
+
+
+def test_commits_from_many_threads_all_count(ledger: SqliteLedger) -> None:
+    def commit(thread: int) -> None:
+        partition = Partition(SOURCE, str(thread))
+        for number in range(20):
+            ledger.commit(
+                batch(
+                    increment("a", event_id=f"{thread}-{number}"),
+                    increment("b", event_id=f"shared-{number}"),
+                    partition=partition,
+                    checkpoint=str(number),
+                )
+            )
+
+    threads = [threading.Thread(target=commit, args=(number,)) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert totals(ledger) == {"a": 80.0, "b": 20.0}
+
+
+def test_a_large_batch_is_quick(ledger: SqliteLedger) -> None:
+    increments = [increment(f"user-{i % 100}", event_id=f"id-{i}") for i in range(10_000)]
+    start = time.process_time()
+    ledger.commit(batch(*increments))
+    # Some 50 ms on one core; statements for each increment would take ten times that.
+    assert time.process_time() - start < 0.4
+    assert sum(totals(ledger).values()) == 10_000
+
+
+def changed_metric(ledger: SqliteLedger) -> SeriesTotal:
+    return next(s for s in ledger.series() if s.key.metric != METRIC)
+
+
+def test_changed_buckets_are_refused_not_reset(ledger: SqliteLedger) -> None:
+    rule = series_rule("h", buckets=(0.5, 1.0), metric="h_seconds")
+    observation = increment("a", event_id="1", rule="h", metric="h_seconds")
+    ledger.load_rules({SOURCE: {"h": None}}, rules=[rule])
+    ledger.commit(batch(observation))
+    before = changed_metric(ledger)
+    for buckets in ((0.5, 2.0), None):
+        changed = dataclasses.replace(rule, buckets=buckets)
+        with pytest.raises(LedgerError, match="Rule h: the ledger keeps h_seconds as a histogram"):
+            ledger.load_rules({SOURCE: {"h": None}}, rules=[changed])
+        # Where the metric is not named, the first commit tells.
+        ledger.load_rules({SOURCE: {"h": None}}, rules=[dataclasses.replace(changed, metric=None)])
+        with pytest.raises(LedgerError, match="give the rule's metric another name"):
+            ledger.commit(batch(dataclasses.replace(observation, event_id="2")))
+    assert changed_metric(ledger) == before
+
+
+def test_a_rule_that_feeds_another_metric_has_all_of_max_series_again(
+    ledger: SqliteLedger,
+) -> None:
+    ledger.load_rules({SOURCE: {RULE: None}}, rules=[series_rule(max_series=1, metric=METRIC)])
+    ledger.commit(batch(increment("a", event_id="1")))
+    ledger.load_rules({SOURCE: {RULE: None}}, rules=[series_rule(max_series=1, metric="new_total")])
+    ledger.commit(batch(increment("b", event_id="2", metric="new_total")))
+    assert totals(ledger) == {"a": 1.0, "b": 1.0}

@@ -1,0 +1,1 @@
+"""What tests of several parts share: real processes, a real Prometheus, a real browser."""

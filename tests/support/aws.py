@@ -1,0 +1,43 @@
+"""An AwsAccount over the embedded AWS, and an observer of its requests."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+
+import boto3
+
+from exporter.aws.quotas import Quotas
+from exporter.aws.session import AwsAccount
+
+ACCOUNT = "123456789012"
+
+
+class Requests:
+    """An ApiObserver that keeps count."""
+
+    def __init__(self) -> None:
+        self.counts: Counter[tuple[str, str, str]] = Counter()
+        self.accounts: set[str] = set()
+
+    def api_request(
+        self, *, service: str, operation: str, account_id: str, region: str, outcome: str
+    ) -> None:
+        self.counts[f"{service}:{operation}", region, outcome] += 1
+        self.accounts.add(account_id)
+
+
+def open_account(
+    *,
+    region: str | None = "us-east-1",
+    quotas: Quotas | None = None,
+    observer: Requests | None = None,
+    stop: threading.Event | None = None,
+) -> AwsAccount:
+    """An account that does not wait for quotas, at the endpoint that the environment names."""
+    session = boto3.Session(
+        aws_access_key_id="testing", aws_secret_access_key="testing", region_name=region
+    )
+    return AwsAccount(
+        session, quotas=quotas or Quotas(lambda *_: None), observer=observer, stop=stop
+    )
