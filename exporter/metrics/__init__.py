@@ -1,0 +1,1 @@
+"""Series as they are exposed, their text, and the exporter's own telemetry."""

@@ -1,0 +1,135 @@
+"""The page that is scraped: rule series and the exporter's own metrics, in one text."""
+
+from __future__ import annotations
+
+import gzip
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, Final
+
+import structlog
+from prometheus_client import CollectorRegistry, Metric, generate_latest
+from prometheus_client.openmetrics.exposition import generate_latest as generate_openmetrics
+from prometheus_client.registry import Collector
+
+from exporter.ledger.base import Ledger, LedgerError
+from exporter.metrics.series import RenderedFamily, SeriesStore
+from exporter.metrics.telemetry import Telemetry
+from exporter.metrics.text import TextFormat, accepts_gzip, encodable, negotiate
+from exporter.rules.increments import SeriesKey
+
+_log = structlog.get_logger(__name__)
+
+_EOF: Final = "# EOF\n"
+_GZIP_LEVEL: Final = 1
+"""A page repeats itself: higher levels cost double and save a few percent."""
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A response to a scrape."""
+
+    body: bytes
+    headers: dict[str, str]
+    token: frozenset[SeriesKey]
+    """For ``Exposition.delivered``, once the response was sent."""
+
+
+class Exposition:
+    """Answers scrapes; thread-safe.
+
+    It waits for the ledger where a series is to be revealed, so an asynchronous web server calls
+    it in a thread.
+    """
+
+    def __init__(self, store: SeriesStore, telemetry: Telemetry, ledger: Ledger) -> None:
+        self._store = store
+        self._telemetry = telemetry
+        self._ledger = ledger
+
+    def scrape(self, accept: str | None = None, accept_encoding: str | None = None) -> Page:
+        """The page for these request headers (``Accept``, ``Accept-Encoding``).
+
+        Series that may be revealed are recorded so in the ledger before they are shown. Where
+        that fails they stay at 0, the error is logged and counted, and the page is served.
+
+        Raises:
+            LedgerError: it fails in a store that holds nothing back (``run --once``): there is no
+                later scrape that could show the values.
+        """
+        self._reveal()
+        text_format = negotiate(accept)
+        body, token = self._render(text_format)
+        headers = {"Content-Type": text_format.content_type, "Vary": "Accept, Accept-Encoding"}
+        if accepts_gzip(accept_encoding):
+            body = gzip.compress(body, compresslevel=_GZIP_LEVEL, mtime=0)
+            headers["Content-Encoding"] = "gzip"
+        return Page(body, headers, token)
+
+    def delivered(self, page: Page) -> None:
+        """Note that the page was sent whole: its series at 0 were seen."""
+        self._store.delivered(page.token)
+
+    def _reveal(self) -> None:
+        due = self._store.due()
+        if not due:
+            return
+        try:
+            self._ledger.reveal(due)
+        except LedgerError as error:
+            if not self._store.holds:
+                raise
+            self._telemetry.ledger_errors.labels(operation="reveal").inc()
+            _log.error("New series stay at 0 on /metrics.", series=len(due), error=str(error))
+            return
+        self._store.revealed(due)
+
+    def _render(self, text_format: TextFormat) -> tuple[bytes, frozenset[SeriesKey]]:
+        openmetrics = text_format.openmetrics
+        rendered = self._store.render(openmetrics=openmetrics)
+        families = [
+            *rendered.families,
+            *registry_families(self._telemetry.registry, openmetrics=openmetrics),
+        ]
+        families.sort(key=lambda family: family.name)
+        texts = [family.text for family in families]
+        if openmetrics:
+            texts.append(_EOF)
+        return "".join(texts).encode("utf-8"), rendered.token
+
+
+def registry_families(
+    registry: CollectorRegistry, *, openmetrics: bool
+) -> Iterator[RenderedFamily]:
+    """What prometheus_client writes for each family of a registry.
+
+    ``_created`` is left out of the text format, where it would be a metric of its own.
+    """
+    encode: Callable[[Any], bytes] = generate_openmetrics if openmetrics else generate_latest
+    for metric in registry.collect():
+        single = _SingleFamily(_cleaned(metric, openmetrics=openmetrics))
+        text = encode(single).decode("utf-8").removesuffix(_EOF)
+        suffix = {"counter": "_total", "info": "_info"}.get(metric.type, "")
+        yield RenderedFamily(metric.name + ("" if openmetrics else suffix), text)
+
+
+class _SingleFamily(Collector):
+    """A registry of one family, as prometheus_client's encoders take it."""
+
+    def __init__(self, metric: Metric) -> None:
+        self._metric = metric
+
+    def collect(self) -> Iterator[Metric]:
+        yield self._metric
+
+
+def _cleaned(metric: Metric, *, openmetrics: bool) -> Metric:
+    """The family with label values that UTF-8 can hold; a path may be any bytes."""
+    cleaned = Metric(metric.name, metric.documentation, metric.type, metric.unit)
+    created = metric.name + "_created"
+    cleaned.samples = [
+        sample._replace(labels={name: encodable(value) for name, value in sample.labels.items()})
+        for sample in metric.samples
+        if openmetrics or sample.name != created
+    ]
+    return cleaned

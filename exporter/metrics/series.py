@@ -1,0 +1,232 @@
+"""Committed series as a scrape may see them: born at zero, then at their totals."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from typing import Final
+
+from exporter.ledger.base import SeriesTotal
+from exporter.metrics.families import Lines, MetricFamily, unknown_family
+from exporter.rules.increments import Labels, SeriesKey
+
+_NO_SERIES: Final[frozenset[SeriesKey]] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class RenderedFamily:
+    """One metric family's part of a page."""
+
+    name: str
+    """The family's name in the format it is rendered in."""
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Rendered:
+    """The rule series' part of a page."""
+
+    families: list[RenderedFamily]
+    token: frozenset[SeriesKey]
+    """The series that stand at 0 on it though they may have counted more: give it to
+    ``SeriesStore.delivered`` once the page has been sent."""
+
+
+@dataclass(slots=True)
+class _Entry:
+    total: SeriesTotal
+    lines: Lines
+
+
+@dataclass(slots=True)
+class _Held:
+    """A series that is not revealed."""
+
+    since: float
+    seen: bool = False
+
+
+class _Family:
+    """The series of one metric, in the order of their labels."""
+
+    def __init__(self, described: MetricFamily) -> None:
+        self.described = described
+        self.entries: dict[Labels, _Entry] = {}
+        self._order: list[Labels] = []
+        self._sorted = True
+
+    def add(self, entry: _Entry) -> None:
+        labels = entry.lines.key.labels
+        self.entries[labels] = entry
+        self._order.append(labels)
+        self._sorted = False
+
+    def sorted_entries(self) -> list[_Entry]:
+        if not self._sorted:
+            self._order.sort()
+            self._sorted = True
+        return [self.entries[labels] for labels in self._order]
+
+
+class SeriesStore:
+    """The series in memory, for exposition; thread-safe.
+
+    A series that is not revealed stands at 0 until a scrape has seen it so and ``birth_hold``
+    seconds have passed since it first stood here. Without that ``increase()`` would never see a
+    series' first matches. The order of events is what keeps it from ever going down:
+
+    1. ``render`` shows it at 0; the web layer sends the page and calls ``delivered``.
+    2. ``due`` names it. The caller records that in the ledger (``Ledger.reveal``).
+    3. Only then the caller calls ``revealed``, and the next ``render`` shows the total.
+
+    Were step 3 to come before step 2, a crash between them would forget that the total had been
+    shown; the restart would hold the series at 0 once more, and Prometheus would take that for a
+    counter reset and count everything again. As it is, a crash between 2 and 3 only means that
+    the restart shows the total at once, which a scrape has seen at 0 before.
+    """
+
+    def __init__(
+        self, birth_hold: float | None, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        """``birth_hold`` in seconds; None: nothing is held (``run --once``), all is due at once.
+
+        ``clock`` gives seconds from any point on.
+        """
+        self._birth_hold = birth_hold
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._families: dict[str, _Family] = {}
+        self._described: dict[str, MetricFamily] | None = None
+        self._held: dict[SeriesKey, _Held] = {}
+
+    @property
+    def holds(self) -> bool:
+        """Whether new series are held at 0 at all."""
+        return self._birth_hold is not None
+
+    def describe(self, families: Iterable[MetricFamily]) -> None:
+        """Say what the configured rules' metrics are; replaces what was said before.
+
+        Series of other metrics are kept but not exposed: no rule feeds them any more. They are
+        shown again, where they stood, when a rule does.
+        """
+        described = {family.name: family for family in families}
+        with self._lock:
+            self._described = described
+            for name, family in self._families.items():
+                first = next(iter(family.entries.values())).total
+                family.described = described.get(name) or unknown_family(first)
+                for entry in family.entries.values():
+                    entry.lines.forget()
+
+    def load(self, totals: Iterable[SeriesTotal]) -> None:
+        """Take over series from the ledger; the same as ``apply``."""
+        self.apply(totals)
+
+    def apply(self, totals: Iterable[SeriesTotal]) -> None:
+        """Take over committed totals.
+
+        Two commits may report in the other order: what is behind the known total is left out.
+        """
+        with self._lock:
+            now = self._clock()
+            for total in totals:
+                self._apply(total, now)
+
+    def due(self) -> list[SeriesKey]:
+        """The series that may be revealed: persist that before ``revealed`` is called."""
+        with self._lock:
+            if self._birth_hold is None:
+                return list(self._held)
+            until = self._clock() - self._birth_hold
+            return [key for key, held in self._held.items() if held.seen and held.since <= until]
+
+    def revealed(self, keys: Iterable[SeriesKey]) -> None:
+        """Show these at their totals from now on; the ledger knows it already."""
+        with self._lock:
+            for key in keys:
+                if self._held.pop(key, None) is not None:
+                    entry = self._families[key.metric].entries[key.labels]
+                    entry.total = replace(entry.total, revealed=True)
+                    entry.lines.forget()
+
+    def render(self, *, openmetrics: bool) -> Rendered:
+        """All series as they may be shown now: one moment, between two commits."""
+        with self._lock:
+            parts = [
+                (
+                    family.described,
+                    [
+                        entry.lines.text(
+                            entry.total,
+                            family.described,
+                            shown=entry.total.revealed,
+                            openmetrics=openmetrics,
+                        )
+                        for entry in family.sorted_entries()
+                        if family.described.exposes(entry.total.key)
+                    ],
+                )
+                for name, family in self._families.items()
+                if self._described is None or name in self._described
+            ]
+            token = frozenset(key for key in self._held if self._exposes(key)) or _NO_SERIES
+        families = [
+            RenderedFamily(
+                described.base if openmetrics else described.name,
+                described.header(openmetrics=openmetrics) + "".join(lines),
+            )
+            for described, lines in parts
+        ]
+        families.sort(key=lambda family: family.name)
+        return Rendered(families, token)
+
+    def delivered(self, token: frozenset[SeriesKey]) -> None:
+        """A page was sent: its series at 0 have been seen."""
+        with self._lock:
+            for key in token:
+                held = self._held.get(key)
+                if held is not None:
+                    held.seen = True
+
+    def totals(self) -> list[SeriesTotal]:
+        """Every series as committed, shown or not."""
+        with self._lock:
+            return [
+                entry.total
+                for family in self._families.values()
+                for entry in family.sorted_entries()
+            ]
+
+    def _exposes(self, key: SeriesKey) -> bool:
+        if self._described is None:
+            return True
+        family = self._described.get(key.metric)
+        return family is not None and family.exposes(key)
+
+    def _apply(self, total: SeriesTotal, now: float) -> None:
+        key = total.key
+        family = self._families.get(key.metric)
+        if family is None:
+            described = (self._described or {}).get(key.metric) or unknown_family(total)
+            family = self._families[key.metric] = _Family(described)
+        entry = family.entries.get(key.labels)
+        if entry is None:
+            family.add(_Entry(total, Lines(key)))
+            if not total.revealed:
+                self._held[key] = _Held(since=now)
+            return
+        if _progress(total) < _progress(entry.total):
+            return
+        shown = entry.total.revealed or total.revealed
+        if shown:
+            self._held.pop(key, None)
+        entry.total = total if total.revealed == shown else replace(total, revealed=shown)
+        entry.lines.forget()
+
+
+def _progress(total: SeriesTotal) -> tuple[int, float]:
+    """What only grows from commit to commit."""
+    return sum(total.buckets or ()), total.total

@@ -1,0 +1,288 @@
+"""The exporter's own metrics."""
+
+from __future__ import annotations
+
+import platform
+import threading
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    GCCollector,
+    Histogram,
+    Info,
+    Metric,
+    PlatformCollector,
+    ProcessCollector,
+)
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.registry import Collector
+
+from exporter import __version__
+from exporter.events import Partition
+from exporter.ledger.base import Committed, RuleTotal
+
+PREFIX: Final = "metric_filter_exporter_"
+RULE_INFO: Final = "metric_filter_rule_info"
+
+POLL_OUTCOMES: Final = ("success", "error")
+LEDGER_OPERATIONS: Final = ("commit", "reveal", "forget", "read")
+
+_SOURCE_PLACE: Final = ("source", "account_id", "region")
+_PARTITION: Final = (*_SOURCE_PLACE, "log_group", "path")
+_API: Final = ("service", "operation", "account_id", "region")
+_ARRIVAL_BUCKETS: Final = (
+    *(1, 5, 15, 30, 60, 120, 180, 300, 600, 900, 1800),
+    *(3600, 2 * 3600, 4 * 3600, 8 * 3600, 24 * 3600),
+)
+_POLL_BUCKETS: Final = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300)
+_COMMIT_BUCKETS: Final = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5)
+
+
+@dataclass(frozen=True, slots=True)
+class RuleInfo:
+    """A rule's facts for ``metric_filter_rule_info`` and its limit."""
+
+    rule: str
+    title: str
+    severity: str
+    metric: str
+    type: str
+    max_series: int
+
+
+class Telemetry:
+    """The exporter's own metrics, in a registry of their own; thread-safe.
+
+    Each attribute is a prometheus_client metric: ``telemetry.polls.labels(…).inc()``.
+    """
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        ProcessCollector(registry=self.registry)
+        PlatformCollector(registry=self.registry)
+        GCCollector(registry=self.registry)
+        self._lock = threading.Lock()
+        self._overflowed: dict[tuple[str, str], int] = {}
+        self._limited: frozenset[str] = frozenset()
+        self._add_reading()
+        self._add_counting()
+        self._add_process()
+
+    def _add_reading(self) -> None:
+        self.api_requests = self._counter(
+            "api_requests", "Requests to AWS APIs, by how they ended.", (*_API, "outcome")
+        )
+        self.api_throttles = self._counter(
+            "api_throttles", "Requests that AWS answered with throttling.", _API
+        )
+        self.read_bytes = self._counter(
+            "read_bytes", "Bytes of log events read from sources.", _SOURCE_PLACE
+        )
+        self.log_events_read = self._counter(
+            "log_events_read", "Log events read, each time that they were read.", _SOURCE_PLACE
+        )
+        self.late_events = self._counter(
+            "late_events",
+            "Log events seen later than the lookback; they are not counted.",
+            _SOURCE_PLACE,
+        )
+        self.undecodable_events = self._counter(
+            "undecodable_events", "Records that are no log events; left out.", _SOURCE_PLACE
+        )
+        self.polls = self._counter(
+            "polls", "Polls of partitions, by how they ended.", (*_SOURCE_PLACE, "outcome")
+        )
+        self.poll_duration = self._histogram(
+            "poll_duration_seconds", "How long polls took.", ("source",), _POLL_BUCKETS
+        )
+        self.arrival_delay = self._histogram(
+            "arrival_delay_seconds",
+            "From when a log event happened to when it was first counted.",
+            ("source",),
+            _ARRIVAL_BUCKETS,
+        )
+        self.partition_up = self._gauge(
+            "partition_up", "Whether the partition's last poll succeeded.", _PARTITION
+        )
+        self.partition_last_success = self._gauge(
+            "partition_last_success_timestamp_seconds",
+            "When the partition was last polled with success.",
+            _PARTITION,
+        )
+        self.partitions = self._gauge("partitions", "Partitions of the source.", ("source",))
+        self.discovery_failures = self._counter(
+            "discovery_failures",
+            "Looks for partitions that failed, by reason.",
+            (*_SOURCE_PLACE, "reason"),
+        )
+
+    def _add_counting(self) -> None:
+        by_rule = ("source", "rule")
+        self.matches = self._counter("matches", "Log events counted for the rule.", by_rule)
+        self.value_errors = self._counter(
+            "value_errors",
+            "Matches whose value is missing, not a number or negative; they add nothing.",
+            by_rule,
+        )
+        self.series = self._gauge(
+            "series", "Label sets of the rule, the overflow series not counted.", ("rule",)
+        )
+        self.series_limit = self._gauge("series_limit", "The rule's max_series.", ("rule",))
+        self.series_overflow = self._counter(
+            "series_overflow", "Matches that went to the rule's overflow series.", by_rule
+        )
+        self.ledger_commit_duration = self._histogram(
+            "ledger_commit_duration_seconds", "How long ledger commits took.", (), _COMMIT_BUCKETS
+        )
+        self.ledger_errors = self._counter(
+            "ledger_errors", "Ledger operations that failed.", ("operation",)
+        )
+        for operation in LEDGER_OPERATIONS:
+            self.ledger_errors.labels(operation)
+
+    def _add_process(self) -> None:
+        self.config_last_reload_successful = self._gauge(
+            "config_last_reload_successful", "Whether the last configuration load succeeded."
+        )
+        self.config_last_reload_success_timestamp_seconds = self._gauge(
+            "config_last_reload_success_timestamp_seconds",
+            "When a configuration was last loaded with success.",
+        )
+        self.build_info = Info(PREFIX + "build", "The exporter's version.", registry=self.registry)
+        self.build_info.info({"version": __version__, "python_version": platform.python_version()})
+        self._rules = _RuleInfoCollector()
+        self.registry.register(self._rules)
+
+    def set_rules(self, rules: Iterable[RuleInfo]) -> None:
+        """Replace the facts and limits of all rules: at the start and on each reload."""
+        rules = list(rules)
+        with self._lock:
+            self._rules.rules = rules
+            names = frozenset(rule.rule for rule in rules)
+            for gone in self._limited - names:
+                for gauge in (self.series, self.series_limit):
+                    gauge.remove(gone)
+            for rule in rules:
+                self.series.labels(rule.rule)
+                self.series_limit.labels(rule.rule).set(rule.max_series)
+            self._limited = names
+
+    def initialise(
+        self, source: str, rules: Iterable[str], places: Iterable[tuple[str, str]]
+    ) -> None:
+        """Make the counters of a source stand at 0 before anything happened.
+
+        ``rules`` listen to it, ``places`` are its (account id, region) pairs.
+        """
+        for rule in rules:
+            for counter in (self.matches, self.value_errors, self.series_overflow):
+                counter.labels(source, rule)
+        for account_id, region in places:
+            for counter in (
+                self.read_bytes,
+                self.log_events_read,
+                self.late_events,
+                self.undecodable_events,
+            ):
+                counter.labels(source, account_id, region)
+            for outcome in POLL_OUTCOMES:
+                self.polls.labels(source, account_id, region, outcome)
+        self.poll_duration.labels(source)
+        self.arrival_delay.labels(source)
+
+    def load_totals(self, totals: Iterable[RuleTotal]) -> None:
+        """Take over what the ledger knew at the start: ``committed`` counts from there."""
+        with self._lock:
+            for total in totals:
+                self._overflowed[total.source, total.rule] = total.overflowed
+                if total.rule in self._limited:
+                    self.series.labels(total.rule).set(total.series)
+
+    def committed(self, source: str, committed: Committed) -> None:
+        """Count what a commit counted: matches, value errors, series, overflow."""
+        for increment in committed.counted:
+            self.matches.labels(source, increment.rule).inc()
+            if increment.value is None:
+                self.value_errors.labels(source, increment.rule).inc()
+        with self._lock:
+            for total in committed.rules:
+                if total.rule in self._limited:
+                    self.series.labels(total.rule).set(total.series)
+                name = (total.source, total.rule)
+                more = total.overflowed - self._overflowed.get(name, 0)
+                if more > 0:
+                    self.series_overflow.labels(*name).inc(more)
+                    self._overflowed[name] = total.overflowed
+
+    def api_request(
+        self, *, service: str, operation: str, account_id: str, region: str, outcome: str
+    ) -> None:
+        """Count an HTTP attempt at an AWS API and its outcome (success, throttled, …)."""
+        place = (service, operation, account_id, region)
+        self.api_requests.labels(*place, outcome).inc()
+        throttles = self.api_throttles.labels(*place)
+        if outcome == "throttled":
+            throttles.inc()
+
+    def api_calls(self) -> int:
+        """AWS API requests since the start."""
+        samples = (s for metric in self.api_requests.collect() for s in metric.samples)
+        return round(sum(s.value for s in samples if s.name.endswith("_total")))
+
+    def succeeded(self, partition: Partition, time: float) -> None:
+        """Note a poll that succeeded at ``time`` (seconds since the epoch)."""
+        labels = _partition_labels(partition)
+        self.partition_up.labels(*labels).set(1)
+        self.partition_last_success.labels(*labels).set(time)
+
+    def failed(self, partition: Partition) -> None:
+        """Note a poll that failed."""
+        self.partition_up.labels(*_partition_labels(partition)).set(0)
+
+    def drop_partition(self, partition: Partition) -> None:
+        """Remove the gauges of a partition that is no longer polled."""
+        for gauge in (self.partition_up, self.partition_last_success):
+            gauge.remove(*_partition_labels(partition))
+
+    def _counter(self, name: str, text: str, labels: tuple[str, ...]) -> Counter:
+        return Counter(PREFIX + name, text, labels, registry=self.registry)
+
+    def _gauge(self, name: str, text: str, labels: tuple[str, ...] = ()) -> Gauge:
+        return Gauge(PREFIX + name, text, labels, registry=self.registry)
+
+    def _histogram(
+        self, name: str, text: str, labels: tuple[str, ...], buckets: tuple[float, ...]
+    ) -> Histogram:
+        return Histogram(PREFIX + name, text, labels, buckets=buckets, registry=self.registry)
+
+
+class _RuleInfoCollector(Collector):
+    """``metric_filter_rule_info``: replaced as a whole, a scrape never sees half of the rules."""
+
+    def __init__(self) -> None:
+        self.rules: list[RuleInfo] = []
+
+    def collect(self) -> Iterator[Metric]:
+        family = GaugeMetricFamily(
+            RULE_INFO,
+            "Facts of each configured rule; always 1.",
+            labels=("rule", "title", "severity", "metric", "type"),
+        )
+        for rule in self.rules:
+            family.add_metric((rule.rule, rule.title, rule.severity, rule.metric, rule.type), 1)
+        yield family
+
+
+def _partition_labels(partition: Partition) -> tuple[str, str, str, str, str]:
+    return (
+        partition.source,
+        partition.account_id,
+        partition.region,
+        partition.log_group or "",
+        partition.path or "",
+    )

@@ -1,0 +1,168 @@
+"""The exporter's own metrics."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+
+import pytest
+from prometheus_client import Counter, Gauge, Histogram, Info, generate_latest
+
+from exporter import __version__
+from exporter.events import Partition
+from exporter.ledger.base import Committed, RuleTotal
+from exporter.metrics.telemetry import PREFIX, RuleInfo, Telemetry
+from tests.support.counting import RULE, SOURCE, increment
+
+PLACE = {"source": SOURCE, "account_id": "1", "region": "us-east-1"}
+RULE_LABELS = {"source": SOURCE, "rule": RULE}
+METRICS = (Counter, Gauge, Histogram, Info)
+INFO = RuleInfo(RULE, "Sign-ins", "high", "logins_total", "counter", 10)
+
+
+@pytest.fixture
+def telemetry() -> Telemetry:
+    telemetry = Telemetry()
+    telemetry.set_rules([INFO])
+    return telemetry
+
+
+def sample(telemetry: Telemetry, name: str, labels: dict[str, str] | None = None) -> float | None:
+    return telemetry.registry.get_sample_value(PREFIX + name, labels or {})
+
+
+def exposed_names(telemetry: Telemetry) -> set[str]:
+    return {metric.name for metric in telemetry.registry.collect()}
+
+
+# What the rest of the exporter calls them → what a scrape shows.
+NAMES = {
+    "api_requests": "api_requests_total",
+    "api_throttles": "api_throttles_total",
+    "read_bytes": "read_bytes_total",
+    "log_events_read": "log_events_read_total",
+    "late_events": "late_events_total",
+    "undecodable_events": "undecodable_events_total",
+    "matches": "matches_total",
+    "value_errors": "value_errors_total",
+    "polls": "polls_total",
+    "poll_duration": "poll_duration_seconds",
+    "partition_up": "partition_up",
+    "partition_last_success": "partition_last_success_timestamp_seconds",
+    "partitions": "partitions",
+    "discovery_failures": "discovery_failures_total",
+    "arrival_delay": "arrival_delay_seconds",
+    "series": "series",
+    "series_limit": "series_limit",
+    "series_overflow": "series_overflow_total",
+    "ledger_commit_duration": "ledger_commit_duration_seconds",
+    "ledger_errors": "ledger_errors_total",
+    "config_last_reload_successful": "config_last_reload_successful",
+    "config_last_reload_success_timestamp_seconds": "config_last_reload_success_timestamp_seconds",
+    "build_info": "build_info",
+}
+
+
+def test_metrics_have_the_names_that_dashboards_and_alerts_use(telemetry: Telemetry) -> None:
+    exposed = re.findall(
+        r"^# TYPE (\S+)", generate_latest(telemetry.registry).decode(), re.MULTILINE
+    )
+    assert {PREFIX + name for name in NAMES.values()} <= set(exposed)
+    assert {name for name in exposed if name.startswith(PREFIX)} <= {
+        PREFIX + name + suffix for name in NAMES.values() for suffix in ("", "_created")
+    } | {PREFIX + name.removesuffix("_total") + "_created" for name in NAMES.values()}
+    metrics = {name for name, metric in vars(telemetry).items() if isinstance(metric, METRICS)}
+    assert metrics == set(NAMES)
+
+
+def test_two_exporters_in_a_process_do_not_share_metrics() -> None:
+    first, second = Telemetry(), Telemetry()
+    first.ledger_errors.labels("commit").inc()
+    assert sample(second, "ledger_errors_total", {"operation": "commit"}) == 0
+
+
+def test_every_metric_of_the_exporter_has_the_prefix_and_a_help_text(telemetry: Telemetry) -> None:
+    for family in telemetry.registry.collect():
+        assert family.documentation
+        assert family.name.startswith((PREFIX, "process_", "python_", "metric_filter_rule_info")), (
+            family.name
+        )
+
+
+def test_process_platform_and_gc_are_there(telemetry: Telemetry) -> None:
+    assert {"process_cpu_seconds", "python_info", "python_gc_objects_collected"} <= exposed_names(
+        telemetry
+    )
+
+
+def test_the_build_is_named(telemetry: Telemetry) -> None:
+    (build,) = [f for f in telemetry.registry.collect() if f.name == PREFIX + "build"]
+    assert [(s.name, s.labels["version"], s.value) for s in build.samples] == [
+        (PREFIX + "build_info", __version__, 1)
+    ]
+
+
+def test_counters_stand_at_zero_before_anything_happened(telemetry: Telemetry) -> None:
+    telemetry.initialise(SOURCE, [RULE], [("1", "us-east-1")])
+    for name in ("matches_total", "value_errors_total", "series_overflow_total"):
+        assert sample(telemetry, name, RULE_LABELS) == 0
+    for name in ("read_bytes", "log_events_read", "late_events", "undecodable_events"):
+        assert sample(telemetry, f"{name}_total", PLACE) == 0
+    for outcome in ("success", "error"):
+        assert sample(telemetry, "polls_total", {**PLACE, "outcome": outcome}) == 0
+    assert sample(telemetry, "arrival_delay_seconds_count", {"source": SOURCE}) == 0
+
+
+def test_a_commit_counts_matches_value_errors_series_and_overflow(telemetry: Telemetry) -> None:
+    telemetry.load_totals([RuleTotal(SOURCE, RULE, 100, 5, 7, 2, None)])
+    assert sample(telemetry, "series", {"rule": RULE}) == 2
+    assert sample(telemetry, "series_limit", {"rule": RULE}) == 10
+    counted = [increment("a", event_id="1"), increment("a", event_id="2", value=None)]
+    committed = Committed(counted=counted, rules=[RuleTotal(SOURCE, RULE, 102, 6, 10, 3, None)])
+    telemetry.committed(SOURCE, committed)
+    # Two partitions may report in the other order.
+    earlier = RuleTotal(SOURCE, RULE, 101, 5, 8, 3, None)
+    telemetry.committed(SOURCE, dataclasses.replace(committed, counted=[], rules=[earlier]))
+    assert sample(telemetry, "matches_total", RULE_LABELS) == 2
+    assert sample(telemetry, "value_errors_total", RULE_LABELS) == 1
+    assert sample(telemetry, "series_overflow_total", RULE_LABELS) == 3
+    assert sample(telemetry, "series", {"rule": RULE}) == 3
+
+
+def test_a_partition_that_is_dropped_takes_its_gauges_along(telemetry: Telemetry) -> None:
+    partition = Partition(SOURCE, "1", "us-east-1", log_group="/aws/lambda/a")
+    labels = {**PLACE, "log_group": "/aws/lambda/a", "path": ""}
+    telemetry.succeeded(partition, 5.0)
+    telemetry.failed(partition)
+    assert sample(telemetry, "partition_up", labels) == 0
+    assert sample(telemetry, "partition_last_success_timestamp_seconds", labels) == 5.0
+    telemetry.drop_partition(partition)
+    assert sample(telemetry, "partition_up", labels) is None
+    assert sample(telemetry, "partition_last_success_timestamp_seconds", labels) is None
+    telemetry.drop_partition(partition)
+
+
+def rule_infos(telemetry: Telemetry) -> list[dict[str, str]]:
+    return [
+        sample.labels
+        for family in telemetry.registry.collect()
+        for sample in family.samples
+        if sample.name == "metric_filter_rule_info"
+    ]
+
+
+def test_a_reload_replaces_the_rules_facts(telemetry: Telemetry) -> None:
+    assert rule_infos(telemetry) == [
+        {
+            "rule": RULE,
+            "title": "Sign-ins",
+            "severity": "high",
+            "metric": "logins_total",
+            "type": "counter",
+        }
+    ]
+    telemetry.set_rules([dataclasses.replace(INFO, rule="other", max_series=5)])
+    assert [labels["rule"] for labels in rule_infos(telemetry)] == ["other"]
+    assert sample(telemetry, "series_limit", {"rule": "other"}) == 5
+    assert sample(telemetry, "series_limit", {"rule": RULE}) is None
+    assert sample(telemetry, "series", {"rule": RULE}) is None
