@@ -48,5 +48,5 @@ class LogEvent:
     """Milliseconds since the epoch, by the clock that the API selects by: a log event's timestamp,
     a look-up's EventTime; for files, the time of reading."""
     id: str | None = None
-    """Unique within the source, or None where the position alone makes the event count once
+    """Unique within the partition, or None where the position alone makes the event count once
     (a line of a file)."""

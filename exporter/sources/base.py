@@ -6,10 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from exporter.errors import PartitionGoneError, SourceError
+from exporter.errors import SourceError
 from exporter.events import EventFormat, LogEvent, Partition
-
-__all__ = ["Discovery", "Listener", "PartitionGoneError", "Reading", "Source", "SourceError"]
 
 
 @dataclass(frozen=True, slots=True)

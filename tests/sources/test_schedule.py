@@ -40,7 +40,7 @@ def test_the_ages_grow_by_half_from_the_interval_to_the_lookback() -> None:
 def test_an_event_is_found_by_the_age_that_the_bound_states(
     schedule: Schedule, delay_permille: int
 ) -> None:
-    """Late by d, it is found at an age of at most 2·d + 2 intervals, whenever in a poll it falls."""
+    """Late by d, it is found at an age of at most 2·d + 2 intervals, wherever it falls."""
     delay = delay_permille * schedule.lookback // 10**6
     first = 10**9
     polls = range(first, first + 3 * schedule.lookback + 10 * schedule.interval, schedule.interval)

@@ -10,8 +10,9 @@ from dataclasses import dataclass, field
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from exporter.errors import SourceError
 from exporter.events import LogEvent, Partition
-from exporter.sources.base import Discovery, Listener, SourceError
+from exporter.sources.base import Discovery, Listener
 from exporter.sources.timeline import Page, TimelineSource
 
 PARTITION = Partition("simulated", "123456789012", "eu-west-1")

@@ -1,0 +1,207 @@
+"""What AWS's errors mean to the user."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from botocore import exceptions as botocore
+from botocore.parsers import ResponseParserError
+
+from exporter.errors import SourceError
+
+AWS_ERRORS = (botocore.ClientError, botocore.BotoCoreError, ResponseParserError)
+"""What a call of a client raises."""
+
+_MESSAGE_LENGTH = 300
+"""AWS's messages name the ARN and the action; some go on with an encoded policy of kilobytes."""
+
+_REASONS: dict[str, frozenset[str]] = {
+    "throttled": frozenset(
+        {
+            "Throttling",
+            "ThrottlingException",
+            "ThrottledException",
+            "RequestThrottled",
+            "RequestThrottledException",
+            "RequestLimitExceeded",
+            "TooManyRequestsException",
+            "LimitExceededException",
+            "BandwidthLimitExceeded",
+            "PriorRequestNotComplete",
+            "SlowDown",
+        }
+    ),
+    "access_denied": frozenset(
+        {
+            "AccessDenied",
+            "AccessDeniedException",
+            "AuthorizationError",
+            "AuthorizationErrorException",
+            "OperationNotPermittedException",
+            "UnauthorizedOperation",
+        }
+    ),
+    "expired_credentials": frozenset(
+        {"ExpiredToken", "ExpiredTokenException", "RequestExpired", "TokenRefreshRequired"}
+    ),
+    "region_disabled": frozenset({"OptInRequired", "RegionDisabledException"}),
+}
+_REFUSED_CREDENTIALS = frozenset(
+    {"InvalidClientTokenId", "UnrecognizedClientException", "AuthFailure", "InvalidAccessKeyId"}
+)
+_REFUSED_SIGNATURE = frozenset(
+    {
+        "IncompleteSignature",
+        "InvalidSignatureException",
+        "RequestTimeTooSkewed",
+        "SignatureDoesNotMatch",
+    }
+)
+_EXPIRED = (
+    botocore.SSOError,
+    botocore.LoginError,
+    botocore.TokenRetrievalError,
+    botocore.RefreshWithMFAUnsupportedError,
+)
+_NO_CREDENTIALS = (
+    botocore.NoCredentialsError,
+    botocore.PartialCredentialsError,
+    botocore.CredentialRetrievalError,
+    botocore.NoAuthTokenError,
+    botocore.MetadataRetrievalError,
+    botocore.UnknownCredentialError,
+)
+_UNREACHABLE = (
+    botocore.HTTPClientError,
+    botocore.ConnectionError,
+    botocore.IncompleteReadError,
+    ResponseParserError,  # a proxy's page, say
+)
+_INVALID = (
+    botocore.InvalidRegionError,
+    botocore.NoRegionError,
+    botocore.ParamValidationError,
+    botocore.UnknownEndpointError,
+    botocore.UnknownRegionError,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """Which API call an error comes from."""
+
+    service: str
+    """As IAM names it: ``cloudtrail``, ``logs``, ``sts``."""
+    operation: str
+    account_id: str
+    """Empty where it is not known yet."""
+    region: str
+    resource: str = ""
+    """What was asked for, for the message: ``log group /aws/lambda/checkout``."""
+
+    def __str__(self) -> str:
+        """For messages: the action, and where it was called."""
+        place = f"region {self.region}" if self.region else "an unknown region"
+        if self.account_id:
+            place = f"account {self.account_id}, {place}"
+        resource = f" on {self.resource}" if self.resource else ""
+        return f"{self.service}:{self.operation}{resource} in {place}"
+
+
+_ADVICE: dict[str, Callable[[Call], str]] = {
+    "throttled": lambda call: (
+        f"other tools use up the account's quota for {call.operation}: "
+        "raise the interval, or ask AWS for a higher quota; it is tried again"
+    ),
+    "access_denied": lambda call: (
+        f"allow {call.service}:{call.operation} in the IAM policy of the exporter's identity"
+    ),
+    "expired_credentials": lambda _call: (
+        "the credentials have expired: renew them (a role or `aws sso login`); it is tried again"
+    ),
+    "no_credentials": lambda _call: (
+        "give the exporter credentials: a role (IRSA, instance profile, task role), "
+        "AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
+    ),
+    "unreachable": lambda _call: (
+        "check the region's name, DNS, proxy, VPC endpoint and AWS_ENDPOINT_URL; it is tried again"
+    ),
+    "region_disabled": lambda call: (
+        f"enable region {call.region} for the account, or take it out of the source's `regions`"
+    ),
+    "invalid_request": lambda _call: "check the source's `regions` and names",
+    "not_found": lambda _call: "it was deleted, or its name is misspelt",
+    "error": lambda _call: "it is tried again",
+}
+
+
+def error_code(error: BaseException) -> str:
+    """AWS's code of an error (``ThrottlingException``); its class where AWS did not answer."""
+    if isinstance(error, botocore.ClientError):
+        return str(error.response.get("Error", {}).get("Code") or "Unknown")
+    return type(error).__name__
+
+
+def code_reason(code: str, *, account_id: str = "") -> str:
+    """The short word for an AWS error code (see SourceError.reason).
+
+    AWS answers in a region that is not enabled for the account as if the credentials were unknown:
+    with an ``account_id``, which they gave elsewhere, the region is what is wrong.
+    """
+    for reason, codes in _REASONS.items():
+        if code in codes:
+            return reason
+    if code in _REFUSED_CREDENTIALS:
+        return "region_disabled" if account_id else "no_credentials"
+    if code in _REFUSED_SIGNATURE:
+        return "no_credentials"
+    if "NotFound" in code or code.startswith("NoSuch"):
+        return "not_found"
+    if code.startswith("Invalid") or code in ("ValidationException", "ValidationError"):
+        return "invalid_request"
+    return "error"
+
+
+def source_error(error: BaseException, call: Call) -> SourceError:
+    """The SourceError for what botocore raised: what is wrong, where, and what to do.
+
+    A SourceError comes back as it is (the wait for a quota was ended).
+    """
+    if isinstance(error, SourceError):
+        return error
+    code = error_code(error)
+    reason = _reason(error, code, call)
+    advice = _ADVICE[reason](call)
+    if code in _REFUSED_SIGNATURE:
+        advice = "check the machine's clock and the secret access key"
+    elif code in _REFUSED_CREDENTIALS and reason == "no_credentials":
+        advice = "AWS does not know the access key, or the region is not enabled: check both"
+    return SourceError(f"{call} failed with {_said(error, code)}; {advice}.", reason=reason)
+
+
+def _reason(error: BaseException, code: str, call: Call) -> str:
+    if isinstance(error, botocore.ClientError):
+        return code_reason(code, account_id=call.account_id)
+    for reason, types in (
+        ("expired_credentials", _EXPIRED),
+        ("no_credentials", _NO_CREDENTIALS),
+        ("unreachable", _UNREACHABLE),
+        ("invalid_request", _INVALID),
+    ):
+        if isinstance(error, types):
+            return reason
+    return "error"
+
+
+def _said(error: BaseException, code: str) -> str:
+    if isinstance(error, botocore.ClientError):
+        message = str(error.response.get("Error", {}).get("Message") or "")
+    elif isinstance(error, ResponseParserError):
+        message = "the answer is not AWS's"  # its own message holds the answer
+    else:
+        message = str(error)
+    message = " ".join(message.split())
+    if len(message) > _MESSAGE_LENGTH:
+        message = message[:_MESSAGE_LENGTH] + "…"
+    return f"{code} ({message.rstrip('.')})" if message else code

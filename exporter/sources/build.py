@@ -1,0 +1,49 @@
+"""From a source's configuration to the source."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from exporter.aws.session import AwsAccount
+from exporter.sources.base import Source
+from exporter.sources.event_history import EventHistory
+from exporter.sources.files import Files
+from exporter.sources.log_groups import LogGroups
+from exporter.sources.timeline import TimelineSource
+
+if TYPE_CHECKING:
+    from exporter.configuration import SourceConfig
+
+_DISCOVERY_INTERVAL = 300.0
+
+
+def build_source(config: SourceConfig, account: AwsAccount, *, complete: bool = False) -> Source:
+    """Make the source that a configuration describes; calls nothing yet.
+
+    ``complete``: it is polled a single time, so nothing may wait for a later poll.
+    """
+    if config.type == "files":
+        return Files(
+            config.paths,
+            name=config.name,
+            format=config.format,
+            interval=config.interval,
+            complete=complete,
+        )
+    timeline: EventHistory | LogGroups
+    if config.type == "event_history":
+        timeline = EventHistory(config.name, account, config.regions or ())
+        discovery_interval = _DISCOVERY_INTERVAL
+    else:
+        timeline = LogGroups(config.name, account, config.log_groups, config.regions or ())
+        discovery_interval = config.discovery_interval
+    return TimelineSource(
+        timeline,
+        name=config.name,
+        format=config.format,
+        interval=config.interval,
+        lookback=config.lookback,
+        start=config.start,
+        discovery_interval=discovery_interval,
+        complete=complete,
+    )

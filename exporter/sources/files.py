@@ -1,0 +1,300 @@
+"""Files: CloudTrail's JSON files, JSON lines and log files, plain or gzipped."""
+
+from __future__ import annotations
+
+import glob
+import io
+import itertools
+import os
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+
+import structlog
+
+from exporter.errors import PartitionGoneError, SourceError
+from exporter.events import EventFormat, LogEvent, Partition
+from exporter.sources.base import Discovery, Listener, Reading
+from exporter.sources.file_content import (
+    Layout,
+    Line,
+    decode,
+    inflate,
+    is_gzip,
+    layout_of,
+    read_chunks,
+    split_lines,
+)
+from exporter.sources.file_position import FilePosition, sample
+from exporter.sources.json_records import (
+    BrokenContentError,
+    looks_like_cloudtrail,
+    split_records,
+)
+
+_WEEK = 7 * 86_400_000
+_HEAD = 64 * 1024
+
+_log = structlog.get_logger(__name__)
+
+
+class Files:
+    """Files that paths or globs name; everything in them counts, whatever its age.
+
+    A partition is one file. Plain line files are followed as they grow; JSON documents and gzip
+    files are read once a version, and go on after the records that were read where only their end
+    has changed. ``interval`` in seconds. ``complete``: a last line without a newline counts at
+    once (a single run); else when the file stays as it is from one poll to the next.
+    """
+
+    memory = _WEEK
+
+    def __init__(
+        self,
+        paths: Sequence[str],
+        *,
+        name: str,
+        format: EventFormat = "auto",
+        interval: float = 60,
+        complete: bool = False,
+        batch_events: int = 5000,
+        batch_bytes: int = 8 * 1024 * 1024,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self.name = name
+        self.format: EventFormat = format
+        self.interval = interval
+        self.discovery_interval = interval
+        self._paths = tuple(paths)
+        self._complete = complete
+        self._batch_events = batch_events
+        self._batch_bytes = batch_bytes
+        self._clock = clock
+        self._versions: dict[str, tuple[int, int]] = {}
+        """Size and modification time of each line file at its last poll."""
+        self._warned: set[tuple[str, str]] = set()
+
+    def discover(self) -> Discovery:
+        """The regular files there are now. A path that names none is no failure."""
+        found: set[str] = set()
+        for pattern in self._paths:
+            files = _existing(pattern)
+            if not files:
+                self._warn_once(pattern, "there is no such file (yet), it is looked for again")
+            found |= files
+        return Discovery([Partition(self.name, path=path) for path in sorted(found)])
+
+    def poll(
+        self,
+        partition: Partition,
+        checkpoint: str | None,
+        *,
+        rules: Mapping[str, Listener],  # noqa: ARG002 - everything in a file counts
+    ) -> Iterator[Reading]:
+        """Read what is new in a file.
+
+        Raises PartitionGoneError where it is no longer there, SourceError where it cannot be read.
+        """
+        path = partition.path or ""
+        try:
+            with Path(path).open("rb") as file:
+                yield from self._read(path, file, checkpoint)
+        except FileNotFoundError as error:
+            raise PartitionGoneError(f"File {path} is gone.", reason="not_found") from error
+        except OSError as error:
+            raise SourceError(
+                f"File {path} cannot be read ({error.strerror or error}); "
+                "check its permissions and its volume. It is tried again.",
+                reason="unreadable",
+            ) from error
+
+    def _read(
+        self, path: str, file: io.BufferedReader, checkpoint: str | None
+    ) -> Iterator[Reading]:
+        stat = os.fstat(file.fileno())
+        position = None if checkpoint is None else FilePosition.decode(checkpoint)
+        if position is not None and position.finished_with(stat):
+            return
+        if position is not None and not position.holds_for(file, stat):
+            _log.warning("file was replaced or truncated, reading it from its start", path=path)
+            position = FilePosition("bytes", 0, stat.st_ino, 0, sample(file, 0))
+            yield Reading((), position.encode())
+        compressed = is_gzip(file)
+        content = inflate(file) if compressed else read_chunks(file, stat.st_size)
+        head, broken = b"", None
+        try:
+            head = next(content, b"")
+        except BrokenContentError as error:
+            broken = error
+        layout = layout_of(path, self.format, head[:_HEAD])
+        if layout == "lines" and not compressed:
+            yield from self._follow(path, file, stat, position)
+            return
+        if position is not None and position.unit != "records":
+            position = None
+        chunks = _again(head, content, broken)
+        yield from self._read_whole(path, file, stat, position, self._records(layout, chunks))
+
+    def _follow(
+        self,
+        path: str,
+        file: io.BufferedReader,
+        stat: os.stat_result,
+        position: FilePosition | None,
+    ) -> Iterator[Reading]:
+        """Read the whole lines after the position."""
+        version = (stat.st_size, stat.st_mtime_ns)
+        settled = self._complete or self._versions.get(path) == version
+        self._versions[path] = version
+        start, midline = 0, False
+        if position is not None and position.unit == "bytes":
+            start, midline = position.done, position.midline
+        done = start
+        batch = _Batch(self._now())
+
+        def reading() -> Reading:
+            after = FilePosition(
+                "bytes", done, stat.st_ino, done, sample(file, done), midline=midline
+            )
+            return batch.take(after)
+
+        file.seek(start)
+        for line in split_lines(read_chunks(file, stat.st_size - start)):
+            if not midline:
+                if not (line.terminated or settled or line.text is None):
+                    break
+                self._add_line(path, line, batch, first=done == 0)
+            midline = not line.terminated
+            done += line.length
+            if batch.full(self._batch_events, self._batch_bytes):
+                yield reading()
+                start = done
+        if done > start:
+            yield reading()
+
+    def _add_line(self, path: str, line: Line, batch: _Batch, *, first: bool) -> None:
+        if line.text is None:
+            self._warn_once(path, "file has a line that is too long, it is left out")
+            batch.undecodable += 1
+            return
+        text = line.text.removeprefix("\ufeff") if first else line.text
+        for message in self._messages(text):
+            if message is None:
+                self._warn_once(path, "file has lines that are no CloudTrail records")
+            batch.add(message)
+
+    def _messages(self, line: str) -> Iterator[str | None]:
+        """The messages of a line: itself, or the CloudTrail records in it."""
+        if self.format != "cloudtrail":
+            if line:  # AWS: a log event's message has at least one character
+                yield line
+            return
+        try:
+            yield from split_records((line,), looks_like_cloudtrail)
+        except BrokenContentError:
+            yield None
+
+    def _records(self, layout: Layout, chunks: Iterator[bytes]) -> Iterator[str | None]:
+        """The messages of a whole file, None for what is none."""
+        if layout == "documents":
+            accept = looks_like_cloudtrail if self.format == "cloudtrail" else _any_record
+            yield from split_records(decode(chunks), accept)
+            return
+        for index, line in enumerate(split_lines(chunks)):
+            if line.text is None:
+                yield None
+                continue
+            yield from self._messages(line.text.removeprefix("\ufeff") if index == 0 else line.text)
+
+    def _read_whole(
+        self,
+        path: str,
+        file: io.BufferedReader,
+        stat: os.stat_result,
+        position: FilePosition | None,
+        records: Iterator[str | None],
+    ) -> Iterator[Reading]:
+        """Read the records after the position, to the end or to where the file is broken."""
+        done = 0 if position is None else position.done
+        fingerprint = sample(file, stat.st_size)
+        batch = _Batch(self._now())
+
+        def reading(*, finished: bool = False) -> Reading:
+            after = FilePosition(
+                "records",
+                done,
+                stat.st_ino,
+                stat.st_size,
+                fingerprint,
+                modified=stat.st_mtime_ns,
+                finished=finished,
+            )
+            return batch.take(after)
+
+        try:
+            for record in itertools.islice(records, done, None):
+                if record is None:
+                    self._warn_once(path, "file has content that is no log event, it is left out")
+                batch.add(record)
+                done += 1
+                if batch.full(self._batch_events, self._batch_bytes):
+                    yield reading()
+        except BrokenContentError as error:
+            self._warn_once(path, f"file is broken, what comes before that counts: {error}")
+            batch.undecodable += 1
+        yield reading(finished=True)
+
+    def _warn_once(self, path: str, message: str) -> None:
+        if (path, message) not in self._warned:
+            self._warned.add((path, message))
+            _log.warning(message, path=path)
+
+    def _now(self) -> int:
+        return round(self._clock() * 1000)
+
+
+class _Batch:
+    """Log events on their way into a reading."""
+
+    def __init__(self, now: int) -> None:
+        self._now = now
+        self._events: list[LogEvent] = []
+        self._characters = 0
+        self.undecodable = 0
+
+    def add(self, message: str | None) -> None:
+        if message is None:
+            self.undecodable += 1
+            return
+        self._events.append(LogEvent(message, self._now))
+        self._characters += len(message)
+
+    def full(self, events: int, characters: int) -> bool:
+        return len(self._events) + self.undecodable >= events or self._characters >= characters
+
+    def take(self, position: FilePosition) -> Reading:
+        reading = Reading(self._events, position.encode(), undecodable=self.undecodable)
+        self._events, self._characters, self.undecodable = [], 0, 0
+        return reading
+
+
+def _any_record(_record: Mapping[str, object]) -> bool:
+    return True
+
+
+def _again(
+    head: bytes, rest: Iterator[bytes], broken: BrokenContentError | None
+) -> Iterator[bytes]:
+    """The content from its start, once its head was looked at."""
+    if broken is not None:
+        raise broken
+    yield head
+    yield from rest
+
+
+def _existing(pattern: str) -> set[str]:
+    """Absolute paths of the regular files that a path or glob names."""
+    # os.path, not Path: no error where a folder is closed, and symbolic links stay as they are.
+    is_file = os.path.isfile
+    paths = [pattern] if is_file(pattern) else glob.glob(pattern, recursive=True)  # noqa: PTH207
+    return {os.path.abspath(path) for path in paths if is_file(path)}  # noqa: PTH100

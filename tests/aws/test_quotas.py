@@ -1,0 +1,81 @@
+"""Calls keep to AWS's published rates, and stop waiting when the exporter stops."""
+
+from __future__ import annotations
+
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from exporter.aws.quotas import Quotas, published_quota
+from exporter.errors import SourceError
+
+ACCOUNT = "111122223333"
+
+
+def _times(quotas: Quotas, operation: str, calls: int, threads: int) -> list[float]:
+    stop = threading.Event()
+
+    def call(_: int) -> float:
+        quotas.wait(operation, ACCOUNT, "eu-west-1", stop)
+        return time.monotonic()
+
+    with ThreadPoolExecutor(threads) as pool:
+        return sorted(pool.map(call, range(calls)))
+
+
+@pytest.mark.parametrize(
+    ("operation", "region", "rate"),
+    [
+        ("LookupEvents", "us-east-1", 2),
+        ("DescribeLogGroups", "us-east-1", 10),
+        ("FilterLogEvents", "us-east-1", 25),
+        ("FilterLogEvents", "eu-central-1", 5),
+        ("FilterLogEvents", "eu-west-1", 10),
+        ("GetCallerIdentity", "us-east-1", None),
+    ],
+)
+def test_the_rates_are_those_that_aws_publishes(
+    operation: str, region: str, rate: int | None
+) -> None:
+    assert published_quota(operation, region) == rate
+
+
+def test_never_more_than_the_quota_in_a_second_over_all_threads() -> None:
+    times = _times(Quotas(), "LookupEvents", calls=5, threads=5)
+
+    assert all(later - earlier >= 1 for earlier, later in zip(times, times[2:], strict=False))
+    assert times[-1] - times[0] < 3
+
+
+def test_each_account_region_and_operation_has_its_own_budget() -> None:
+    quotas, stop = Quotas(), threading.Event()
+    began = time.monotonic()
+    for account in ("1", "2"):
+        for region in ("eu-west-1", "eu-west-2"):
+            for _ in range(2):
+                quotas.wait("LookupEvents", account, region, stop)
+                quotas.wait("FilterLogEvents", account, region, stop)
+                quotas.wait("GetCallerIdentity", account, region, stop)
+
+    assert time.monotonic() - began < 0.5
+
+
+def test_whoever_waits_stops_with_the_exporter() -> None:
+    quotas, stop = Quotas(lambda *_: 1), threading.Event()
+    quotas.wait("LookupEvents", ACCOUNT, "eu-west-1", stop)
+    with ThreadPoolExecutor(4) as pool:
+        waiting = [
+            pool.submit(quotas.wait, "LookupEvents", ACCOUNT, "eu-west-1", stop) for _ in range(4)
+        ]
+        began = time.monotonic()
+        stop.set()
+        reasons = []
+        for future in waiting:
+            with pytest.raises(SourceError) as caught:
+                future.result(timeout=5)
+            reasons.append(caught.value.reason)
+
+    assert reasons == ["stopping"] * 4
+    assert time.monotonic() - began < 0.5

@@ -1,0 +1,55 @@
+"""A source does what its configuration says."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from exporter.configuration import EventHistoryConfig, FilesConfig, LogGroupsConfig
+from exporter.demo.aws import EmbeddedAws
+from exporter.sources import build_source
+from tests.support.aws import open_account
+
+
+def test_event_history(aws: EmbeddedAws) -> None:
+    config = EventHistoryConfig.model_validate(
+        {"name": "history", "regions": ["eu-west-1"], "interval": "2m", "lookback": "1h"}
+    )
+    source = build_source(config, open_account())
+
+    assert (source.name, source.format, source.interval) == ("history", "cloudtrail", 120)
+    assert source.memory == 3_600_000
+    assert [partition.region for partition in source.discover().partitions] == ["eu-west-1"]
+    assert aws.calls.count("LookupEvents") == 0
+
+
+def test_log_groups(aws: EmbeddedAws) -> None:
+    aws.log_group_create("us-east-1", "a1")
+    config = LogGroupsConfig.model_validate(
+        {"name": "apps", "log_groups": ["a*"], "discovery_interval": "1m"}
+    )
+    source = build_source(config, open_account())
+
+    assert (source.format, source.interval, source.discovery_interval) == ("auto", 30, 60)
+    assert [partition.log_group for partition in source.discover().partitions] == ["a1"]
+
+
+@pytest.mark.parametrize("complete", [True, False])
+def test_files(tmp_path: Path, complete: bool) -> None:
+    path = tmp_path / "app.log"
+    path.write_text("no newline")
+    config = FilesConfig.model_validate(
+        {"name": "replay", "paths": [str(tmp_path / "*.log")], "interval": "5s"}
+    )
+    source = build_source(config, open_account(), complete=complete)
+    (partition,) = source.discover().partitions
+    messages = [
+        event.message
+        for reading in source.poll(partition, None, rules={})
+        for event in reading.events
+    ]
+
+    assert (source.interval, source.format) == (5, "auto")
+    assert source.memory == 7 * 86_400_000
+    assert messages == (["no newline"] if complete else [])

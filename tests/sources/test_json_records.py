@@ -1,0 +1,161 @@
+"""CloudTrail files are cut into the texts of their records, whatever their shape."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from exporter.sources import json_records
+from exporter.sources.json_records import (
+    BrokenContentError,
+    looks_like_cloudtrail,
+    split_records,
+)
+
+_SCALARS = (
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(max_size=12)
+)
+_VALUES = st.recursive(
+    _SCALARS,
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=6), inner, max_size=3)
+    ),
+    max_leaves=8,
+)
+_RECORDS = st.lists(
+    st.dictionaries(st.text(max_size=8).filter(lambda key: key != "Records"), _VALUES, max_size=5),
+    max_size=6,
+)
+
+
+def _pieces(text: str, size: int) -> Iterator[str]:
+    return (text[at : at + size] for at in range(0, len(text), size))
+
+
+def _texts(*chunks: str) -> list[str | None]:
+    return list(split_records(chunks))
+
+
+@given(
+    records=_RECORDS,
+    shape=st.sampled_from(["document", "array", "lines", "concatenated", "pretty", "documents"]),
+    ascii_only=st.booleans(),
+    size=st.integers(1, 60),
+)
+def test_every_record_comes_as_it_was_written_in_every_shape_and_in_chunks_of_any_size(
+    records: list[dict[str, Any]], shape: str, ascii_only: bool, size: int
+) -> None:
+    indent = 2 if shape == "pretty" else None
+    written = [json.dumps(record, ensure_ascii=ascii_only, indent=indent) for record in records]
+    listed = ", ".join(written)
+    text = {
+        "document": f'{{"Records": [{listed}]}}',
+        "pretty": f'{{\n"a": {{"Records": 1}}, "Records" : [\n{listed}\n] , "b": 2}}\r\n',
+        "array": f"[{listed}]",
+        "lines": "\n".join(written),
+        "concatenated": "".join(written),
+        "documents": "".join(f'{{"Records":[{record}]}}' for record in written),
+    }[shape]
+
+    assert list(split_records(_pieces(text, size))) == written
+
+
+def test_numbers_keep_their_spelling() -> None:
+    record = '{"a":1.0,"b":1,"c":1e5,"d":' + "9" * 5000 + ',"e":NaN}'
+
+    assert _texts(f'{{"Records":[{record}]}}') == [record]
+
+
+def test_what_is_no_record_is_told_from_records() -> None:
+    assert _texts('{"Records":[1,{"a":1},null,"x",[2],{"b":2}]}') == [
+        None,
+        '{"a":1}',
+        None,
+        None,
+        None,
+        '{"b":2}',
+    ]
+
+
+def test_documents_in_an_array_are_opened() -> None:
+    assert _texts('[{"Records":[{"a":1}]},{"Records":[{"b":2}]}]') == ['{"a":1}', '{"b":2}']
+
+
+def test_a_record_whose_records_are_no_list_is_a_record() -> None:
+    assert _texts('{"Records":"none"}') == ['{"Records":"none"}']
+
+
+def test_a_digest_file_is_no_cloudtrail_record() -> None:
+    digest = '{"awsAccountId":"111122223333","digestStartTime":"2026-01-01T00:00:00Z"}'
+
+    assert list(split_records((digest,), looks_like_cloudtrail)) == [None]
+
+
+def test_an_empty_file_has_no_records() -> None:
+    assert _texts("") == []
+    assert _texts(" \r\n\t", "") == []
+
+
+@pytest.mark.parametrize(
+    ("text", "readable"),
+    [
+        ('{"Records":[{"a":1},{"b":', ['{"a":1}']),
+        ('{"Records":[{"a":1},{"b":2}', ['{"a":1}', '{"b":2}']),
+        ('{"Records":[{"a":1} {"b":2}]}', ['{"a":1}']),
+        ('{"Records":[{"a":1},oops,{"b":2}]}', ['{"a":1}']),
+        ('{"a":1}\nnot json', ['{"a":1}']),
+        ("hello", []),
+        ("{", []),
+        ("[", []),
+        ('{"a"', []),
+        ('{"Records":' + "[" * 100_000, []),
+    ],
+)
+def test_what_comes_before_the_damage_is_read(text: str, readable: list[str]) -> None:
+    records = split_records(_pieces(text, 7))
+    assert list(itertools.islice(records, len(readable))) == readable
+    with pytest.raises(BrokenContentError):
+        next(records)
+
+
+def test_memory_is_bounded_where_a_record_never_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(json_records, "RECORD_LENGTH", 10_000)
+    taken = 0
+
+    def endless() -> Iterator[str]:
+        nonlocal taken
+        yield '{"Records":[{"a":1},{"b":"'
+        while True:
+            taken += 1000
+            yield "x" * 1000
+
+    records = split_records(endless())
+    assert next(records) == '{"a":1}'
+    with pytest.raises(BrokenContentError, match="more than"):
+        next(records)
+    assert taken < 50_000
+
+
+def test_a_document_is_read_as_a_stream() -> None:
+    taken = 0
+
+    def endless() -> Iterator[str]:
+        nonlocal taken
+        yield '{"Records":['
+        while True:
+            taken += 1
+            yield f'{{"number":{taken}}},'
+
+    records = split_records(endless())
+    assert [next(records) for _ in range(1000)][-1] == '{"number":1000}'
+    assert taken < 1010

@@ -1,0 +1,217 @@
+"""Log groups are found by name and pattern, and bring every log event of a time span."""
+
+from __future__ import annotations
+
+import re
+import time
+
+import pytest
+from botocore.stub import Stubber
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+
+from exporter.demo.aws import EmbeddedAws
+from exporter.demo.faults import Faults
+from exporter.errors import PartitionGoneError, SourceError
+from exporter.events import Partition
+from exporter.sources.log_group_names import LogGroupNames
+from exporter.sources.log_groups import LogGroups
+from tests.support.aws import ACCOUNT, open_account
+
+REGION = "us-east-1"
+NOW = int(time.time()) * 1000
+NAMES = st.text("/ab.+[", min_size=1, max_size=8)
+PATTERNS = st.lists(st.text("/ab.+[*", min_size=1, max_size=8), min_size=1, max_size=4)
+
+
+def _partition(name: str, region: str = REGION) -> Partition:
+    return Partition("apps", ACCOUNT, region, log_group=name)
+
+
+def _found(groups: LogGroups) -> list[str | None]:
+    return [partition.log_group for partition in groups.discover().partitions]
+
+
+@given(patterns=PATTERNS, names=st.lists(NAMES, max_size=8))
+@example(patterns=["a*", "ab"], names=["a", "ab", "ba"])
+@example(patterns=["*b"], names=["/a/b", "ba"])
+def test_a_name_is_wanted_where_a_pattern_covers_all_of_it(
+    patterns: list[str], names: list[str]
+) -> None:
+    group_names = LogGroupNames(patterns)
+    for name in [*names, *patterns]:
+        wanted = any(
+            re.fullmatch(".*".join(map(re.escape, pattern.split("*"))), name)
+            for pattern in patterns
+        )
+        assert group_names.wanted(name) == wanted
+        prefixed = [prefix for prefix in group_names.prefixes if name.startswith(prefix)]
+        assert len(prefixed) <= 1
+        assert prefixed or not wanted
+
+
+def test_many_asterisks_take_no_time() -> None:
+    names = LogGroupNames(["*a" * 250])
+    began = time.monotonic()
+    assert not names.wanted("a" * 249 + "b" * 263)
+    assert time.monotonic() - began < 0.5
+
+
+def test_groups_are_found_by_name_and_pattern_over_many_pages(aws: EmbeddedAws) -> None:
+    wanted = [f"/aws/ecs/service-{number:03}" for number in range(120)] + ["/aws/ecs/x/y"]
+    for name in [*wanted, "/aws/ecsx", "app.log", "appxlog", "app", "lambda/app"]:
+        aws.log_group_create(REGION, name)
+    groups = LogGroups("apps", open_account(), ["/aws/ecs/*", "/aws/ecs/x/y", "app.l*", "app"])
+
+    assert _found(groups) == [*wanted, "app", "app.log"]
+    # 121 groups under /aws/ecs/ are 3 pages, and `app` covers `app.l`.
+    assert aws.calls.count("DescribeLogGroups") == 4
+
+
+def test_a_leading_asterisk_looks_at_every_group(aws: EmbeddedAws) -> None:
+    for name in ("one/app", "two/app", "two/other"):
+        aws.log_group_create(REGION, name)
+
+    assert _found(LogGroups("apps", open_account(), ["*/app"])) == ["one/app", "two/app"]
+
+
+def test_groups_come_and_go(aws: EmbeddedAws) -> None:
+    groups = LogGroups("apps", open_account(), ["a*"])
+    aws.log_group_create(REGION, "a1")
+    assert _found(groups) == ["a1"]
+
+    aws.log_group_create(REGION, "a2")
+    aws.log_group_delete(REGION, "a1")
+    assert _found(groups) == ["a2"]
+
+
+def test_a_group_s_creation_time_is_known_once_it_is_found(aws: EmbeddedAws) -> None:
+    groups = LogGroups("apps", open_account(), ["a*"])
+    aws.log_group_create(REGION, "a1")
+    assert groups.born(_partition("a1")) is None
+
+    groups.discover()
+    born = groups.born(_partition("a1"))
+    assert born is not None
+    assert abs(born - time.time() * 1000) < 60_000
+
+
+def test_an_absent_name_and_a_denied_region_do_not_stop_the_others(aws: EmbeddedAws) -> None:
+    for region in ("us-east-1", "eu-west-1"):
+        aws.log_group_create(region, "there")
+    aws.faults = Faults(denied={"eu-west-1": {"DescribeLogGroups"}})
+    groups = LogGroups("apps", open_account(), ["there", "absent"], ["eu-west-1", "us-east-1"])
+    discovery = groups.discover()
+    failures = dict(discovery.failures)
+
+    assert list(discovery.partitions) == [_partition("there")]
+    assert {scope: error.reason for scope, error in failures.items()} == {
+        Partition("apps", ACCOUNT, "eu-west-1"): "access_denied",
+        _partition("absent"): "not_found",
+    }
+    assert "logs:DescribeLogGroups" in str(failures[Partition("apps", ACCOUNT, "eu-west-1")])
+    assert "no log group absent in account 123456789012" in str(failures[_partition("absent")])
+
+
+def test_a_failing_sts_is_a_failure_of_each_region(aws: EmbeddedAws) -> None:
+    aws.faults = Faults(expired=True)
+    discovery = LogGroups("apps", open_account(), ["a"], ["eu-west-1", "eu-west-2"]).discover()
+
+    assert [(scope.region, error.reason) for scope, error in discovery.failures] == [
+        ("eu-west-1", "expired_credentials"),
+        ("eu-west-2", "expired_credentials"),
+    ]
+
+
+@pytest.mark.usefixtures("aws")
+def test_a_group_of_a_class_that_cannot_be_read_is_a_failure_of_its_own() -> None:
+    account = open_account()
+    described = [
+        {"logGroupName": "a1", "logGroupClass": "INFREQUENT_ACCESS"},
+        {"logGroupName": "a2", "logGroupClass": "STANDARD"},
+    ]
+    with Stubber(account.logs(REGION)) as stub:
+        stub.add_response("describe_log_groups", {"logGroups": described})
+        discovery = LogGroups("apps", account, ["a*"]).discover()
+
+    assert list(discovery.partitions) == [_partition("a2")]
+    ((scope, error),) = discovery.failures
+    assert scope == _partition("a1")
+    assert error.reason == "unsupported"
+
+
+@settings(
+    deadline=None, max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(
+    times=st.lists(st.integers(0, 30), max_size=40),
+    span=st.tuples(st.integers(-1, 31), st.integers(0, 12)),
+    sizes=st.tuples(st.integers(1, 4), st.integers(4, 50)),
+    seed=st.integers(0, 1000),
+)
+def test_every_log_event_of_the_span_comes_however_it_is_paged(
+    aws: EmbeddedAws, times: list[int], span: tuple[int, int], sizes: tuple[int, int], seed: int
+) -> None:
+    name = f"group-{time.time_ns()}"  # each example has a log group of its own
+    aws.log_group_create(REGION, name)
+    for number, at in enumerate(times):
+        aws.put_log_event(REGION, name, f"message {number}", timestamp=NOW - 1000 + at)
+    aws.faults = Faults(page_size=sizes, empty_page=0.3, duplicate=0.1, seed=seed)
+    groups = LogGroups("apps", open_account(), [name])
+    start, end = NOW - 1000 + span[0], NOW - 1000 + span[0] + span[1]
+
+    pages = list(groups.pages(_partition(name), start, end))
+    found = {(event.message, event.time) for page in pages for event in page.events}
+    ids = {event.id for page in pages for event in page.events}
+
+    def within(last: int) -> set[tuple[str, int]]:
+        return {
+            (f"message {number}", NOW - 1000 + at)
+            for number, at in enumerate(times)
+            if start <= NOW - 1000 + at < last
+        }
+
+    assert within(end) <= found <= (within(end + 1) if end > start else set())
+    assert len(ids) == len(found)
+
+
+def test_a_log_event_has_the_id_that_cloudwatch_gave_it(aws: EmbeddedAws) -> None:
+    aws.log_group_create(REGION, "a")
+    event_id = aws.put_log_event(REGION, "a", "hello", timestamp=NOW)
+    (page,) = LogGroups("apps", open_account(), ["a"]).pages(_partition("a"), NOW, NOW + 1)
+
+    assert [event.id for event in page.events] == [event_id]
+
+
+@pytest.mark.usefixtures("aws")
+def test_a_log_event_without_message_or_id_is_counted_as_undecodable() -> None:
+    account = open_account()
+    events = [
+        {"eventId": "1", "timestamp": NOW, "message": "m"},
+        {"eventId": "2", "timestamp": NOW},
+        {"timestamp": NOW, "message": "m"},
+    ]
+    with Stubber(account.logs(REGION)) as stub:
+        stub.add_response("filter_log_events", {"events": events})
+        (page,) = LogGroups("apps", account, ["a"]).pages(_partition("a"), NOW, NOW + 1)
+
+    assert len(page.events) == 1
+    assert page.undecodable == 2
+
+
+@pytest.mark.usefixtures("aws")
+def test_a_deleted_group_is_gone() -> None:
+    groups = LogGroups("apps", open_account(), ["a"])
+
+    with pytest.raises(PartitionGoneError, match="log group a in account"):
+        list(groups.pages(_partition("a"), NOW, NOW + 1))
+
+
+def test_a_denied_group_is_an_error_that_names_it(aws: EmbeddedAws) -> None:
+    aws.log_group_create(REGION, "a")
+    aws.faults = Faults(denied={REGION: {"FilterLogEvents"}})
+
+    with pytest.raises(SourceError, match="allow logs:FilterLogEvents") as caught:
+        list(LogGroups("apps", open_account(), ["a"]).pages(_partition("a"), NOW, NOW + 1))
+    assert "log group a" in str(caught.value)
+    assert not isinstance(caught.value, PartitionGoneError)
