@@ -1,0 +1,64 @@
+"""Times, durations and sizes as people read them."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+_UNITS = ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s"))
+
+
+def duration(seconds: float) -> str:
+    """Return a duration in its two largest units: ``12 s``, ``1 min 30 s``, ``2 h``."""
+    left = round(seconds)
+    if left < 1:
+        return f"{seconds:.1f} s" if seconds >= 0.1 else "0 s"
+    parts: list[str] = []
+    for size, unit in _UNITS:
+        count, left = divmod(left, size)
+        if count:
+            parts.append(f"{count:,} {unit}")
+        elif parts:
+            break
+    return " ".join(parts[:2])
+
+
+def coarse(seconds: float) -> str:
+    """Return a duration in its largest unit: ``12 s``, ``3 min``, ``5 d``."""
+    whole = max(0, round(seconds))
+    for size, unit in _UNITS:
+        if whole >= size:
+            return f"{whole // size:,} {unit}"
+    return "0 s"
+
+
+def relative(time: datetime, now: datetime) -> str:
+    """Return a time as seen from another: ``12 s ago``, ``in 3 min``, ``now``."""
+    seconds = (now - time).total_seconds()
+    if abs(seconds) < 1:
+        return "now"
+    return f"{coarse(seconds)} ago" if seconds > 0 else f"in {coarse(-seconds)}"
+
+
+def exact(time: datetime) -> str:
+    """Return a time to the second in UTC: ``2026-01-31 09:05:00 UTC``."""
+    return time.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+
+
+def iso(time: datetime) -> str:
+    """Return a time for machines: ``2026-01-31T09:05:00Z``."""
+    return time.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def size(count: int) -> str:
+    """Return a number of bytes: ``1.4 MiB``."""
+    value = float(count)
+    for unit in ("B", "KiB", "MiB", "GiB"):
+        if value < 1024:
+            return f"{value:.0f} {unit}" if unit == "B" else f"{value:.1f} {unit}"
+        value /= 1024
+    return f"{value:,.1f} TiB"
+
+
+def plural(count: int, noun: str) -> str:
+    """Return a number and its noun: ``1 partition``, ``1,200 partitions``."""
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"

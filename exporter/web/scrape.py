@@ -1,0 +1,102 @@
+"""Answering a scrape: rendered off the event loop, acknowledged only as it is sent wholly."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any, Protocol
+
+from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import Headers
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+_CHUNK = 64 * 1024
+"""Bytes handed to the server at a time: it waits for the client between two of them."""
+
+
+class Page(Protocol):
+    """An exposition in the format and encoding that the client asked for."""
+
+    @property
+    def body(self) -> bytes:
+        """The bytes to send."""
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """Content-Type, Content-Encoding where it has one, and what else belongs to the body."""
+
+
+class Metrics(Protocol):
+    """Where expositions come from; thread-safe."""
+
+    def scrape(self, accept: str, accept_encoding: str) -> Page:
+        """Render a page for what the request's headers accept (empty: no such header)."""
+
+    def delivered(self, page: Any) -> None:
+        """Take note that a page of ``scrape`` was sent wholly."""
+
+
+def scrape_endpoint(metrics: Metrics) -> Callable[[Request], Awaitable[Response]]:
+    """Return the endpoint of the metrics page.
+
+    A HEAD request gets the same headers, and does not count as a scrape: it has seen no sample.
+    """
+
+    async def endpoint(request: Request) -> Response:
+        accept = _joined(request.headers, "accept")
+        accept_encoding = _joined(request.headers, "accept-encoding")
+        page = await run_in_threadpool(metrics.scrape, accept, accept_encoding)
+        headers = {
+            **page.headers,
+            "Cache-Control": "no-store",
+            "X-Content-Type-Options": "nosniff",
+        }
+        if request.method == "HEAD":
+            return Response(page.body, headers=headers)
+        return _Acknowledged(page, headers, metrics.delivered)
+
+    return endpoint
+
+
+def _joined(headers: Headers, name: str) -> str:
+    return ", ".join(headers.getlist(name))
+
+
+class _Acknowledged(Response):
+    """Calls ``delivered`` as the last bytes are sent, unless the client has gone before that."""
+
+    def __init__(
+        self, page: Page, headers: dict[str, str], delivered: Callable[[Page], None]
+    ) -> None:
+        super().__init__(page.body, headers=headers)
+        self._page = page
+        self._delivered = delivered
+
+    async def __call__(self, _scope: Scope, receive: Receive, send: Send) -> None:
+        gone = asyncio.ensure_future(_disconnected(receive))
+        try:
+            start = {"type": "http.response.start", "status": 200, "headers": self.raw_headers}
+            await send(start)
+            body = memoryview(self.body)
+            last = max(0, len(body) - 1) // _CHUNK * _CHUNK
+            for position in range(0, last, _CHUNK):
+                chunk = bytes(body[position : position + _CHUNK])
+                await send({"type": "http.response.body", "body": chunk, "more_body": True})
+            # Let the loop first notice a lost connection, wake the listener, and run it.
+            for _ in range(3):
+                await asyncio.sleep(0)
+            if gone.done():
+                return
+            # Before the last bytes, not after: who has them may scrape again at once. That they
+            # arrive nobody could tell: the kernel takes them either way.
+            self._delivered(self._page)
+            await send({"type": "http.response.body", "body": bytes(body[last:])})
+        finally:
+            gone.cancel()
+
+
+async def _disconnected(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass

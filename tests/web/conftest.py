@@ -1,0 +1,112 @@
+"""What the tests of the web layer share."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from starlette.types import ASGIApp
+
+from exporter.web import Server
+from exporter.web.status import (
+    LedgerStatus,
+    PartitionStatus,
+    ReloadStatus,
+    RuleStatus,
+    SourceStatus,
+    StatusPage,
+)
+
+NOW = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)
+
+
+@pytest.fixture
+def page() -> StatusPage:
+    """A status page with one failing partition of three, and one rule."""
+
+    def partition(region: str, **facts: object) -> PartitionStatus:
+        return PartitionStatus(
+            account_id="111122223333",
+            region=region,
+            resource="",
+            state="failing" if "error" in facts else "ok",
+            last_success=NOW - timedelta(seconds=12),
+            lag=95.0,
+            polls=7,
+            events=1234,
+            error=str(facts["error"]) if "error" in facts else None,
+            next_poll=NOW + timedelta(seconds=48),
+        )
+
+    return StatusPage(
+        version="1.2.3",
+        now=NOW,
+        started=NOW - timedelta(hours=3),
+        ready=True,
+        configuration_files=["/etc/exporter.yml"],
+        reload=ReloadStatus(NOW - timedelta(hours=3)),
+        ledger=LedgerStatus("/data/ledger.sqlite", 4096),
+        sources=[
+            SourceStatus(
+                "history",
+                "event_history",
+                60.0,
+                1800.0,
+                [
+                    partition("eu-west-1"),
+                    partition("us-east-1"),
+                    partition("us-west-2", error="Access denied: allow cloudtrail:LookupEvents."),
+                ],
+            )
+        ],
+        rules=[
+            RuleStatus(
+                name="root_login",
+                title="Root sign-in",
+                severity="critical",
+                pattern='{ $.userIdentity.type = "Root" }',
+                metric="aws_root_logins_total",
+                sources=["history"],
+                matches=1_234_567,
+                series=3,
+                max_series=1000,
+                overflowed=0,
+                value_errors=0,
+                last_match=NOW - timedelta(minutes=3),
+            )
+        ],
+        api_calls=42,
+    )
+
+
+class Running:
+    """A server in a thread of its own."""
+
+    def __init__(self, app: ASGIApp, host: str) -> None:
+        self.server = Server(app, host, 0, grace=5)
+        self.port = self.server.port
+        self.url = f"http://127.0.0.1:{self.port}"
+        self._thread = threading.Thread(target=self.server.run, daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Stop it and wait until every request under way is over."""
+        self.server.stop()
+        self._thread.join(10)
+        assert not self._thread.is_alive(), "the server did not stop"
+
+
+@pytest.fixture
+def serve() -> Iterator[Callable[..., Running]]:
+    """Starts real servers: ``serve(app)`` on loopback, ``serve(app, "")`` everywhere."""
+    started: list[Running] = []
+
+    def start(app: ASGIApp, host: str = "127.0.0.1") -> Running:
+        started.append(Running(app, host))
+        return started[-1]
+
+    yield start
+    for running in started:
+        running.stop()
