@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -38,14 +39,14 @@ class SettingsError(Exception):
     """A flag or environment variable is wrong; the message names it and says what to write."""
 
 
+@dataclass(frozen=True, slots=True)
 class ListenAddress:
-    """Where the web server listens: a host (empty: every address) and a port (0: any free one)."""
+    """Where the web server listens."""
 
-    __slots__ = ("host", "port")
-
-    def __init__(self, host: str, port: int) -> None:
-        self.host = host
-        self.port = port
+    host: str
+    """Empty: every address. An IPv6 address stands without brackets."""
+    port: int
+    """0: any free one."""
 
     @classmethod
     def parse(cls, text: str) -> ListenAddress:
@@ -57,19 +58,9 @@ class ListenAddress:
             )
         return cls(match[1] or match[2] or "", int(match[3]))
 
-    def __eq__(self, other: object) -> bool:
-        """By host and port."""
-        return isinstance(other, ListenAddress) and str(self) == str(other)
-
-    def __hash__(self) -> int:
-        """By host and port."""
-        return hash(str(self))
-
     def __str__(self) -> str:
         """As ``parse`` reads it."""
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
-
-    __repr__ = __str__
 
 
 def _read_files(data: object) -> object:
@@ -114,16 +105,14 @@ _Duration = Annotated[float, BeforeValidator(_read_duration)]
 class Settings(BaseSettings):
     """How the process runs; what it reads and counts is in the configuration files."""
 
-    model_config = SettingsConfigDict(
-        env_prefix=PREFIX, frozen=True, extra="forbid", arbitrary_types_allowed=True
-    )
+    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="forbid")
 
     config_file: Annotated[
         tuple[Path, ...], NoDecode, BeforeValidator(_read_files), AfterValidator(_at_least_one)
     ] = (Path("metric-filter-exporter.yaml"),)
     """Merged; in the environment separated by commas."""
-    web_listen_address: Annotated[ListenAddress, BeforeValidator(_read_address)] = ListenAddress(
-        "", 10911
+    web_listen_address: Annotated[ListenAddress, NoDecode, BeforeValidator(_read_address)] = (
+        ListenAddress("", 10911)
     )
     web_telemetry_path: Annotated[str, AfterValidator(_telemetry_path)] = "/metrics"
     web_config_file: Annotated[Path | None, AfterValidator(_not_yet)] = None

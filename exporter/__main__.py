@@ -1,0 +1,55 @@
+"""The command ``metric-filter-exporter``, also ``python -m exporter``."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from exporter import __version__
+from exporter.commands.check import check
+from exporter.commands.demo import demo
+from exporter.commands.explain import explain
+from exporter.commands.match import match
+from exporter.commands.run import run
+
+NAME = "metric-filter-exporter"
+
+app = typer.Typer(
+    name=NAME,
+    help="CloudWatch metric filters, evaluated outside AWS, as Prometheus counters.",
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+for _command in (run, check, match, explain, demo):
+    app.command()(_command)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        print(f"{NAME} {__version__} (Python {sys.version.split()[0]})")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Print the version."
+        ),
+    ] = False,
+) -> None:
+    pass
+
+
+def main() -> None:
+    """Run the command that the arguments name, and exit."""
+    app(prog_name=NAME)
+
+
+if __name__ == "__main__":
+    main()

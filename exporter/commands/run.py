@@ -1,0 +1,80 @@
+"""``run``: the daemon."""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from collections.abc import Callable
+from typing import Annotated
+
+import typer
+
+from exporter.commands.options import ConfigFile, fail, settings_from
+from exporter.configuration import ConfigurationError
+from exporter.ledger.base import LedgerError
+from exporter.logs import configure_logging
+from exporter.settings import FLAGS, PREFIX
+
+_HELP = {
+    "web_listen_address": ("ADDRESS", "Where to serve.", ":10911"),
+    "web_telemetry_path": ("PATH", "Where the metrics are.", "/metrics"),
+    "web_config_file": ("FILE", "TLS and basic authentication; not in this version.", "none"),
+    "storage_path": ("FOLDER", "Where the ledger is kept.", "data/"),
+    "log_level": ("LEVEL", "debug, info, warn or error.", "info"),
+    "log_format": ("FORMAT", "logfmt or json.", "logfmt"),
+    "metrics_birth_hold": ("DURATION", "How long a new series stays at 0, at least.", "60s"),
+    "shutdown_timeout": ("DURATION", "How long ending may take.", "10s"),
+}
+
+
+def with_setting_flags(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command that takes ``**flags`` an option for each setting but ``--config.file``."""
+    parameters = [
+        parameter
+        for parameter in inspect.signature(command, eval_str=True).parameters.values()
+        if parameter.kind is not inspect.Parameter.VAR_KEYWORD
+    ]
+    for field, (metavar, text, default) in _HELP.items():
+        variable = PREFIX + field.upper()
+        option = typer.Option(
+            FLAGS[field], metavar=metavar, help=f"{text} [env: {variable}; default: {default}]"
+        )
+        parameters.append(
+            inspect.Parameter(
+                field,
+                inspect.Parameter.KEYWORD_ONLY,
+                default=None,
+                annotation=Annotated[str | None, option],
+            )
+        )
+    command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    return command
+
+
+@with_setting_flags
+def run(
+    *,
+    config_file: ConfigFile = None,
+    once: Annotated[
+        bool,
+        typer.Option(
+            "--once", help="Read every source once up to now, print the metrics and exit."
+        ),
+    ] = False,
+    **flags: str | None,
+) -> None:
+    """Read the sources, count what the rules match, and serve the metrics."""
+    settings = settings_from({"config_file": config_file, **flags})
+    configure_logging(settings.log_level, settings.log_format)
+    # What only this command needs must not slow the others down.
+    from exporter import daemon  # noqa: PLC0415
+    from exporter.web import ListenError  # noqa: PLC0415
+
+    try:
+        code = daemon.run_once(settings) if once else daemon.run(settings)
+    except ConfigurationError as error:
+        print(error, file=sys.stderr)
+        raise typer.Exit(1) from error
+    except (LedgerError, ListenError) as error:
+        fail(str(error), 1)
+    raise typer.Exit(code)

@@ -1,0 +1,94 @@
+"""``run`` as a command: its flags, and what it says where it cannot start."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from typer.testing import Result
+
+from exporter import __version__
+
+Invoke = Callable[..., Result]
+Start = Callable[..., "subprocess.Popen[bytes]"]
+
+
+def test_each_setting_has_its_flag_and_variable_in_the_help(invoke: Invoke) -> None:
+    text = " ".join(invoke("run", "--help").stdout.split())
+    for flag in ("--config.file", "--web.listen-address", "--metrics.birth-hold", "--log.format"):
+        assert flag in text
+    assert "MFE_SHUTDOWN_TIMEOUT" in text
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--web.listen-address", "10911"], "--web.listen-address: '10911' is no address"),
+        (["--web.telemetry-path", "metrics"], "--web.telemetry-path: 'metrics' is no path"),
+        (["--metrics.birth-hold", "60"], "--metrics.birth-hold: '60' is not a duration; write 60s"),
+        (["--log.level", "loud"], "--log.level: must be debug, info, warn or error, not 'loud'"),
+        (["--web.config.file", "web.yaml"], "--web.config.file: TLS and basic authentication"),
+        (["--web.enable-lifecycle"], "No such option"),
+    ],
+)
+def test_wrong_flags_are_usage_errors(invoke: Invoke, arguments: list[str], message: str) -> None:
+    result = invoke("run", *arguments)
+    assert result.exit_code == 2
+    assert message in result.stderr
+    assert "Traceback" not in result.output
+
+
+def test_run_once_reads_files_and_prints_the_metrics(start: Start, tmp_path: Path) -> None:
+    (tmp_path / "app.log").write_text("one ERROR\nfine\ntwo ERROR\n")
+    (tmp_path / "metric-filter-exporter.yaml").write_text(
+        "sources: [{name: replay, type: files, paths: [app.log], format: lines}]\n"
+        "rules: [{name: errors, pattern: ERROR, metric: app_errors_total}]\n"
+    )
+    process = start("run", "--once", "--storage.path", "ledger")
+    stdout, stderr = process.communicate(timeout=30)
+    assert process.returncode == 0, stderr
+    values = [line for line in stdout.decode().splitlines() if line.startswith("app_errors_total{")]
+    assert [float(line.rsplit(" ", 1)[1]) for line in values] == [2]
+
+
+def test_a_broken_configuration_is_told_without_a_traceback(start: Start, tmp_path: Path) -> None:
+    (tmp_path / "metric-filter-exporter.yaml").write_text("rules: [{name: A, pattern: x}]\n")
+    process = start("run", "--once")
+    stdout, stderr = process.communicate(timeout=30)
+    assert (process.returncode, stdout) == (1, b"")
+    assert stderr.startswith(b"metric-filter-exporter.yaml:1:16: error: `name` must be lower-case")
+    assert b"Traceback" not in stderr
+
+
+def test_a_storage_path_that_is_a_file_is_told_without_a_traceback(
+    start: Start, tmp_path: Path
+) -> None:
+    (tmp_path / "metric-filter-exporter.yaml").write_text(
+        "sources: [{name: f, type: files, paths: [x]}]\nrules: [{name: a, pattern: x}]\n"
+    )
+    (tmp_path / "data").write_text("in the way")
+    process = start("run", "--once")
+    _, stderr = process.communicate(timeout=30)
+    assert process.returncode == 1
+    assert stderr.startswith(b"error: ")
+    assert b"Traceback" not in stderr
+
+
+def test_the_version_is_printed(invoke: Invoke) -> None:
+    result = invoke("--version")
+    assert (result.exit_code, result.stdout.split()[:2]) == (
+        0,
+        ["metric-filter-exporter", __version__],
+    )
+
+
+def test_an_unknown_command_is_a_usage_error(invoke: Invoke) -> None:
+    assert invoke("rnu").exit_code == 2
+
+
+def test_the_demo_refuses_an_address_without_a_port(invoke: Invoke) -> None:
+    result = invoke("demo", "--web.listen-address", "nonsense")
+    assert result.exit_code == 2
+    assert "'nonsense' is no address with a port" in result.stderr

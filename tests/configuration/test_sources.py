@@ -1,0 +1,136 @@
+"""Sources: what may be written, what it comes to, and what is refused."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from textwrap import dedent, indent
+
+import pytest
+
+from exporter.configuration import (
+    EventHistoryConfig,
+    FilesConfig,
+    LogGroupsConfig,
+    SourceConfig,
+    check,
+    load,
+)
+
+RULES = "rules:\n  - {name: everything, pattern: ''}\n"
+
+
+def load_source(folder: Path, text: str) -> SourceConfig:
+    path = folder / "config.yaml"
+    path.write_text(f"sources:\n  -\n{indent(dedent(text), '    ')}\n{RULES}")
+    (source,) = load([path]).sources
+    return source
+
+
+def errors_of(folder: Path, text: str) -> list[str]:
+    path = folder / "config.yaml"
+    path.write_text(f"sources:\n  -\n{indent(dedent(text), '    ')}\n{RULES}")
+    return [problem.message for problem in check([path]).errors]
+
+
+def test_event_history_has_its_defaults(tmp_path: Path) -> None:
+    assert load_source(tmp_path, "{name: h, type: event_history}") == EventHistoryConfig(
+        name="h", regions=None, interval="60s", lookback="30m", start="now"
+    )
+
+
+def test_log_groups_have_their_defaults(tmp_path: Path) -> None:
+    source = load_source(tmp_path, "{name: apps, type: log_groups, log_groups: [/aws/a, '/b/*']}")
+    assert isinstance(source, LogGroupsConfig)
+    assert source.log_groups == ("/aws/a", "/b/*")
+    assert (source.interval, source.lookback, source.start) == (30, 3600, 0)
+    assert (source.discovery_interval, source.format, source.regions) == (300, "auto", None)
+
+
+def test_files_have_their_defaults_and_paths_relative_to_the_configuration(tmp_path: Path) -> None:
+    folder = tmp_path / "odd [name]"
+    folder.mkdir()
+    source = load_source(folder, "{name: f, type: files, paths: ['logs/**/*.json', /var/x.log]}")
+    assert isinstance(source, FilesConfig)
+    assert source.paths == (f"{tmp_path}/odd [[]name]/logs/**/*.json", "/var/x.log")
+    assert (source.interval, source.format) == (60, "auto")
+
+
+def test_everything_that_is_written_is_taken(tmp_path: Path) -> None:
+    source = load_source(
+        tmp_path,
+        """
+        name: trail-logs
+        type: log_groups
+        regions: [us-gov-west-1, ap-southeast-3]
+        log_groups: [CloudTrail/DefaultLogGroup]
+        format: cloudtrail
+        interval: 1m30s
+        lookback: 24h
+        start: 30d
+        discovery_interval: 1h
+        """,
+    )
+    assert source.model_dump() == {
+        "name": "trail-logs",
+        "type": "log_groups",
+        "regions": ("us-gov-west-1", "ap-southeast-3"),
+        "log_groups": ("CloudTrail/DefaultLogGroup",),
+        "format": "cloudtrail",
+        "interval": 90,
+        "lookback": 86400,
+        "start": 30 * 86400,
+        "discovery_interval": 3600,
+    }
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("{type: event_history}", "`name` is missing"),
+        ("{name: History, type: event_history}", "`name` must be lower-case"),
+        ("{name: 1a, type: event_history}", "`name` must be lower-case"),
+        ("{name: h}", "`type` is missing: one of event_history, log_groups, files"),
+        ("{name: h, type: event_histori}", "did you mean `event_history`?"),
+        ("{name: h, type: trail_bucket, bucket: b}", "`trail_bucket` is not available in this"),
+        ("{name: h, type: event_history, accounts: [{role_arn: a}]}", "`accounts` is not availab"),
+        (
+            "{name: h, type: event_history, intervall: 5s}",
+            "key `intervall`; did you mean `interval`",
+        ),
+        ("{name: h, type: event_history, format: auto}", "`format` must be cloudtrail, not 'auto'"),
+        ("{name: h, type: event_history, interval: 60}", "write 60s for seconds"),
+        ("{name: h, type: event_history, interval: [60s]}", "`interval` must be a duration"),
+        ("{name: h, type: event_history, interval: 500ms}", "`interval` must be at least 1s"),
+        ("{name: h, type: event_history, interval: 1h}", "`lookback` must be at least one `inter"),
+        ("{name: h, type: event_history, start: 91d}", "`start` must be at most 90d"),
+        ("{name: h, type: event_history, start: yesterday}", "`start` is wrong: 'yesterday' is no"),
+        ("{name: h, type: event_history, regions: []}", "`regions` must not be empty"),
+        ("{name: h, type: event_history, regions: us-east-1}", "`regions` must be a list"),
+        ("{name: h, type: event_history, regions: [us-east1]}", "'us-east1' is not a region"),
+        ("{name: h, type: event_history, regions: [us-east-1, us-east-1]}", "is listed twice"),
+        ("{name: h, type: log_groups}", "`log_groups` is missing"),
+        ("{name: h, type: log_groups, log_groups: []}", "`log_groups` must not be empty"),
+        ("{name: h, type: log_groups, log_groups: ['a b']}", "'a b' is not a log group"),
+        ("{name: h, type: log_groups, log_groups: ['arn:aws:logs']}", "not its ARN"),
+        ("{name: h, type: log_groups, log_groups: [a], format: lines}", "must be auto or cloudtr"),
+        ("{name: h, type: files}", "`paths` is missing"),
+        ("{name: h, type: files, paths: [a], start: now}", "unknown key `start`"),
+        ("{name: h, type: files, paths: [a], format: cloudtrial}", "did you mean `cloudtrail`?"),
+        ("[name]", "a source must be a mapping"),
+    ],
+)
+def test_what_is_wrong_with_a_source_is_said(tmp_path: Path, text: str, message: str) -> None:
+    (error,) = errors_of(tmp_path, text)
+    assert message in error
+
+
+def test_a_source_name_that_is_taken_says_by_which(tmp_path: Path) -> None:
+    for name in ("a.yaml", "b.yaml"):
+        (tmp_path / name).write_text(
+            f"sources:\n  - {{name: h, type: event_history}}\n{RULES.replace('every', name[0])}"
+        )
+    (error,) = check([tmp_path / "a.yaml", tmp_path / "b.yaml"]).errors
+    assert error.message == (
+        f"there is a source `h` already ({tmp_path}/a.yaml:2): names are unique"
+    )
+    assert (error.file, error.line, error.column) == (f"{tmp_path}/b.yaml", 2, 12)
