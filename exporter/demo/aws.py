@@ -1,0 +1,265 @@
+"""An AWS on loopback: moto's server, with an event history and log groups that act like AWS's."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import socket
+import time
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from moto.backends import get_backend
+from moto.core.base_backend import BackendDict
+from moto.iam.models import get_account_id_from
+from moto.logs.exceptions import ResourceNotFoundException
+from moto.logs.models import LogsBackend
+from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
+
+from exporter.demo.calls import Call, Calls
+from exporter.demo.event_history import EventHistory
+from exporter.demo.faults import ConnectionDropped, FaultInjector, Faults
+from exporter.demo.log_groups import LogEvents, group_of
+from exporter.demo.protocol import (
+    ApiError,
+    Request,
+    Response,
+    credential_scope,
+    failure,
+    operation_of,
+    success,
+)
+from exporter.demo.quotas import Quotas
+from exporter.demo.server import LoopbackServer
+
+DEFAULT_ACCOUNT = "123456789012"
+DEFAULT_REGION = "us-east-1"
+
+# AWS: PutLogEvents rejects events older than 14 days or more than 2 hours in the future.
+_OLDEST_ACCEPTED = 14 * 86_400_000
+_NEWEST_ACCEPTED = 2 * 3_600_000
+
+
+class EmbeddedAws:
+    """An AWS on 127.0.0.1 that any AWS SDK can be pointed at with ``AWS_ENDPOINT_URL``.
+
+    LookupEvents and FilterLogEvents keep to AWS's documented contract: order, pages, tokens,
+    errors, delivery delays and quotas; everything else is moto's. moto keeps its state in the
+    process: a new EmbeddedAws empties it, so there can be one at a time. What it holds stays over
+    ``stop`` and ``start``.
+
+    Args:
+        port: 0 takes a free port at the first start and keeps it afterwards.
+        quotas: requests per second by operation in place of AWS's (``math.inf``: none).
+        faults: what goes wrong; may be replaced at run time.
+        clock: seconds since the epoch.
+        retention: seconds after which events are dropped for good, to bound memory. None: the
+            event history's 90 days; log groups keep everything.
+    """
+
+    def __init__(
+        self,
+        *,
+        port: int = 0,
+        quotas: Mapping[str, float] | None = None,
+        faults: Faults | None = None,
+        clock: Callable[[], float] = time.time,
+        retention: float | None = None,
+    ) -> None:
+        self.calls = Calls()
+        self._clock = clock
+        self._port = port
+        self._injector = FaultInjector(faults)
+        self._quotas = Quotas(quotas)
+        self._history = EventHistory(self._injector, clock=clock, retention=retention)
+        self._log_events = LogEvents(self._injector, clock=clock, retention=retention)
+        self._server: LoopbackServer | None = None
+        BackendDict.reset()
+        self._moto: Any = DomainDispatcherApplication(create_backend_app)
+
+    def start(self) -> EmbeddedAws:
+        """Listen; returns itself. Raises OSError where the port is taken."""
+        if self._server is None:
+            self._server = LoopbackServer(self._answer, self._port)
+            self._port = self._server.port
+        return self
+
+    def stop(self) -> None:
+        """Stop listening and close every connection; idempotent."""
+        if self._server is not None:
+            self._server.stop()
+            self._server = None
+
+    def __enter__(self) -> EmbeddedAws:
+        return self.start()
+
+    def __exit__(self, *_exception: object) -> None:
+        self.stop()
+
+    @property
+    def endpoint_url(self) -> str:
+        """Where it listens, once started."""
+        return f"http://127.0.0.1:{self._port}"
+
+    @property
+    def faults(self) -> Faults:
+        """What goes wrong from now on; assign to change it."""
+        return self._injector.faults
+
+    @faults.setter
+    def faults(self, faults: Faults) -> None:
+        self._injector.faults = faults
+
+    def environment(self, region: str = DEFAULT_REGION) -> dict[str, str]:
+        """Environment variables that make an AWS SDK talk to this AWS and to nothing else."""
+        return {
+            "AWS_ENDPOINT_URL": self.endpoint_url,
+            "AWS_ACCESS_KEY_ID": "testing",
+            "AWS_SECRET_ACCESS_KEY": "testing",
+            "AWS_SESSION_TOKEN": "testing",
+            "AWS_REGION": region,
+            "AWS_DEFAULT_REGION": region,
+            "AWS_EC2_METADATA_DISABLED": "true",
+            "AWS_CONFIG_FILE": "/dev/null",
+            "AWS_SHARED_CREDENTIALS_FILE": "/dev/null",
+            "NO_PROXY": "127.0.0.1",
+            "no_proxy": "127.0.0.1",
+        }
+
+    def record(
+        self,
+        account: str,
+        region: str,
+        record: Mapping[str, Any],
+        visible_in: float = 0.0,
+        *,
+        copies: int = 1,
+    ) -> str:
+        """Add a CloudTrail record to a region's event history (see EventHistory.record)."""
+        return self._history.record(account, region, record, visible_in=visible_in, copies=copies)
+
+    def put_log_event(
+        self,
+        region: str,
+        group: str,
+        message: str,
+        *,
+        timestamp: int | None = None,
+        visible_in: float = 0.0,
+        stream: str = "main",
+        account: str = DEFAULT_ACCOUNT,
+    ) -> str:
+        """Add a log event to an existing log group and return its id (see LogEvents.put)."""
+        if group not in _logs(account, region).groups:
+            raise KeyError(f"There is no log group {group} in {account} {region}.")
+        return self._log_events.put(
+            (account, region, group),
+            message,
+            timestamp=timestamp,
+            stream=stream,
+            visible_in=visible_in,
+        )
+
+    def log_group_create(self, region: str, name: str, account: str = DEFAULT_ACCOUNT) -> None:
+        """Create a log group."""
+        _logs(account, region).create_log_group(name, {})
+
+    def log_group_delete(self, region: str, name: str, account: str = DEFAULT_ACCOUNT) -> None:
+        """Delete a log group and its events."""
+        _logs(account, region).delete_log_group(name)
+        self._log_events.drop((account, region, name))
+
+    def _answer(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        """The WSGI application: faults and quotas first, then our operations, then moto."""
+        request = _request(environ)
+        outcome = "ok"
+        try:
+            self._injector.before(request)
+            self._quotas.take(request)
+            if request.operation == "LookupEvents":
+                response = success(self._history.lookup(request))
+            elif request.operation == "FilterLogEvents":
+                response = success(self._filter_log_events(request))
+            else:
+                return self._pass_on(request, environ, start_response)
+        except ApiError as error:
+            outcome = error.code
+            response = failure(error, request.protocol)
+        except ConnectionDropped:
+            outcome = "dropped"
+            response = None
+        self._count(request, outcome)
+        if response is None:
+            _drop_connection(environ)
+            response = Response(500, "text/plain", b"")
+        start_response(response.status_line, response.headers)
+        return [response.body]
+
+    def _filter_log_events(self, request: Request) -> dict[str, Any]:
+        key = group_of(request.parameters(), request.account, request.region)
+        account, region, name = key
+        if name not in _logs(account, region).groups:
+            error = ResourceNotFoundException()
+            raise ApiError("ResourceNotFoundException", error.message)
+        return self._log_events.filter(request, key)
+
+    def _pass_on(
+        self, request: Request, environ: dict[str, Any], start_response: Any
+    ) -> Iterable[bytes]:
+        """Let moto answer, and keep the log events that it accepts."""
+        statuses: list[int] = []
+
+        def listen(status: str, headers: Any, *rest: Any) -> Any:
+            statuses.append(int(status.split(maxsplit=1)[0]))
+            return start_response(status, headers, *rest)
+
+        answer = b"".join(self._moto(environ, listen))
+        succeeded = statuses[-1] < 300
+        self._count(request, "ok" if succeeded else f"HTTP {statuses[-1]}")
+        if succeeded and request.service == "logs":
+            self._follow(request)
+        return [answer]
+
+    def _follow(self, request: Request) -> None:
+        """Do for our log events what moto has just done for its own."""
+        parameters = request.parameters()
+        key = (request.account, request.region, str(parameters.get("logGroupName")))
+        if request.operation == "DeleteLogGroup":
+            self._log_events.drop(key)
+        elif request.operation == "PutLogEvents":
+            now = int(self._clock() * 1000)
+            for event in parameters["logEvents"]:
+                if now - _OLDEST_ACCEPTED <= event["timestamp"] <= now + _NEWEST_ACCEPTED:
+                    self._log_events.put(
+                        key,
+                        event["message"],
+                        timestamp=event["timestamp"],
+                        stream=parameters["logStreamName"],
+                    )
+
+    def _count(self, request: Request, outcome: str) -> None:
+        self.calls.add(Call(request.operation, request.account, request.region, outcome))
+
+
+def _request(environ: dict[str, Any]) -> Request:
+    length = int(environ.get("CONTENT_LENGTH") or 0)
+    body = environ["wsgi.input"].read(length) if length else b""
+    if length:
+        environ["wsgi.input"] = io.BytesIO(body)
+    access_key, region, service = credential_scope(environ.get("HTTP_AUTHORIZATION", ""))
+    operation, protocol = operation_of(
+        environ.get("HTTP_X_AMZ_TARGET", ""),
+        environ.get("REQUEST_METHOD", "GET"),
+        environ.get("CONTENT_TYPE", ""),
+        body,
+    )
+    return Request(service, operation, get_account_id_from(access_key), region, protocol, body)
+
+
+def _drop_connection(environ: dict[str, Any]) -> None:
+    with contextlib.suppress(OSError):
+        environ["werkzeug.socket"].shutdown(socket.SHUT_RDWR)
+
+
+def _logs(account: str, region: str) -> LogsBackend:
+    return get_backend("logs")[account][region]

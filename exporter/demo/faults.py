@@ -1,0 +1,119 @@
+"""Faults that the embedded AWS can be told to have."""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+
+from exporter.demo.protocol import ApiError, Request
+
+
+class ConnectionDropped(Exception):  # noqa: N818 - it is no error of ours, it is the fault itself
+    """The connection is to be closed without an answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Faults:
+    """What goes wrong, and how often. Probabilities are per call (0: never, 1: always)."""
+
+    throttle: float = 0.0
+    """Calls refused with ThrottlingException, though the quota is not used up."""
+    error: float = 0.0
+    """Calls that end in HTTP 500 (InternalFailure) or 503 (ServiceUnavailable)."""
+    drop: float = 0.0
+    """Calls whose connection is closed without an answer."""
+    slow: tuple[float, float] = (0.0, 0.0)
+    """Seconds that a call takes longer: from, to."""
+    denied: Mapping[str | tuple[str, str], Collection[str]] = field(default_factory=dict)
+    """Operations that are denied in a region, or in an (account, region); ``*``: all of them."""
+    expired: bool = False
+    """Whether every call is refused with ExpiredTokenException."""
+    operations: Collection[str] | None = None
+    """Operations that throttle, error, drop and slow hold for; None: all."""
+    empty_page: float = 0.0
+    """Pages that are empty and carry a token, though there is more to give."""
+    page_size: tuple[int, int] | None = None
+    """Bounds of a random number of events a page; None: as many as AWS allows."""
+    duplicate: float = 0.0
+    """Probability that an event comes twice in its page, with the same id."""
+    seed: int = 0
+    """Starts the random numbers: the same calls meet the same faults."""
+
+
+class FaultInjector:
+    """Draws what befalls each call. ``faults`` can be replaced at any time. Thread-safe."""
+
+    def __init__(self, faults: Faults | None = None) -> None:
+        self._lock = threading.Lock()
+        self.faults = faults or Faults()
+
+    @property
+    def faults(self) -> Faults:
+        """The faults in force."""
+        return self._faults
+
+    @faults.setter
+    def faults(self, faults: Faults) -> None:
+        with self._lock:
+            self._faults = faults
+            # Reproducible faults are the point; nothing secret hangs on these numbers.
+            self._random = random.Random(faults.seed)  # noqa: S311
+
+    def before(self, request: Request) -> None:
+        """Delay the call, or raise ApiError or ConnectionDropped in its place."""
+        faults = self.faults
+        if faults.expired:
+            raise ApiError(
+                "ExpiredTokenException", "The security token included in the request is expired"
+            )
+        self._deny(faults, request)
+        if faults.operations is not None and request.operation not in faults.operations:
+            return
+        if faults.slow[1] > 0:
+            time.sleep(self._uniform(*faults.slow))
+        if self._happens(faults.drop):
+            raise ConnectionDropped
+        if self._happens(faults.throttle):
+            raise ApiError("ThrottlingException", "Rate exceeded")
+        if self._happens(faults.error):
+            if self._happens(0.5):
+                raise ApiError("InternalFailure", "An internal error occurred.", status=500)
+            raise ApiError("ServiceUnavailableException", "Try again later.", status=503)
+
+    def page(self, most: int) -> int:
+        """How many events the next page may hold, 0 for an empty page with a token."""
+        faults = self.faults
+        if self._happens(faults.empty_page):
+            return 0
+        if faults.page_size is None:
+            return most
+        with self._lock:
+            return min(most, self._random.randint(*faults.page_size))
+
+    def duplicated(self) -> bool:
+        """Whether the next event of a page comes twice."""
+        return self._happens(self.faults.duplicate)
+
+    def _deny(self, faults: Faults, request: Request) -> None:
+        for scope in (request.region, (request.account, request.region)):
+            operations = faults.denied.get(scope, ())
+            if "*" in operations or request.operation in operations:
+                raise ApiError(
+                    "AccessDeniedException",
+                    f"User: arn:aws:iam::{request.account}:user/demo is not authorized to perform:"
+                    f" {request.service}:{request.operation} because no identity-based policy"
+                    f" allows the {request.service}:{request.operation} action",
+                )
+
+    def _happens(self, probability: float) -> bool:
+        if probability <= 0:
+            return False
+        with self._lock:
+            return self._random.random() < probability
+
+    def _uniform(self, low: float, high: float) -> float:
+        with self._lock:
+            return self._random.uniform(low, high)

@@ -1,0 +1,68 @@
+"""A WSGI server on loopback whose connections end when it does."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import threading
+from typing import Any
+
+from moto.moto_server.werkzeug_app import MotoRequestHandler
+from werkzeug.serving import BaseWSGIServer, make_server
+
+
+class LoopbackServer:
+    """Serves a WSGI application on 127.0.0.1, quietly, a thread a connection.
+
+    ``port`` 0 takes a free one. ``stop`` also closes connections that clients keep alive: a
+    server that is gone must look gone.
+    """
+
+    def __init__(self, application: Any, port: int) -> None:
+        connections: set[socket.socket] = set()
+        lock = threading.Lock()
+
+        class Handler(MotoRequestHandler):
+            # Clients see small answers at once, not after the kernel's delayed acknowledgement.
+            disable_nagle_algorithm = True
+
+            def setup(self) -> None:
+                with lock:
+                    connections.add(self.request)
+                super().setup()
+
+            def finish(self) -> None:
+                with lock:
+                    connections.discard(self.request)
+                super().finish()
+
+            def log(self, *_arguments: Any) -> None:
+                """Say nothing."""
+
+        self._connections = connections
+        self._lock = lock
+        self._server: BaseWSGIServer = make_server(
+            "127.0.0.1", port, application, threaded=True, request_handler=Handler
+        )
+        self._thread = threading.Thread(
+            target=self._server.serve_forever,
+            kwargs={"poll_interval": 0.02},
+            name="embedded-aws",
+            daemon=True,
+        )
+        self._thread.start()
+
+    @property
+    def port(self) -> int:
+        """The port it listens on."""
+        return int(self._server.server_port)
+
+    def stop(self) -> None:
+        """Stop listening and close every connection."""
+        self._server.shutdown()
+        self._thread.join()
+        self._server.server_close()
+        with self._lock:
+            for connection in self._connections:
+                with contextlib.suppress(OSError):
+                    connection.shutdown(socket.SHUT_RDWR)

@@ -1,0 +1,103 @@
+"""Feeds the embedded AWS with what goes on in the demo's account."""
+
+from __future__ import annotations
+
+import heapq
+import random
+import threading
+import time
+from collections import deque
+from dataclasses import dataclass
+
+from exporter.demo.activities import REGIONS, Account, Activity, Occurrence
+from exporter.demo.aws import DEFAULT_ACCOUNT, EmbeddedAws
+from exporter.demo.log_lines import LOG_GROUPS
+
+LOG_REGION = REGIONS[0]
+"""Where the log groups are."""
+
+# AWS takes some 2 to 15 minutes to show a management event. The demo's audience has no such
+# patience: seconds, of the same kind of spread.
+_RECORD_DELAY = (1.0, 6.0)
+_LINE_DELAY = (0.1, 1.5)
+# Now and then a log agent was offline for a while.
+_LATE_SHARE, _LATE_DELAY = 0.01, (8.0, 20.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Headline:
+    """Something a person should know of."""
+
+    time: float
+    """Seconds since the epoch."""
+    text: str
+
+
+class Traffic:
+    """Makes events in a thread of its own, from ``start`` to ``stop``.
+
+    ``seed``: the same seed makes the same events (their times apart). None: other ones each time,
+    which a ledger that outlives the demo needs: an id that was counted is never counted again.
+    """
+
+    def __init__(self, aws: EmbeddedAws, *, seed: int | None = None) -> None:
+        self._aws = aws
+        self._rng = random.Random(seed)  # noqa: S311 - made-up events, no secrets
+        self._account = Account(self._rng, DEFAULT_ACCOUNT)
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="traffic", daemon=True)
+        self.headlines: deque[Headline] = deque(maxlen=100)
+        """What happened of note, newest last."""
+        self.records = 0
+        """Management events made."""
+        self.lines = 0
+        """Log lines made."""
+
+    def start(self) -> None:
+        """Create the log groups and begin."""
+        for group in LOG_GROUPS:
+            self._aws.log_group_create(LOG_REGION, group)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End it; idempotent."""
+        self._stopped.set()
+        if self._thread.is_alive():
+            self._thread.join()
+
+    def put(self, occurrence: Occurrence) -> None:
+        """Store what an occurrence leaves, to be seen when it is delivered."""
+        for record in occurrence.records:
+            delay = self._rng.uniform(*_RECORD_DELAY)
+            self._aws.record(DEFAULT_ACCOUNT, record["awsRegion"], record, visible_in=delay)
+        self.records += len(occurrence.records)
+        now = int(time.time() * 1000)
+        late = self._rng.random() < _LATE_SHARE
+        for line in occurrence.lines:
+            self._aws.put_log_event(
+                LOG_REGION,
+                line.group,
+                line.message,
+                timestamp=now,
+                stream=line.stream,
+                visible_in=self._rng.uniform(*(_LATE_DELAY if late else _LINE_DELAY)),
+            )
+        self.lines += len(occurrence.lines)
+        if occurrence.headline:
+            self.headlines.append(Headline(time.time(), occurrence.headline))
+
+    def _run(self) -> None:
+        began = time.monotonic()
+        due: list[tuple[float, int, Activity]] = [
+            (began + activity.first, number, activity)
+            for number, activity in enumerate(self._account.activities())
+        ]
+        heapq.heapify(due)
+        while True:
+            at, number, activity = due[0]
+            if self._stopped.wait(max(0.0, at - time.monotonic())):
+                return
+            self.put(activity.act())
+            # Random but never bunched: half of the mean at least.
+            pause = activity.every * (0.5 + self._rng.expovariate(2.0))
+            heapq.heapreplace(due, (at + pause, number, activity))

@@ -1,0 +1,177 @@
+"""What the demo shows in the terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Protocol
+
+from prometheus_client import Metric
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from exporter.demo.aws import EmbeddedAws
+from exporter.demo.child import Exporter
+from exporter.demo.traffic import Headline, Traffic
+
+_HIDDEN_LABELS = ("account_id", "source", "instance", "job")
+_HEADLINES = 5
+"""How many are shown at a time."""
+
+
+class View(Protocol):
+    """Shows the demo: once in the beginning, then ``update`` every ``period`` seconds."""
+
+    period: float
+
+    def say_hello(self) -> None:
+        """Show the URLs."""
+
+    def __enter__(self) -> View:
+        """Begin to show what goes on."""
+
+    def __exit__(self, *_exception: object) -> None:
+        """End it."""
+
+    def update(self) -> None:
+        """Show how things stand now."""
+
+    def say_goodbye(self) -> None:
+        """Say that everything ends."""
+
+
+class _Common:
+    """What both views show and how they get it."""
+
+    def __init__(
+        self, console: Console, aws: EmbeddedAws, traffic: Traffic, exporter: Exporter
+    ) -> None:
+        self._console = console
+        self._aws = aws
+        self._traffic = traffic
+        self._exporter = exporter
+
+    def say_hello(self) -> None:
+        """Show the URLs."""
+        for name, url in (
+            ("Status page", f"{self._exporter.url}/"),
+            ("Metrics", f"{self._exporter.url}/metrics"),
+            ("Embedded AWS", self._aws.endpoint_url),
+        ):
+            self._console.print(f"{name:<13}[bold]{url}[/bold]", highlight=False)
+        self._console.print(
+            "The AWS and everything in it is made up; its CloudTrail delivers within seconds,"
+            " the real one within minutes. Ctrl-C ends it all.",
+            highlight=False,
+            soft_wrap=True,
+        )
+
+    def say_goodbye(self) -> None:
+        """Say that everything ends."""
+        self._console.print(f"Ended. {self._made()}.", highlight=False, soft_wrap=True)
+
+    def _made(self) -> str:
+        calls = self._aws.calls
+        return (
+            f"{self._traffic.records:,} management events and {self._traffic.lines:,} log lines"
+            f" made; {calls.count('LookupEvents'):,} LookupEvents,"
+            f" {calls.count('FilterLogEvents'):,} FilterLogEvents calls"
+        )
+
+
+class PlainView(_Common):
+    """Lines, for where there is no terminal."""
+
+    period = 5.0
+
+    def __enter__(self) -> PlainView:
+        self._shown: list[Headline] = []
+        return self
+
+    def __exit__(self, *_exception: object) -> None:
+        return
+
+    def update(self) -> None:
+        """Print what is new, and the counters that stand above 0."""
+        headlines = list(self._traffic.headlines)
+        for headline in headlines:
+            if headline not in self._shown:
+                self._line(headline.time, f"event: {headline.text}")
+        self._shown = headlines
+        now = datetime.now().timestamp()
+        self._line(now, self._made())
+        totals: dict[str, float] = {}
+        for name, _labels, value in rows(self._exporter.counters()):
+            totals[name] = totals.get(name, 0) + value
+        counted = ", ".join(f"{name} {value:,.0f}" for name, value in totals.items() if value)
+        self._line(now, f"counters: {counted or 'all 0'}")
+
+    def _line(self, when: float, text: str) -> None:
+        # soft_wrap: one line is one line, whatever the width of what is no terminal.
+        self._console.print(f"{_clock(when)} {text}", highlight=False, markup=False, soft_wrap=True)
+
+
+class LiveView(_Common):
+    """A picture that is drawn again each second."""
+
+    period = 1.0
+
+    def __enter__(self) -> LiveView:
+        self._values: dict[tuple[str, str], float] = {}
+        self._latest: dict[str, str] = {}
+        self._live = Live(console=self._console, auto_refresh=False)
+        self._live.start()
+        self.update()
+        return self
+
+    def __exit__(self, *_exception: object) -> None:
+        self._live.stop()
+
+    def update(self) -> None:
+        """Draw it again."""
+        self._live.update(self._picture(), refresh=True)
+
+    def _picture(self) -> RenderableType:
+        headlines = Table(title="What happened in the account", expand=True, show_header=False)
+        headlines.add_column(width=8, style="dim")
+        headlines.add_column(no_wrap=True)
+        for headline in list(self._traffic.headlines)[-_HEADLINES:]:
+            headlines.add_row(_clock(headline.time), Text(headline.text))
+        return Group(self._counters(), headlines, Text(self._made(), style="dim"))
+
+    def _counters(self) -> Table:
+        """One row a metric: its total, and the labels of the series that rose last."""
+        totals: dict[str, float] = {}
+        for name, labels, value in rows(self._exporter.counters()):
+            totals[name] = totals.get(name, 0) + value
+            if value > self._values.get((name, labels), 0):
+                self._latest[name] = labels
+            self._values[name, labels] = value
+        table = Table(title="Counters, read from /metrics", expand=True)
+        table.add_column("metric", no_wrap=True)
+        table.add_column("total", justify="right", style="bold", no_wrap=True)
+        table.add_column("rose last", no_wrap=True, style="dim", ratio=1)
+        # What happened in AWS first.
+        for name in sorted(totals, key=lambda name: (not name.startswith("aws_"), name)):
+            latest = Text(self._latest.get(name, ""))
+            table.add_row(Text(name), f"{totals[name]:,.0f}", latest)
+        return table
+
+
+def rows(metrics: list[Metric]) -> Iterator[tuple[str, str, float]]:
+    """Name, labels and value of each counter; of a histogram, its count."""
+    for metric in metrics:
+        for sample in metric.samples:
+            if sample.name.endswith(("_total", "_count")):
+                labels = ", ".join(
+                    f"{name}={value}"
+                    for name, value in sorted(sample.labels.items())
+                    if name not in _HIDDEN_LABELS and value
+                )
+                yield sample.name, labels, sample.value
+
+
+def _clock(when: float) -> str:
+    return f"{datetime.fromtimestamp(when):%H:%M:%S}"
