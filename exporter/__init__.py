@@ -1,3 +1,3 @@
-"""metric-filter-exporter: CloudWatch metric filters, evaluated outside AWS, as Prometheus counters."""
+"""CloudWatch metric filters, evaluated outside AWS, exposed as Prometheus counters."""
 
 __version__ = "0.1.0"

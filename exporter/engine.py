@@ -1,0 +1,258 @@
+"""One loaded configuration at work: its partitions are found and polled by a scheduler."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import structlog
+from apscheduler.schedulers.background import BackgroundScheduler
+
+from exporter.errors import PartitionGoneError, SourceError
+from exporter.events import Partition
+from exporter.ledger.base import Ledger, LedgerError
+from exporter.metrics.series import SeriesStore
+from exporter.metrics.telemetry import Telemetry
+from exporter.pipeline import Pipeline
+from exporter.sources.base import Source
+
+_log = structlog.get_logger(__name__)
+_FORGET_EVERY = 60.0
+
+
+@dataclass(slots=True)
+class PartitionState:
+    """How the reading of a partition goes."""
+
+    partition: Partition
+    attempts: int = 0
+    events: int = 0
+    """Log events read."""
+    last_success: float | None = None
+    """Seconds since the epoch."""
+    error: SourceError | LedgerError | None = None
+    """Why the last attempt failed; None: it did not, or there was none."""
+
+
+class PartitionLocks:
+    """One lock a partition, over all engines: after a reload two know the same partition."""
+
+    def __init__(self) -> None:
+        self._locks: dict[Partition, threading.Lock] = defaultdict(threading.Lock)
+        self._guard = threading.Lock()
+
+    def of(self, partition: Partition) -> threading.Lock:
+        """The partition's lock."""
+        with self._guard:
+            return self._locks[partition]
+
+
+class Engine:
+    """Polls what a configuration's sources have; thread-safe.
+
+    Made, started once and stopped once; a reload makes another.
+    """
+
+    def __init__(
+        self,
+        sources: Sequence[Source],
+        pipeline: Pipeline,
+        *,
+        locks: PartitionLocks,
+        scheduler: BackgroundScheduler,
+    ) -> None:
+        self.sources = sources
+        self._pipeline = pipeline
+        self._ledger: Ledger = pipeline.ledger
+        self._series: SeriesStore = pipeline.series
+        self._telemetry: Telemetry = pipeline.telemetry
+        self._locks = locks
+        self._scheduler = scheduler
+        self._states: dict[str, dict[Partition, PartitionState]] = {s.name: {} for s in sources}
+        self._failures: dict[str, dict[Partition, SourceError]] = {s.name: {} for s in sources}
+        self._undiscovered = {source.name for source in sources}
+        self._guard = threading.RLock()
+        self._stopped = False
+
+    def start(self) -> None:
+        """Look for partitions at once and from then on; each is polled from when it is found."""
+        for source in self.sources:
+            self._schedule("discover", source.discovery_interval, self.discover, source)
+            self._schedule("forget", _FORGET_EVERY, self._forget, source)
+
+    def stop(self) -> None:
+        """Commit nothing more. Returns when a commit that was under way is done."""
+        with self._guard:
+            self._stopped = True
+            for job in self._scheduler.get_jobs():
+                if job.id.startswith(self._job_prefix):
+                    job.remove()
+        self._pipeline.stop()
+
+    @property
+    def attempted(self) -> bool:
+        """Whether every partition has finished its first attempt."""
+        with self._guard:
+            return not self._undiscovered and all(
+                state.attempts for states in self._states.values() for state in states.values()
+            )
+
+    def states(self, source: str) -> list[PartitionState]:
+        """A source's partitions, as they are now."""
+        with self._guard:
+            return list(self._states[source].values())
+
+    def failures(self, source: str) -> dict[Partition, SourceError]:
+        """Where a source's partitions could not be looked for, and why."""
+        with self._guard:
+            return dict(self._failures[source])
+
+    def next_poll(self, partition: Partition) -> datetime | None:
+        """When a partition is polled next."""
+        job = self._scheduler.get_job(self._job("poll", partition.source, partition.key))
+        moment: datetime | None = getattr(job, "next_run_time", None)
+        return moment
+
+    def discover(self, source: Source) -> None:
+        """Look for a source's partitions: take in new ones, drop those that are gone."""
+        discovery = source.discover()
+        failures = dict(discovery.failures)
+        with self._guard:
+            if self._stopped:
+                return
+            self._note_failures(source, failures)
+            known = self._states[source.name]
+            for partition in discovery.partitions:
+                if partition not in known:
+                    self._add(source, partition)
+            unknown = {(s.account_id, s.region) for s in failures if s.log_group is None}
+            for partition in set(known).difference(discovery.partitions):
+                if (partition.account_id, partition.region) not in unknown:
+                    self._drop(partition, "it no longer exists")
+            self._telemetry.partitions.labels(source.name).set(len(known))
+            self._undiscovered.discard(source.name)
+
+    def poll(self, source: Source, partition: Partition) -> None:
+        """Read what is due from a partition and note how it went."""
+        lock = self._locks.of(partition)
+        if not lock.acquire(blocking=False):
+            return  # An engine that is being stopped still holds it; the next poll comes.
+        began = time.monotonic()
+        error: SourceError | LedgerError | None = None
+        events = 0
+        try:
+            events = self._pipeline.poll(source, partition)
+        except PartitionGoneError as gone:
+            with self._guard:
+                self._drop(partition, str(gone))
+        except (SourceError, LedgerError) as failure:
+            error = failure
+        except Exception as failure:
+            _log.exception("poll failed", partition=str(partition))
+            error = SourceError(
+                f"{partition}: internal error ({type(failure).__name__}); the log has the"
+                " traceback, please report it.",
+                reason="internal",
+            )
+        finally:
+            lock.release()
+        self._note_poll(partition, events, error, time.monotonic() - began)
+
+    def _add(self, source: Source, partition: Partition) -> None:
+        self._states[source.name][partition] = PartitionState(partition)
+        for rule, key in self._pipeline.rules.static_series(partition).items():
+            self._series.apply(self._ledger.declare(rule, [key]))
+        self._telemetry.initialise(
+            source.name,
+            self._pipeline.listeners[source.name],
+            [(partition.account_id, partition.region)],
+        )
+        self._schedule("poll", source.interval, self.poll, source, partition)
+        _log.info("partition found", source=source.name, partition=partition.key)
+
+    def _drop(self, partition: Partition, why: str) -> None:
+        if self._states[partition.source].pop(partition, None) is None:
+            return
+        job = self._scheduler.get_job(self._job("poll", partition.source, partition.key))
+        if job is not None:
+            job.remove()
+        self._telemetry.drop_partition(partition)
+        _log.warning("partition dropped", source=partition.source, partition=partition.key, why=why)
+
+    def _note_failures(self, source: Source, failures: dict[Partition, SourceError]) -> None:
+        before = self._failures[source.name]
+        for scope, failure in failures.items():
+            if str(before.get(scope)) != str(failure):
+                _log.warning(
+                    "discovery failed", source=source.name, scope=scope.key, error=str(failure)
+                )
+            self._telemetry.discovery_failures.labels(
+                source.name, scope.account_id, scope.region, failure.reason
+            ).inc()
+        self._failures[source.name] = failures
+
+    def _note_poll(
+        self,
+        partition: Partition,
+        events: int,
+        error: SourceError | LedgerError | None,
+        duration: float,
+    ) -> None:
+        with self._guard:
+            state = self._states[partition.source].get(partition)
+            if state is None or self._stopped:
+                return
+            if error is not None and str(error) != str(state.error):
+                _log.warning(
+                    "poll failed",
+                    source=partition.source,
+                    partition=partition.key,
+                    error=str(error),
+                )
+            elif error is None and state.error is not None:
+                _log.info("poll succeeds again", source=partition.source, partition=partition.key)
+            state.attempts += 1
+            state.events += events
+            state.error = error
+            if error is None:
+                state.last_success = time.time()
+                self._telemetry.succeeded(partition, state.last_success)
+            else:
+                self._telemetry.failed(partition)
+        place = (partition.source, partition.account_id, partition.region)
+        outcome = "success" if error is None else "error"
+        self._telemetry.polls.labels(*place, outcome).inc()
+        self._telemetry.poll_duration.labels(partition.source).observe(duration)
+
+    def _forget(self, source: Source) -> None:
+        partitions = [state.partition for state in self.states(source.name)]
+        try:
+            self._ledger.forget(
+                source.name, partitions, now=round(time.time() * 1000), memory=source.memory
+            )
+        except LedgerError as error:
+            self._telemetry.ledger_errors.labels("forget").inc()
+            _log.warning("forgetting old matches failed", source=source.name, error=str(error))
+
+    def _schedule(
+        self, what: str, seconds: float, call: object, source: Source, *more: Partition
+    ) -> None:
+        self._scheduler.add_job(
+            call,
+            "interval",
+            seconds=seconds,
+            args=(source, *more),
+            id=self._job(what, source.name, *(partition.key for partition in more)),
+            next_run_time=datetime.now(UTC),
+        )
+
+    @property
+    def _job_prefix(self) -> str:
+        return f"{id(self)}:"
+
+    def _job(self, *names: str) -> str:
+        return self._job_prefix + ":".join(names)

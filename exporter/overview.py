@@ -1,0 +1,90 @@
+"""What the status page shows, gathered from the parts that know it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+
+from exporter.configuration import RuleConfig, SourceConfig
+from exporter.engine import Engine, PartitionState
+from exporter.ledger.base import RuleTotal
+from exporter.web.status import PartitionStatus, RuleStatus, SourceStatus, State
+
+
+def source_status(config: SourceConfig, engine: Engine) -> SourceStatus:
+    """A source and its partitions, as they are now."""
+    return SourceStatus(
+        name=config.name,
+        type=config.type,
+        interval=config.interval,
+        lookback=getattr(config, "lookback", None),
+        partitions=[
+            _partition_status(state, engine.next_poll(state.partition))
+            for state in engine.states(config.name)
+        ],
+        failures=[str(failure) for failure in engine.failures(config.name).values()],
+    )
+
+
+def _partition_status(state: PartitionState, next_poll: datetime | None) -> PartitionStatus:
+    partition = state.partition
+    lag = None
+    if state.last_success is not None and partition.path is None:
+        lag = max(0.0, time.time() - state.last_success)
+    return PartitionStatus(
+        account_id=partition.account_id,
+        region=partition.region,
+        resource=partition.log_group or partition.path or "",
+        state=_condition(state),
+        last_success=moment(state.last_success),
+        lag=lag,
+        polls=state.attempts,
+        events=state.events,
+        error=None if state.error is None else str(state.error),
+        next_poll=next_poll,
+    )
+
+
+def _condition(state: PartitionState) -> State:
+    if state.error is not None:
+        return "failing"
+    return "ok" if state.attempts else "waiting"
+
+
+def rule_statuses(rules: Iterable[RuleConfig], totals: Iterable[RuleTotal]) -> list[RuleStatus]:
+    """Each rule with what it has counted, over its sources."""
+    by_rule: dict[str, list[RuleTotal]] = {}
+    for total in totals:
+        by_rule.setdefault(total.rule, []).append(total)
+    return [_rule_status(rule, by_rule) for rule in rules]
+
+
+def _rule_status(rule: RuleConfig, totals: Mapping[str, list[RuleTotal]]) -> RuleStatus:
+    own = totals.get(rule.name, [])
+    times = [t.last_event_time for t in own if t.last_event_time is not None]
+    return RuleStatus(
+        name=rule.name,
+        title=rule.title,
+        severity=rule.severity,
+        pattern=rule.pattern,
+        metric=rule.metric,
+        sources=rule.sources,
+        matches=sum(total.matches for total in own),
+        series=max((total.series for total in own), default=0),
+        max_series=rule.max_series,
+        overflowed=sum(total.overflowed for total in own),
+        value_errors=sum(total.value_errors for total in own),
+        last_match=moment(max(times) / 1000) if times else None,
+        warnings=[warning.message for warning in rule.compiled.warnings],
+    )
+
+
+def moment(seconds: float | None) -> datetime | None:
+    """Seconds since the epoch as a time in UTC; None where there are none, or too many."""
+    if seconds is None:
+        return None
+    try:
+        return datetime.fromtimestamp(seconds, UTC)
+    except (ValueError, OverflowError, OSError):
+        return None
