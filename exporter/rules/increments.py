@@ -38,4 +38,7 @@ class Increment:
     """When it happened, milliseconds: ``eventTime`` of a CloudTrail record, else ``time``.
     ``start`` is compared with it. None: unknown (a line of a file)."""
     event_id: str | None
-    """Unique within the source; a (rule, source, event id) counts once. None: no memory needed."""
+    """A (rule, source, scope, event id) counts once. None: no memory needed."""
+    scope: str = ""
+    """Within what the event id is unique: empty, everywhere (a CloudTrail record's eventID); else
+    a partition's key."""

@@ -15,6 +15,8 @@ class Facts:
     """Where and when a log event happened, and what makes it count once."""
 
     event_id: str | None
+    scope: str
+    """Within what the id is unique (see Increment.scope)."""
     event_time: int | None
     """Milliseconds, or None where unknown (a line of a file)."""
     account_id: str
@@ -32,10 +34,11 @@ def facts(
     record = document.json if event_format != "lines" else None
     event_time = event.time if partition.path is None else None
     if record is None or not (event_format == "cloudtrail" or _is_record(record)):
-        return Facts(event.id, event_time, partition.account_id, partition.region)
-    happened = _text(record, "eventTime")
+        return Facts(event.id, partition.key, event_time, partition.account_id, partition.region)
+    happened, event_id = _text(record, "eventTime"), _text(record, "eventID")
     return Facts(
-        _text(record, "eventID") or event.id,
+        event_id or event.id,
+        "" if event_id else partition.key,
         (milliseconds(happened) if happened else None) or event_time,
         _text(record, "recipientAccountId") or partition.account_id,
         _text(record, "awsRegion") or partition.region,

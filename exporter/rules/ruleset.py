@@ -65,7 +65,9 @@ class RuleSet:
         """
         return {
             rule.config.name: rule.key(
-                rule.literal, Facts(None, None, partition.account_id, partition.region), partition
+                rule.literal,
+                Facts(None, "", None, partition.account_id, partition.region),
+                partition,
             )
             for rule in self._by_source.get(partition.source, ())
             if not rule.dynamic
@@ -85,9 +87,7 @@ class _Rule:
         if config.uses_default_metric:
             self.literal["rule"] = config.name
         self.dynamic = {
-            name: value.references
-            for name, value in config.labels.items()
-            if value.literal is None
+            name: value.references for name, value in config.labels.items() if value.literal is None
         }
 
     def increment(
@@ -118,6 +118,7 @@ class _Rule:
             time=event.time,
             event_time=fact.event_time,
             event_id=fact.event_id,
+            scope=fact.scope,
         )
 
     def key(self, labels: dict[str, str], fact: Facts, partition: Partition) -> SeriesKey:

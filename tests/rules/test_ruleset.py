@@ -186,6 +186,20 @@ def test_a_cloudtrail_record_speaks_for_itself_wherever_it_was_read(
     assert labels(increment)["region"] == "us-east-1"
 
 
+def test_the_same_record_in_two_groups_is_one_event_and_the_same_id_of_messages_is_two(
+    make_rules: MakeRules,
+) -> None:
+    other = Partition("history", "111111111111", "eu-west-1", log_group="/app/search")
+    rules = make_rules({"pattern": "{ $.a = 1 || $.eventName = * }"})
+
+    def names(message: dict[str, Any]) -> set[tuple[str | None, str]]:
+        found = [*evaluate(rules, message), *evaluate(rules, message, partition=other)]
+        return {(increment.event_id, increment.scope) for increment in found}
+
+    assert names(RECORD) == {(RECORD["eventID"], "")}
+    assert len(names({"a": 1})) == 2
+
+
 def test_what_a_record_does_not_tell_the_partition_does(make_rules: MakeRules) -> None:
     rules = make_rules({"pattern": "{ $.eventName = * }"})
     record = {"eventID": "a", "eventName": "x", "eventTime": "yesterday", "awsRegion": None}

@@ -1,0 +1,92 @@
+"""A real Prometheus scrapes the exporter."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+from exporter.demo.aws import EmbeddedAws
+from tests.support.processes import Exporter
+from tests.support.prometheus import Prometheus
+from tests.support.records import ACCOUNT, trail_record
+from tests.support.tools import PrometheusBinaries
+from tests.support.waiting import wait_for
+
+CONFIGURATION = {
+    "sources": [
+        {
+            "name": "history",
+            "type": "event_history",
+            "regions": ["us-east-1"],
+            "interval": "1s",
+            "lookback": "60s",
+        }
+    ],
+    "rules": [
+        {
+            "name": "root_logins",
+            "title": "Sign-ins of the root user",
+            "pattern": '{ $.eventName = ConsoleLogin && $.userIdentity.type = "Root" }',
+            "metric": "root_logins_total",
+            "labels": {"source_ip": "$.sourceIPAddress"},
+        }
+    ],
+}
+
+
+def test_increase_sees_the_first_match_of_a_new_series_and_a_restart_adds_nothing(
+    tmp_path: Path,
+    aws: EmbeddedAws,
+    make_exporter: Callable[..., Exporter],
+    prometheus_binaries: PrometheusBinaries,
+) -> None:
+    exporter = make_exporter(CONFIGURATION, "--metrics.birth-hold=2s")
+    with (
+        exporter,
+        Prometheus(
+            prometheus_binaries.prometheus,
+            tmp_path / "prometheus",
+            targets={"exporter": exporter.address},
+        ) as prometheus,
+    ):
+        exporter.wait_until_ready()
+        prometheus.wait_until_up("exporter")
+        root = {"type": "Root"}
+        login = trail_record("ConsoleLogin", userIdentity=root, sourceIPAddress="192.0.2.7")
+        aws.record(ACCOUNT, "us-east-1", login)
+
+        def increase() -> float:
+            samples = prometheus.query("sum(increase(root_logins_total[5m]))")
+            return samples[0].value if samples else 0.0
+
+        # One, but for the extrapolation to the window's end, a part of a scrape interval.
+        wait_for("increase() to see the login", lambda: round(increase()) == 1)
+        exporter.kill()
+        exporter.start()
+        exporter.wait_until_ready()
+        prometheus.wait_for_scrapes("exporter", 2)
+        assert round(increase()) == 1
+        assert prometheus.query("sum(resets(root_logins_total[5m]))")[0].value == 0
+
+
+def test_promtool_has_nothing_to_say_about_the_page(
+    aws: EmbeddedAws,
+    make_exporter: Callable[..., Exporter],
+    prometheus_binaries: PrometheusBinaries,
+) -> None:
+    with make_exporter(CONFIGURATION, "--metrics.birth-hold=0s") as exporter:
+        exporter.wait_until_ready()
+        aws.record(ACCOUNT, "us-east-1", trail_record("ConsoleLogin"))
+        wait_for(
+            "a poll",
+            lambda: exporter.scrape().value("metric_filter_exporter_log_events_read_total"),
+        )
+        page = exporter.get("/metrics").content
+    done = subprocess.run(
+        [str(prometheus_binaries.promtool), "check", "metrics"],
+        input=page,
+        capture_output=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout.decode() + done.stderr.decode()
