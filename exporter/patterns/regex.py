@@ -20,9 +20,9 @@ MAX_MEMORY = 8 << 20
 """Bytes that RE2 may use for one expression."""
 MAX_REPETITION = 1000
 """The largest count in ``{m,n}``: RE2's limit. AWS documents none."""
-MAX_PROGRAM = 20_000
-"""The largest compiled expression, in RE2's instructions. The time for a text is at worst its length
-times this."""
+MAX_PROGRAM = 50_000
+"""The largest compiled expression, in RE2's instructions. A text takes at worst time in proportion
+to its length times this."""
 
 _LITERALS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789 :_#=@/;,-")
 _OPERATORS = frozenset("^$?[]{}|\\*+.")
