@@ -8,20 +8,30 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import structlog
 from apscheduler.schedulers.background import BackgroundScheduler
 
 from exporter.aws.quotas import Quotas
 from exporter.aws.session import AwsAccount
-from exporter.configuration import DEFAULT_METRIC, Configuration, RuleConfig, SourceConfig, load
+from exporter.configuration import (
+    DEFAULT_METRIC,
+    Configuration,
+    ConfigurationError,
+    RuleConfig,
+    SourceConfig,
+    check,
+)
 from exporter.engine import Engine, PartitionLocks
 from exporter.ledger.base import Ledger, SeriesRule
 from exporter.metrics.families import MetricFamily
 from exporter.metrics.series import SeriesStore
-from exporter.metrics.telemetry import RuleInfo, Telemetry
+from exporter.metrics.telemetry import RuleInfo, SourceInfo, Telemetry
 from exporter.pipeline import Pipeline
 from exporter.rules import RuleSet
 from exporter.sources import build_source
 from exporter.sources.base import Listener
+
+_log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +70,12 @@ class Assembler:
 
         Raises ConfigurationError and LedgerError; neither leaves anything changed.
         """
-        configuration = load(paths)
+        checked = check(paths)
+        configuration = checked.configuration
+        if configuration is None:
+            raise ConfigurationError(checked.errors)
+        for problem in checked.problems:
+            _log.warning("configuration", at=str(problem.location), warning=problem.message)
         now = int(time.time())
         rules = RuleSet(configuration.rules)
         starts = self._ledger.load_rules(
@@ -86,6 +101,7 @@ class Assembler:
             for source in configuration.sources
         ]
         self._telemetry.set_rules(_rule_info(rule) for rule in configuration.rules)
+        self._telemetry.set_sources(_source_info(source) for source in configuration.sources)
         self._telemetry.load_totals(self._ledger.rule_totals())
         self._series.describe(_metric_families(configuration.rules))
         pipeline = Pipeline(rules, self._ledger, self._series, self._telemetry, listeners)
@@ -101,8 +117,21 @@ def _start(source: SourceConfig, rule: RuleConfig, now: int) -> int | None:
     return round((now - (back if rule.start is None else rule.start)) * 1000)
 
 
+def _source_info(source: SourceConfig) -> SourceInfo:
+    return SourceInfo(source.name, source.interval, getattr(source, "lookback", None))
+
+
 def _rule_info(rule: RuleConfig) -> RuleInfo:
-    return RuleInfo(rule.name, rule.title, rule.severity, rule.metric, rule.type, rule.max_series)
+    return RuleInfo(
+        rule.name,
+        rule.title,
+        rule.severity,
+        rule.metric,
+        rule.type,
+        rule.max_series,
+        pack=rule.pack,
+        controls=rule.controls_text,
+    )
 
 
 def _metric_families(rules: Sequence[RuleConfig]) -> list[MetricFamily]:

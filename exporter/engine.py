@@ -7,7 +7,7 @@ import time
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import structlog
 from apscheduler.schedulers.background import BackgroundScheduler
@@ -18,10 +18,11 @@ from exporter.ledger.base import Ledger, LedgerError
 from exporter.metrics.series import SeriesStore
 from exporter.metrics.telemetry import Telemetry
 from exporter.pipeline import Pipeline
-from exporter.sources.base import Source
+from exporter.sources.base import Discovery, Source
 
 _log = structlog.get_logger(__name__)
 _FORGET_EVERY = 60.0
+_LOOK_AGAIN_AFTER = 30.0
 
 
 @dataclass(slots=True)
@@ -91,6 +92,10 @@ class Engine:
             for job in self._scheduler.get_jobs():
                 if job.id.startswith(self._job_prefix):
                     job.remove()
+            for source, states in self._states.items():
+                self._telemetry.partitions.remove(source)
+                for partition in states:
+                    self._telemetry.drop_partition(partition)
         self._pipeline.stop()
 
     @property
@@ -119,21 +124,31 @@ class Engine:
 
     def discover(self, source: Source) -> None:
         """Look for a source's partitions: take in new ones, drop those that are gone."""
-        discovery = source.discover()
+        try:
+            discovery = source.discover()
+        except Exception as error:
+            scope = Partition(source.name)
+            discovery = Discovery((), [(scope, _internal_error(scope, error))])
         failures = dict(discovery.failures)
         with self._guard:
             if self._stopped:
                 return
-            self._note_failures(source, failures)
             known = self._states[source.name]
-            for partition in discovery.partitions:
-                if partition not in known:
-                    self._add(source, partition)
-            unknown = {(s.account_id, s.region) for s in failures if s.log_group is None}
+            try:
+                for partition in discovery.partitions:
+                    if partition not in known:
+                        self._add(source, partition)
+            except LedgerError as error:
+                self._telemetry.ledger_errors.labels("declare").inc()
+                failures[Partition(source.name)] = SourceError(str(error), reason="ledger")
+            places = {(s.account_id, s.region) for s in failures if s.log_group is None}
             for partition in set(known).difference(discovery.partitions):
-                if (partition.account_id, partition.region) not in unknown:
+                if not places & {(partition.account_id, partition.region), ("", "")}:
                     self._drop(partition, "it no longer exists")
             self._telemetry.partitions.labels(source.name).set(len(known))
+            self._note_failures(source, failures)
+            if places:
+                self._discover_soon(source)
             self._undiscovered.discard(source.name)
 
     def poll(self, source: Source, partition: Partition) -> None:
@@ -152,20 +167,15 @@ class Engine:
         except (SourceError, LedgerError) as failure:
             error = failure
         except Exception as failure:
-            _log.exception("poll failed", partition=str(partition))
-            error = SourceError(
-                f"{partition}: internal error ({type(failure).__name__}); the log has the"
-                " traceback, please report it.",
-                reason="internal",
-            )
+            error = _internal_error(partition, failure)
         finally:
             lock.release()
         self._note_poll(partition, events, error, time.monotonic() - began)
 
     def _add(self, source: Source, partition: Partition) -> None:
-        self._states[source.name][partition] = PartitionState(partition)
         for rule, key in self._pipeline.rules.static_series(partition).items():
             self._series.apply(self._ledger.declare(rule, [key]))
+        self._states[source.name][partition] = PartitionState(partition)
         self._telemetry.initialise(
             source.name,
             self._pipeline.listeners[source.name],
@@ -238,6 +248,12 @@ class Engine:
             self._telemetry.ledger_errors.labels("forget").inc()
             _log.warning("forgetting old matches failed", source=source.name, error=str(error))
 
+    def _discover_soon(self, source: Source) -> None:
+        """Look again before the next turn where nobody could look this time."""
+        job = self._scheduler.get_job(self._job("discover", source.name))
+        if job is not None and source.discovery_interval > _LOOK_AGAIN_AFTER:
+            job.modify(next_run_time=datetime.now(UTC) + timedelta(seconds=_LOOK_AGAIN_AFTER))
+
     def _schedule(
         self, what: str, seconds: float, call: object, source: Source, *more: Partition
     ) -> None:
@@ -256,3 +272,13 @@ class Engine:
 
     def _job(self, *names: str) -> str:
         return self._job_prefix + ":".join(names)
+
+
+def _internal_error(partition: Partition, error: Exception) -> SourceError:
+    """A fault of ours: isolated to its partition, with the traceback in the log."""
+    _log.error("internal error", partition=str(partition), exc_info=error)
+    return SourceError(
+        f"{partition}: internal error ({type(error).__name__}); the log has the traceback,"
+        " please report it.",
+        reason="internal",
+    )

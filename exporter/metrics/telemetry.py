@@ -30,7 +30,7 @@ PREFIX: Final = "metric_filter_exporter_"
 RULE_INFO: Final = "metric_filter_rule_info"
 
 POLL_OUTCOMES: Final = ("success", "error")
-LEDGER_OPERATIONS: Final = ("commit", "reveal", "forget", "read")
+LEDGER_OPERATIONS: Final = ("commit", "declare", "reveal", "forget")
 
 _SOURCE_PLACE: Final = ("source", "account_id", "region")
 _PARTITION: Final = (*_SOURCE_PLACE, "log_group", "path")
@@ -53,6 +53,20 @@ class RuleInfo:
     metric: str
     type: str
     max_series: int
+    pack: str = ""
+    """Empty for a rule of the user's own."""
+    controls: str = ""
+    """In short: ``cis-v1.2.0/3.3 cis-v3.0.0/4.3``."""
+
+
+@dataclass(frozen=True, slots=True)
+class SourceInfo:
+    """A source's times, in seconds: alerts measure delays by them."""
+
+    source: str
+    interval: float
+    lookback: float | None
+    """None: the source has none."""
 
 
 class Telemetry:
@@ -69,6 +83,7 @@ class Telemetry:
         self._lock = threading.Lock()
         self._overflowed: dict[tuple[str, str], int] = {}
         self._limited: frozenset[str] = frozenset()
+        self._timed: frozenset[str] = frozenset()
         self._add_reading()
         self._add_counting()
         self._add_process()
@@ -115,6 +130,14 @@ class Telemetry:
             _PARTITION,
         )
         self.partitions = self._gauge("partitions", "Partitions of the source.", ("source",))
+        self.source_interval = self._gauge(
+            "source_interval_seconds", "How often the source's partitions are polled.", ("source",)
+        )
+        self.source_lookback = self._gauge(
+            "source_lookback_seconds",
+            "How late a log event of the source may arrive and still be counted.",
+            ("source",),
+        )
         self.discovery_failures = self._counter(
             "discovery_failures",
             "Looks for partitions that failed, by reason.",
@@ -171,6 +194,20 @@ class Telemetry:
                 self.series.labels(rule.rule)
                 self.series_limit.labels(rule.rule).set(rule.max_series)
             self._limited = names
+
+    def set_sources(self, sources: Iterable[SourceInfo]) -> None:
+        """Replace the times of all sources: at the start and on each reload."""
+        sources = list(sources)
+        with self._lock:
+            names = frozenset(source.source for source in sources)
+            for gone in self._timed - names:
+                for gauge in (self.source_interval, self.source_lookback):
+                    gauge.remove(gone)
+            for source in sources:
+                self.source_interval.labels(source.source).set(source.interval)
+                if source.lookback is not None:
+                    self.source_lookback.labels(source.source).set(source.lookback)
+            self._timed = names
 
     def initialise(
         self, source: str, rules: Iterable[str], places: Iterable[tuple[str, str]]
@@ -271,10 +308,11 @@ class _RuleInfoCollector(Collector):
         family = GaugeMetricFamily(
             RULE_INFO,
             "Facts of each configured rule; always 1.",
-            labels=("rule", "title", "severity", "metric", "type"),
+            labels=("rule", "title", "severity", "metric", "type", "pack", "controls"),
         )
         for rule in self.rules:
-            family.add_metric((rule.rule, rule.title, rule.severity, rule.metric, rule.type), 1)
+            facts = (rule.rule, rule.title, rule.severity, rule.metric, rule.type)
+            family.add_metric((*facts, rule.pack, rule.controls), 1)
         yield family
 
 
