@@ -122,8 +122,10 @@ class Ledger(Protocol):
     def forget(self, source: str, partitions: Iterable[Partition], *, now: int, memory: int) -> int:
         """Forget matches that no partition of the source can bring again; return how many.
 
-        A match is kept until every given partition's ``remember_from`` has passed it by ``memory``
-        milliseconds; a partition that has made no progress for 7 days holds nothing back longer.
+        A match is kept until its own partition's ``remember_from`` has passed it by ``memory``
+        milliseconds, and that of every given partition too; for others' matches a partition that
+        has made no progress for 7 days holds nothing back longer. After 90 days without progress
+        a partition begins anew: its checkpoint goes with its matches.
         """
 
     def close(self) -> None:

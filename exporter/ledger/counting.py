@@ -47,10 +47,18 @@ class BatchCount:
     """
 
     def __init__(
-        self, cursor: sqlite3.Cursor, source: str, rules: Mapping[str, SeriesRule], *, now: int
+        self,
+        cursor: sqlite3.Cursor,
+        source: str,
+        rules: Mapping[str, SeriesRule],
+        *,
+        checkpoint: int,
+        now: int,
     ) -> None:
+        """``checkpoint``: id of the partition's row, under which its matches are remembered."""
         self._cursor = cursor
         self._source = source
+        self._checkpoint = checkpoint
         self._rules = rules
         self._now = now
         self._series: dict[SeriesKey, SeriesRow] = {}
@@ -93,8 +101,8 @@ class BatchCount:
             new.append(increment)
         # In the order of the key, neighbours go to the same page.
         self._cursor.executemany(
-            "INSERT INTO matches (digest, source, time) VALUES (?, ?, ?)",
-            ((digest, self._source, time) for digest, time in sorted(remembered.items())),
+            "INSERT INTO matches (digest, checkpoint, time) VALUES (?, ?, ?)",
+            ((digest, self._checkpoint, time) for digest, time in sorted(remembered.items())),
         )
         return new
 

@@ -14,13 +14,14 @@ SCHEMA_VERSION: Final = 1
 # Partition keys and checkpoints are blobs: a path may hold bytes that are not UTF-8.
 TABLES: Final = """
 CREATE TABLE checkpoints (
+  id            INTEGER PRIMARY KEY,
   source        TEXT    NOT NULL,
   partition     BLOB    NOT NULL,
   checkpoint    BLOB    NOT NULL,
   remember_from INTEGER,
   updated       INTEGER NOT NULL,
-  PRIMARY KEY (source, partition)
-) WITHOUT ROWID;
+  UNIQUE (source, partition)
+);
 
 CREATE TABLE rules (
   source          TEXT    NOT NULL,
@@ -56,10 +57,10 @@ CREATE TABLE rule_series (
 ) WITHOUT ROWID;
 
 CREATE TABLE matches (
-  digest BLOB    NOT NULL PRIMARY KEY,
-  source TEXT    NOT NULL,
-  time   INTEGER NOT NULL
+  digest     BLOB    NOT NULL PRIMARY KEY,
+  checkpoint INTEGER NOT NULL,
+  time       INTEGER NOT NULL
 ) WITHOUT ROWID;
 
-CREATE INDEX matches_by_time ON matches (source, time);
+CREATE INDEX matches_by_time ON matches (checkpoint, time);
 """

@@ -38,6 +38,10 @@ from exporter.rules.increments import SeriesKey
 STALLED_AFTER: Final = 7 * 24 * 3600 * 1000
 """Milliseconds without a commit after which a partition holds no memory of matches back."""
 
+ABANDONED_AFTER: Final = 90 * 24 * 3600 * 1000
+"""Milliseconds without a commit after which a partition's checkpoint goes, and its matches with it:
+it would begin anew. Event history reaches back no further either."""
+
 _FORGOTTEN_TOGETHER: Final = 10_000
 """Matches forgotten in one transaction: commits wait no longer than that takes."""
 
@@ -152,18 +156,11 @@ class SqliteLedger:
         """
         with self._transaction() as cursor:
             now = self._now()
-            count = BatchCount(cursor, batch.partition.source, self._rules, now=now)
-            count.count(batch.increments)
-            cursor.execute(
-                "INSERT OR REPLACE INTO checkpoints"
-                " (source, partition, checkpoint, remember_from, updated) VALUES (?, ?, ?, ?, ?)",
-                (
-                    *_names(batch.partition),
-                    batch.checkpoint.encode("utf-8", "surrogatepass"),
-                    batch.remember_from,
-                    now,
-                ),
+            checkpoint = _move_checkpoint(cursor, batch, now)
+            count = BatchCount(
+                cursor, batch.partition.source, self._rules, checkpoint=checkpoint, now=now
             )
+            count.count(batch.increments)
             committed = count.committed()
         return committed
 
@@ -191,17 +188,26 @@ class SqliteLedger:
         A partition that was never read holds back what is younger than 7 days, and so does a
         source that has no partition with progress: what it will bring is unknown.
         """
-        with self._reading() as cursor:
+        with self._transaction() as cursor:
             limits = [_held_from(cursor, partition, now) for partition in partitions]
-        held = [limit for limit in limits if limit is not None]
-        before = min(held, default=now - STALLED_AFTER) - memory
+            held = [limit for limit in limits if limit is not None]
+            before = min(held, default=now - STALLED_AFTER) - memory
+            forgotten = _abandon(cursor, source, now - ABANDONED_AFTER)
+            own = _own_limits(cursor, source, now)
+        return forgotten + sum(
+            self._forget(checkpoint, min(before, remember_from - memory))
+            for checkpoint, remember_from in own
+        )
+
+    def _forget(self, checkpoint: int, before: int) -> int:
+        """Forget a partition's matches of events older than ``before``, some at a time."""
         forgotten = 0
         while True:
             with self._transaction() as cursor:
                 cursor.execute(
                     "DELETE FROM matches WHERE digest IN (SELECT digest FROM matches"
-                    " WHERE source = ? AND time < ? LIMIT ?)",
-                    (source, before, _FORGOTTEN_TOGETHER),
+                    " WHERE checkpoint = ? AND time < ? LIMIT ?)",
+                    (checkpoint, before, _FORGOTTEN_TOGETHER),
                 )
                 deleted = cursor.rowcount
             forgotten += deleted
@@ -284,3 +290,44 @@ def _held_from(cursor: sqlite3.Cursor, partition: Partition, now: int) -> int | 
     if updated <= now - STALLED_AFTER:
         return None
     return now if remember_from is None else min(int(remember_from), now)
+
+
+def _move_checkpoint(cursor: sqlite3.Cursor, batch: Batch, now: int) -> int:
+    """Write the batch's checkpoint; the id of its row."""
+    cursor.execute(
+        "INSERT INTO checkpoints (source, partition, checkpoint, remember_from, updated)"
+        " VALUES (?, ?, ?, ?, ?) ON CONFLICT (source, partition) DO UPDATE SET"
+        " checkpoint = excluded.checkpoint, remember_from = excluded.remember_from,"
+        " updated = excluded.updated",
+        (
+            *_names(batch.partition),
+            batch.checkpoint.encode("utf-8", "surrogatepass"),
+            batch.remember_from,
+            now,
+        ),
+    )
+    found = cursor.execute(
+        "SELECT id FROM checkpoints WHERE source = ? AND partition = ?", _names(batch.partition)
+    ).fetchone()
+    return int(found[0])
+
+
+def _abandon(cursor: sqlite3.Cursor, source: str, before: int) -> int:
+    """Let go of the source's partitions without a commit since ``before``; return their matches."""
+    abandoned = "FROM checkpoints WHERE source = ? AND updated < ?"
+    cursor.execute(
+        f"DELETE FROM matches WHERE checkpoint IN (SELECT id {abandoned})",  # noqa: S608
+        (source, before),
+    )
+    forgotten = cursor.rowcount
+    cursor.execute(f"DELETE {abandoned}", (source, before))
+    return forgotten
+
+
+def _own_limits(cursor: sqlite3.Cursor, source: str, now: int) -> list[tuple[int, int]]:
+    """Since when each partition that was read may bring an event once more, by checkpoint id.
+
+    However long it stands still, that is what it must remember of its own.
+    """
+    cursor.execute("SELECT id, remember_from FROM checkpoints WHERE source = ?", (source,))
+    return [(row, now if limit is None else limit) for row, limit in cursor]

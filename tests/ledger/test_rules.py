@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from exporter.events import Partition
-from exporter.ledger.sqlite import STALLED_AFTER, SqliteLedger
+from exporter.ledger.sqlite import ABANDONED_AFTER, STALLED_AFTER, SqliteLedger
 from exporter.rules.increments import Increment
 from tests.support.counting import PARTITION, RULE, SOURCE, batch, increment, series_rule
 
@@ -101,6 +101,26 @@ def test_a_stalled_partition_holds_nothing_back_longer_than_7_days(
     assert timed.forget(SOURCE, [PARTITION, OTHER], now=clock.now, memory=0) == 0
     clock.now += 1
     assert timed.forget(SOURCE, [PARTITION, OTHER], now=clock.now, memory=0) == 1
+
+
+def test_a_partition_remembers_its_own_matches_however_long_it_stands_still(
+    timed: SqliteLedger, clock: Clock
+) -> None:
+    seen = clock.now - 50
+    timed.commit(batch(at(seen), remember_from=seen - 50))
+    clock.now += 8 * DAY
+    timed.commit(batch(partition=OTHER, remember_from=clock.now))
+    assert timed.forget(SOURCE, [PARTITION, OTHER], now=clock.now, memory=100) == 0
+    assert timed.commit(batch(at(seen), remember_from=seen - 50)).counted == []
+
+
+def test_after_90_days_a_partition_begins_anew(timed: SqliteLedger, clock: Clock) -> None:
+    timed.commit(batch(at(clock.now), remember_from=clock.now))
+    clock.now += ABANDONED_AFTER
+    assert timed.forget(SOURCE, [PARTITION], now=clock.now, memory=0) == 0
+    clock.now += 1
+    assert timed.forget(SOURCE, [PARTITION], now=clock.now, memory=0) == 1
+    assert timed.checkpoint(PARTITION) is None
 
 
 @pytest.mark.parametrize("partitions", [[], [PARTITION, OTHER]])
