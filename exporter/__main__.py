@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from typing import Annotated
 
 import typer
@@ -11,8 +12,10 @@ from exporter import __version__
 from exporter.commands.check import check
 from exporter.commands.demo import demo
 from exporter.commands.explain import explain
+from exporter.commands.iam_policy import iam_policy
 from exporter.commands.match import match
 from exporter.commands.run import run
+from exporter.commands.test import run_rule_tests
 
 NAME = "metric-filter-exporter"
 
@@ -24,8 +27,17 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for _command in (run, check, match, explain, demo):
-    app.command()(_command)
+_COMMANDS: dict[str, Callable[..., None]] = {
+    "run": run,
+    "check": check,
+    "test": run_rule_tests,
+    "match": match,
+    "explain": explain,
+    "iam-policy": iam_policy,
+    "demo": demo,
+}
+for _name, _command in _COMMANDS.items():
+    app.command(_name)(_command)
 
 
 def _print_version(wanted: bool) -> None:

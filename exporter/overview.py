@@ -77,6 +77,10 @@ def _rule_status(rule: RuleConfig, totals: Mapping[str, list[RuleTotal]]) -> Rul
         value_errors=sum(total.value_errors for total in own),
         last_match=moment(max(times) / 1000) if times else None,
         warnings=[warning.message for warning in rule.compiled.warnings],
+        description=rule.description,
+        remediation=rule.remediation,
+        controls=[f"{benchmark} {control}" for benchmark, control in rule.controls.items()],
+        pack=rule.pack,
     )
 
 

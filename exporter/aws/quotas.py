@@ -15,6 +15,7 @@ from exporter.errors import SourceError
 _LOOKUP_EVENTS = 2
 # AWS: CloudWatch Logs quotas, requests per second per account and region.
 _DESCRIBE_LOG_GROUPS = 10
+_TEST_METRIC_FILTER = 5
 _FILTER_LOG_EVENTS = 10
 _FILTER_LOG_EVENTS_BY_REGION = {
     "us-east-1": 25,
@@ -37,6 +38,8 @@ def published_quota(operation: str, region: str) -> int | None:
             return _LOOKUP_EVENTS
         case "DescribeLogGroups":
             return _DESCRIBE_LOG_GROUPS
+        case "TestMetricFilter":
+            return _TEST_METRIC_FILTER
         case "FilterLogEvents":
             return _FILTER_LOG_EVENTS_BY_REGION.get(region, _FILTER_LOG_EVENTS)
         case _:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Protocol, cast
@@ -84,7 +85,8 @@ class AwsAccount:
         """The region that the environment or the profile names; raises SourceError."""
         with self._lock:
             region: str | None = self._open().region_name
-        return region
+        # boto3 knows AWS_DEFAULT_REGION only; AWS's other tools, and what AWS sets, AWS_REGION.
+        return region or os.environ.get("AWS_REGION") or None
 
     @property
     def account_id(self) -> str:

@@ -6,9 +6,11 @@ from collections.abc import Sequence
 
 from exporter.configuration.drafts import Draft
 from exporter.configuration.names import did_you_mean
+from exporter.configuration.packs import PackMembership, pack_fits
 from exporter.configuration.problems import Findings, Location
 from exporter.configuration.rules import RuleConfig
 from exporter.configuration.sources import EVENT_HISTORY_DAYS, SourceConfig
+from exporter.configuration.validation import Fields
 
 
 def check_rule_names(drafts: Sequence[Draft], findings: Findings) -> None:
@@ -80,14 +82,10 @@ def _listed(names: list[str]) -> str:
     return ", ".join(names) or "none"
 
 
-def resolve(
-    draft: Draft, sources: Sequence[SourceConfig], unusable: frozenset[str], findings: Findings
+def complete(
+    draft: Draft, names: tuple[str, ...], sources: Sequence[SourceConfig], findings: Findings
 ) -> RuleConfig | None:
-    """Complete a rule with the sources that it listens to.
-
-    ``unusable``: names of sources that are in error themselves; a rule may name them.
-    """
-    names = _listened(draft, sources, unusable, findings)
+    """Complete a rule with the names of the sources that it listens to; None: it is in error."""
     if draft.compiled is None or draft.rejected or not names:
         return None
     entry = draft.entry
@@ -111,6 +109,9 @@ def resolve(
         max_series=entry.max_series,
         start=entry.start,
         location=draft.fields.item.location,
+        remediation=entry.remediation,
+        controls=entry.controls,
+        pack=draft.membership.use.name if draft.membership is not None else "",
     )
 
 
@@ -122,29 +123,67 @@ def _check_reach(draft: Draft, source: str, findings: Findings) -> None:
         )
 
 
-def _listened(
-    draft: Draft, sources: Sequence[SourceConfig], unusable: frozenset[str], findings: Findings
-) -> tuple[str, ...]:
-    known = [source.name for source in sources]
-    if draft.entry.sources is not None:
-        for index, name in enumerate(draft.entry.sources):
-            if name not in known and name not in unusable:
-                hint = did_you_mean(name, known) or f"; there are: {_listed(known)}"
-                findings.error(
-                    draft.fields.value_of("sources", index), f"there is no source `{name}`{hint}"
-                )
-        return tuple(name for name in known if name in draft.entry.sources)
-    if draft.compiled is None or "sources" in draft.rejected:
-        return ()
-    fitting = tuple(
-        source.name
-        for source in sources
-        if not (source.format == "lines" and draft.compiled.kind == "json")
-    )
-    if sources and not fitting:
-        findings.error(
-            draft.fields.item.location,
-            "no source fits a JSON pattern, all have the format `lines`: name them in `sources`"
-            " if their lines are JSON",
+class Listening:
+    """Finds the sources that rules listen to."""
+
+    def __init__(
+        self, sources: Sequence[SourceConfig], unusable: frozenset[str], findings: Findings
+    ) -> None:
+        """``unusable``: names of sources that are in error themselves; rules may name them."""
+        self._sources = sources
+        self._unusable = unusable
+        self._findings = findings
+        self._of_pack: dict[str, tuple[str, ...]] = {}
+
+    def of(self, draft: Draft) -> tuple[str, ...]:
+        """The names of a rule's sources, in the configuration's order; empty where in error."""
+        if draft.membership is not None:
+            pack = draft.membership.use.name
+            if pack not in self._of_pack:
+                self._of_pack[pack] = self._pack(draft.membership)
+            return self._of_pack[pack]
+        if draft.entry.sources is not None:
+            return self._named(draft.entry.sources, draft.fields)
+        if draft.compiled is None or "sources" in draft.rejected:
+            return ()
+        fitting = tuple(
+            source.name
+            for source in self._sources
+            if not (source.format == "lines" and draft.compiled.kind == "json")
         )
-    return fitting
+        if self._sources and not fitting:
+            self._findings.error(
+                draft.fields.item.location,
+                "no source fits a JSON pattern, all have the format `lines`: name them in `sources`"
+                " if their lines are JSON",
+            )
+        return fitting
+
+    def _pack(self, membership: PackMembership) -> tuple[str, ...]:
+        use = membership.use
+        if use.sources is not None:
+            return self._named(use.sources, use.fields)
+        fitting = tuple(
+            source.name for source in self._sources if pack_fits(membership.format, source)
+        )
+        if self._sources and not fitting:
+            listens = {
+                "cloudtrail": "event_history, and log_groups or files with CloudTrail records",
+                "lines": "log_groups and files that are not of the format `cloudtrail`",
+            }[membership.format]
+            self._findings.error(
+                use.location,
+                f"no source fits the rule pack `{use.name}`, which listens to {listens}: add one,"
+                " or name one in the pack's `sources`",
+            )
+        return fitting
+
+    def _named(self, names: Sequence[str], fields: Fields) -> tuple[str, ...]:
+        known = [source.name for source in self._sources]
+        for index, name in enumerate(names):
+            if name not in known and name not in self._unusable:
+                hint = did_you_mean(name, known) or f"; there are: {_listed(known)}"
+                self._findings.error(
+                    fields.value_of("sources", index), f"there is no source `{name}`{hint}"
+                )
+        return tuple(name for name in known if name in names)

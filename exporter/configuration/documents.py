@@ -80,7 +80,7 @@ class Item:
         """Where the key at the end of a path stands (of a list: the element)."""
         parent = self._walk(path[:-1])
         if isinstance(parent, yaml.MappingNode):
-            for key, _ in _pairs(parent):
+            for key, _ in pairs(parent):
                 if key.value == path[-1]:
                     return Item(self.document, key, None).location
         return self.value_of(*path)
@@ -107,6 +107,13 @@ class Item:
         return [
             Item(self.document, child, value) for child, value in zip(node.value, data, strict=True)
         ]
+
+    def child(self, *path: Step) -> Item:
+        """The value at a path through mappings, which must exist."""
+        data = self.data
+        for step in path:
+            data = data[str(step)] if isinstance(data, dict) else None
+        return Item(self.document, self._walk(path), data)
 
     def _walk(self, path: tuple[Step, ...]) -> yaml.Node:
         node = self.node
@@ -196,8 +203,8 @@ def _syntax_sentence(error: yaml.MarkedYAMLError) -> str:
     return f"the file is not YAML: {what}{hint}"
 
 
-def _pairs(node: yaml.MappingNode) -> Iterator[tuple[yaml.Node, yaml.Node]]:
-    """A mapping's own pairs, then those that ``<<`` brings in."""
+def pairs(node: yaml.MappingNode) -> Iterator[tuple[yaml.Node, yaml.Node]]:
+    """Give a mapping's own pairs, then those that ``<<`` brings in."""
     merged: list[yaml.Node] = []
     for key, value in node.value:
         if key.tag == _MERGE:
@@ -206,12 +213,12 @@ def _pairs(node: yaml.MappingNode) -> Iterator[tuple[yaml.Node, yaml.Node]]:
             yield key, value
     for other in merged:
         if isinstance(other, yaml.MappingNode):
-            yield from _pairs(other)
+            yield from pairs(other)
 
 
 def _child(node: yaml.Node, step: Step) -> yaml.Node | None:
     if isinstance(node, yaml.MappingNode):
-        return next((value for key, value in _pairs(node) if key.value == step), None)
+        return next((value for key, value in pairs(node) if key.value == step), None)
     if isinstance(node, yaml.SequenceNode) and isinstance(step, int) and step < len(node.value):
         child: yaml.Node = node.value[step]
         return child
@@ -264,7 +271,7 @@ class _Reader:
             else:
                 first[key.value] = key
         result: dict[str, Value] = {}
-        for key, value in _pairs(node):
+        for key, value in pairs(node):
             if isinstance(key, yaml.ScalarNode) and key.value not in result:
                 result[key.value] = self.read(value)
         return result

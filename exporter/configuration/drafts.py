@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from exporter.configuration.aws_spelling import is_metric_filter, read_metric_filter
 from exporter.configuration.documents import Item
@@ -11,6 +11,7 @@ from exporter.configuration.names import (
     DEFAULT_METRIC_LABEL,
     check_metric_suffix,
 )
+from exporter.configuration.packs import PackMembership
 from exporter.configuration.problems import Findings
 from exporter.configuration.references import Reference, ValueSpec, check_fit
 from exporter.configuration.rules import RuleEntry
@@ -33,6 +34,8 @@ class Draft:
     """Fields in error, which stand-ins replace."""
     compiled: FilterPattern | None
     """None: the pattern is in error."""
+    membership: PackMembership | None = None
+    """None: a rule of the user's own."""
 
     @property
     def metric(self) -> str:
@@ -47,10 +50,13 @@ class Draft:
     @property
     def value(self) -> ValueSpec:
         """What a match adds, the default filled in."""
-        return self.entry.value or ValueSpec(number=1.0)
+        value = self.entry.value or ValueSpec(number=1.0)
+        return value if self.entry.scale is None else replace(value, scale=self.entry.scale)
 
 
-def read_rule(item: Item, findings: Findings) -> Draft | None:
+def read_rule(
+    item: Item, findings: Findings, membership: PackMembership | None = None
+) -> Draft | None:
     """Read a rule in either spelling; what is wrong with it goes to ``findings``."""
     if not isinstance(item.data, dict):
         findings.error(item.location, "a rule must be a mapping with `name` and `pattern`")
@@ -65,7 +71,12 @@ def read_rule(item: Item, findings: Findings) -> Draft | None:
     compiled = None
     if "pattern" not in filled.rejected:
         compiled = _compile(filled.model.pattern, fields, findings)
-    draft = Draft(filled.model, fields, filled.rejected, compiled)
+    draft = Draft(filled.model, fields, filled.rejected, compiled, membership)
+    if membership is not None and filled.model.sources is not None:
+        findings.error(
+            fields.key_of("sources"),
+            "a rule of a pack names no sources: whoever uses the pack does, in `rule_packs`",
+        )
     _check_metric(draft, findings)
     _check_type(draft, findings)
     _check_labels(draft, findings)
@@ -129,6 +140,11 @@ def _check_type(draft: Draft, findings: Findings) -> None:
         findings.error(fields.key_of("buckets"), "only a histogram (`type: histogram`) has buckets")
     if entry.value is not None and entry.value.reference is not None:
         _check_reference(draft, entry.value.reference, ("value",), findings)
+    elif entry.scale is not None and "value" not in draft.rejected:
+        findings.error(
+            fields.key_of("scale"),
+            "`scale` needs a `value` that is read from the log event, such as $.latency or $bytes",
+        )
 
 
 def _check_labels(draft: Draft, findings: Findings) -> None:

@@ -8,14 +8,21 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from exporter.configuration.consistency import (
+    Listening,
     check_rule_names,
     check_shared_metrics,
+    complete,
     duplicate_sentence,
-    resolve,
 )
 from exporter.configuration.documents import Item, Value, read_document
 from exporter.configuration.drafts import Draft, read_rule
 from exporter.configuration.names import did_you_mean
+from exporter.configuration.packs import (
+    PackMembership,
+    PackUse,
+    read_pack_header,
+    read_pack_use,
+)
 from exporter.configuration.problems import ConfigurationError, Findings, Location, Problem
 from exporter.configuration.rules import RuleConfig
 from exporter.configuration.sources import (
@@ -28,14 +35,13 @@ from exporter.configuration.sources import (
 from exporter.configuration.validation import Fields, fill, reject_unknown
 
 _RULE_KEYS = ("rules", "metricFilters")
-_FILE_KEYS = ("sources", "rule_files", *_RULE_KEYS)
+_FILE_KEYS = ("sources", "rule_packs", "rule_files", *_RULE_KEYS)
 _ANSWER_KEYS = ("nextToken", "ResponseMetadata")
 """What DescribeMetricFilters prints beside ``metricFilters``."""
-_PLANNED_KEYS = {"rule_packs": "rule packs are not available in this version: use `rule_files`"}
 _NOT_IN_RULE_FILES = {
     "sources": "a rule file has only `rules`: move `sources` to the configuration file",
     "rule_files": "a rule file cannot name others: move `rule_files` to the configuration file",
-    **_PLANNED_KEYS,
+    "rule_packs": "a rule file cannot name packs: move `rule_packs` to the configuration file",
 }
 _STAND_INS: dict[str, Value] = {"name": "unnamed", "paths": ["*"], "log_groups": ["*"]}
 
@@ -79,18 +85,30 @@ def load(paths: Sequence[Path]) -> Configuration:
 
 def check(paths: Sequence[Path]) -> Checked:
     """Read configuration files as ``load`` does; report everything that is wrong with them."""
-    return _Loader().load(paths)
+    return _Loader(Findings()).load(paths)
+
+
+def read_named_rules(
+    item: Item, folder: Path, findings: Findings, *, source: str
+) -> tuple[RuleConfig, ...]:
+    """Read the rules that a document's ``rule_packs`` and ``rule_files`` name, to try them out.
+
+    The files may be configuration files as well, relative to ``folder``. Each rule listens to
+    ``source`` alone, whatever it says itself; rules in error are left out.
+    """
+    return _Loader(findings).load_named(item, folder, source)
 
 
 class _Loader:
     """Gathers what the files hold, then checks it as a whole."""
 
-    def __init__(self) -> None:
-        self._findings = Findings()
+    def __init__(self, findings: Findings) -> None:
+        self._findings = findings
         self._files: list[Path] = []
         self._sources: list[SourceConfig] = []
         self._source_places: dict[str, Location] = {}
         self._unusable: set[str] = set()
+        self._packs: dict[str, PackUse] = {}
         self._drafts: list[Draft] = []
 
     def load(self, paths: Sequence[Path]) -> Checked:
@@ -99,9 +117,10 @@ class _Loader:
                 self._read_configuration_file(path)
         check_rule_names(self._drafts, self._findings)
         check_shared_metrics(self._drafts, self._findings)
-        unusable = frozenset(self._unusable)
+        listening = Listening(self._sources, frozenset(self._unusable), self._findings)
         resolved = [
-            resolve(draft, self._sources, unusable, self._findings) for draft in self._drafts
+            complete(draft, listening.of(draft), self._sources, self._findings)
+            for draft in self._drafts
         ]
         rules = tuple(rule for rule in resolved if rule is not None)
         self._check_whole(paths, rules)
@@ -109,6 +128,18 @@ class _Loader:
         if self._findings.errors:
             return Checked(None, problems)
         return Checked(Configuration(tuple(self._sources), rules, tuple(self._files)), problems)
+
+    def load_named(self, item: Item, folder: Path, source: str) -> tuple[RuleConfig, ...]:
+        for pack in self._list(item, "rule_packs"):
+            self._read_pack(pack)
+        for pattern in self._list(item, "rule_files"):
+            for path in self._find_files(pattern, folder):
+                if not self._is_read(path):
+                    self._read_configuration_file(path)
+        check_rule_names(self._drafts, self._findings)
+        check_shared_metrics(self._drafts, self._findings)
+        completed = [complete(draft, (source,), (), self._findings) for draft in self._drafts]
+        return tuple(rule for rule in completed if rule is not None)
 
     def _is_read(self, path: Path) -> bool:
         """Whether a file was read already: several globs may find it."""
@@ -128,29 +159,53 @@ class _Loader:
         item = self._read(path)
         if item is None:
             return
-        reject_unknown(item, (*_FILE_KEYS, *_ANSWER_KEYS), self._findings, hints=_PLANNED_KEYS)
+        reject_unknown(item, (*_FILE_KEYS, *_ANSWER_KEYS), self._findings, hints={})
         for source in self._list(item, "sources"):
             self._read_source(source, path.parent)
+        for pack in self._list(item, "rule_packs"):
+            self._read_pack(pack)
         for pattern in self._list(item, "rule_files"):
             self._read_rule_files(pattern, path.parent)
         self._read_rules(item)
 
-    def _read_rule_files(self, pattern: Item, folder: Path) -> None:
-        if not isinstance(pattern.data, str):
-            self._findings.error(pattern.location, "`rule_files` lists paths: this is none")
+    def _read_pack(self, item: Item) -> None:
+        use = read_pack_use(item, self._findings)
+        if use is None:
             return
-        found = glob.glob(absolute_glob(folder, pattern.data), recursive=True)  # noqa: PTH207
-        paths = [Path(name) for name in sorted(found) if Path(name).is_file()]
-        if not paths:
+        first = self._packs.setdefault(use.name, use)
+        if first is not use:
+            where = f"{first.location.file}:{first.location.line}"
             self._findings.error(
-                pattern.location,
-                f"no file matches {pattern.data} in {folder.absolute()}: correct or remove it",
+                use.location,
+                f"the rule pack `{use.name}` is used already ({where}): name it once, with all of"
+                " its `sources`",
             )
-        for path in paths:
-            shown = _shown(path, folder)
-            if self._is_read(shown):
+            return
+        pack = self._read(use.path)
+        if pack is None:
+            return
+        if "rules" not in _as_mapping(pack):
+            self._findings.error(pack.location, "a rule pack needs `rules`")
+        membership = PackMembership(use, read_pack_header(pack, self._findings))
+        rules = self._list(pack, "rules")
+        names = [str(_as_mapping(rule).get("name")) for rule in rules]
+        for index, name in enumerate(use.without):
+            if name not in names:
+                self._findings.error(
+                    use.fields.value_of("without", index),
+                    f"the rule pack `{use.name}` has no rule `{name}`{did_you_mean(name, names)}",
+                )
+        for name, rule in zip(names, rules, strict=True):
+            if name not in use.without:
+                draft = read_rule(rule, self._findings, membership)
+                if draft is not None:
+                    self._drafts.append(draft)
+
+    def _read_rule_files(self, pattern: Item, folder: Path) -> None:
+        for path in self._find_files(pattern, folder):
+            if self._is_read(path):
                 continue
-            item = self._read(shown)
+            item = self._read(path)
             if item is None:
                 continue
             reject_unknown(
@@ -159,6 +214,19 @@ class _Loader:
             if not any(key in _as_mapping(item) for key in _RULE_KEYS):
                 self._findings.error(item.location, "a rule file needs `rules`")
             self._read_rules(item)
+
+    def _find_files(self, pattern: Item, folder: Path) -> list[Path]:
+        if not isinstance(pattern.data, str):
+            self._findings.error(pattern.location, "`rule_files` lists paths: this is none")
+            return []
+        found = glob.glob(absolute_glob(folder, pattern.data), recursive=True)  # noqa: PTH207
+        paths = [Path(name) for name in sorted(found) if Path(name).is_file()]
+        if not paths:
+            self._findings.error(
+                pattern.location,
+                f"no file matches {pattern.data} in {folder.absolute()}: correct or remove it",
+            )
+        return [_shown(path, folder) for path in paths]
 
     def _read_rules(self, item: Item) -> None:
         if _as_mapping(item).get("nextToken"):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
 
 from exporter.configuration.names import did_you_mean
 from exporter.patterns import FilterPattern, PatternError, Selector
@@ -48,6 +49,9 @@ class ValueSpec:
 
     number: float | None = None
     reference: Reference | None = None
+    scale: Decimal = Decimal(1)
+    """What the referenced value is multiplied by: 0.001 makes seconds of milliseconds. Decimal, so
+    that 12.34 ms are 0.01234 s."""
 
 
 def parse_reference(text: str) -> Reference:
@@ -97,6 +101,17 @@ def parse_value(data: object) -> ValueSpec:
     if number < 0:
         raise ValueError("must not be negative: counters only go up")
     return ValueSpec(number=number)
+
+
+def parse_scale(data: object) -> Decimal:
+    """Read a rule's ``scale``; ValueError with a sentence."""
+    try:
+        factor = Decimal(str(data))
+    except InvalidOperation:
+        factor = Decimal(0)
+    if not factor.is_finite() or not 0 < float(factor) < math.inf:
+        raise ValueError("must be a number greater than 0 such as 0.001")
+    return factor
 
 
 def check_fit(reference: Reference, pattern: FilterPattern) -> None:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import itertools
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Annotated, Literal, TypeAlias
 
 from pydantic import (
@@ -24,12 +26,16 @@ from exporter.configuration.references import (
     Reference,
     ValueSpec,
     parse_label_value,
+    parse_scale,
     parse_value,
 )
 from exporter.configuration.sources import Names, Start
 from exporter.patterns import FilterPattern
 
 MetricType: TypeAlias = Literal["counter", "histogram"]
+
+_BENCHMARK = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+_CONTROL = re.compile(r"[^\s/]+")
 
 
 def _read_pattern(data: object) -> object:
@@ -55,6 +61,20 @@ def _read_buckets(data: object) -> tuple[float, ...]:
     return tuple(bounds)
 
 
+def _check_benchmark(name: str) -> str:
+    if not _BENCHMARK.fullmatch(name):
+        raise ValueError("must be the name of a benchmark and its version such as cis-v3.0.0")
+    return name
+
+
+def _check_control(control: str) -> str:
+    if not _CONTROL.fullmatch(control):
+        raise ValueError('must be the id of a control such as "4.3", without blanks')
+    return control
+
+
+Benchmark: TypeAlias = Annotated[str, AfterValidator(_check_benchmark)]
+Control: TypeAlias = Annotated[str, AfterValidator(_check_control)]
 LabelName: TypeAlias = Annotated[str, AfterValidator(check_label_name)]
 
 
@@ -66,17 +86,20 @@ class RuleEntry(BaseModel):
     name: Annotated[str, AfterValidator(check_rule_name)]
     title: str = ""
     description: str = ""
+    remediation: str = ""
     sources: Names | None = None
     pattern: Annotated[str, BeforeValidator(_read_pattern)]
     metric: Annotated[str, AfterValidator(check_metric_name)] | None = None
     type: MetricType = "counter"
     value: Annotated[ValueSpec, PlainValidator(parse_value)] | None = None
+    scale: Annotated[Decimal, PlainValidator(parse_scale)] | None = None
     buckets: Annotated[tuple[float, ...], PlainValidator(_read_buckets)] | None = None
     labels: dict[LabelName, Annotated[LabelValue, PlainValidator(parse_label_value)]] = Field(
         default_factory=dict
     )
     max_series: Annotated[int, Field(ge=1)] = 1000
     severity: str = ""
+    controls: dict[Benchmark, Control] = Field(default_factory=dict)
     start: Start | None = None
 
 
@@ -106,6 +129,17 @@ class RuleConfig:
     start: float | None
     """The rule's own start: seconds back from when it is first loaded. None: its sources'."""
     location: Location = field(compare=False)
+    remediation: str = ""
+    """What to do about a match."""
+    controls: Mapping[str, str] = field(default_factory=dict)
+    """Ids of the controls that it is for, by benchmark and version."""
+    pack: str = ""
+    """The rule pack that it comes from; empty for a rule of the user's own."""
+
+    @property
+    def controls_text(self) -> str:
+        """The controls in short: ``cis-v1.2.0/3.3 cis-v3.0.0/4.3``."""
+        return " ".join(f"{benchmark}/{control}" for benchmark, control in self.controls.items())
 
     @property
     def has_dynamic_labels(self) -> bool:

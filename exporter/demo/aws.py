@@ -20,6 +20,7 @@ from exporter.demo.calls import Call, Calls
 from exporter.demo.event_history import EventHistory
 from exporter.demo.faults import ConnectionDropped, FaultInjector, Faults
 from exporter.demo.log_groups import LogEvents, group_of
+from exporter.demo.metric_filters import answer_test_metric_filter
 from exporter.demo.protocol import (
     ApiError,
     Request,
@@ -43,10 +44,10 @@ _NEWEST_ACCEPTED = 2 * 3_600_000
 class EmbeddedAws:
     """An AWS on 127.0.0.1 that any AWS SDK can be pointed at with ``AWS_ENDPOINT_URL``.
 
-    LookupEvents and FilterLogEvents keep to AWS's documented contract: order, pages, tokens,
-    errors, delivery delays and quotas; everything else is moto's. moto keeps its state in the
-    process: a new EmbeddedAws empties it, so there can be one at a time. What it holds stays over
-    ``stop`` and ``start``.
+    LookupEvents, FilterLogEvents and TestMetricFilter keep to AWS's documented contract: order,
+    pages, tokens, errors, delivery delays and quotas; everything else is moto's. moto keeps its
+    state in the process: a new EmbeddedAws empties it, so there can be one at a time. What it holds
+    stays over ``stop`` and ``start``.
 
     Args:
         port: 0 takes a free port at the first start and keeps it afterwards.
@@ -180,6 +181,8 @@ class EmbeddedAws:
                 response = success(self._history.lookup(request))
             elif request.operation == "FilterLogEvents":
                 response = success(self._filter_log_events(request))
+            elif request.operation == "TestMetricFilter":
+                response = success(answer_test_metric_filter(request))
             else:
                 return self._pass_on(request, environ, start_response)
         except ApiError as error:

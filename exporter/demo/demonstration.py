@@ -15,6 +15,7 @@ from rich.console import Console
 
 from exporter.demo.aws import EmbeddedAws
 from exporter.demo.child import Exporter, ListenAddressError, free_address
+from exporter.demo.prometheus import Prometheus, find_prometheus
 from exporter.demo.traffic import Traffic
 from exporter.demo.view import LiveView, PlainView, View
 
@@ -37,12 +38,21 @@ def run(listen_address: str, storage: Path | None) -> int:
             address, storage or Path(folder) / "data", Path(folder) / "exporter.log"
         )
         traffic = Traffic(aws)
+        binary = find_prometheus()
+        prometheus = None
+        if binary is not None:
+            target = exporter.url.removeprefix("http://")
+            prometheus = Prometheus(binary, Path(folder) / "prometheus", target)
         try:
             aws.start()
             traffic.start()
             exporter.start(aws.environment())
-            return _watch(stop, exporter, _view(aws, traffic, exporter))
+            if prometheus is not None:
+                prometheus.start()
+            return _watch(stop, exporter, _view(aws, traffic, exporter, prometheus))
         finally:
+            if prometheus is not None:
+                prometheus.stop()
             exporter.stop()
             traffic.stop()
             aws.stop()
@@ -64,10 +74,12 @@ def _stop_event() -> Iterator[threading.Event]:
             signal.signal(number, handler)
 
 
-def _view(aws: EmbeddedAws, traffic: Traffic, exporter: Exporter) -> View:
+def _view(
+    aws: EmbeddedAws, traffic: Traffic, exporter: Exporter, prometheus: Prometheus | None
+) -> View:
     console = Console()
     kind = LiveView if console.is_terminal else PlainView
-    return kind(console, aws, traffic, exporter)
+    return kind(console, aws, traffic, exporter, prometheus)
 
 
 def _watch(stop: threading.Event, exporter: Exporter, view: View) -> int:

@@ -8,9 +8,15 @@ from collections.abc import Mapping
 
 from exporter.demo.protocol import ApiError, Request
 
-# AWS: "The rate of lookup requests is limited to two per second, per account, per Region."
-_REQUESTS_PER_SECOND = {"LookupEvents": 2.0, "FilterLogEvents": 10.0, "DescribeLogGroups": 10.0}
-# AWS: CloudWatch Logs service quotas; regions not named have the general rate.
+# AWS: "The rate of lookup requests is limited to two per second, per account, per Region." The
+# others: CloudWatch Logs service quotas.
+_REQUESTS_PER_SECOND = {
+    "LookupEvents": 2.0,
+    "FilterLogEvents": 10.0,
+    "DescribeLogGroups": 10.0,
+    "TestMetricFilter": 5.0,
+}
+# Regions that are not named have the general rate.
 _FILTER_LOG_EVENTS = {
     "us-east-1": 25.0,
     "ap-northeast-3": 5.0,

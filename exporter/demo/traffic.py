@@ -11,6 +11,8 @@ from dataclasses import dataclass
 
 from exporter.demo.activities import REGIONS, Account, Activity, Occurrence
 from exporter.demo.aws import DEFAULT_ACCOUNT, EmbeddedAws
+from exporter.demo.drills import LOG_GROUPS as DRILL_GROUPS
+from exporter.demo.drills import Drill, drills, endless
 from exporter.demo.log_lines import LOG_GROUPS
 
 LOG_REGION = REGIONS[0]
@@ -22,6 +24,8 @@ _RECORD_DELAY = (1.0, 6.0)
 _LINE_DELAY = (0.1, 1.5)
 # Now and then a log agent was offline for a while.
 _LATE_SHARE, _LATE_DELAY = 0.01, (8.0, 20.0)
+_DRILL_EVERY = 1.5
+"""Seconds: all of the packs' rules have had something to count within some minutes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +48,8 @@ class Traffic:
         self._aws = aws
         self._rng = random.Random(seed)  # noqa: S311 - made-up events, no secrets
         self._account = Account(self._rng, DEFAULT_ACCOUNT)
+        self._drills = drills()
+        self._next_drill = endless(self._drills, self._rng)
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._run, name="traffic", daemon=True)
         self.headlines: deque[Headline] = deque(maxlen=100)
@@ -55,7 +61,7 @@ class Traffic:
 
     def start(self) -> None:
         """Create the log groups and begin."""
-        for group in LOG_GROUPS:
+        for group in dict.fromkeys((*LOG_GROUPS, *DRILL_GROUPS.values())):
             self._aws.log_group_create(LOG_REGION, group)
         self._thread.start()
 
@@ -86,11 +92,17 @@ class Traffic:
         if occurrence.headline:
             self.headlines.append(Headline(time.time(), occurrence.headline))
 
+    def put_every_drill(self) -> None:
+        """Let everything happen at once that a pack's rule looks for."""
+        for drill in self._drills:
+            self.put(_occurrence(drill))
+
     def _run(self) -> None:
         began = time.monotonic()
+        drill = Activity("drills", 0, _DRILL_EVERY, lambda: _occurrence(next(self._next_drill)))
         due: list[tuple[float, int, Activity]] = [
             (began + activity.first, number, activity)
-            for number, activity in enumerate(self._account.activities())
+            for number, activity in enumerate([*self._account.activities(), drill])
         ]
         heapq.heapify(due)
         while True:
@@ -101,3 +113,9 @@ class Traffic:
             # Random but never bunched: half of the mean at least.
             pause = activity.every * (0.5 + self._rng.expovariate(2.0))
             heapq.heapreplace(due, (at + pause, number, activity))
+
+
+def _occurrence(drill: Drill) -> Occurrence:
+    if drill.is_management_event:
+        return Occurrence(records=drill.records(REGIONS, DEFAULT_ACCOUNT))
+    return Occurrence(lines=drill.lines())

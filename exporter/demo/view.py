@@ -14,11 +14,14 @@ from rich.text import Text
 
 from exporter.demo.aws import EmbeddedAws
 from exporter.demo.child import Exporter
+from exporter.demo.prometheus import Prometheus
 from exporter.demo.traffic import Headline, Traffic
 
 _HIDDEN_LABELS = ("account_id", "source", "instance", "job")
 _HEADLINES = 5
 """How many are shown at a time."""
+_FRAME = 16
+"""Lines of the picture that are neither headlines nor counters, and the URLs above it."""
 
 
 class View(Protocol):
@@ -46,20 +49,29 @@ class _Common:
     """What both views show and how they get it."""
 
     def __init__(
-        self, console: Console, aws: EmbeddedAws, traffic: Traffic, exporter: Exporter
+        self,
+        console: Console,
+        aws: EmbeddedAws,
+        traffic: Traffic,
+        exporter: Exporter,
+        prometheus: Prometheus | None = None,
     ) -> None:
         self._console = console
         self._aws = aws
         self._traffic = traffic
         self._exporter = exporter
+        self._prometheus = prometheus
 
     def say_hello(self) -> None:
         """Show the URLs."""
-        for name, url in (
+        places = [
             ("Status page", f"{self._exporter.url}/"),
             ("Metrics", f"{self._exporter.url}/metrics"),
             ("Embedded AWS", self._aws.endpoint_url),
-        ):
+        ]
+        if self._prometheus is not None:
+            places.append(("Prometheus", f"{self._prometheus.url}/alerts"))
+        for name, url in places:
             self._console.print(f"{name:<13}[bold]{url}[/bold]", highlight=False)
         self._console.print(
             "The AWS and everything in it is made up; its CloudTrail delivers within seconds,"
@@ -88,13 +100,14 @@ class PlainView(_Common):
 
     def __enter__(self) -> PlainView:
         self._shown: list[Headline] = []
+        self._totals: dict[str, float] = {}
         return self
 
     def __exit__(self, *_exception: object) -> None:
         return
 
     def update(self) -> None:
-        """Print what is new, and the counters that stand above 0."""
+        """Print what is new: events, and the counters that rose."""
         headlines = list(self._traffic.headlines)
         for headline in headlines:
             if headline not in self._shown:
@@ -105,8 +118,10 @@ class PlainView(_Common):
         totals: dict[str, float] = {}
         for name, _labels, value in rows(self._exporter.counters()):
             totals[name] = totals.get(name, 0) + value
-        counted = ", ".join(f"{name} {value:,.0f}" for name, value in totals.items() if value)
-        self._line(now, f"counters: {counted or 'all 0'}")
+        rising = {n: v for n, v in totals.items() if v > self._totals.get(n, 0)}
+        self._totals = totals
+        counted = ", ".join(f"{name} {value:,.0f}" for name, value in rising.items())
+        self._line(now, f"rose to: {counted or 'none rose'}")
 
     def _line(self, when: float, text: str) -> None:
         # soft_wrap: one line is one line, whatever the width of what is no terminal.
@@ -142,21 +157,21 @@ class LiveView(_Common):
         return Group(self._counters(), headlines, Text(self._made(), style="dim"))
 
     def _counters(self) -> Table:
-        """One row a metric: its total, and the labels of the series that rose last."""
+        """The metrics that rose last, with the labels of the series that did; as many as fit."""
         totals: dict[str, float] = {}
         for name, labels, value in rows(self._exporter.counters()):
             totals[name] = totals.get(name, 0) + value
             if value > self._values.get((name, labels), 0):
-                self._latest[name] = labels
+                self._latest.pop(name, None)
+                self._latest[name] = labels  # at the end: the dictionary is in order of rising
             self._values[name, labels] = value
-        table = Table(title="Counters, read from /metrics", expand=True)
+        shown = list(self._latest)[-max(5, self._console.height - _HEADLINES - _FRAME) :]
+        table = Table(title="Counters that rose last, read from /metrics", expand=True)
         table.add_column("metric", no_wrap=True)
         table.add_column("total", justify="right", style="bold", no_wrap=True)
         table.add_column("rose last", no_wrap=True, style="dim", ratio=1)
-        # What happened in AWS first.
-        for name in sorted(totals, key=lambda name: (not name.startswith("aws_"), name)):
-            latest = Text(self._latest.get(name, ""))
-            table.add_row(Text(name), f"{totals[name]:,.0f}", latest)
+        for name in sorted(shown):
+            table.add_row(Text(name), f"{totals.get(name, 0):,.0f}", Text(self._latest[name]))
         return table
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable
+from decimal import Decimal
 
 from exporter.configuration import Reference
 from exporter.patterns import MISSING, Document, Match, NumberText
@@ -15,6 +16,7 @@ MAX_LABEL_LENGTH = 200
 OVERFLOW = "__overflow__"
 """Stands in every dynamic label of a rule's overflow series."""
 
+_UNSCALED = Decimal(1)
 _NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 
 
@@ -31,8 +33,10 @@ def label_value(references: Iterable[Reference], document: Document, match: Matc
     return ""
 
 
-def metric_value(reference: Reference, document: Document, match: Match) -> float | None:
-    """The referenced value as what a match adds.
+def metric_value(
+    reference: Reference, document: Document, match: Match, scale: Decimal = _UNSCALED
+) -> float | None:
+    """The referenced value as what a match adds, multiplied by ``scale``.
 
     None where it is missing, not a number (a text that reads as a decimal number is one), negative,
     or beyond what a float holds.
@@ -43,6 +47,8 @@ def metric_value(reference: Reference, document: Document, match: Match) -> floa
     if _NUMBER.fullmatch(value) is None:
         return None
     number = float(value)
+    if scale != _UNSCALED and number and abs(number) < math.inf:
+        number = float(Decimal(value) * scale)
     return number if 0 <= number < math.inf else None
 
 

@@ -107,9 +107,10 @@ class _Rule:
         if dynamic:
             overflowing = dict.fromkeys(dynamic, OVERFLOW)
             overflow = self.key(self.literal | overflowing, fact, partition)
-        value = self.config.value.number
-        if self.config.value.reference is not None:
-            value = metric_value(self.config.value.reference, document, match)
+        spec = self.config.value
+        value = spec.number
+        if spec.reference is not None:
+            value = metric_value(spec.reference, document, match, spec.scale)
         return Increment(
             rule=self.config.name,
             series=series,

@@ -196,6 +196,13 @@ def _notes(rule: RuleStatus) -> list[str]:
     return [*notes, *rule.warnings]
 
 
+def _folded(rule: RuleStatus) -> str:
+    """Return what of a rule is folded away, in a few words."""
+    parts = ["pattern"] if rule.description else []
+    parts += ["what to do"] if rule.remediation else []
+    return (" and ".join(parts) or "controls").capitalize()
+
+
 def _short(count: float) -> str:
     """Return a number in at most four digits: ``1,234`` and ``12.3k``, ``4.56M``."""
     for size, unit in ((1e12, "T"), (1e9, "G"), (1e6, "M")):
@@ -226,6 +233,7 @@ def _environment() -> Environment:
         number=lambda count: f"{count:,}",
         short=_short,
         notes=_notes,
+        folded=_folded,
         used=_used,
         known_severity=lambda severity: severity.lower() if severity.lower() in SEVERITIES else "",
     )

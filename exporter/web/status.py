@@ -76,6 +76,13 @@ class RuleStatus:
     value_errors: int
     last_match: datetime | None
     warnings: Sequence[str] = ()
+    description: str = ""
+    remediation: str = ""
+    """What to do about a match."""
+    controls: Sequence[str] = ()
+    """``cis-v3.0.0 4.3``: controls of benchmarks that the rule is for."""
+    pack: str = ""
+    """Empty for a rule of the user's own."""
 
 
 @dataclass(frozen=True, slots=True)

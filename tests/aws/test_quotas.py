@@ -33,6 +33,7 @@ def _times(quotas: Quotas, operation: str, calls: int, threads: int) -> list[flo
         ("FilterLogEvents", "us-east-1", 25),
         ("FilterLogEvents", "eu-central-1", 5),
         ("FilterLogEvents", "eu-west-1", 10),
+        ("TestMetricFilter", "us-east-1", 5),
         ("GetCallerIdentity", "us-east-1", None),
     ],
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -51,6 +52,36 @@ def test_run_once_reads_files_and_prints_the_metrics(start: Start, tmp_path: Pat
     assert process.returncode == 0, stderr
     values = [line for line in stdout.decode().splitlines() if line.startswith("app_errors_total{")]
     assert [float(line.rsplit(" ", 1)[1]) for line in values] == [2]
+
+
+def test_a_rule_pack_counts_and_tells_its_facts(start: Start, tmp_path: Path) -> None:
+    record = {
+        "eventVersion": "1.09",
+        "eventID": "11111111-2222-4333-8444-555555555555",
+        "eventTime": "2026-03-01T12:00:00Z",
+        "eventName": "ConsoleLogin",
+        "eventType": "AwsConsoleSignIn",
+        "userIdentity": {"type": "Root", "accountId": "123456789012"},
+        "recipientAccountId": "123456789012",
+        "awsRegion": "us-east-1",
+    }
+    (tmp_path / "trail.jsonl").write_text(json.dumps(record) + "\n")
+    (tmp_path / "metric-filter-exporter.yaml").write_text(
+        "sources: [{name: replay, type: files, paths: [trail.jsonl], format: cloudtrail}]\n"
+        "rule_packs: [cis-aws-foundations]\n"
+    )
+    process = start("run", "--once", "--storage.path", "ledger")
+    stdout, stderr = process.communicate(timeout=30)
+    assert process.returncode == 0, stderr
+    lines = stdout.decode().splitlines()
+    (value,) = [line for line in lines if line.startswith("aws_cis_root_usage_total{")]
+    assert 'account_id="123456789012"' in value
+    assert float(value.rsplit(" ", 1)[1]) == 1
+    facts = [line for line in lines if line.startswith("metric_filter_rule_info{")]
+    assert len(facts) == 15
+    (root,) = [line for line in facts if 'rule="cis_root_usage"' in line]
+    assert 'pack="cis-aws-foundations"' in root
+    assert 'controls="cis-v1.2.0/3.3 ' in root
 
 
 def test_a_broken_configuration_is_told_without_a_traceback(start: Start, tmp_path: Path) -> None:

@@ -110,7 +110,7 @@ def test_a_problem_is_rendered_with_its_line_and_a_caret(problems_of: ProblemsOf
         (SOURCE, None, "there are no `rules`"),
         (RULE, None, "there are no `sources`"),
         (SOURCE + RULE + "rule: []\n", 3, "unknown key `rule`; did you mean `rules`?"),
-        (SOURCE + RULE + "rule_packs: [cis]\n", 3, "rule packs are not available in this version"),
+        (SOURCE + RULE + "rule_packs: [cis]\n", 3, "there is no rule pack `cis`; there"),
         (SOURCE + RULE + "rule_files: [none/*.yaml]\n", 3, "no file matches none/*.yaml in "),
         (SOURCE + RULE + "rule_files: [[a]]\n", 3, "this is none"),
         (SOURCE + RULE + SOURCE, 3, "`sources` is given twice, first in line 1"),
@@ -160,7 +160,8 @@ def test_a_byte_order_mark_and_windows_line_ends_are_fine(tmp_path: Path) -> Non
         ("rules: []\n", "`rules` is empty"),
         (RULE + SOURCE, "move `sources` to the configuration file"),
         (RULE + "rule_files: [b.yaml]\n", "move `rule_files` to the configuration file"),
-        (RULE + "rule_packs: [b]\n", "rule packs are not available"),
+        (RULE + "rule_packs: [b]\n", "move `rule_packs` to the configuration file"),
+        (RULE + "format: lines\n", "unknown key `format`"),
         (RULE + "ruels: []\n", "unknown key `ruels`; did you mean `rules`?"),
     ],
 )

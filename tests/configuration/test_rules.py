@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from decimal import Decimal
 from pathlib import Path
 from textwrap import dedent
 
@@ -115,6 +116,13 @@ def test_a_histogram_takes_value_and_buckets_of_a_space_delimited_pattern(
     )
 
 
+def test_a_scale_is_taken_as_it_is_written(load_rules: LoadRules) -> None:
+    (rule,) = load_rules(
+        "rules: [{name: a, pattern: x, metric: x_seconds_total, value: $.ms, scale: 0.001}]"
+    )
+    assert rule.value == ValueSpec(reference=reference("$.ms"), scale=Decimal("0.001"))
+
+
 def test_references_name_the_fields_that_a_match_has(load_rules: LoadRules) -> None:
     (rule,) = load_rules("rules: [{name: a, pattern: '[ip, , x]', labels: {i: $ip, n: $2}}]")
     match = rule.compiled.match("127.0.0.1 - end")
@@ -186,6 +194,11 @@ def test_rules_may_share_a_metric_if_their_labels_are_equal(load_rules: LoadRule
         ("{name: a, pattern: x, value: -1}", 4, 34, "`value` must not be negative"),
         ("{name: a, pattern: x, value: nan}", 4, 34, "`value` must be a number"),
         ("{name: a, pattern: x, value: $seconds}", 4, 34, "write $.seconds"),
+        ("{name: a, pattern: x, value: $.ms, scale: 0}", 4, 47, "`scale` must be a number"),
+        ("{name: a, pattern: x, value: $.ms, scale: ms}", 4, 47, "`scale` must be a number"),
+        ("{name: a, pattern: x, value: $.ms, scale: -1}", 4, 47, "`scale` must be a number"),
+        ("{name: a, pattern: x, value: 2, scale: 0.001}", 4, 37, "`scale` needs a `value`"),
+        ("{name: a, pattern: x, scale: 0.001}", 4, 27, "`scale` needs a `value`"),
         ("{name: a, pattern: '[x, y]', value: $z}", 4, 41, "`value`: the pattern has no field $z"
          " (it has $x, $y)"),
         ("{name: a, pattern: '[x, y]', value: $0}", 4, 41, "the pattern has no field $0"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import json
 import random
+import time
 from collections import Counter
 from collections.abc import Callable
 from datetime import datetime
@@ -15,11 +16,14 @@ import pytest
 import yaml
 
 import exporter.demo
+from exporter.configuration import load
 from exporter.demo.activities import REGIONS, Account, Occurrence
 from exporter.demo.aws import DEFAULT_ACCOUNT, EmbeddedAws
+from exporter.demo.child import CONFIG_FILE
+from exporter.demo.drills import LOG_GROUPS as DRILL_GROUPS
+from exporter.demo.drills import drills
 from exporter.demo.log_lines import ACCESS, APPLICATION, CHECKOUT, LOG_GROUPS, THUMBNAILER
 from exporter.demo.traffic import Traffic
-from exporter.patterns import compile_pattern
 from tests.support.waiting import wait_for
 
 if TYPE_CHECKING:
@@ -36,7 +40,8 @@ GROUPS = {
     "access": (ACCESS,),
     "application": (APPLICATION,),
 }
-RULES: list[dict[str, Any]] = yaml.safe_load((FOLDER / "rules.yaml").read_text())["rules"]
+OWN_RULES = {rule["name"] for rule in yaml.safe_load((FOLDER / "rules.yaml").read_text())["rules"]}
+RULES = {rule.name: rule for rule in load([CONFIG_FILE]).rules}
 
 
 def happenings(times: int = 200) -> dict[str, list[Occurrence]]:
@@ -100,36 +105,34 @@ def test_global_services_are_recorded_in_us_east_1(records: list[dict[str, Any]]
             assert record["awsRegion"] == "us-east-1"
 
 
-@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule["name"])
-def test_every_rule_finds_something_and_not_everything(
-    rule: dict[str, Any], happened: dict[str, list[Occurrence]]
+@pytest.mark.parametrize("name", sorted(OWN_RULES))
+def test_every_rule_of_its_own_finds_something_and_not_everything(
+    name: str, happened: dict[str, list[Occurrence]]
 ) -> None:
-    pattern = compile_pattern(rule["pattern"])
-    for source in rule["sources"]:
-        found = [pattern.match(message) for message in messages(happened, source)]
+    rule = RULES[name]
+    for source in rule.sources:
+        found = [rule.compiled.match(message) for message in messages(happened, source)]
         hits = len(found) - found.count(None)
         assert hits > 0
-        if rule["name"] not in ("management_events", "http_requests"):
-            assert hits < len(found)
+        assert hits < len(found) or name == "management_events"
 
 
 @pytest.mark.parametrize(
-    ("activity", "rule_name"),
+    ("activity", "rule"),
     [
-        ("root sign-ins", "root_console_logins"),
-        ("failed sign-ins", "console_login_failures"),
-        ("sign-ins without MFA", "console_logins_without_mfa"),
-        ("IAM changes", "iam_policy_changes"),
-        ("security groups", "security_group_changes"),
-        ("trail stopped", "trail_changes"),
-        ("access denied", "unauthorized_calls"),
+        ("root sign-ins", "cis_root_usage"),
+        ("failed sign-ins", "cis_console_authentication_failures"),
+        ("sign-ins without MFA", "cis_console_signin_without_mfa"),
+        ("IAM changes", "cis_iam_policy_changes"),
+        ("security groups", "cis_security_group_changes"),
+        ("trail stopped", "cis_cloudtrail_configuration_changes"),
+        ("access denied", "cis_unauthorized_api_calls"),
     ],
 )
 def test_a_rule_finds_all_that_its_activity_does_and_nothing_else(
-    happened: dict[str, list[Occurrence]], activity: str, rule_name: str
+    happened: dict[str, list[Occurrence]], activity: str, rule: str
 ) -> None:
-    (rule,) = (rule for rule in RULES if rule["name"] == rule_name)
-    pattern = compile_pattern(rule["pattern"])
+    pattern = RULES[rule].compiled
     for name, occurrences in happened.items():
         for occurrence in occurrences:
             for record in occurrence.records:
@@ -137,18 +140,31 @@ def test_a_rule_finds_all_that_its_activity_does_and_nothing_else(
                 assert matched == (name == activity), record
 
 
+def test_the_drills_have_something_for_every_rule_of_every_pack_that_the_demo_uses() -> None:
+    drilled = {rule for drill in drills() for rule in drill.rules}
+    assert drilled >= RULES.keys() - OWN_RULES
+
+
+def test_a_drill_is_another_event_each_time_and_happens_now() -> None:
+    drill = next(drill for drill in drills() if drill.is_management_event)
+    first, second = (drill.records(REGIONS, DEFAULT_ACCOUNT)[0] for _ in range(2))
+    assert first["eventID"] != second["eventID"]
+    assert first["awsRegion"] in REGIONS
+    happened = datetime.strptime(first["eventTime"], "%Y-%m-%dT%H:%M:%S%z")
+    assert abs(time.time() - happened.timestamp()) < 60
+
+
 def test_values_that_rules_take_from_lines_are_numbers(
     happened: dict[str, list[Occurrence]],
 ) -> None:
     taken = 0
-    for rule in RULES:
-        field = str(rule.get("value", ""))
-        if field.startswith("$") and not field.startswith("$."):
-            pattern = compile_pattern(rule["pattern"])
-            for message in messages(happened, rule["sources"][0]):
-                match = pattern.match(message)
-                if match is not None:
-                    assert float(match.fields[field]) >= 0
+    for rule in RULES.values():
+        reference = rule.value.reference
+        for source in set(rule.sources) & GROUPS.keys():
+            for message in messages(happened, source):
+                match = rule.compiled.match(message)
+                if match is not None and reference is not None and reference.field is not None:
+                    assert float(match.fields[reference.field]) >= 0
                     taken += 1
     assert taken > 100
 
@@ -179,7 +195,7 @@ def test_traffic_reaches_the_apis_within_seconds(
         names = [group["logGroupName"] for group in log_groups.describe_log_groups()["logGroups"]]
         traffic.stop()
         made = traffic.records, traffic.lines
-        assert names == sorted(LOG_GROUPS)
+        assert set(names) == {*LOG_GROUPS, *DRILL_GROUPS.values()}
         assert min(made) > 0
         assert (traffic.records, traffic.lines) == made
 

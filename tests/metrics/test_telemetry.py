@@ -11,13 +11,14 @@ from prometheus_client import Counter, Gauge, Histogram, Info, generate_latest
 from exporter import __version__
 from exporter.events import Partition
 from exporter.ledger.base import Committed, RuleTotal
-from exporter.metrics.telemetry import PREFIX, RuleInfo, Telemetry
+from exporter.metrics.telemetry import PREFIX, RuleInfo, SourceInfo, Telemetry
 from tests.support.counting import RULE, SOURCE, increment
 
 PLACE = {"source": SOURCE, "account_id": "1", "region": "us-east-1"}
 RULE_LABELS = {"source": SOURCE, "rule": RULE}
 METRICS = (Counter, Gauge, Histogram, Info)
-INFO = RuleInfo(RULE, "Sign-ins", "high", "logins_total", "counter", 10)
+FACTS = (RULE, "Sign-ins", "high", "logins_total", "counter", 10)
+INFO = RuleInfo(*FACTS, pack="cis", controls="cis-v3.0.0/4.3")
 
 
 @pytest.fixture
@@ -50,6 +51,8 @@ NAMES = {
     "partition_up": "partition_up",
     "partition_last_success": "partition_last_success_timestamp_seconds",
     "partitions": "partitions",
+    "source_interval": "source_interval_seconds",
+    "source_lookback": "source_lookback_seconds",
     "discovery_failures": "discovery_failures_total",
     "arrival_delay": "arrival_delay_seconds",
     "series": "series",
@@ -142,6 +145,17 @@ def test_a_partition_that_is_dropped_takes_its_gauges_along(telemetry: Telemetry
     telemetry.drop_partition(partition)
 
 
+def test_the_times_of_the_sources_are_those_of_the_configuration(telemetry: Telemetry) -> None:
+    telemetry.set_sources([SourceInfo(SOURCE, 60.0, 1800.0), SourceInfo("replay", 30.0, None)])
+    assert sample(telemetry, "source_interval_seconds", {"source": SOURCE}) == 60
+    assert sample(telemetry, "source_lookback_seconds", {"source": SOURCE}) == 1800
+    assert sample(telemetry, "source_lookback_seconds", {"source": "replay"}) is None
+    telemetry.set_sources([SourceInfo("replay", 10.0, None)])
+    assert sample(telemetry, "source_interval_seconds", {"source": SOURCE}) is None
+    assert sample(telemetry, "source_lookback_seconds", {"source": SOURCE}) is None
+    assert sample(telemetry, "source_interval_seconds", {"source": "replay"}) == 10
+
+
 def rule_infos(telemetry: Telemetry) -> list[dict[str, str]]:
     return [
         sample.labels
@@ -159,6 +173,8 @@ def test_a_reload_replaces_the_rules_facts(telemetry: Telemetry) -> None:
             "severity": "high",
             "metric": "logins_total",
             "type": "counter",
+            "pack": "cis",
+            "controls": "cis-v3.0.0/4.3",
         }
     ]
     telemetry.set_rules([dataclasses.replace(INFO, rule="other", max_series=5)])

@@ -148,6 +148,33 @@ def test_a_value_that_is_no_number_of_at_least_0_adds_nothing(
     assert increment.value == added
 
 
+@pytest.mark.parametrize(
+    ("value", "scale", "added"),
+    [
+        ("12.34", "0.001", 0.01234),
+        ('"3000"', "0.001", 3.0),
+        ("128", "1048576", 134217728.0),
+        ("0.1", "3", 0.3),
+        ("0", "1e6", 0.0),
+        ("1e400", "0.001", None),
+        ("1e300", "1e300", None),
+        ("1e-99999", "0.001", 0.0),
+        ("-5", "0.001", None),
+        ('"-"', "0.001", None),
+        ("1e" + "9" * 150, "0.001", None),
+        ("1e-" + "9" * 150, "0.001", 0.0),
+    ],
+)
+def test_a_scale_makes_base_units_without_rounding_twice(
+    make_rules: MakeRules, value: str, scale: str, added: float | None
+) -> None:
+    rules = make_rules(
+        {"pattern": "{ $.on = 1 }", "value": "$.ms", "scale": scale, "metric": "x_seconds_total"}
+    )
+    (increment,) = evaluate(rules, f'{{"on": 1, "ms": {value}}}')
+    assert increment.value == added
+
+
 def test_a_space_delimited_pattern_gives_values_and_labels(make_rules: MakeRules) -> None:
     rules = make_rules(
         {

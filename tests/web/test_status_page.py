@@ -119,6 +119,33 @@ def test_a_rule_is_shown_with_what_it_counted(page: StatusPage) -> None:
     assert "3 / 1,000" in text
 
 
+def test_a_rule_of_a_pack_says_what_it_means_and_what_to_do(page: StatusPage) -> None:
+    rule = replace(
+        page.rules[0],
+        description="The root user did something.",
+        remediation="Ask who it was.",
+        controls=["cis-v1.2.0 3.3", "cis-v3.0.0 4.3"],
+        pack="cis-aws-foundations",
+    )
+    shown = show(replace(page, rules=[rule]))
+    for fact in (
+        "The root user did something.",
+        "Ask who it was.",
+        "cis-v1.2.0 3.3 cis-v3.0.0 4.3",
+        "cis-aws-foundations",
+        "Pattern and what to do",
+        '{ $.userIdentity.type = "Root" }',
+    ):
+        assert fact in shown.text
+    assert len(shown.attributes("details")) == 1
+
+
+def test_what_a_rule_does_not_say_takes_no_room(page: StatusPage) -> None:
+    assert not show(page).attributes("details")
+    mute = replace(page.rules[0], controls=["cis-v3.0.0 4.3"])
+    assert "Controls cis-v3.0.0 4.3" in show(replace(page, rules=[mute])).text.replace("▸ ", "")
+
+
 def test_times_are_told_shortly_and_exactly(page: StatusPage) -> None:
     times = show(page).attributes("time")
     assert {"datetime": "2026-03-01T11:59:48Z", "title": "2026-03-01 11:59:48 UTC"} in times
@@ -219,7 +246,9 @@ def hostile_page(text: str) -> StatusPage:
     text = f"x{text}"
     now = datetime(2026, 3, 1, tzinfo=UTC)
     partition = PartitionStatus(text, text, text, "failing", now, 1.0, 1, 1, text, now)
-    rule = RuleStatus(text, text + "y", text, text, text, [text], 1, 1, 1, 0, 0, now, [text])
+    counts = (1, 1, 1, 0, 0, now)
+    facts = ([text], text, text, [text], text)
+    rule = RuleStatus(text, text + "y", text, text, text, [text], *counts, *facts)
     return StatusPage(
         version=text,
         now=now,

@@ -1,0 +1,70 @@
+"""``iam-policy``: what to allow the exporter in AWS."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import sys
+from typing import Annotated
+
+import typer
+
+from exporter.aws.iam_policy import LONGEST_MANAGED_POLICY, IamPolicyError, Scope
+from exporter.aws.iam_policy import iam_policy as policy_of
+from exporter.commands.options import USAGE_ERROR, ConfigFile, fail, settings_from
+from exporter.configuration import ConfigurationError, load
+
+
+def iam_policy(
+    config_file: ConfigFile = None,
+    account: Annotated[
+        str | None,
+        typer.Option(
+            "--account",
+            metavar="ID",
+            help="The account that the log groups are in. [default: any, which for a role is its"
+            " own]",
+        ),
+    ] = None,
+    partition: Annotated[
+        str | None,
+        typer.Option(
+            "--partition",
+            metavar="NAME",
+            help="aws, aws-cn, aws-us-gov … [default: that of the regions]",
+        ),
+    ] = None,
+    region: Annotated[
+        str | None,
+        typer.Option(
+            "--region",
+            metavar="REGION",
+            help="Where the exporter runs, for sources without `regions`. [default: AWS_REGION,"
+            " AWS_DEFAULT_REGION]",
+        ),
+    ] = None,
+) -> None:
+    """Print the smallest IAM policy, as JSON, for a configuration; asks nothing of AWS."""
+    if account is not None and not re.fullmatch("[0-9]{12}", account):
+        fail(f"--account: {account!r} is no account id: 12 digits", USAGE_ERROR)
+    if partition is not None and not re.fullmatch("aws(-[a-z]+)*", partition):
+        fail(f"--partition: {partition!r} is no partition such as aws or aws-cn", USAGE_ERROR)
+    home = region or os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
+    try:
+        configuration = load(settings_from({"config_file": config_file}).config_file)
+        policy = policy_of(configuration.sources, Scope(account or "*", partition, home or None))
+    except ConfigurationError as error:
+        print(error, file=sys.stderr)
+        raise typer.Exit(1) from error
+    except IamPolicyError as error:
+        fail(str(error), 1)
+    text = json.dumps(policy, indent=2)
+    length = len("".join(text.split()))
+    if length > LONGEST_MANAGED_POLICY:
+        print(
+            f"warning: the policy has {length} characters and AWS takes {LONGEST_MANAGED_POLICY}:"
+            " name the log groups by fewer patterns, or attach the statements as several policies",
+            file=sys.stderr,
+        )
+    print(text)

@@ -1,0 +1,102 @@
+"""Drills: what the rule packs look for, so that in the demo each of their rules has its day.
+
+The events are those of the packs' own rule tests, made new: another id, and the time is now.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import uuid
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from exporter.configuration.packs import available_packs
+from exporter.demo.log_lines import ACCESS, Line
+from exporter.ruletests.loading import load_rule_tests
+from exporter.ruletests.models import RuleTest
+
+HISTORY_PACKS = ("cis-aws-foundations", "cloudtrail-security")
+"""Packs whose events are management events."""
+
+LOG_GROUPS = {
+    "api-gateway": "/aws/apigateway/shop",
+    "eks-audit": "/aws/eks/shop/cluster",
+    "http-access": ACCESS,
+    "lambda": "/aws/lambda/orders",
+    "linux-syslog": "/ec2/syslog",
+    "rds-mysql": "/aws/rds/instance/shop/error",
+    "rds-postgresql": "/aws/rds/instance/ledger/postgresql",
+    "route53-resolver": "/aws/route53/resolver/shop",
+    "vpc-flow-logs": "/vpc/flow-logs",
+    "waf": "aws-waf-logs-shop",
+}
+"""Where the messages of the other packs go."""
+
+
+@dataclass(frozen=True, slots=True)
+class Drill:
+    """Something that at least one rule of a pack matches."""
+
+    pack: str
+    messages: tuple[str, ...]
+    rules: frozenset[str]
+
+    @property
+    def is_management_event(self) -> bool:
+        """Whether it belongs into the event history."""
+        return self.pack in HISTORY_PACKS
+
+    def records(self, regions: Sequence[str], account: str) -> list[dict[str, Any]]:
+        """Its management events, as if they happened now."""
+        now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        return [
+            _renewed(json.loads(message), regions, account) | {"eventTime": now}
+            for message in self.messages
+        ]
+
+    def lines(self) -> list[Line]:
+        """Its log lines."""
+        return [Line(LOG_GROUPS[self.pack], "drill", message) for message in self.messages]
+
+
+def drills() -> list[Drill]:
+    """For each rule of each pack the first test that it matches; one may serve several rules.
+
+    Raises RuntimeError where a pack's tests cannot be read.
+    """
+    found: list[Drill] = []
+    for pack, path in available_packs().items():
+        if pack not in HISTORY_PACKS and pack not in LOG_GROUPS:
+            continue
+        loaded = load_rule_tests(path.parent / "tests" / f"{pack}.test.yaml")
+        if loaded.file is None:
+            raise RuntimeError("\n".join(problem.render() for problem in loaded.problems))
+        found += _covering(pack, loaded.file.tests)
+    return found
+
+
+def endless(drills: Sequence[Drill], rng: random.Random) -> Iterator[Drill]:
+    """The drills again and again, each time in another order."""
+    while True:
+        yield from rng.sample(drills, len(drills))
+
+
+def _covering(pack: str, tests: Sequence[RuleTest]) -> Iterator[Drill]:
+    covered: set[str] = set()
+    for test in tests:
+        rules = {expected.rule for expected in test.matches}
+        if not rules <= covered:
+            covered |= rules
+            yield Drill(pack, test.messages, frozenset(rules))
+
+
+def _renewed(record: dict[str, Any], regions: Sequence[str], account: str) -> dict[str, Any]:
+    region = record.get("awsRegion")
+    return record | {
+        "eventID": str(uuid.uuid4()),
+        "recipientAccountId": account,
+        "awsRegion": region if region in regions else regions[0],
+    }

@@ -1,0 +1,39 @@
+"""CloudWatch Logs' TestMetricFilter as AWS documents it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from exporter.demo.protocol import ApiError, Request
+from exporter.patterns import PatternError, compile_pattern
+
+_MOST_MESSAGES = 50
+
+
+def answer_test_metric_filter(request: Request) -> dict[str, Any]:
+    """Answer TestMetricFilter; raises ApiError as AWS does."""
+    parameters = request.parameters()
+    messages = parameters.get("logEventMessages")
+    text = parameters.get("filterPattern")
+    if not isinstance(text, str):
+        raise _invalid("filterPattern must be given.")
+    if not isinstance(messages, list) or not 1 <= len(messages) <= _MOST_MESSAGES:
+        raise _invalid(f"logEventMessages must hold 1 through {_MOST_MESSAGES} messages.")
+    if not all(isinstance(message, str) and message for message in messages):
+        raise _invalid("Each of logEventMessages must have at least one character.")
+    try:
+        pattern = compile_pattern(text)
+    except PatternError as error:
+        raise _invalid(f"Invalid metric filter pattern: {error}") from error
+    matches = []
+    for number, message in enumerate(messages, start=1):
+        match = pattern.match(message)
+        if match is not None:
+            matches.append(
+                {"eventNumber": number, "eventMessage": message, "extractedValues": match.fields}
+            )
+    return {"matches": matches}
+
+
+def _invalid(message: str) -> ApiError:
+    return ApiError("InvalidParameterException", message)

@@ -1,0 +1,79 @@
+"""A Prometheus beside the demo's exporter, where one is installed: it scrapes and alerts."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+from pathlib import Path
+
+_HERE = Path(__file__).parents
+_ALERTS = (_HERE[1] / "alerts", _HERE[2] / "alerts")
+"""Where the alert rules are: in the installed package, and in the repository."""
+_TOOLS = _HERE[2] / ".tools" / "bin"
+_SECONDS_TO_END = 10.0
+
+_CONFIGURATION = """\
+global: {{scrape_interval: 5s, evaluation_interval: 5s}}
+rule_files: {rules}
+scrape_configs:
+  - job_name: metric-filter-exporter
+    honor_labels: true
+    static_configs: [{{targets: ["{target}"]}}]
+"""
+
+
+def find_prometheus() -> Path | None:
+    """Where Prometheus is installed, if it is: the repository's own tools first."""
+    found = shutil.which("prometheus", path=os.pathsep.join((str(_TOOLS), os.environ["PATH"])))
+    return Path(found) if found else None
+
+
+class Prometheus:
+    """Prometheus as a child process, with the alert rules that come with the exporter."""
+
+    def __init__(self, binary: Path, folder: Path, target: str) -> None:
+        """``folder`` takes all its files; ``target``: the exporter's host and port."""
+        self._binary = binary
+        self._folder = folder
+        self._target = target
+        self._process: subprocess.Popen[bytes] | None = None
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self._address = f"127.0.0.1:{probe.getsockname()[1]}"
+        self.url = f"http://{self._address}"
+
+    def start(self) -> None:
+        """Start it; it scrapes within some seconds."""
+        self._folder.mkdir(parents=True, exist_ok=True)
+        alerts = next((folder for folder in _ALERTS if folder.is_dir()), None)
+        rules = [str(path) for path in sorted(alerts.glob("*.yaml"))] if alerts else []
+        configuration = self._folder / "prometheus.yml"
+        configuration.write_text(_CONFIGURATION.format(rules=rules, target=self._target))
+        with (self._folder / "prometheus.log").open("wb") as log:
+            # A group of its own, as the exporter: ctrl-C reaches the demo only.
+            self._process = subprocess.Popen(  # noqa: S603
+                [
+                    str(self._binary),
+                    f"--config.file={configuration}",
+                    f"--storage.tsdb.path={self._folder / 'data'}",
+                    f"--web.listen-address={self._address}",
+                    "--enable-feature=exemplar-storage",
+                ],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                process_group=0,
+            )
+
+    def stop(self) -> None:
+        """End it; idempotent."""
+        if self._process is None or self._process.poll() is not None:
+            return
+        self._process.terminate()
+        try:
+            self._process.wait(_SECONDS_TO_END)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()

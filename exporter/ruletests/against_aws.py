@@ -1,0 +1,127 @@
+"""Rule tests' messages, matched by AWS as well: TestMetricFilter."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from botocore.exceptions import ClientError
+
+from exporter.aws.errors import AWS_ERRORS, Call, error_code, source_error
+from exporter.aws.session import AwsAccount
+from exporter.configuration import Location, RuleConfig
+from exporter.errors import SourceError
+from exporter.ruletests.models import RuleTestFile
+
+if TYPE_CHECKING:
+    from mypy_boto3_logs import CloudWatchLogsClient
+
+# AWS: TestMetricFilter takes 1 through 50 messages of at least one character.
+_MESSAGES = 50
+# How large a request may be is not documented; PutLogEvents takes this much.
+_BYTES = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """A message that AWS and the exporter judge differently, or a pattern that AWS refuses."""
+
+    rule: RuleConfig
+    message: str = ""
+    tests: tuple[Location, ...] = ()
+    """Where the message is tested."""
+    aws_matches: bool = False
+    refusal: str = ""
+    """What AWS says of the pattern; empty where it takes it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """What comparing a file of rule tests with AWS has shown."""
+
+    differences: tuple[Difference, ...]
+    compared: int
+    """Pairs of a rule and a message."""
+    notes: tuple[str, ...]
+    """What could not be compared, a sentence each."""
+
+
+def open_logs(account: AwsAccount) -> tuple[CloudWatchLogsClient, str]:
+    """Give the client of the environment's region, and the region; raises SourceError."""
+    region = account.default_region
+    if region is None:
+        raise SourceError(
+            "No AWS region is known: set AWS_REGION. TestMetricFilter answers alike in all.",
+            reason="invalid_request",
+        )
+    return account.logs(region), region
+
+
+def compare(file: RuleTestFile, logs: CloudWatchLogsClient, region: str) -> Comparison:
+    """Ask AWS of each rule which of all the file's messages it matches.
+
+    Raises SourceError where AWS does not answer.
+    """
+    tests: dict[str, list[Location]] = {}
+    for test in file.tests:
+        for message in test.messages:
+            places = tests.setdefault(message, [])
+            if test.location not in places:
+                places.append(test.location)
+    messages = [message for message in tests if message]
+    notes = []
+    if len(messages) < len(tests):
+        notes.append("an empty message was left out: TestMetricFilter takes none")
+    differences: list[Difference] = []
+    compared = 0
+    for rule in file.rules:
+        limit = next((w for w in rule.compiled.warnings if w.code == "aws-limit"), None)
+        if limit is not None:
+            notes.append(f"the rule `{rule.name}` was left out: {limit.message}")
+            continue
+        try:
+            matched = _matched_by_aws(rule.pattern, messages, logs)
+        except AWS_ERRORS as error:
+            if not _is_refusal(error):
+                call = Call("logs", "TestMetricFilter", "", region)
+                raise source_error(error, call) from error
+            differences.append(Difference(rule, refusal=str(error)))
+            continue
+        compared += len(messages)
+        differences += [
+            Difference(rule, message, tuple(tests[message]), aws_matches=message in matched)
+            for message in messages
+            if (message in matched) != (rule.compiled.match(message) is not None)
+        ]
+    return Comparison(tuple(differences), compared, tuple(notes))
+
+
+def _matched_by_aws(
+    pattern: str, messages: Iterable[str], logs: CloudWatchLogsClient
+) -> frozenset[str]:
+    matched: set[str] = set()
+    for batch in _batches(messages):
+        answer = logs.test_metric_filter(filterPattern=pattern, logEventMessages=batch)
+        # AWS: eventNumber counts from 1.
+        matched.update(batch[match["eventNumber"] - 1] for match in answer["matches"])
+    return frozenset(matched)
+
+
+def _batches(messages: Iterable[str]) -> Iterator[Sequence[str]]:
+    batch: list[str] = []
+    size = 0
+    for message in messages:
+        length = len(message.encode())
+        if batch and (len(batch) == _MESSAGES or size + length > _BYTES):
+            yield batch
+            batch, size = [], 0
+        batch.append(message)
+        size += length
+    if batch:
+        yield batch
+
+
+def _is_refusal(error: Exception) -> bool:
+    """Whether AWS refuses the pattern rather than the call."""
+    return isinstance(error, ClientError) and error_code(error) == "InvalidParameterException"

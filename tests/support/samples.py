@@ -1,0 +1,72 @@
+"""Public CloudTrail records beside the repository, and the exporter run over them."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.support.expositions import Exposition, parse_exposition
+from tests.support.processes import clean_environment
+from tests.support.tools import ROOT
+
+CLOUDTRAIL = ROOT.parent / "shared" / "samples" / "cloudtrail"
+
+
+def cloudtrail_files() -> list[Path]:
+    """The files with one record a line; skips the test where the folder is absent."""
+    files = sorted(CLOUDTRAIL.glob("*.jsonl"))
+    if not files:
+        pytest.skip(f"no CloudTrail samples in {CLOUDTRAIL}")
+    return files
+
+
+def distinct_records(files: list[Path]) -> Iterator[dict[str, Any]]:
+    """Give the records, each eventID once."""
+    seen: set[str] = set()
+    for file in files:
+        for line in file.read_text().splitlines():
+            record = json.loads(line)
+            event_id = record.get("eventID")
+            if event_id in seen:
+                continue
+            if event_id:
+                seen.add(event_id)
+            yield record
+
+
+def count_with_packs(folder: Path, files: list[Path], packs: list[str]) -> Exposition:
+    """Run ``run --once`` over files of CloudTrail records with rule packs; its page, parsed."""
+    source = {
+        "name": "replay",
+        "type": "files",
+        "paths": [str(file) for file in files],
+        "format": "cloudtrail",
+    }
+    config = folder / "exporter.yaml"
+    config.write_text(yaml.safe_dump({"sources": [source], "rule_packs": packs}))
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-m",
+            "exporter",
+            "run",
+            "--once",
+            f"--config.file={config}",
+            f"--storage.path={folder / 'data'}",
+        ],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        env=clean_environment({}),
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return parse_exposition(done.stdout)
