@@ -75,7 +75,7 @@ class LogLines:
         """A line of an access log in the combined format."""
         path = self._rng.choice(_ROUTES).replace("{id}", str(self._rng.randint(1, 400)))
         method = "POST" if path == "/checkout" else "GET"
-        status = self._rng.choices((200, 304, 302, 404, 500, 503), (80, 8, 4, 5, 2, 1))[0]
+        status = self._rng.choices((200, 304, 302, 401, 404, 500, 503), (78, 8, 4, 2, 5, 2, 1))[0]
         size = "-" if status == 304 else str(int(self._rng.lognormvariate(8.3, 0.9)))
         client = f"203.0.113.{self._rng.randint(1, 254)}"
         message = (

@@ -10,26 +10,30 @@ from typing import Any
 import pytest
 import yaml
 
-from exporter.demo.aws import EmbeddedAws
+from tests.support.iam import RecordingAws, denied, policy_for
 from tests.support.processes import Exporter
 
 MakeExporter = Callable[..., Exporter]
 
 
 @pytest.fixture
-def aws() -> Iterator[EmbeddedAws]:
+def aws() -> Iterator[RecordingAws]:
     """An AWS without request quotas."""
-    with EmbeddedAws(quotas={"LookupEvents": math.inf, "FilterLogEvents": math.inf}) as embedded:
+    with RecordingAws(quotas={"LookupEvents": math.inf, "FilterLogEvents": math.inf}) as embedded:
         yield embedded
 
 
 @pytest.fixture
-def make_exporter(tmp_path: Path, aws: EmbeddedAws) -> MakeExporter:
-    """Make an exporter of a configuration; it writes ``exporter.yaml``, nothing is started."""
+def make_exporter(tmp_path: Path, aws: RecordingAws) -> Iterator[MakeExporter]:
+    """Make an exporter of a configuration; it writes ``exporter.yaml``, nothing is started.
+
+    Whatever the test is about: the exporter may call nothing that ``iam-policy`` does not allow.
+    """
+    path = tmp_path / "exporter.yaml"
 
     def make(configuration: dict[str, Any], *arguments: str) -> Exporter:
-        path = tmp_path / "exporter.yaml"
         path.write_text(yaml.safe_dump(configuration))
         return Exporter(path, tmp_path / "data", arguments=arguments, environment=aws.environment())
 
-    return make
+    yield make
+    assert denied(policy_for(path), aws.requests) == []

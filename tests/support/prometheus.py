@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -38,12 +38,14 @@ class Prometheus:
         *,
         targets: Mapping[str, str],
         extra: Mapping[str, Any] | None = None,
+        rule_files: Sequence[Path] = (),
     ) -> None:
         """``targets``: address (host:port) of each job's target; ``extra``: goes into each job."""
         self._binary = binary
         self._directory = directory
         self._targets = dict(targets)
         self._extra = dict(extra or {})
+        self._rule_files = [str(path) for path in rule_files]
         self._process: subprocess.Popen[bytes] | None = None
         self.url = f"http://127.0.0.1:{free_port()}"
         self.log = directory / "prometheus.log"
@@ -87,6 +89,7 @@ class Prometheus:
                 "scrape_timeout": "1s",
                 "evaluation_interval": "1s",
             },
+            "rule_files": self._rule_files,
             "scrape_configs": [
                 {"job_name": job, "static_configs": [{"targets": [address]}], **self._extra}
                 for job, address in self._targets.items()

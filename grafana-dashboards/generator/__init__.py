@@ -1,0 +1,1 @@
+"""Generates the Grafana dashboards beside this package; ``make dashboards`` runs it."""

@@ -1,0 +1,226 @@
+"""Rule explorer: everything about any one rule."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from grafana_foundation_sdk.builders import dashboard as builders
+from grafana_foundation_sdk.models.dashboard import Dashboard
+
+from generator import links, style
+from generator.board import chooser, dashboard
+from generator.layout import Line, Section
+from generator.panels import Query, graph, number
+from generator.queries import (
+    in_range,
+    own,
+    per_interval,
+    per_second,
+    rule_facts,
+    select,
+    top,
+    total,
+)
+from generator.tables import VALUE, Column, listing
+
+_RULE: Final = 'rule=~"$rule"'
+_SOURCE: Final = 'source=~"$source"'
+_SHARED: Final = '__name__{}"metric_filter_matches_total"'
+"""Of the metric that rules have by default, only the series with the rule's name are its own."""
+_MATCHES: Final = own("matches_total", _RULE, _SOURCE)
+
+
+def _growth(function: Callable[[str], str], suffix: str) -> str:
+    """How the rule's series grow; of a histogram those with the suffix."""
+    name = f'__name__=~"$metric(_{suffix})?"'
+    usual = select("", name, _SHARED.format("!="), _SOURCE)
+    shared = select("", name, _SHARED.format("="), _SOURCE, _RULE)
+    return f"({function(usual)} or {function(shared)})"
+
+
+def build() -> Dashboard:
+    """The dashboard."""
+    return dashboard(
+        "Rule explorer",
+        uid=links.RULES,
+        description="Any rule: how often it matched, where, with which labels, and whether"
+        " everything of it was counted.",
+        blocks=[
+            *_now(),
+            *_over_time(),
+            Section("Where and with which labels", _by_labels()),
+            Section("Is everything counted?", _limits()),
+        ],
+        alerts='ALERTS{alertname!~"MetricFilterExporter.+", alertstate="firing"}',
+        variables=_variables(),
+    )
+
+
+def _variables() -> list[builders.QueryVariable]:
+    rule = chooser(
+        "rule",
+        "Rule",
+        f"label_values({rule_facts()}, rule)",
+        multi=False,
+        description="The rule that the dashboard is about",
+    )
+    source = chooser(
+        "source", "Source", f"label_values({own('matches_total', _RULE)}, source)", every=".*"
+    )
+    # What the rule counts in: its series have the labels.
+    metric = chooser(
+        "metric",
+        "Metric",
+        f"label_values({rule_facts(_RULE)}, metric)",
+        multi=False,
+        hidden=True,
+    )
+    return [rule, source, metric]
+
+
+def _now() -> list[Line]:
+    growth = f"increase({_MATCHES}[$__rate_interval]) > 0"
+    facts = "rule, title, severity, metric, type"
+    return [
+        Line(
+            4,
+            [
+                listing(
+                    "The rule",
+                    "What the rule is about, and the metric that it counts in.",
+                    [f"max by ({facts}) ({rule_facts(_RULE)})"],
+                    [
+                        Column("title", "Title"),
+                        Column("severity", "Severity", width=90, mapping=style.severity_texts()),
+                        Column("metric", "Metric"),
+                        Column("type", "Type", width=90),
+                    ],
+                ),
+                number(
+                    "Matches",
+                    "Log events that the rule counted in the time range.",
+                    total(in_range(_MATCHES)),
+                    loud=True,
+                ),
+                number(
+                    "Last match",
+                    "When the rule last matched, as far back as the time range goes.",
+                    f"max(max_over_time(timestamp({growth})[$__range:$__interval])) * 1000",
+                    unit="dateTimeFromNow",
+                    decimals=None,
+                ),
+            ],
+            widths=(14, 5, 5),
+        )
+    ]
+
+
+def _over_time() -> list[Line]:
+    sums, matches = _growth(per_second, "sum"), _growth(per_interval, "count")
+    return [
+        Line(
+            8,
+            [
+                graph(
+                    "Matches over time",
+                    "Log events that the rule counted around each point, by source.",
+                    Query(total(per_interval(_MATCHES), "source"), "{{source}}"),
+                    bars=True,
+                    legend=("sum",),
+                ),
+                graph(
+                    "What they add up to",
+                    "Growth of the rule's metric per second: matches, or the sum of their values"
+                    " (bytes, seconds …) where the"
+                    " rule takes a value. Rules that share the metric add to it.",
+                    Query(total(sums, "source"), "{{source}}"),
+                    legend=("mean", "max"),
+                ),
+            ],
+            widths=(15, 9),
+        ),
+        Line(
+            8,
+            [
+                graph(
+                    "By account and region",
+                    "Growth of the rule's metric around each point. Of histograms, the matches.",
+                    Query(
+                        total(matches, "account_id", "region"),
+                        "{{account_id}} {{region}}",
+                    ),
+                    bars=True,
+                    legend=("sum",),
+                ),
+                graph(
+                    "By log group",
+                    "The ten log groups with the most. Event history has no log group.",
+                    Query(
+                        f"label_replace({top(10, total(matches, 'log_group'))},"
+                        ' "log_group", "event history", "log_group", "")',
+                        "{{log_group}}",
+                    ),
+                    bars=True,
+                    legend=("sum",),
+                ),
+            ],
+        ),
+    ]
+
+
+def _by_labels() -> list[Line]:
+    growth = _growth(in_range, "count")
+    return [
+        Line(
+            11,
+            [
+                listing(
+                    "Every label set",
+                    "The 200 series of the rule that grew most in the time range, with all of their"
+                    " labels. __overflow__ stands for label sets past the limit.",
+                    [f"topk(200, sum without (job, instance) ({growth}))"],
+                    [
+                        Column(VALUE, "In range", decimals=0, width=160, bar=True),
+                        Column("account_id", "Account"),
+                        Column("region", "Region"),
+                        Column("source", "Source"),
+                    ],
+                    sort_by=["-In range"],
+                    rest=True,
+                )
+            ],
+        )
+    ]
+
+
+def _limits() -> list[Line]:
+    overflow, errors = (own(f"{m}_total", _RULE) for m in ("series_overflow", "value_errors"))
+    return [
+        Line(
+            7,
+            [
+                graph(
+                    "Series and their limit",
+                    "Label sets of the rule, and its max_series. What comes past the limit is"
+                    " counted in one series whose labels are __overflow__.",
+                    Query(f"max by (rule) ({own('series', _RULE)})", "series"),
+                    Query(
+                        f"max by (rule) ({own('series_limit', _RULE)})",
+                        "max_series",
+                        color=style.RED,
+                        dashed=True,
+                    ),
+                ),
+                graph(
+                    "Overflow and value errors",
+                    "Overflow: matches past the limit. Value errors: matches whose value is"
+                    " missing, not a number or negative; they add nothing.",
+                    Query(total(per_interval(overflow)), "overflow", color=style.ORANGE),
+                    Query(total(per_interval(errors)), "value errors", color=style.RED),
+                    bars=True,
+                    legend=("sum",),
+                ),
+            ],
+        )
+    ]

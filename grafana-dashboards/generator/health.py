@@ -1,0 +1,212 @@
+"""Exporter health and cost: is it complete, is it in time, what does it use."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from grafana_foundation_sdk.models.dashboard import Dashboard
+
+from generator import cost, links, style
+from generator import health_details as details
+from generator.board import dashboard
+from generator.layout import Line, Section
+from generator.panels import Query, graph, heat, number
+from generator.queries import (
+    in_range,
+    own,
+    per_interval,
+    per_second,
+    quantile,
+    select,
+    total,
+)
+from generator.tables import Column, listing
+
+_STALE: Final = own("partition_last_success_timestamp_seconds")
+_INTERVAL: Final = own("source_interval_seconds")
+_LOOKBACK: Final = own("source_lookback_seconds")
+_ARRIVAL: Final = own("arrival_delay_seconds_bucket")
+_OF_SOURCE: Final = "on (job, instance, source) group_left"
+
+_UP: Final = style.texts({"0": ("down", style.RED), "1": ("up", style.GREEN)})
+_RELOADED: Final = style.texts({"0": ("failed", style.RED), "1": ("ok", style.GREEN)})
+
+
+def build() -> Dashboard:
+    """The dashboard."""
+    return dashboard(
+        "Health and cost",
+        uid=links.HEALTH,
+        description="Whether the exporter sees everything, in time and within AWS's quotas, and"
+        " what it costs.",
+        blocks=[
+            *_now(),
+            Section("Sources: is everything read, and in time?", _sources()),
+            Section("AWS APIs: how close to the quotas?", details.api()),
+            Section("Rules: is everything counted?", details.rules()),
+            Section("Ledger and process", details.process()),
+            Section("Cost (estimates)", cost.lines()),
+        ],
+        alerts='ALERTS{alertname=~"MetricFilterExporter.+", alertstate="firing"}',
+        variables=cost.variables(),
+        period="now-6h",
+    )
+
+
+def _now() -> list[Line]:
+    return [
+        Line(
+            4,
+            [
+                number(
+                    "Exporters down",
+                    "Targets that Prometheus cannot scrape. While one is down nothing of it is"
+                    " counted; when it is back it catches up.",
+                    f"sum(1 - {select('up')})",
+                    steps=style.ANY_IS_BAD,
+                    loud=True,
+                    link=links.runbook("MetricFilterExporterDown"),
+                ),
+                number(
+                    "Partitions failing",
+                    "Parts of sources (an account and region, a log group, a file) whose last poll"
+                    " failed.",
+                    f"sum(1 - {own('partition_up')})",
+                    steps=style.ANY_IS_BAD,
+                    loud=True,
+                    link=links.runbook("MetricFilterExporterPartitionFailing"),
+                ),
+                number(
+                    "Longest wait",
+                    "Time since the partition that waits longest was polled with success, in"
+                    " intervals of its source. More than 10 raises an alert.",
+                    f"max((time() - {_STALE}) / {_OF_SOURCE} {_INTERVAL})",
+                    decimals=1,
+                    steps=((None, style.GREEN), (3, style.YELLOW), (10, style.RED)),
+                    link=links.runbook("MetricFilterExporterPartitionStale"),
+                ),
+                number(
+                    "Delay (p99)",
+                    "From when a log event happened to when it was counted, for 99 of 100 events in"
+                    " the time range. Most of it is AWS's own delay.",
+                    quantile(0.99, in_range(_ARRIVAL)),
+                    unit="s",
+                    decimals=None,
+                    steps=((None, style.GREEN), (900, style.YELLOW), (1800, style.RED)),
+                    link=links.runbook("MetricFilterExporterArrivalDelayHigh"),
+                ),
+                number(
+                    "Came too late",
+                    "Log events in the time range that arrived later than the source's lookback."
+                    " They are not counted; a longer lookback would catch them.",
+                    total(in_range(own("late_events_total"))),
+                    steps=style.ANY_IS_BAD,
+                    link=links.runbook("MetricFilterExporterLateEvents"),
+                ),
+                number(
+                    "Throttled",
+                    "Requests in the time range that AWS refused for their rate. They are repeated;"
+                    " only delay comes of it.",
+                    total(in_range(own("api_throttles_total"))),
+                    steps=style.ANY_IS_A_WARNING,
+                    link=links.runbook("MetricFilterExporterThrottled"),
+                ),
+                number(
+                    "Overflowed",
+                    "Matches in the time range beyond a rule's max_series: counted, but without"
+                    " their labels.",
+                    total(in_range(own("series_overflow_total"))),
+                    steps=style.ANY_IS_A_WARNING,
+                    link=links.runbook("MetricFilterExporterSeriesOverflow"),
+                ),
+                number(
+                    "Configuration",
+                    "Whether the last load of the configuration succeeded. After one that failed"
+                    " the one before stays in force.",
+                    f"min({own('config_last_reload_successful')})",
+                    mapping=_RELOADED,
+                    steps=((None, style.RED), (1, style.GREEN)),
+                    link=links.runbook("MetricFilterExporterConfigReloadFailed"),
+                ),
+            ],
+        )
+    ]
+
+
+def _sources() -> list[Line]:
+    by = "source, account_id, region, log_group, path"
+    delays = [
+        Query(quantile(0.99, per_second(_ARRIVAL), "source"), "p99 {{source}}"),
+        Query(quantile(0.5, per_second(_ARRIVAL), "source"), "p50 {{source}}"),
+        Query(f"max by (source) ({_LOOKBACK})", "lookback {{source}}", dashed=True),
+    ]
+    polls = per_second(own("poll_duration_seconds_sum"))
+    return [
+        Line(
+            9,
+            [
+                listing(
+                    "Partitions",
+                    "Everything that is polled, and when it was last polled with success.",
+                    [
+                        f"min by ({by}) ({own('partition_up')})",
+                        f"max by ({by}) (time() - {_STALE})",
+                    ],
+                    [
+                        Column("source", "Source", width=120),
+                        Column("account_id", "Account", width=125),
+                        Column("region", "Region", width=105),
+                        Column("log_group", "Log group"),
+                        Column("path", "Path"),
+                        Column("Value #A", "State", width=70, mapping=_UP),
+                        Column("Value #B", "Last success", unit="s", decimals=0, width=110),
+                    ],
+                    sort_by=["-Last success"],
+                ),
+                graph(
+                    "Time since the last successful poll",
+                    "Of the partition of each source that waits longest, in intervals of the"
+                    " source. One that climbs steadily is not read: see its log lines.",
+                    Query(
+                        f"max by (source) ((time() - {_STALE}) / {_OF_SOURCE} {_INTERVAL})",
+                        "{{source}}",
+                    ),
+                    decimals=1,
+                    limit=10,
+                ),
+            ],
+        ),
+        Line(
+            9,
+            [
+                heat(
+                    "Arrival delay",
+                    "How long after they happened log events were counted: the more of them, the"
+                    " darker. CloudTrail's event history takes 2 to 15 minutes in AWS.",
+                    total(per_interval(_ARRIVAL), "le"),
+                    unit="s",
+                ),
+                graph(
+                    "Arrival delay and lookback",
+                    "Median and 99th percentile by source. What comes later than the dashed line,"
+                    " the lookback, is not counted.",
+                    *delays,
+                    unit="s",
+                    log=True,
+                ),
+                graph(
+                    "Poll duration",
+                    "Mean time that a poll takes, in intervals of its source. At 1, polls take as"
+                    " long as the interval and lag begins.",
+                    Query(
+                        f"sum by (source) ({polls})"
+                        f" / sum by (source) ({per_second(own('poll_duration_seconds_count'))})"
+                        f" / on (source) max by (source) ({_INTERVAL})",
+                        "{{source}}",
+                    ),
+                    unit="percentunit",
+                    limit=1,
+                ),
+            ],
+        ),
+    ]

@@ -1,0 +1,256 @@
+"""The lower sections of Exporter health and cost: AWS APIs, rules, process."""
+
+from __future__ import annotations
+
+from boto3 import Session
+
+from exporter.aws import quotas
+from generator import style
+from generator.layout import Line
+from generator.panels import Query, graph, ranking
+from generator.queries import own, per_interval, per_second, quantile, select, top, total
+from generator.tables import Column, listing
+
+
+def api() -> list[Line]:
+    """Requests, quotas, throttling."""
+    requests = own("api_requests_total")
+    succeeded = own("api_requests_total", 'outcome="success"')
+    per_operation = "operation"
+    return [
+        Line(
+            8,
+            [
+                graph(
+                    "Requests",
+                    "Requests to AWS APIs, retries included.",
+                    Query(total(per_second(requests), per_operation), "{{operation}}"),
+                    unit="reqps",
+                    stacked=True,
+                ),
+                graph(
+                    "Share of AWS's quota",
+                    "Requests as a share of what AWS publishes for the account and region. The"
+                    " account's other users of the same API come on top and are not seen here.",
+                    Query(quota_shares(), "{{operation}} {{region}}"),
+                    unit="percentunit",
+                    decimals=0,
+                    limit=0.8,
+                    soft_max=1,
+                ),
+                graph(
+                    "Throttled and failed requests",
+                    "Throttled: over the quota, repeated. Failed: everything else that AWS refused,"
+                    " mostly for missing permissions.",
+                    Query(
+                        total(per_second(own("api_throttles_total")), per_operation),
+                        "throttled {{operation}}",
+                    ),
+                    Query(
+                        f"clamp_min({total(per_second(requests), per_operation)} - on (operation)"
+                        f" {total(per_second(succeeded), per_operation)}, 0)",
+                        "not successful {{operation}}",
+                    ),
+                    unit="reqps",
+                ),
+            ],
+        )
+    ]
+
+
+def quota_shares() -> str:
+    """Requests of each operation as a share of what AWS publishes for the account and region."""
+    return " or ".join(
+        _share(operation, matchers, quota)
+        for operation in ("LookupEvents", "FilterLogEvents", "DescribeLogGroups")
+        for matchers, quota in _quotas(operation)
+    )
+
+
+def _quotas(operation: str) -> list[tuple[list[str], int]]:
+    usual = quotas.published_quota(operation, "")
+    regions: dict[int, list[str]] = {}
+    for region in Session().get_available_regions("logs"):
+        quota = quotas.published_quota(operation, region)
+        if quota is not None and quota != usual:
+            regions.setdefault(quota, []).append(region)
+    found = [([f'region=~"{"|".join(names)}"'], quota) for quota, names in regions.items()]
+    unusual = "|".join(name for names in regions.values() for name in names)
+    rest = [f'region!~"{unusual}"'] if unusual else []
+    return [*found, (rest, usual)] if usual is not None else found
+
+
+def _share(operation: str, matchers: list[str], quota: int) -> str:
+    selector = own("api_requests_total", f'operation="{operation}"', *matchers)
+    return f"{total(per_second(selector), 'account_id', 'region', 'operation')} / {quota}"
+
+
+def rules() -> list[Line]:
+    """What was read, counted, lost."""
+    read = per_second(own("log_events_read_total"))
+    counted = per_second(own("arrival_delay_seconds_count"))
+    lost = {
+        "late_events_total": "too late",
+        "undecodable_events_total": "not decodable",
+        "value_errors_total": "value errors",
+        "series_overflow_total": "overflowed",
+    }
+    return [
+        Line(
+            8,
+            [
+                graph(
+                    "Log events read",
+                    "Log events that sources handed on, each time that they were read.",
+                    Query(total(read, "source"), "{{source}}"),
+                    unit="cps",
+                    stacked=True,
+                ),
+                graph(
+                    "Bytes read",
+                    "Size of the log events that were read.",
+                    Query(total(per_second(own("read_bytes_total")), "source"), "{{source}}"),
+                    unit="Bps",
+                    stacked=True,
+                ),
+                graph(
+                    "Reads for each log event counted",
+                    "The past is read again at growing ages, to find what arrives late, and most"
+                    " events match nothing. A high number with few matches is normal; one that"
+                    " grows costs requests.",
+                    Query(
+                        f"{total(read, 'source')} / on (source) ({total(counted, 'source')} > 0)",
+                        "{{source}}",
+                    ),
+                    decimals=1,
+                ),
+            ],
+        ),
+        Line(
+            8,
+            [
+                graph(
+                    "Matches",
+                    "Log events that rules counted, by source.",
+                    Query(total(per_second(own("matches_total")), "source"), "{{source}}"),
+                    unit="cps",
+                    stacked=True,
+                ),
+                ranking(
+                    "Series in use of the limit",
+                    "Label sets of the fullest rules as a share of their max_series. What comes"
+                    " past the limit is counted without its labels.",
+                    Query(
+                        "sort_desc("
+                        + top(10, f"max by (rule) ({own('series')} / {own('series_limit')})")
+                        + ")",
+                        "{{rule}}",
+                    ),
+                    unit="percentunit",
+                    decimals=1,
+                    steps=((None, style.GREEN), (0.8, style.ORANGE), (1, style.RED)),
+                    maximum=1,
+                ),
+                graph(
+                    "What was not counted as it should be",
+                    "Too late: behind the lookback. Not decodable: no log event. Value errors: the"
+                    " value is no number. Overflowed: counted without labels.",
+                    *(
+                        Query(total(per_interval(own(metric))), name)
+                        for metric, name in lost.items()
+                    ),
+                    bars=True,
+                    legend=("lastNotNull", "sum"),
+                ),
+            ],
+        ),
+    ]
+
+
+def process() -> list[Line]:
+    """Ledger, CPU, memory, versions."""
+    commits = own("ledger_commit_duration_seconds_bucket")
+    slow = (0.5, 0.9, 0.99)
+    return [
+        Line(
+            7,
+            [
+                graph(
+                    "Ledger commits",
+                    "How long it takes to write a poll's matches and positions to the disk.",
+                    *(
+                        Query(quantile(share, per_second(commits)), f"p{share * 100:.0f}")
+                        for share in slow
+                    ),
+                    unit="s",
+                ),
+                graph(
+                    "Ledger errors",
+                    "Operations of the ledger that failed: a full or broken disk. Nothing is"
+                    " counted meanwhile, and nothing is lost.",
+                    Query(
+                        total(per_interval(own("ledger_errors_total")), "operation"),
+                        "{{operation}}",
+                    ),
+                    bars=True,
+                    legend=("sum",),
+                ),
+                graph(
+                    "CPU",
+                    "Cores in use.",
+                    Query(
+                        f"sum by (instance) ({per_second(select('process_cpu_seconds_total'))})",
+                        "{{instance}}",
+                    ),
+                    decimals=2,
+                ),
+                graph(
+                    "Memory",
+                    "Resident memory of the process.",
+                    Query(
+                        f"sum by (instance) ({select('process_resident_memory_bytes')})",
+                        "{{instance}}",
+                    ),
+                    unit="bytes",
+                ),
+            ],
+        ),
+        Line(
+            6,
+            [
+                graph(
+                    "Series on the page",
+                    "Samples that a scrape brings.",
+                    Query(
+                        f"sum by (instance) ({select('scrape_samples_scraped')})", "{{instance}}"
+                    ),
+                ),
+                graph(
+                    "Scrape duration",
+                    "How long Prometheus waits for the page.",
+                    Query(
+                        f"max by (instance) ({select('scrape_duration_seconds')})", "{{instance}}"
+                    ),
+                    unit="s",
+                ),
+                listing(
+                    "Versions",
+                    "What runs, since when, and when its configuration was last loaded.",
+                    [
+                        f"max by (instance, version, python_version) ({own('build_info')})",
+                        f"max by (instance) ({select('process_start_time_seconds')}) * 1000",
+                        "max by (instance) ("
+                        + own("config_last_reload_success_timestamp_seconds")
+                        + ") * 1000",
+                    ],
+                    [
+                        Column("instance", "Instance"),
+                        Column("version", "Version", width=80),
+                        Column("python_version", "Python", width=80),
+                        Column("Value #B", "Runs since", unit="dateTimeFromNow", width=120),
+                        Column("Value #C", "Configuration", unit="dateTimeFromNow", width=120),
+                    ],
+                ),
+            ],
+        ),
+    ]

@@ -1,0 +1,67 @@
+"""Where dashboards lead: to each other, to runbooks, to the documentation."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from grafana_foundation_sdk.builders import dashboard as builders
+from grafana_foundation_sdk.models import dashboard as models
+
+PROJECT: Final = "https://github.com/metric-filter-exporter/metric-filter-exporter/blob/main/"
+RUNBOOKS: Final = PROJECT + "docs/runbooks/"
+TAG: Final = "metric-filter-exporter"
+
+SECURITY: Final = "mfe-aws-security"
+RULES: Final = "mfe-rule-explorer"
+LOGS: Final = "mfe-logs"
+HEALTH: Final = "mfe-exporter-health"
+
+_CHOICE: Final = "${datasource:queryparam}&${job:queryparam}&${instance:queryparam}"
+
+
+def dashboard(title: str, uid: str, **variables: str) -> models.DashboardLink:
+    """A link to another of the dashboards, which keeps time range, data source and exporters.
+
+    ``variables``: what to choose there; may name ``${__data.fields["…"]}`` of a table.
+    """
+    chosen = "".join(f"&var-{name}={value}" for name, value in variables.items())
+    url = f"/d/{uid}?${{__url_time_range}}&{_CHOICE}{chosen}"
+    return models.DashboardLink(title=title, type_val=models.DashboardLinkType.LINK, url=url)
+
+
+def runbook(alert: str) -> models.DashboardLink:
+    """A link to what to do about an alert."""
+    return models.DashboardLink(
+        title=f"What to do: {alert}",
+        type_val=models.DashboardLinkType.LINK,
+        url=f"{RUNBOOKS}{alert}.md",
+        target_blank=True,
+    )
+
+
+def runbook_of_value() -> models.DashboardLink:
+    """A link from a table's cell with an alert's name to what to do about it."""
+    return models.DashboardLink(
+        title="What to do",
+        type_val=models.DashboardLinkType.LINK,
+        url=f"{RUNBOOKS}${{__value.raw}}.md",
+        target_blank=True,
+    )
+
+
+def menu() -> list[builders.DashboardLink]:
+    """The links at the top of each dashboard."""
+    return [
+        builders.DashboardLink("Dashboards")
+        .type(models.DashboardLinkType.DASHBOARDS)
+        .tags([TAG])
+        .as_dropdown(False)
+        .include_vars(False)
+        .keep_time(True),
+        builders.DashboardLink("Runbooks")
+        .type(models.DashboardLinkType.LINK)
+        .icon("doc")
+        .tooltip("What to do about each alert")
+        .url(RUNBOOKS)
+        .target_blank(True),
+    ]

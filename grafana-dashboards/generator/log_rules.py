@@ -1,0 +1,128 @@
+"""Rules of the packs for logs, and questions about several of them at once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from grafana_foundation_sdk.builders import timeseries
+
+from generator import style
+from generator.packs import Pack
+from generator.panels import Query, graph
+from generator.queries import (
+    PLACE,
+    in_range,
+    or_zero,
+    per_interval,
+    per_second,
+    quantile,
+    rule_facts,
+    select,
+    total,
+)
+
+PACKS: Final = (
+    "lambda",
+    "http-access",
+    "api-gateway",
+    "rds-mysql",
+    "rds-postgresql",
+    "vpc-flow-logs",
+    "linux-syslog",
+    "eks-audit",
+    "route53-resolver",
+    "waf",
+)
+RULES: Final = {rule.name: rule for pack in PACKS for rule in Pack(pack).rules}
+PREFIXES: Final = "lambda|http|api_gateway|rds|vpc_flow|linux|eks_audit|route53_resolver|waf"
+ALL: Final = f'rule=~"({PREFIXES})_.+"'
+"""A matcher of them."""
+SERIES: Final = select("", f'__name__=~"({PREFIXES})_.+"')
+CLASSES: Final = {
+    "1xx": style.GREY,
+    "2xx": style.GREEN,
+    "3xx": style.BLUE,
+    "4xx": style.YELLOW,
+    "5xx": style.RED,
+}
+
+
+def logged(metric: str, *matchers: str) -> str:
+    """A selector of what rules counted in the chosen accounts, regions and log groups."""
+    return select(metric, PLACE, 'log_group=~"$log_group"', *matchers)
+
+
+def matches(*names: str) -> str:
+    """Matches of rules in the time range; nothing, and not 0, where none of them is loaded."""
+    metrics = dict.fromkeys(RULES[name].metric for name in names)
+    parts = [f"({total(in_range(logged(metric)))} or vector(0))" for metric in metrics]
+    facts = rule_facts(f'rule=~"{"|".join(names)}"')
+    return f"{' + '.join(parts)} and on () count({facts})"
+
+
+def kinds(title: str, description: str, *names: str) -> timeseries.Panel:
+    """A graph of rules, each by its title."""
+    queries = [
+        Query(
+            or_zero(total(per_interval(logged(RULES[name].metric))), rule_facts(f'rule="{name}"')),
+            RULES[name].title,
+        )
+        for name in names
+    ]
+    return graph(title, description, *queries, bars=True, legend=("sum",))
+
+
+def split(title: str, description: str, metric: str, label: str) -> timeseries.Panel:
+    """A graph of a counter by one of its labels: the ten largest."""
+    growth = total(per_interval(logged(metric)), label)
+    return graph(
+        title,
+        description,
+        Query(f"topk(10, {growth})", f"{{{{{label}}}}}"),
+        bars=True,
+        legend=("sum",),
+    )
+
+
+def speed(
+    title: str, description: str, metric: str, *labels: str, unit: str = "ops"
+) -> timeseries.Panel:
+    """A graph of how fast a counter grows, stacked by labels."""
+    legend = " ".join(f"{{{{{label}}}}}" for label in labels)
+    return graph(
+        title,
+        description,
+        Query(total(per_second(logged(metric)), *labels), legend),
+        unit=unit,
+        stacked=True,
+        legend=("mean", "max"),
+    )
+
+
+def durations(
+    title: str, description: str, metric: str, label: str = "log_group", unit: str = "s"
+) -> timeseries.Panel:
+    """A graph of a histogram's 95th percentile by a label, and the median of all."""
+    buckets = per_second(logged(f"{metric}_bucket"))
+    return graph(
+        title,
+        description,
+        Query(quantile(0.95, buckets, label), f"p95 {{{{{label}}}}}"),
+        Query(quantile(0.5, buckets), "median of all", color=style.GREY, dashed=True),
+        unit=unit,
+        legend=("mean", "max"),
+    )
+
+
+def share(part: Sequence[str], whole: str, *labels: str, matcher: str = "") -> str:
+    """How much of a counter others are, by labels: 0 where they have not happened."""
+    matchers = (matcher,) if matcher else ()
+    every = total(per_second(logged(whole)), *labels)
+    on = f"on ({', '.join(labels)})" if labels else "on ()"
+    found = [
+        f"({total(per_second(logged(metric, *matchers)), *labels)} or {on} 0 * {every})"
+        for metric in part
+    ]
+    joined = f" + {on} ".join(found)
+    return f"({joined}) / {on} ({every} > 0)"

@@ -1,0 +1,185 @@
+"""Application and infrastructure logs: what happens inside of systems."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from grafana_foundation_sdk.builders import stat
+from grafana_foundation_sdk.models.dashboard import Dashboard
+
+from generator import links, log_products, style
+from generator.board import chooser, dashboard, places
+from generator.layout import Line, Section
+from generator.log_rules import ALL, SERIES, logged, matches
+from generator.panels import Query, color_by_name, graph, number
+from generator.queries import in_range, own, per_interval, rule_facts, total
+from generator.tables import VALUE, Column, listing
+
+
+def build() -> Dashboard:
+    """The dashboard."""
+    return dashboard(
+        "Application and infrastructure logs",
+        uid=links.LOGS,
+        description="Functions, web servers, databases, networks and hosts, by the rule packs for"
+        " their logs. Rows of products that are not read are empty.",
+        blocks=[
+            _now(),
+            _attention(),
+            Section("Lambda", log_products.functions()),
+            Section("Web servers and load balancers", log_products.web()),
+            Section("API Gateway", log_products.gateways()),
+            Section("Databases (RDS)", log_products.databases()),
+            Section("Network (VPC flow logs)", log_products.network()),
+            Section("Hosts (syslog)", log_products.hosts()),
+            Section("Kubernetes (EKS audit)", log_products.clusters()),
+            Section("DNS (Route 53 Resolver)", log_products.names()),
+            Section("Firewall (WAF)", log_products.firewall()),
+        ],
+        alerts='ALERTS{alertname!~"MetricFilterExporter.+|Aws.+", alertstate="firing"}',
+        variables=[
+            *places(SERIES),
+            chooser("log_group", "Log group", f"label_values({SERIES}, log_group)", every=".*"),
+        ],
+        period="now-6h",
+    )
+
+
+def _count(
+    title: str, description: str, names: Sequence[str], steps: style.Steps = style.ANY_IS_BAD
+) -> stat.Panel:
+    return number(title, description, matches(*names), steps=steps, loud=True)
+
+
+def _failed_share(title: str, description: str, metric: str) -> stat.Panel:
+    failed = total(in_range(logged(metric, 'status_class="5xx"')))
+    every = total(in_range(logged(metric)))
+    return number(
+        title,
+        description,
+        f"({failed} or 0 * {every}) / ({every} > 0)",
+        unit="percentunit",
+        decimals=2,
+        steps=((None, style.GREEN), (0.01, style.YELLOW), (0.05, style.RED)),
+        loud=True,
+    )
+
+
+def _now() -> Line:
+    failing = ["lambda_errors", "lambda_timeouts", "lambda_out_of_memory", "lambda_crashes"]
+    some = ((None, style.GREEN), (0.5, style.YELLOW), (50, style.ORANGE))
+    return Line(
+        4,
+        [
+            _count(
+                "Lambda failures",
+                "Errors, timeouts, exhausted memory and crashes in the time range.",
+                failing,
+                some,
+            ),
+            _failed_share(
+                "Web: failed",
+                "Share of requests to web servers and load balancers that ended with 5xx.",
+                "http_requests_total",
+            ),
+            _failed_share(
+                "API: failed",
+                "Share of requests to API Gateway that ended with 5xx.",
+                "api_gateway_requests_total",
+            ),
+            _count(
+                "Databases",
+                "Storage full, or no connection left.",
+                [
+                    "rds_mysql_storage_full",
+                    "rds_mysql_connection_limits",
+                    "rds_postgresql_storage_full",
+                    "rds_postgresql_connection_limits",
+                ],
+            ),
+            _count(
+                "Hosts",
+                "Out of memory, disks and file systems with errors or full, kernel panics.",
+                [
+                    "linux_oom_kills",
+                    "linux_disk_errors",
+                    "linux_disk_full",
+                    "linux_filesystem_errors",
+                    "linux_kernel_panics",
+                ],
+            ),
+            _count(
+                "Failed logins",
+                "Wrong passwords at hosts and databases.",
+                [
+                    "linux_ssh_failed_logins",
+                    "rds_mysql_failed_logins",
+                    "rds_postgresql_failed_logins",
+                ],
+                some,
+            ),
+            _count(
+                "Open to world",
+                "Connections from the internet to remote-administration ports that were let pass.",
+                ["vpc_flow_accepted_public_admin"],
+            ),
+            _count(
+                "Kubernetes",
+                "Kubernetes: anonymous access, bindings to cluster-admin, privileged pods.",
+                [
+                    "eks_audit_anonymous_access",
+                    "eks_audit_cluster_admin_bindings",
+                    "eks_audit_privileged_pods",
+                ],
+            ),
+        ],
+    )
+
+
+def _attention() -> Line:
+    grave = 'severity=~"critical|high|medium"'
+    facts = rule_facts(ALL, grave)
+    joined = "* on (job, instance, rule) group_left"
+    by_severity = f"{per_interval(own('matches_total', ALL))} {joined} (severity) {facts}"
+    by_rule = f"{in_range(own('matches_total', ALL))} {joined} (title, severity) {facts}"
+    return Line(
+        9,
+        [
+            color_by_name(
+                graph(
+                    "Matches by severity",
+                    "Matches of the rules of severity medium and above around each point.",
+                    Query(total(by_severity, "severity"), "{{severity}}"),
+                    bars=True,
+                    legend=("sum",),
+                ),
+                style.SEVERITIES,
+            ),
+            listing(
+                "What needs a look",
+                "Rules of severity medium and above that matched in the time range. A click leads"
+                " to the rule.",
+                [f"{total(by_rule, 'rule', 'title', 'severity', 'source')} > 0"],
+                [
+                    Column(
+                        "severity",
+                        "Severity",
+                        width=90,
+                        mapping=style.severity_texts(),
+                        filled=True,
+                    ),
+                    Column(
+                        "title",
+                        "Rule",
+                        link=links.dashboard(
+                            "Explore the rule", links.RULES, rule='${__data.fields["rule"]}'
+                        ),
+                    ),
+                    Column("source", "Source", width=150),
+                    Column(VALUE, "Matches", decimals=0, width=130, bar=True),
+                    Column("rule", "rule", hidden=True),
+                ],
+                sort_by=["Severity", "-Matches"],
+            ),
+        ],
+    )

@@ -1,0 +1,81 @@
+"""PromQL in pieces: selectors that keep to the dashboard's variables, and what is asked of them."""
+
+from __future__ import annotations
+
+from typing import Final
+
+OWN: Final = "metric_filter_exporter_"
+"""What the names of the exporter's own metrics begin with."""
+TARGET: Final = 'job=~"$job", instance=~"$instance"'
+"""Every selector has it: who runs several exporters chooses among them."""
+PLACE: Final = 'account_id=~"$account_id", region=~"$region"'
+
+
+def select(metric: str, *matchers: str) -> str:
+    """A selector with the dashboard's job and instance: ``select("up")``."""
+    return f"{metric}{{{', '.join((*matchers, TARGET))}}}"
+
+
+def own(metric: str, *matchers: str) -> str:
+    """A selector of one of the exporter's own metrics, named without their prefix."""
+    return select(OWN + metric, *matchers)
+
+
+def rule_facts(*matchers: str) -> str:
+    """A selector of the facts of rules."""
+    return select("metric_filter_rule_info", *matchers)
+
+
+def counted(metric: str, *matchers: str) -> str:
+    """A selector of what rules counted, in the chosen accounts and regions."""
+    return select(metric, PLACE, *matchers)
+
+
+def in_range(selector: str) -> str:
+    """How much counters grew in the dashboard's time range."""
+    return f"increase({selector}[$__range])"
+
+
+def per_interval(selector: str) -> str:
+    """How much counters grew around each point of a graph.
+
+    The window is a little wider than the distance of two points, so that no match falls between
+    two windows.
+    """
+    return f"increase({selector}[$__rate_interval])"
+
+
+def per_second(selector: str) -> str:
+    """How fast counters grow."""
+    return f"rate({selector}[$__rate_interval])"
+
+
+def total(vector: str, *labels: str) -> str:
+    """The sum, by labels if there are any."""
+    return f"sum by ({', '.join(labels)}) ({vector})" if labels else f"sum({vector})"
+
+
+def once(vector: str) -> str:
+    """Matches of CloudTrail records that two sources may both have read, counted once.
+
+    Event history and a trail in a log group hold the same events. The alerts do the same.
+    """
+    return f"max without (source, log_group) ({vector})"
+
+
+def quantile(share: float, buckets: str, *labels: str) -> str:
+    """A quantile of a histogram from the growth of its buckets."""
+    return f"histogram_quantile({share}, {total(buckets, 'le', *labels)})"
+
+
+def top(count: int, vector: str) -> str:
+    """The largest few."""
+    return f"topk({count}, {vector})"
+
+
+def or_zero(vector: str, rules: str) -> str:
+    """``vector``, or 0 where it is empty and one of the rules is loaded.
+
+    So that 0 means "did not happen", and never "nobody looks".
+    """
+    return f"{vector} or sum(0 * {rules})"

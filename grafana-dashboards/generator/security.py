@@ -1,0 +1,185 @@
+"""AWS security overview: who did what in AWS that someone should look at."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from grafana_foundation_sdk.builders import stat, table, timeseries
+from grafana_foundation_sdk.models.dashboard import Dashboard
+
+from generator import links, style
+from generator import security_details as details
+from generator.board import dashboard, places
+from generator.layout import Line, Section
+from generator.panels import Query, color_by_name, graph, number
+from generator.queries import own, per_interval, rule_facts, select, total
+from generator.tables import VALUE, Column, listing
+from generator.trail_rules import ALL, EXPOSED, RULES, TO_RULE, by_person, matches, of_severity
+
+_SERIES: Final = select("", '__name__=~"aws_(cis|security)_.+"')
+_ALERTS: Final = 'ALERTS{alertname=~"Aws.+", alertstate="firing"}'
+
+
+def build() -> Dashboard:
+    """The dashboard."""
+    return dashboard(
+        "AWS security overview",
+        uid=links.SECURITY,
+        description="What happened in AWS that someone should look at: sign-ins, identities,"
+        " exposure, tampering. From CloudTrail, by the rule packs cis-aws-foundations and"
+        " cloudtrail-security.",
+        blocks=[
+            *_now(),
+            Section("Sign-ins and denied calls", details.sign_ins()),
+            Section("Identities, exposure, tampering, secrets", details.changes()),
+            Section("Where and who", details.rankings()),
+            Section("Every rule", details.rules()),
+        ],
+        alerts=_ALERTS,
+        variables=places(_SERIES),
+    )
+
+
+def _count(
+    title: str, description: str, rules: Sequence[str], steps: style.Steps, alert: str | None = None
+) -> stat.Panel:
+    one = matches([RULES[name] for name in rules])
+    link = links.runbook(alert) if alert else None
+    return number(title, description, one, steps=steps, loud=True, link=link)
+
+
+def _now() -> list[Line]:
+    critical = [rule.name for rule in of_severity("critical")]
+    stale = (
+        f"max((time() - {own('partition_last_success_timestamp_seconds')})"
+        f" / on (job, instance, source) group_left {own('source_interval_seconds')}) > bool 10"
+    )
+    few = ((None, style.GREEN), (0.5, style.YELLOW), (10, style.ORANGE))
+    return [
+        Line(
+            4,
+            [
+                _count(
+                    "Critical",
+                    "Matches of all rules of severity critical in the time range: root, trails and"
+                    " detectors turned off, data made public. Each is worth a look now.",
+                    critical,
+                    style.ANY_IS_BAD,
+                ),
+                _count(
+                    "Root user",
+                    "What the root user did in the time range. Root should be idle.",
+                    ["cis_root_usage"],
+                    style.ANY_IS_BAD,
+                    "AwsCisRootUsage",
+                ),
+                _count(
+                    "No MFA",
+                    "Console sign-ins of IAM users with a password alone.",
+                    ["cis_console_signin_without_mfa"],
+                    style.ANY_IS_A_WARNING,
+                    "AwsCisConsoleSigninWithoutMfa",
+                ),
+                _count(
+                    "Failed sign-ins",
+                    "Console sign-ins with a wrong password. Many, or of many users, is guessing.",
+                    ["cis_console_authentication_failures"],
+                    few,
+                    "AwsCisConsoleAuthenticationFailures",
+                ),
+                _count(
+                    "Opened up",
+                    "Security groups, buckets, snapshots, functions and databases that were opened"
+                    " to the world.",
+                    EXPOSED,
+                    style.ANY_IS_BAD,
+                ),
+                _count(
+                    "IAM changes",
+                    "Policies made, changed, attached or removed.",
+                    ["cis_iam_policy_changes"],
+                    few,
+                    "AwsCisIamPolicyChanges",
+                ),
+                _count(
+                    "Denied calls",
+                    "API calls that AWS refused for missing permissions. A few are everyday life;"
+                    " a burst is someone trying doors, or a broken deployment.",
+                    ["cis_unauthorized_api_calls"],
+                    ((None, style.GREEN), (0.5, style.BLUE), (100, style.ORANGE)),
+                    "AwsCisUnauthorizedApiCalls",
+                ),
+                number(
+                    "Data is",
+                    "Stale: a source was not read for ten of its intervals, so something may be"
+                    " missing here. See the dashboard Health and cost.",
+                    stale,
+                    mapping=style.texts({"0": ("live", style.GREEN), "1": ("stale", style.RED)}),
+                    steps=((None, style.GREEN), (0.5, style.RED)),
+                    loud=True,
+                    link=links.dashboard("Health and cost", links.HEALTH),
+                ),
+            ],
+        ),
+        Line(8, [_by_severity(), _alerts()], widths=(12, 12)),
+        Line(10, [_who_did_what()]),
+    ]
+
+
+def _by_severity() -> timeseries.Panel:
+    growth = per_interval(own("matches_total", ALL))
+    facts = rule_facts(ALL, 'severity=~"critical|high|medium"')
+    by_severity = total(
+        f"{growth} * on (job, instance, rule) group_left (severity) {facts}", "severity"
+    )
+    panel = graph(
+        "Matches by severity",
+        "Matches of the rules of severity medium and above around each point, over all accounts and"
+        " regions.",
+        Query(by_severity, "{{severity}}"),
+        bars=True,
+        legend=("sum",),
+    )
+    return color_by_name(panel, style.SEVERITIES)
+
+
+def _alerts() -> table.Panel:
+    labels = "alertname, severity, user, source_ip, account_id"
+    return listing(
+        "Alerts that fire now",
+        "Alerts of Prometheus about AWS. A click on the name leads to what to do.",
+        [f"max by ({labels}) ({_ALERTS})"],
+        [
+            Column("alertname", "Alert", link=links.runbook_of_value()),
+            Column("severity", "Severity", width=80, mapping=style.alert_texts()),
+            Column("user", "Who", width=120),
+            Column("source_ip", "From", width=115),
+            Column("account_id", "Account", width=115),
+        ],
+        sort_by=["Severity"],
+    )
+
+
+def _who_did_what() -> table.Panel:
+    grave = of_severity("critical", "high")
+    facts = f"max by (rule, title, severity) ({rule_facts(ALL)})"
+    return listing(
+        "Who did what, from where",
+        "Matches of the rules of severity critical and high in the time range, the gravest"
+        " first. A click on a row leads to its rule.",
+        [f"topk(100, {by_person(grave)}) * on (rule) group_left (title, severity) {facts}"],
+        [
+            Column("severity", "Severity", width=90, mapping=style.severity_texts(), filled=True),
+            Column("title", "What", link=TO_RULE),
+            Column("user", "Who", width=150),
+            Column("event", "Call", width=250),
+            Column("source_ip", "From", width=130),
+            Column("account_id", "Account", width=130),
+            Column("region", "Region", width=110),
+            Column("error_code", "Refused with", width=170),
+            Column(VALUE, "Times", decimals=0, width=110, bar=True),
+            Column("rule", "rule", hidden=True),
+        ],
+        sort_by=["Severity", "-Times"],
+    )

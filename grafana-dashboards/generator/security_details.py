@@ -1,0 +1,240 @@
+"""The lower sections of the AWS security overview."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from grafana_foundation_sdk.builders import table, timeseries
+
+from generator import style
+from generator.layout import Line
+from generator.panels import Query, color_by_name, graph, ranking
+from generator.queries import (
+    counted,
+    in_range,
+    once,
+    or_zero,
+    own,
+    per_interval,
+    rule_facts,
+    top,
+    total,
+)
+from generator.tables import VALUE, Column, listing
+from generator.trail_rules import (
+    EXPOSED,
+    IDENTITY,
+    NETWORK,
+    OPERATIONS,
+    RULES,
+    SECRETS,
+    TAMPERING,
+    TO_RULE,
+    by_person,
+    of_severity,
+)
+
+
+def sign_ins() -> list[Line]:
+    """Who signed in, who was refused."""
+    logins = counted("aws_security_console_logins_total")
+    calls = counted("aws_cis_unauthorized_api_calls_total")
+    denied = once(in_range(calls))
+    failed = once(in_range(counted("aws_cis_console_authentication_failures_total")))
+    where = [
+        Column("account_id", "Account", width=120),
+        Column(VALUE, "Times", decimals=0, width=95, bar=True),
+    ]
+    return [
+        Line(
+            8,
+            [
+                color_by_name(
+                    graph(
+                        "Console sign-ins",
+                        "All sign-ins to the console, by result.",
+                        Query(total(once(per_interval(logins)), "result"), "{{result}}"),
+                        bars=True,
+                        legend=("sum",),
+                    ),
+                    {"Success": style.GREEN, "Failure": style.RED},
+                ),
+                _kinds(
+                    "Sign-ins to look at",
+                    "Root, without MFA, or with a wrong password.",
+                    (
+                        "cis_root_usage",
+                        "cis_console_signin_without_mfa",
+                        "cis_console_authentication_failures",
+                        "security_identity_center_signin_failures",
+                    ),
+                ),
+                listing(
+                    "Failed sign-ins by user and address",
+                    "One address and many users is password spraying, one user and many addresses a"
+                    " stolen name.",
+                    [f"topk(50, {total(failed, 'user', 'source_ip', 'account_id')} > 0)"],
+                    [Column("user", "Who", width=115), Column("source_ip", "From"), *where],
+                    sort_by=["-Times"],
+                ),
+            ],
+        ),
+        Line(
+            8,
+            [
+                graph(
+                    "Denied calls by caller",
+                    "The ten callers that AWS refused most often.",
+                    Query(
+                        top(10, total(once(per_interval(calls)), "user")),
+                        "{{user}}",
+                    ),
+                    bars=True,
+                    legend=("sum",),
+                ),
+                listing(
+                    "Denied calls by caller and service",
+                    "Who was refused what. A program that lacks a permission repeats itself; a"
+                    " person or an intruder tries many services.",
+                    [
+                        "topk(50, "
+                        + total(denied, "user", "service", "error_code", "account_id")
+                        + " > 0)"
+                    ],
+                    [
+                        Column("user", "Who"),
+                        Column("service", "Service"),
+                        Column("error_code", "Refused with"),
+                        *where,
+                    ],
+                    sort_by=["-Times"],
+                ),
+            ],
+            widths=(10, 14),
+        ),
+    ]
+
+
+def changes() -> list[Line]:
+    """What changed, by kind."""
+    return [
+        Line(
+            8,
+            [
+                _kinds("Identities", "Who may do what: policies, keys, passwords, MFA.", IDENTITY),
+                _kinds("Made public", "What was opened to the world.", EXPOSED),
+                _kinds(
+                    "Tampering",
+                    "What takes away sight: trails, detectors, AWS Config, logs, alarms.",
+                    TAMPERING,
+                ),
+            ],
+        ),
+        Line(
+            8,
+            [
+                _kinds("Network", "Changes of the network's borders and routes.", NETWORK),
+                _kinds("Keys and secrets", "Keys that change, secrets that are read.", SECRETS),
+                _kinds(
+                    "Operations",
+                    "Instances and data that come and go, calls over a limit.",
+                    OPERATIONS,
+                ),
+            ],
+        ),
+    ]
+
+
+def rankings() -> list[Line]:
+    """Where and by whom."""
+    watched = of_severity("critical", "high", "medium")
+    places = {"account_id", "region"}
+
+    def by(label: str) -> str:
+        matches = by_person([rule for rule in watched if label in rule.labels | places])
+        return f"sort_desc({top(10, total(matches, label))})"
+
+    return [
+        Line(
+            8,
+            [
+                ranking(
+                    "By account",
+                    "Matches of the rules of severity medium and above in the time range.",
+                    Query(by("account_id"), "{{account_id}}"),
+                ),
+                ranking(
+                    "By region",
+                    "Matches of the rules of severity medium and above. A region that nobody uses"
+                    " should not be here.",
+                    Query(by("region"), "{{region}}"),
+                ),
+                ranking(
+                    "By caller",
+                    "The ten users, roles and services with the most matches of the rules of"
+                    " severity medium and above.",
+                    Query(by("user"), "{{user}}"),
+                ),
+                ranking(
+                    "By address",
+                    "The ten addresses with the most matches, of the rules that know one.",
+                    Query(by("source_ip"), "{{source_ip}}"),
+                ),
+            ],
+        )
+    ]
+
+
+def rules() -> list[Line]:
+    """Each rule of both packs."""
+    return [
+        Line(
+            14,
+            [
+                _every_rule("CIS AWS Foundations: every control", "cis_.+"),
+                _every_rule("CloudTrail security: every rule", "security_.+"),
+            ],
+        )
+    ]
+
+
+def _kinds(title: str, description: str, names: Sequence[str]) -> timeseries.Panel:
+    """A graph of rules, each by its title."""
+    return graph(
+        title,
+        description,
+        *(
+            Query(
+                or_zero(
+                    total(once(per_interval(counted(RULES[name].metric)))),
+                    rule_facts(f'rule="{name}"'),
+                ),
+                RULES[name].title,
+            )
+            for name in names
+        ),
+        bars=True,
+        legend=("sum",),
+    )
+
+
+def _every_rule(title: str, names: str) -> table.Panel:
+    matcher = f'rule=~"{names}"'
+    growth = in_range(own("matches_total", matcher))
+    facts = rule_facts(matcher)
+    return listing(
+        title,
+        "Matches in the time range, over all accounts and regions. A rule that never matches is"
+        " good news, if its source is read. A click leads to the rule.",
+        [
+            f"sum by (rule, title, severity) ({growth}"
+            f" * on (job, instance, rule) group_left (title, severity) {facts})"
+        ],
+        [
+            Column("severity", "Severity", width=90, mapping=style.severity_texts()),
+            Column("title", "Rule", link=TO_RULE),
+            Column(VALUE, "Matches", decimals=0, width=150, bar=True),
+            Column("rule", "rule", hidden=True),
+        ],
+        sort_by=["-Matches"],
+    )

@@ -1,0 +1,94 @@
+"""Rules of the CloudTrail packs, and questions about several of them at once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from generator import links
+from generator.packs import Pack, Rule
+from generator.queries import counted, in_range, once, rule_facts, total
+
+RULES: Final = {
+    rule.name: rule
+    for pack in ("cis-aws-foundations", "cloudtrail-security")
+    for rule in Pack(pack).rules
+}
+ALL: Final = 'rule=~"cis_.+|security_.+"'
+"""A matcher of them."""
+
+EXPOSED: Final = (
+    "security_ingress_opened_to_world",
+    "security_bucket_acl_public",
+    "security_bucket_policy_public",
+    "security_public_access_block_removed",
+    "security_snapshots_made_public",
+    "security_lambda_made_public",
+    "security_database_made_public",
+)
+IDENTITY: Final = (
+    "cis_iam_policy_changes",
+    "security_admin_policy_attached",
+    "security_trust_policy_changes",
+    "security_access_keys_created",
+    "security_login_profile_changes",
+    "security_mfa_deactivated",
+    "security_principals_created",
+)
+NETWORK: Final = (
+    "cis_security_group_changes",
+    "cis_nacl_changes",
+    "cis_network_gateway_changes",
+    "cis_route_table_changes",
+    "cis_vpc_changes",
+)
+TAMPERING: Final = (
+    "security_trail_tampering",
+    "security_detector_tampering",
+    "security_config_tampering",
+    "security_logs_deleted",
+    "security_alarm_changes",
+    "cis_organizations_changes",
+)
+SECRETS: Final = (
+    "security_kms_key_changes",
+    "security_secrets_read",
+    "security_parameters_decrypted",
+    "security_instance_secrets_read",
+    "security_remote_sessions",
+)
+OPERATIONS: Final = (
+    "security_instances_launched",
+    "security_instances_stopped",
+    "security_buckets_deleted",
+    "security_data_deleted",
+    "security_throttled_calls",
+    "security_quota_exceeded",
+)
+
+TO_RULE: Final = links.dashboard("Explore the rule", links.RULES, rule='${__data.fields["rule"]}')
+
+
+def of_severity(*severities: str) -> list[Rule]:
+    """The rules of the severities."""
+    return [rule for rule in RULES.values() if rule.severity in severities]
+
+
+def matches(rules: Sequence[Rule]) -> str:
+    """Matches of rules in the time range; nothing, and not 0, where none of them is loaded."""
+    metrics = dict.fromkeys(rule.metric for rule in rules)
+    parts = [f"({total(once(in_range(counted(metric))))} or vector(0))" for metric in metrics]
+    loaded = "|".join(rule.name for rule in rules)
+    facts = rule_facts(f'rule=~"{loaded}"')
+    return f"{' + '.join(parts)} and on () count({facts})"
+
+
+def by_person(rules: Sequence[Rule]) -> str:
+    """Matches in the time range by person, call and address, each with its rule's name."""
+    labels = ("user", "event", "source_ip", "error_code", "account_id", "region")
+    named = {
+        rule.metric: f"label_replace({total(once(in_range(counted(rule.metric))), *labels)},"
+        f' "rule", "{rule.name}", "", "")'
+        for rule in reversed(rules)
+    }
+    return f"(({' or '.join(named.values())}) > 0)"

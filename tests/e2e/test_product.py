@@ -1,0 +1,160 @@
+"""The product as a whole: what happens in AWS is on every dashboard, and alerts.
+
+The demo's traffic and drills in the embedded AWS, the real exporter with every pack, a real
+Prometheus with every alert.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from exporter.demo.aws import EmbeddedAws
+from exporter.demo.child import CONFIG_FILE
+from exporter.demo.faults import Faults
+from exporter.demo.traffic import Traffic
+from tests.support.alerting import alerts, rule_files
+from tests.support.dashboards import Window, dashboards
+from tests.support.processes import Exporter
+from tests.support.prometheus import Prometheus
+from tests.support.promql import selectors
+from tests.support.tools import PrometheusBinaries
+from tests.support.waiting import wait_for
+
+JOB = "metric-filter-exporter"
+WINDOW = Window(range="10m", interval="5s", rate_interval="30s")
+CHOSEN = {"rule": "cis_root_usage", "metric": "aws_cis_root_usage_total"}
+
+
+@dataclass(frozen=True)
+class Product:
+    """Everything at work, after every rule of every pack had something to count."""
+
+    aws: EmbeddedAws
+    exporter: Exporter
+    prometheus: Prometheus
+
+
+def configuration(folder: Path) -> Path:
+    """The demo's, polled every second."""
+    document: dict[str, Any] = yaml.safe_load(CONFIG_FILE.read_text())
+    for source in document["sources"]:
+        source["interval"] = "1s"
+        if source["type"] == "log_groups":
+            source["discovery_interval"] = "2s"
+    document["rule_files"] = [str(CONFIG_FILE.with_name("rules.yaml"))]
+    path = folder / "exporter.yaml"
+    path.write_text(yaml.safe_dump(document))
+    return path
+
+
+@pytest.fixture(scope="module")
+def product(
+    tmp_path_factory: pytest.TempPathFactory, prometheus_binaries: PrometheusBinaries
+) -> Iterator[Product]:
+    folder = tmp_path_factory.mktemp("product")
+    quotas = {"LookupEvents": math.inf, "FilterLogEvents": math.inf}
+    with EmbeddedAws(quotas=quotas) as aws:
+        traffic = Traffic(aws, seed=1)
+        exporter = Exporter(
+            configuration(folder),
+            folder / "data",
+            arguments=("--metrics.birth-hold=1s",),
+            environment=aws.environment(),
+        )
+        prometheus = Prometheus(
+            prometheus_binaries.prometheus,
+            folder / "prometheus",
+            targets={JOB: exporter.address},
+            extra={"honor_labels": True},
+            rule_files=rule_files(),
+        )
+        traffic.start()
+        try:
+            with exporter, prometheus:
+                exporter.wait_until_ready()
+                prometheus.wait_until_up(JOB)
+                traffic.put_every_drill()
+                wait_for("every rule to match", lambda: not _silent(exporter), timeout=60)
+                # A new series is scraped at 0 first; rates need some scrapes after that.
+                prometheus.wait_for_scrapes(JOB, 6)
+                yield Product(aws, exporter, prometheus)
+        finally:
+            traffic.stop()
+
+
+def _silent(exporter: Exporter) -> list[str]:
+    """Rules that have matched nothing."""
+    matches = exporter.scrape().series("metric_filter_exporter_matches_total")
+    by_rule: dict[str, float] = {}
+    for labels, value in matches.items():
+        rule = dict(labels)["rule"]
+        by_rule[rule] = by_rule.get(rule, 0) + value
+    return [rule for rule, value in by_rule.items() if not value]
+
+
+def test_every_query_of_every_panel_returns_data(product: Product) -> None:
+    silent = [
+        f"{query}: {query.expression}"
+        for dashboard in dashboards()
+        for query in dashboard.panel_queries(CHOSEN, WINDOW)
+        if not product.prometheus.query(query.expression)
+    ]
+    assert silent == []
+
+
+def test_every_variable_has_values_and_every_annotation_works(product: Product) -> None:
+    for dashboard in dashboards():
+        for variable in dashboard.variable_queries(CHOSEN):
+            path = f"/api/v1/label/{variable.label}/values"
+            assert product.prometheus.get(path, **{"match[]": variable.selector}), str(variable)
+        for annotation in dashboard.annotation_queries(CHOSEN):
+            product.prometheus.query(annotation.expression)
+
+
+def without_series(prometheus: Prometheus) -> set[str]:
+    """What alerts look at and Prometheus does not have; however far back they look at it."""
+    expressions = {
+        re.sub(r" offset \w+", "", selector.prettify())
+        for alert in alerts()
+        for selector in selectors(alert.expression)
+    }
+    return {expression for expression in expressions if not prometheus.query(expression)}
+
+
+def test_every_alert_looks_at_series_that_exist(product: Product) -> None:
+    # These series exist where something is wrong, which the last test sees to.
+    assert without_series(product.prometheus) <= {
+        'metric_filter_exporter_api_requests_total{outcome="access_denied"}',
+        "metric_filter_exporter_discovery_failures_total",
+    }
+
+
+def test_a_root_login_becomes_a_firing_alert(product: Product) -> None:
+    def firing() -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = product.prometheus.get("/api/v1/alerts")["alerts"]
+        return [a for a in found if a["labels"]["alertname"] == "AwsCisRootUsage"]
+
+    (first, *_) = wait_for("the alert", firing)
+    assert first["state"] == "firing"
+    assert first["labels"]["account_id"] == "123456789012"
+    assert "root" in first["annotations"]["summary"].lower()
+
+
+def test_nothing_is_wrong_with_the_exporter_itself_while_all_goes_well(product: Product) -> None:
+    found: list[dict[str, Any]] = product.prometheus.get("/api/v1/alerts")["alerts"]
+    own = {a["labels"]["alertname"] for a in found if a["state"] == "firing"}
+    assert {name for name in own if name.startswith("MetricFilterExporter")} == set()
+
+
+def test_what_a_denied_region_alerts_on_exists_as_soon_as_one_is_denied(product: Product) -> None:
+    product.aws.faults = Faults(denied={"us-east-1": ["DescribeLogGroups", "LookupEvents"]})
+    wait_for("all that alerts look at", lambda: not without_series(product.prometheus))
+    product.aws.faults = Faults()

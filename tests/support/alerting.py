@@ -1,0 +1,130 @@
+"""The alerts, and what time series their expressions may speak of."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import yaml
+from prometheus_client.metrics import MetricWrapperBase
+
+from exporter.metrics.telemetry import RULE_INFO, RuleInfo, Telemetry
+from tests.support.promql import Labels, output_labels
+from tests.support.tools import ROOT
+
+ALERTS: Final = ROOT / "alerts"
+ALERT_TESTS: Final = ALERTS / "tests"
+RUNBOOKS: Final = ROOT / "docs" / "runbooks"
+PACKS: Final = ROOT / "config" / "rules"
+
+_SCRAPED: Final = frozenset({"job", "instance"})
+_PLACE: Final = frozenset({"account_id", "region", "source", "log_group"})
+_PROCESS: Final = (
+    "process_start_time_seconds",
+    "process_cpu_seconds_total",
+    "process_resident_memory_bytes",
+)
+
+
+@dataclass(frozen=True)
+class Alert:
+    """An alerting rule."""
+
+    group: str
+    """Of the rule files: ``lambda`` for alerts/lambda.yaml."""
+    name: str
+    expression: str
+    severity: str
+    summary: str
+    description: str
+    runbook_url: str
+
+
+def rule_files() -> list[Path]:
+    """Prometheus's rule files of the project."""
+    return sorted(ALERTS.glob("*.yaml"))
+
+
+def rules_of(path: Path) -> list[dict[str, Any]]:
+    """All rules of a file, of all its groups."""
+    groups: list[dict[str, Any]] = yaml.safe_load(path.read_text())["groups"]
+    return [rule for group in groups for rule in group["rules"]]
+
+
+def alerts() -> list[Alert]:
+    """All alerts; a name may come twice, with a severity each."""
+    return [
+        Alert(
+            path.stem,
+            rule["alert"],
+            rule["expr"],
+            rule.get("labels", {}).get("severity", ""),
+            rule.get("annotations", {}).get("summary", ""),
+            rule.get("annotations", {}).get("description", ""),
+            rule.get("annotations", {}).get("runbook_url", ""),
+        )
+        for path in rule_files()
+        for rule in rules_of(path)
+        if "alert" in rule
+    ]
+
+
+def metric_labels() -> dict[str, Labels]:
+    """The label names of each time series name that a user's Prometheus can have.
+
+    Of Prometheus, of the exporter itself, of the rule packs, and what the rule files record.
+    """
+    labels = {"up": _SCRAPED, **_telemetry_labels(), **_pack_labels()}
+    for path in rule_files():
+        for rule in rules_of(path):
+            if "record" in rule:
+                labels[rule["record"]] = output_labels(rule["expr"], labels)
+    return labels
+
+
+def pack_rules(pack: str) -> list[dict[str, Any]]:
+    """The rules of a pack, as they are written."""
+    rules: list[dict[str, Any]] = yaml.safe_load((PACKS / f"{pack}.yaml").read_text())["rules"]
+    return rules
+
+
+def _telemetry_labels() -> dict[str, Labels]:
+    telemetry = Telemetry()
+    telemetry.set_rules([RuleInfo("rule", "Title", "high", "rule_total", "counter", 10)])
+    labels: dict[str, Labels] = dict.fromkeys(_PROCESS, _SCRAPED)
+    for metric in vars(telemetry).values():
+        if isinstance(metric, MetricWrapperBase):
+            for family in metric.describe():
+                labels |= _names(family.name, family.type, _SCRAPED.union(metric._labelnames))
+    for family in telemetry.registry.collect():
+        if family.name == RULE_INFO:
+            labels[RULE_INFO] = _SCRAPED.union(*(sample.labels for sample in family.samples))
+    return labels
+
+
+def _pack_labels() -> dict[str, Labels]:
+    labels: dict[str, Labels] = {}
+    for path in sorted(PACKS.glob("*.yaml")):
+        for rule in pack_rules(path.stem):
+            name = rule["metric"].removesuffix("_total")
+            own = _SCRAPED | _PLACE | frozenset(rule.get("labels", {}))
+            labels |= _names(name, rule.get("type", "counter"), own)
+    return labels
+
+
+def _names(name: str, kind: str, labels: Labels) -> Mapping[str, Labels]:
+    match kind:
+        case "counter":
+            return {f"{name}_total": labels}
+        case "info":
+            return {f"{name}_info": labels | {"version", "python_version"}}
+        case "histogram":
+            return {
+                f"{name}_bucket": labels | {"le"},
+                f"{name}_sum": labels,
+                f"{name}_count": labels,
+            }
+        case _:
+            return {name: labels}

@@ -1,0 +1,102 @@
+"""What a PromQL expression speaks of, and the labels of what it returns."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TypeAlias
+
+import promql_parser as promql
+
+Labels: TypeAlias = frozenset[str]
+
+
+def parse(expression: str) -> promql.Expr:
+    """The expression's tree; a ValueError tells what is wrong with it, its types included."""
+    tree: promql.Expr = promql.parse(expression)
+    return tree
+
+
+def selectors(expression: str) -> Iterator[promql.VectorSelector]:
+    """All selectors in an expression."""
+    found: list[promql.VectorSelector] = []
+
+    def visit(node: promql.Expr) -> None:
+        if isinstance(node, promql.VectorSelector):
+            found.append(node)
+
+    promql.walk(parse(expression), visit)
+    return iter(found)
+
+
+def output_labels(expression: str, known: Mapping[str, Labels]) -> Labels:
+    """The labels that the series of an expression's answer may have.
+
+    ``known``: the labels of each metric. Fails where the expression names a metric that does not
+    exist, or groups, matches or selects by a label that its series do not have.
+    """
+    return _labels(parse(expression), known)
+
+
+def _labels(node: promql.Expr, known: Mapping[str, Labels]) -> Labels:
+    match node:
+        case promql.VectorSelector():
+            return _selected(node, known)
+        case promql.MatrixSelector():
+            return _selected(node.vector_selector, known)
+        case promql.ParenExpr() | promql.SubqueryExpr() | promql.UnaryExpr():
+            return _labels(node.expr, known)
+        case promql.AggregateExpr():
+            return _aggregated(node, known)
+        case promql.Call():
+            return _called(node, known)
+        case promql.BinaryExpr():
+            return _combined(node, known)
+        case _:
+            return frozenset()  # a number or a text
+
+
+def _selected(selector: promql.VectorSelector, known: Mapping[str, Labels]) -> Labels:
+    name = str(selector.name)
+    assert name in known, f"there is no metric {name}"
+    matched = {matcher.name for matcher in selector.matchers.matchers}
+    assert matched <= known[name], f"{name} has no label {sorted(matched - known[name])}"
+    return known[name]
+
+
+def _aggregated(node: promql.AggregateExpr, known: Mapping[str, Labels]) -> Labels:
+    inner = _labels(node.expr, known)
+    if node.modifier is None:
+        return frozenset()
+    named = frozenset(node.modifier.labels)
+    assert named <= inner, f"nothing in {node.expr} has the label {sorted(named - inner)}"
+    return named if node.modifier.type == promql.AggModifierType.By else inner - named
+
+
+def _called(node: promql.Call, known: Mapping[str, Labels]) -> Labels:
+    labels = frozenset[str]().union(*(_labels(argument, known) for argument in node.args))
+    match node.func.name:
+        case "absent" | "absent_over_time":
+            return frozenset()
+        case "histogram_quantile":
+            assert "le" in labels, f"{node} has no buckets"
+            return labels - {"le"}
+        case _:
+            return labels
+
+
+def _combined(node: promql.BinaryExpr, known: Mapping[str, Labels]) -> Labels:
+    left, right = _labels(node.lhs, known), _labels(node.rhs, known)
+    modifier = node.modifier
+    matching = modifier.matching if modifier is not None else None
+    on = None
+    if matching is not None and matching.type == promql.LabelModifierType.Include:
+        on = frozenset(matching.labels)
+        assert on <= left & right, f"not on both sides of {node.op}: {sorted(on - (left & right))}"
+    match str(node.op):
+        case "or":
+            return left | right
+        case "and" | "unless":
+            return left
+    if modifier is not None and modifier.group_labels is not None:
+        return left | frozenset(modifier.group_labels)
+    return left | right if on is None else on
