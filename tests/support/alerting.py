@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -47,6 +48,7 @@ def rule_files() -> list[Path]:
     return sorted(ALERTS.glob("*.yaml"))
 
 
+@cache
 def rules_of(path: Path) -> list[dict[str, Any]]:
     """All rules of a file, of all its groups."""
     groups: list[dict[str, Any]] = yaml.safe_load(path.read_text())["groups"]

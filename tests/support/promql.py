@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import promql_parser as promql
 
@@ -56,6 +57,8 @@ def _labels(node: promql.Expr, known: Mapping[str, Labels]) -> Labels:
 
 
 def _selected(selector: promql.VectorSelector, known: Mapping[str, Labels]) -> Labels:
+    if selector.name is None:
+        return _selected_by_pattern(selector, known)
     name = str(selector.name)
     assert name in known, f"there is no metric {name}"
     matched = {matcher.name for matcher in selector.matchers.matchers}
@@ -63,8 +66,37 @@ def _selected(selector: promql.VectorSelector, known: Mapping[str, Labels]) -> L
     return known[name]
 
 
+def _selected_by_pattern(selector: promql.VectorSelector, known: Mapping[str, Labels]) -> Labels:
+    """``{__name__=~"…"}``: at least one metric fits, and has all of the labels."""
+    patterns, matched = [], set()
+    for matcher in selector.matchers.matchers:
+        if matcher.name == "__name__":
+            patterns.append(matcher)
+        else:
+            matched.add(matcher.name)
+    names = [name for name in known if all(_fits(matcher, name) for matcher in patterns)]
+    assert names, f"no metric fits {selector}"
+    with_labels = [known[name] for name in names if matched <= known[name]]
+    assert with_labels, f"none of {names} has all of the labels {sorted(matched)}"
+    return frozenset[str]().union(*with_labels)
+
+
+def _fits(matcher: Any, name: str) -> bool:
+    match matcher.op:
+        case promql.MatchOp.Re:
+            return re.fullmatch(matcher.value, name) is not None
+        case promql.MatchOp.NotRe:
+            return re.fullmatch(matcher.value, name) is None
+        case promql.MatchOp.Equal:
+            return bool(matcher.value == name)
+        case _:
+            return bool(matcher.value != name)
+
+
 def _aggregated(node: promql.AggregateExpr, known: Mapping[str, Labels]) -> Labels:
     inner = _labels(node.expr, known)
+    if str(node.op) in ("topk", "bottomk"):
+        return inner  # they choose among the series and keep them
     if node.modifier is None:
         return frozenset()
     named = frozenset(node.modifier.labels)
@@ -77,6 +109,8 @@ def _called(node: promql.Call, known: Mapping[str, Labels]) -> Labels:
     match node.func.name:
         case "absent" | "absent_over_time":
             return frozenset()
+        case "label_replace":
+            return labels | {str(node.args[1].val)}
         case "histogram_quantile":
             assert "le" in labels, f"{node} has no buckets"
             return labels - {"le"}

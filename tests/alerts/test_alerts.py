@@ -1,0 +1,219 @@
+"""Alerts keep to Prometheus's conventions and speak only of what exists."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+import pytest
+
+from exporter.aws.quotas import published_quota
+from exporter.patterns import compile_pattern
+from tests.support.alerting import (
+    ALERTS,
+    RUNBOOKS,
+    Alert,
+    alerts,
+    metric_labels,
+    pack_rules,
+    rule_files,
+    rules_of,
+)
+from tests.support.promql import Labels, output_labels, parse, selectors
+from tests.support.tools import ROOT
+
+RUNBOOK_PREFIX: Final = (
+    "https://github.com/metric-filter-exporter/metric-filter-exporter/blob/main/docs/runbooks/"
+)
+SECTIONS: Final = ["Meaning", "Impact", "Diagnosis", "Mitigation"]
+# The first component of the names in each file.
+PREFIXES: Final = {
+    "exporter": "MetricFilterExporter",
+    "cis-aws-foundations": "AwsCis",
+    "cloudtrail-security": "AwsSecurity",
+    "lambda": "Lambda",
+    "vpc-flow-logs": "VpcFlow",
+    "rds-mysql": "RdsMysql",
+    "rds-postgresql": "RdsPostgresql",
+    "http-access": "Http",
+    "linux-syslog": "Linux",
+    "eks-audit": "EksAudit",
+    "api-gateway": "ApiGateway",
+    "route53-resolver": "Route53Resolver",
+    "waf": "Waf",
+}
+ALL: Final = alerts()
+NAMES: Final = sorted({alert.name for alert in ALL})
+
+each_alert = pytest.mark.parametrize(
+    "alert", ALL, ids=[f"{alert.name}-{alert.severity}" for alert in ALL]
+)
+each_name = pytest.mark.parametrize("name", NAMES)
+
+
+@pytest.fixture(scope="session")
+def labels() -> dict[str, Labels]:
+    return metric_labels()
+
+
+@each_alert
+def test_an_alert_is_named_after_what_its_file_is_for(alert: Alert) -> None:
+    assert re.fullmatch(r"([A-Z][a-z0-9]+)+", alert.name)
+    assert alert.name.startswith(PREFIXES[alert.group])
+
+
+@each_alert
+def test_an_alert_says_how_bad_it_is_and_what_it_is(alert: Alert) -> None:
+    assert alert.severity in {"critical", "warning", "info"}
+    # One sentence, the same for all alerts that a receiver may group together.
+    assert re.fullmatch(r"[A-Z][^.{}]*\.", alert.summary), alert.summary
+    assert re.search(r"[.}]$", alert.description), alert.description
+    assert "{{" in alert.description or alert.name == "MetricFilterExporterAbsent"
+
+
+@each_alert
+def test_a_runbook_tells_what_to_do(alert: Alert) -> None:
+    assert alert.runbook_url == f"{RUNBOOK_PREFIX}{alert.name}.md"
+    text = (RUNBOOKS / f"{alert.name}.md").read_text()
+    title, *sections = re.split(r"^## ", text, flags=re.MULTILINE)
+    assert title.startswith(f"# {alert.name}\n")
+    heads = [section.partition("\n")[0] for section in sections]
+    assert heads == SECTIONS
+    for section in sections:
+        assert len(section.partition("\n")[2].split()) >= 5, section
+
+
+def test_each_runbook_is_of_an_alert_and_none_is_a_copy_of_another() -> None:
+    runbooks = sorted(RUNBOOKS.glob("*.md"))
+    assert [path.stem for path in runbooks] == NAMES
+    for section in SECTIONS:
+        texts: dict[str, str] = {}
+        for path in runbooks:
+            text = path.read_text().partition(f"## {section}\n")[2].partition("\n## ")[0].strip()
+            other = texts.setdefault(text, path.stem)
+            assert other == path.stem, f"{path.stem} and {other} have the same {section}"
+
+
+@each_alert
+def test_an_expression_speaks_of_metrics_and_labels_that_exist(
+    alert: Alert, labels: dict[str, Labels]
+) -> None:
+    given = output_labels(alert.expression, labels) | {"severity"}
+    used = set(re.findall(r"\$labels\.(\w+)", alert.description))
+    assert used <= given, f"the description uses {sorted(used - given)}"
+
+
+def test_a_misspelt_metric_or_label_would_be_found(labels: dict[str, Labels]) -> None:
+    for wrong in (
+        "rate(aws_cis_rot_usage_total[5m])",
+        'aws_cis_root_usage_total{user_name="root"}',
+        "sum by (usr) (aws_cis_root_usage_total)",
+        "up / on (job, rule) metric_filter_exporter_series",
+    ):
+        with pytest.raises(AssertionError):
+            output_labels(wrong, labels)
+    with pytest.raises(ValueError, match="expected type"):
+        parse("rate(up)")
+
+
+@each_alert
+def test_counters_are_only_looked_at_through_their_increase(alert: Alert) -> None:
+    for selector in selectors(alert.expression):
+        name = str(selector.name)
+        if name.endswith(("_total", "_bucket", "_sum", "_count")):
+            assert re.search(rf"(increase|rate)\(\s*{name}({{[^}}]*}})?\[", alert.expression), (
+                f"{name} is a counter"
+            )
+
+
+def test_each_control_of_the_cis_benchmark_has_an_alert() -> None:
+    watched = {
+        selector.name
+        for alert in ALL
+        if alert.group == "cis-aws-foundations"
+        for selector in selectors(alert.expression)
+    }
+    assert watched == {rule["metric"] for rule in pack_rules("cis-aws-foundations")}
+
+
+@pytest.mark.parametrize("operation", ["LookupEvents", "FilterLogEvents"])
+@pytest.mark.parametrize(
+    "region",
+    [
+        *("us-east-1", "us-west-2", "eu-west-1", "eu-central-1", "ap-northeast-3"),
+        *("ap-southeast-3", "ca-west-1", "il-central-1", "cn-north-1"),
+    ],
+)
+def test_the_budget_is_measured_by_the_quotas_that_the_exporter_keeps(
+    operation: str, region: str
+) -> None:
+    (expression,) = (
+        rule["expr"]
+        for rule in rules_of(ALERTS / "exporter.yaml")
+        if rule.get("record", "").endswith("quota_ratio_rate15m")
+    )
+    fitting = []
+    for branch in re.split(r"^or$", expression, flags=re.MULTILINE):
+        (selector,) = selectors(branch)
+        if all(
+            _fits(str(matcher.op), matcher.value, {"operation": operation, "region": region}[name])
+            for matcher in selector.matchers.matchers
+            if (name := matcher.name)
+        ):
+            fitting.append(int(branch.rpartition("/")[2]))
+    assert fitting == [published_quota(operation, region)]
+
+
+def _fits(operator: str, pattern: str, value: str) -> bool:
+    match operator.rpartition(".")[2]:
+        case "Equal":
+            return value == pattern
+        case "Re":
+            return re.fullmatch(pattern, value) is not None
+        case "NotRe":
+            return re.fullmatch(pattern, value) is None
+        case _:
+            raise AssertionError(operator)
+
+
+@each_name
+def test_the_table_of_alerts_has_it(name: str) -> None:
+    (row,) = re.findall(
+        rf"^\| \[{name}\]\(runbooks/{name}\.md\) \| ([\w, ]+) \|",
+        (ROOT / "docs" / "alerts.md").read_text(),
+        re.MULTILINE,
+    )
+    severities = [alert.severity for alert in ALL if alert.name == name]
+    assert sorted(row.split(", ")) == sorted(severities)
+
+
+def test_the_table_has_no_other_alerts() -> None:
+    text = (ROOT / "docs" / "alerts.md").read_text()
+    assert sorted(re.findall(r"\]\(runbooks/(\w+)\.md\) \|", text)) == NAMES
+
+
+def test_the_expressions_in_the_documentation_can_be_used(labels: dict[str, Labels]) -> None:
+    pages = [ROOT / "docs" / "alerts.md", *sorted(RUNBOOKS.glob("*.md"))]
+    blocks = 0
+    for page in pages:
+        for block in re.findall(r"```promql\n(.*?)```", page.read_text(), re.DOTALL):
+            blocks += 1
+            for expression in block.strip().split("\n\n"):
+                output_labels(expression, labels)
+    assert blocks
+
+
+def test_the_filter_patterns_in_the_runbooks_are_some() -> None:
+    patterns = [
+        (path.stem, pattern)
+        for path in sorted(RUNBOOKS.glob("*.md"))
+        for pattern in re.findall(r"--filter-pattern '(.*?)' ", path.read_text())
+    ]
+    assert patterns
+    for runbook, text in patterns:
+        pattern = compile_pattern(text)
+        assert not pattern.warnings, f"{runbook}: {pattern.warnings}"
+
+
+def test_rule_files_are_named_after_what_they_are_for() -> None:
+    assert {path.stem for path in rule_files()} <= set(PREFIXES)
