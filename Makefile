@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help setup tools run lint format test clean
+.PHONY: help setup tools run dashboards chart image sbom lock lint format test clean
 
 BIN := .venv/bin
 INSTALLED := .venv/.installed
@@ -7,9 +7,14 @@ INSTALLED := .venv/.installed
 help:
 	@echo "make setup   install the project into .venv"
 	@echo "make run     run the exporter against an embedded AWS (metric-filter-exporter demo)"
+	@echo "make dashboards  write grafana-dashboards/*.json anew"
+	@echo "make chart   write the table of values in the chart's README anew"
 	@echo "make test    run every check and every test"
 	@echo "make lint    run the checks only: ruff, mypy, import-linter"
 	@echo "make format  let ruff mend what it can"
+	@echo "make image   build the container image (ENGINE=docker, podman or buildah)"
+	@echo "make sbom    list every part of the image in dist/sbom.cdx.json (CycloneDX)"
+	@echo "make lock    bring requirements.lock in step with pyproject.toml; UPGRADE=1: all newest"
 	@echo "make clean   remove .venv, .tools and caches"
 
 setup: $(INSTALLED)
@@ -25,10 +30,43 @@ tools: setup
 run: setup
 	@$(BIN)/metric-filter-exporter demo
 
+dashboards: setup
+	@PYTHONPATH=grafana-dashboards $(BIN)/python -m generator
+
+chart: setup
+	@$(BIN)/python scripts/chart_readme.py
+
+# The image. ENGINE: the first of these that works here. BASE_IMAGE: another base than the pinned one.
+# BUILD_FLAGS: more for the engine's `build`.
+ifndef ENGINE
+ENGINE = $(eval ENGINE := $(firstword $(foreach engine,docker podman buildah,\
+	$(shell $(engine) info >/dev/null 2>&1 && echo $(engine)))))$(ENGINE)
+endif
+VERSION := $(shell sed -n 's/^__version__ = "\(.*\)"/\1/p' exporter/__init__.py)
+IMAGE ?= metric-filter-exporter:$(VERSION)
+
+image:
+	$(if $(ENGINE),,$(error No docker, podman or buildah works here; name one that does: ENGINE=…))
+	$(ENGINE) build --tag $(IMAGE) $(if $(BASE_IMAGE),--build-arg BASE_IMAGE=$(BASE_IMAGE)) \
+		--build-arg VERSION=$(VERSION) --build-arg REVISION=$$(git rev-parse HEAD 2>/dev/null || echo unknown) \
+		--build-arg CREATED=$$(date -u +%Y-%m-%dT%H:%M:%SZ) $(BUILD_FLAGS) .
+
+sbom: setup image
+	mkdir -p dist
+	rm -f dist/image.tar
+	$(if $(filter buildah,$(ENGINE)),buildah push $(IMAGE) docker-archive:dist/image.tar:$(IMAGE),\
+		$(ENGINE) save --output dist/image.tar $(IMAGE))
+	SYFT_CHECK_FOR_APP_UPDATE=false $(BIN)/syft scan --quiet docker-archive:dist/image.tar \
+		--output cyclonedx-json=dist/sbom.cdx.json
+	rm dist/image.tar
+
+lock: setup
+	@$(BIN)/python scripts/lock.py $(if $(UPGRADE),--upgrade)
+
 lint: setup
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy exporter tests scripts $(if $(wildcard bench/*.py),bench)
+	$(BIN)/mypy exporter tests scripts grafana-dashboards/generator $(if $(wildcard bench/*.py),bench)
 	$(BIN)/lint-imports
 
 format: setup

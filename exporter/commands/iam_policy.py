@@ -10,8 +10,6 @@ from typing import Annotated
 
 import typer
 
-from exporter.aws.iam_policy import LONGEST_MANAGED_POLICY, IamPolicyError, Scope
-from exporter.aws.iam_policy import iam_policy as policy_of
 from exporter.commands.options import USAGE_ERROR, ConfigFile, fail, settings_from
 from exporter.configuration import ConfigurationError, load
 
@@ -46,6 +44,9 @@ def iam_policy(
     ] = None,
 ) -> None:
     """Print the smallest IAM policy, as JSON, for a configuration; asks nothing of AWS."""
+    # What only this command needs must not slow the others down.
+    from exporter.aws import iam_policy as iam  # noqa: PLC0415
+
     if account is not None and not re.fullmatch("[0-9]{12}", account):
         fail(f"--account: {account!r} is no account id: 12 digits", USAGE_ERROR)
     if partition is not None and not re.fullmatch("aws(-[a-z]+)*", partition):
@@ -53,17 +54,19 @@ def iam_policy(
     home = region or os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
     try:
         configuration = load(settings_from({"config_file": config_file}).config_file)
-        policy = policy_of(configuration.sources, Scope(account or "*", partition, home or None))
+        policy = iam.iam_policy(
+            configuration.sources, iam.Scope(account or "*", partition, home or None)
+        )
     except ConfigurationError as error:
         print(error, file=sys.stderr)
         raise typer.Exit(1) from error
-    except IamPolicyError as error:
+    except iam.IamPolicyError as error:
         fail(str(error), 1)
     text = json.dumps(policy, indent=2)
-    length = len("".join(text.split()))
-    if length > LONGEST_MANAGED_POLICY:
+    length, most = len("".join(text.split())), iam.LONGEST_MANAGED_POLICY
+    if length > most:
         print(
-            f"warning: the policy has {length} characters and AWS takes {LONGEST_MANAGED_POLICY}:"
+            f"warning: the policy has {length} characters, AWS takes {most}:"
             " name the log groups by fewer patterns, or attach the statements as several policies",
             file=sys.stderr,
         )

@@ -42,7 +42,7 @@ def test_json_lines_are_objects(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_what_libraries_log_looks_the_same(capsys: pytest.CaptureFixture[str]) -> None:
     configure_logging("info", "logfmt")
-    logging.getLogger("uvicorn.error").info("started on %s", "x")
+    logging.getLogger("asyncio").info("started on %s", "x")
     assert 'level=info msg="started on x"' in capsys.readouterr().err
 
 

@@ -30,8 +30,7 @@ def test_each_setting_has_its_flag_and_variable_in_the_help(invoke: Invoke) -> N
         (["--web.telemetry-path", "metrics"], "--web.telemetry-path: 'metrics' is no path"),
         (["--metrics.birth-hold", "60"], "--metrics.birth-hold: '60' is not a duration; write 60s"),
         (["--log.level", "loud"], "--log.level: must be debug, info, warn or error, not 'loud'"),
-        (["--web.config.file", "web.yaml"], "--web.config.file: TLS and basic authentication"),
-        (["--web.enable-lifecycle"], "No such option"),
+        (["--web.route-prefix"], "No such option"),
     ],
 )
 def test_wrong_flags_are_usage_errors(invoke: Invoke, arguments: list[str], message: str) -> None:

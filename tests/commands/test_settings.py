@@ -18,6 +18,8 @@ def test_without_flags_and_variables_the_defaults_hold() -> None:
     assert (settings.log_level, settings.log_format) == ("info", "logfmt")
     assert (settings.metrics_birth_hold, settings.shutdown_timeout) == (60, 10)
     assert settings.web_config_file is None
+    assert settings.config_watch
+    assert settings.web_enable_lifecycle
 
 
 def test_the_environment_overrides_the_defaults(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -37,6 +39,17 @@ def test_flags_override_the_environment(monkeypatch: pytest.MonkeyPatch) -> None
     settings = load_settings({"config_file": ["b.yaml"], "storage_path": None})
     assert settings.config_file == (Path("b.yaml"),)
     assert settings.storage_path == Path("/a")
+
+
+def test_switches_are_true_or_false(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MFE_CONFIG_WATCH", "false")
+    monkeypatch.setenv("MFE_WEB_ENABLE_LIFECYCLE", "true")
+    settings = load_settings({"web_enable_lifecycle": False})
+    assert (settings.config_watch, settings.web_enable_lifecycle) == (False, False)
+    monkeypatch.setenv("MFE_CONFIG_WATCH", "maybe")
+    with pytest.raises(SettingsError) as raised:
+        load_settings({})
+    assert str(raised.value) == "MFE_CONFIG_WATCH: must be true or false, not 'maybe'"
 
 
 @pytest.mark.parametrize(

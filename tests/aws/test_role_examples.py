@@ -1,0 +1,91 @@
+"""The roles in docs/aws: what they hold is what ``iam-policy`` prints."""
+
+from __future__ import annotations
+
+import ast
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import boto3
+import hcl2
+import pytest
+from moto import mock_aws
+
+from exporter.demo.aws import DEFAULT_ACCOUNT
+from tests.support.tools import ROOT
+
+STACK = ROOT / "docs" / "aws" / "role.yaml"
+TERRAFORM = ROOT / "docs" / "aws" / "role.tf"
+NAME = "metric-filter-exporter"
+ISSUER = "oidc.eks.eu-west-1.amazonaws.com/id/ABC"
+RUNS_ON = ("irsa", "pod-identity", "ec2")
+
+
+@pytest.fixture
+def iam(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """IAM in an AWS of moto's, inside this process."""
+    for variable in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(variable, "testing")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-1")
+    with mock_aws():
+        yield boto3.client("iam")
+
+
+def deploy(runs_on: str) -> None:
+    parameters = {"RunsOn": runs_on, "OidcIssuer": ISSUER}
+    boto3.client("cloudformation").create_stack(
+        StackName="stack",
+        TemplateBody=STACK.read_text(),
+        Parameters=[
+            {"ParameterKey": key, "ParameterValue": value} for key, value in parameters.items()
+        ],
+        Capabilities=["CAPABILITY_NAMED_IAM"],
+    )
+
+
+def test_cfn_lint_has_nothing_to_say() -> None:
+    lint = Path(sys.executable).with_name("cfn-lint")
+    done = subprocess.run([lint, str(STACK)], capture_output=True, text=True, check=False)
+    assert done.stdout + done.stderr == ""
+    assert done.returncode == 0
+
+
+@pytest.mark.parametrize("runs_on", RUNS_ON)
+def test_the_stack_makes_a_role_with_the_examples_policy(iam: Any, runs_on: str) -> None:
+    deploy(runs_on)
+    policy = iam.get_role_policy(RoleName=NAME, PolicyName="read")["PolicyDocument"]
+    reviewed = Path(__file__).parent / "policies" / "example.json"
+    # moto keeps a stack's policies as Python prints them.
+    assert ast.literal_eval(policy) == json.loads(reviewed.read_text())
+    profiles = iam.list_instance_profiles()["InstanceProfiles"]
+    assert len(profiles) == (runs_on == "ec2")
+
+
+def test_the_stack_trusts_who_it_runs_on_and_nobody_else(iam: Any) -> None:
+    deploy("irsa")
+    (statement,) = iam.get_role(RoleName=NAME)["Role"]["AssumeRolePolicyDocument"]["Statement"]
+    provider = f"arn:aws:iam::{DEFAULT_ACCOUNT}:oidc-provider/{ISSUER}"
+    assert statement["Principal"] == {"Federated": provider}
+    assert statement["Condition"]["StringEquals"] == {
+        f"{ISSUER}:aud": "sts.amazonaws.com",
+        f"{ISSUER}:sub": "system:serviceaccount:monitoring:metric-filter-exporter",
+    }
+
+
+def test_terraform_takes_the_policy_as_it_was_printed() -> None:
+    document = hcl2.loads(TERRAFORM.read_text())
+    kinds = [kind.strip('"') for resource in document["resource"] for kind in resource]
+    assert kinds == ["aws_iam_role", "aws_iam_role_policy", "aws_iam_instance_profile"]
+    (read,) = (
+        body['"read"']
+        for resource in document["resource"]
+        for body in resource.values()
+        if '"read"' in body
+    )
+    assert read["policy"] == "${file(var.policy_file)}"
+    trusted = document["locals"][0]["trust"]
+    assert {name.strip('"') for name in trusted if not name.startswith("__")} == set(RUNS_ON)
