@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help setup tools run dashboards chart image sbom lock lint format test clean
+.PHONY: help setup tools run dashboards chart image sbom lock lint format test fuzz clean
 
 BIN := .venv/bin
 INSTALLED := .venv/.installed
@@ -10,6 +10,7 @@ help:
 	@echo "make dashboards  write grafana-dashboards/*.json anew"
 	@echo "make chart   write the table of values in the chart's README anew"
 	@echo "make test    run every check and every test"
+	@echo "make fuzz    fuzz for a minute a target (SECONDS=60 SEED=1 TARGETS=…)"
 	@echo "make lint    run the checks only: ruff, mypy, import-linter"
 	@echo "make format  let ruff mend what it can"
 	@echo "make image   build the container image (ENGINE=docker, podman or buildah)"
@@ -66,7 +67,7 @@ lock: setup
 lint: setup
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy exporter tests scripts grafana-dashboards/generator $(if $(wildcard bench/*.py),bench)
+	$(BIN)/mypy exporter tests scripts grafana-dashboards/generator fuzz $(if $(wildcard bench/*.py),bench)
 	$(BIN)/lint-imports
 
 format: setup
@@ -75,6 +76,14 @@ format: setup
 
 test: lint tools
 	$(BIN)/pytest -n 2
+
+# The fuzzer is no part of `make setup`. fuzz/README.md says what it looks for.
+SECONDS ?= 60
+SEED ?= 1
+
+fuzz: setup
+	@$(BIN)/python -m pip install -qq --root-user-action ignore --group fuzz
+	@$(BIN)/python -m fuzz.run --seconds $(SECONDS) --seed $(SEED) $(TARGETS)
 
 clean:
 	rm -rf .venv .tools dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache

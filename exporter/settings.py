@@ -23,9 +23,11 @@ PREFIX = "MFE_"
 
 FLAGS = {
     "config_file": "--config.file",
+    "config_watch": "--config.watch",
     "web_listen_address": "--web.listen-address",
     "web_telemetry_path": "--web.telemetry-path",
     "web_config_file": "--web.config.file",
+    "web_enable_lifecycle": "--web.enable-lifecycle",
     "storage_path": "--storage.path",
     "log_level": "--log.level",
     "log_format": "--log.format",
@@ -90,13 +92,8 @@ def _telemetry_path(path: str) -> str:
     return path
 
 
-def _not_yet(path: Path | None) -> Path | None:
-    if path is not None:
-        raise ValueError(
-            "TLS and basic authentication are not available in this version: leave it out, and put"
-            " a reverse proxy in front"
-        )
-    return path
+def _none_where_empty(data: object) -> object:
+    return None if data == "" else data
 
 
 _Duration = Annotated[float, BeforeValidator(_read_duration)]
@@ -111,11 +108,16 @@ class Settings(BaseSettings):
         tuple[Path, ...], NoDecode, BeforeValidator(_read_files), AfterValidator(_at_least_one)
     ] = (Path("metric-filter-exporter.yaml"),)
     """Merged; in the environment separated by commas."""
+    config_watch: bool = True
+    """Whether a change of the configuration's files reloads them."""
     web_listen_address: Annotated[ListenAddress, NoDecode, BeforeValidator(_read_address)] = (
         ListenAddress("", 10911)
     )
     web_telemetry_path: Annotated[str, AfterValidator(_telemetry_path)] = "/metrics"
-    web_config_file: Annotated[Path | None, AfterValidator(_not_yet)] = None
+    web_config_file: Annotated[Path | None, BeforeValidator(_none_where_empty)] = None
+    """TLS and who may come in; None: plain HTTP for everybody."""
+    web_enable_lifecycle: bool = True
+    """Whether POST /-/reload reloads."""
     storage_path: Path = Path("data")
     """The ledger's folder."""
     log_level: Literal["debug", "info", "warn", "error"] = "info"
@@ -158,4 +160,6 @@ def _sentence(detail: ErrorDetails, given: Mapping[str, object]) -> str:
     if detail["type"] == "literal_error":
         expected = str(context["expected"]).replace("'", "")
         return f"{where}: must be {expected}, not {detail['input']!r}"
+    if detail["type"].startswith("bool_"):
+        return f"{where}: must be true or false, not {detail['input']!r}"
     return f"{where}: {detail['msg']}"

@@ -18,12 +18,16 @@ from exporter.settings import FLAGS, PREFIX
 _HELP = {
     "web_listen_address": ("ADDRESS", "Where to serve.", ":10911"),
     "web_telemetry_path": ("PATH", "Where the metrics are.", "/metrics"),
-    "web_config_file": ("FILE", "TLS and basic authentication; not in this version.", "none"),
+    "web_config_file": ("FILE", "TLS, basic authentication, headers.", "none"),
     "storage_path": ("FOLDER", "Where the ledger is kept.", "data/"),
     "log_level": ("LEVEL", "debug, info, warn or error.", "info"),
     "log_format": ("FORMAT", "logfmt or json.", "logfmt"),
     "metrics_birth_hold": ("DURATION", "How long a new series stays at 0, at least.", "60s"),
     "shutdown_timeout": ("DURATION", "How long ending may take.", "10s"),
+}
+_SWITCHES = {
+    "config_watch": "Reload when the configuration's files change.",
+    "web_enable_lifecycle": "Reload on POST /-/reload.",
 }
 
 
@@ -34,19 +38,26 @@ def with_setting_flags(command: Callable[..., None]) -> Callable[..., None]:
         for parameter in inspect.signature(command, eval_str=True).parameters.values()
         if parameter.kind is not inspect.Parameter.VAR_KEYWORD
     ]
+    annotations: dict[str, object] = {}
     for field, (metavar, text, default) in _HELP.items():
         variable = PREFIX + field.upper()
         option = typer.Option(
             FLAGS[field], metavar=metavar, help=f"{text} [env: {variable}; default: {default}]"
         )
-        parameters.append(
-            inspect.Parameter(
-                field,
-                inspect.Parameter.KEYWORD_ONLY,
-                default=None,
-                annotation=Annotated[str | None, option],
-            )
+        annotations[field] = Annotated[str | None, option]
+    for field, text in _SWITCHES.items():
+        name, variable = FLAGS[field], PREFIX + field.upper()
+        option = typer.Option(
+            f"{name}/{name.replace('--', '--no-')}",
+            help=f"{text} [env: {variable}; default: true]",
+            show_default=False,
         )
+        annotations[field] = Annotated[bool | None, option]
+    for field, annotation in annotations.items():
+        parameter = inspect.Parameter(
+            field, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation
+        )
+        parameters.append(parameter)
     command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     return command
 
@@ -61,7 +72,7 @@ def run(
             "--once", help="Read every source once up to now, print the metrics and exit."
         ),
     ] = False,
-    **flags: str | None,
+    **flags: str | bool | None,
 ) -> None:
     """Read the sources, count what the rules match, and serve the metrics."""
     settings = settings_from({"config_file": config_file, **flags})

@@ -1,6 +1,8 @@
-"""The HTTP side: the metrics page, the status page, health, readiness and reload."""
+"""The HTTP side: the metrics page, the status page, health, readiness and reload; TLS, users."""
 
 from exporter.web.application import create_app
+from exporter.web.limits import Limits
+from exporter.web.live import LiveWebConfig
 from exporter.web.server import ListenError, Server
 
-__all__ = ["ListenError", "Server", "create_app"]
+__all__ = ["Limits", "ListenError", "LiveWebConfig", "Server", "create_app"]

@@ -31,14 +31,15 @@ def create_app(
     metrics: Metrics,
     status: Callable[[], StatusPage],
     ready: Callable[[], bool],
-    reload: Callable[[], Sequence[str]],
+    reload: Callable[[], Sequence[str]] | None,
     telemetry_path: str = "/metrics",
 ) -> Starlette:
     """Return the application.
 
     ``status`` gathers the facts of the status page. ``ready`` is asked often and answers at once.
     ``reload`` loads the configuration anew and returns why it could not (nothing: it did); it is
-    called in a worker thread, as ``status`` and ``metrics`` are, possibly several at a time.
+    called in a worker thread, as ``status`` and ``metrics`` are, possibly several at a time. None:
+    the path refuses.
     Raises ValueError where ``telemetry_path`` is a path of something else.
     """
     _check_telemetry_path(telemetry_path)
@@ -46,7 +47,11 @@ def create_app(
         Route(telemetry_path, scrape_endpoint(metrics), methods=["GET"]),
         Route("/-/healthy", _healthy, methods=["GET"]),
         Route("/-/ready", _ready_endpoint(ready), methods=["GET"]),
-        Route("/-/reload", _reload_endpoint(reload), methods=["POST", "PUT"]),
+        Route(
+            "/-/reload",
+            _reload_endpoint(reload) if reload else _reload_refused,
+            methods=["POST", "PUT"],
+        ),
     ]
     if telemetry_path != "/":
         routes.append(Route("/", _status_endpoint(status, telemetry_path), methods=["GET"]))
@@ -96,6 +101,14 @@ def _reload_endpoint(reload: Callable[[], Sequence[str]]) -> _Endpoint:
         return PlainTextResponse("Reloaded\n")
 
     return endpoint
+
+
+async def _reload_refused(_: Request) -> Response:
+    return PlainTextResponse(
+        "403 Forbidden: reloading over HTTP is switched off (--no-web.enable-lifecycle); the"
+        " process reloads on SIGHUP\n",
+        403,
+    )
 
 
 def _status_endpoint(status: Callable[[], StatusPage], telemetry_path: str) -> _Endpoint:

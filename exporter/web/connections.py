@@ -39,7 +39,7 @@ class ConnectionServer(uvicorn.Server):
         self._accepting: list[asyncio.Task[None]] = []
         self._handshakes: set[asyncio.Task[None]] = set()
         self._refusals = _Summary("TLS handshake failed")
-        self._crowds = _Summary("too many connections, new ones wait")
+        self._crowds = _Summary("too many connections; idle ones are closed")
         self._accept_failures = _Summary("cannot accept connections")
 
     @contextlib.contextmanager
@@ -58,6 +58,9 @@ class ConnectionServer(uvicorn.Server):
     async def on_tick(self, counter: int) -> bool:
         """Every tenth of a second."""
         self._sweeper.sweep(self.server_state.connections)
+        for task in self._accepting:
+            if task.done():
+                task.result()  # it never ends but by a defect: better a crash than a deaf server
         return await super().on_tick(counter)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
@@ -71,15 +74,16 @@ class ConnectionServer(uvicorn.Server):
     async def _accept(self, listener: socket.socket) -> None:
         loop = asyncio.get_running_loop()
         while True:
-            while self._open >= self._limits.connections:
-                self._crowds.note(connections=self._open)
-                await asyncio.sleep(0.05)
             try:
                 connection, _ = await loop.sock_accept(listener)
             except OSError as error:  # no file descriptors left, or the client has gone
                 self._accept_failures.note(error=error.strerror or str(error))
                 await asyncio.sleep(0.1)
                 continue
+            while self._open >= self._limits.connections:
+                self._crowds.note(connections=self._open)
+                self._sweeper.close_an_idle_one()
+                await asyncio.sleep(0.02)
             task = loop.create_task(self._connect(connection))
             self._handshakes.add(task)
             task.add_done_callback(self._handshakes.discard)
@@ -104,12 +108,6 @@ class ConnectionServer(uvicorn.Server):
         except OSError as error:
             if context is not None:
                 self._refusals.note(client=client, error=_reason(error))
-        finally:
-            if asyncio.current_task() in self._handshakes and not self._is_served(connection):
-                connection.close()
-
-    def _is_served(self, connection: socket.socket) -> bool:
-        return connection.fileno() != -1
 
     def _protocol(self) -> asyncio.Protocol:
         return self.config.http_protocol_class(  # type: ignore[call-arg]

@@ -20,10 +20,9 @@ _Phase = Literal["request", "answering", "stalled", "idle", "closing"]
 class Limits:
     """Times are in seconds."""
 
-    connections: int = 512
-    """Open at once, TLS handshakes included; further clients wait in the kernel's queue."""
-    requests: int = 256
-    """Connections past which a request is answered with 503, so that a person sees why."""
+    connections: int = 256
+    """Open at once, TLS handshakes included. A further one takes the place of the one that has
+    been idle longest; where none is idle, it waits in the kernel's queue."""
     header_bytes: int = 16 * 1024
     body_bytes: int = 64 * 1024
     """No path reads a body; a small one is thrown away, a larger one refused."""
@@ -38,6 +37,9 @@ class Limits:
     connection."""
     closing: float = 5.0
     """For a client to take the rest once the server has closed."""
+
+
+DEFAULT_LIMITS = Limits()
 
 
 class Sweeper:
@@ -66,6 +68,16 @@ class Sweeper:
             if limit is not None and now - since > limit:
                 connection.transport.abort()
         self._since = seen
+
+    def close_an_idle_one(self) -> None:
+        """Make room: end the connection that has had no request for the longest time."""
+        idle = [
+            (since, connection)
+            for connection, (phase, _, since) in self._since.items()
+            if phase == "idle" and _phase(connection) == "idle"
+        ]
+        if idle:
+            min(idle, key=lambda entry: entry[0])[1].transport.close()
 
 
 def _phase(connection: H11Protocol) -> _Phase:

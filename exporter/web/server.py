@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import math
 import socket
-from collections.abc import Generator
 
 import uvicorn
 from starlette.types import ASGIApp
 
+from exporter.web.connections import ConnectionServer
+from exporter.web.guard import Guard
+from exporter.web.limits import DEFAULT_LIMITS, BodyLimit, Limits
+from exporter.web.live import LiveWebConfig
+
 _BACKLOG = 128
-_CONNECTIONS = 256
-"""Past these a request is answered with 503: a crowd cannot take every file descriptor."""
-_HEADER_BYTES = 16 * 1024
-_KEEP_ALIVE = 120
-"""Seconds: longer than usual scrape intervals, so that Prometheus keeps its connection."""
 
 
 class ListenError(Exception):
@@ -30,33 +28,46 @@ class Server:
     answers once ``run`` is called. Signals are left to the caller, whose handlers call ``stop``.
     """
 
-    def __init__(self, app: ASGIApp, host: str, port: int, *, grace: float = 5.0) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        host: str,
+        port: int,
+        *,
+        grace: float = 5.0,
+        web_config: LiveWebConfig | None = None,
+        limits: Limits = DEFAULT_LIMITS,
+    ) -> None:
         """Listen on ``port`` (0: any free one) of ``host`` (empty: every address, IPv4 and IPv6).
 
         ``grace``: seconds that requests under way have to finish once it is stopped.
+        ``web_config``: TLS and who may come in; None: plain HTTP for everybody.
         Raises ListenError.
         """
         self._socket = _listen(host, port)
         self.port: int = self._socket.getsockname()[1]
         """The port in use."""
-        self._server = _Uvicorn(
+        if web_config is not None:
+            app = Guard(app, web_config)
+        self._server = ConnectionServer(
             uvicorn.Config(
-                app,
+                BodyLimit(app, limits),
                 loop="asyncio",
                 http="h11",
                 ws="none",
                 lifespan="off",
                 log_config=None,
-                log_level="warning",
+                # Below an error it tells of bad requests, which any client can send without end.
+                log_level="error",
                 access_log=False,
                 server_header=False,
                 proxy_headers=False,
-                backlog=_BACKLOG,
-                limit_concurrency=_CONNECTIONS,
-                timeout_keep_alive=_KEEP_ALIVE,
+                timeout_keep_alive=limits.idle,
                 timeout_graceful_shutdown=math.ceil(grace),
-                h11_max_incomplete_event_size=_HEADER_BYTES,
-            )
+                h11_max_incomplete_event_size=limits.header_bytes,
+            ),
+            limits,
+            lambda: web_config.current().context if web_config else None,
         )
 
     def run(self) -> None:
@@ -73,13 +84,6 @@ class Server:
     def close(self) -> None:
         """Stop listening, for a server that is not run after all; idempotent."""
         self._socket.close()
-
-
-class _Uvicorn(uvicorn.Server):
-    @contextlib.contextmanager
-    def capture_signals(self) -> Generator[None]:
-        """Leave signals alone: the daemon handles them."""
-        yield
 
 
 def _listen(host: str, port: int) -> socket.socket:

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
 
 import pytest
+import yaml
 from starlette.types import ASGIApp
 
-from exporter.web import Server
+from exporter.web import Limits, LiveWebConfig, Server, create_app
 from exporter.web.status import (
     LedgerStatus,
     PartitionStatus,
@@ -18,6 +22,7 @@ from exporter.web.status import (
     SourceStatus,
     StatusPage,
 )
+from tests.support.certificates import Authority
 
 NOW = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)
 
@@ -84,10 +89,11 @@ def page() -> StatusPage:
 class Running:
     """A server in a thread of its own."""
 
-    def __init__(self, app: ASGIApp, host: str) -> None:
-        self.server = Server(app, host, 0, grace=5)
+    def __init__(self, app: ASGIApp, host: str, web_config: LiveWebConfig | None, limits: Limits):
+        self.server = Server(app, host, 0, grace=5, web_config=web_config, limits=limits)
         self.port = self.server.port
-        self.url = f"http://127.0.0.1:{self.port}"
+        scheme = "https" if web_config and web_config.current().context else "http"
+        self.url = f"{scheme}://127.0.0.1:{self.port}"
         self._thread = threading.Thread(target=self.server.run, daemon=True)
         self._thread.start()
 
@@ -103,10 +109,62 @@ def serve() -> Iterator[Callable[..., Running]]:
     """Starts real servers: ``serve(app)`` on loopback, ``serve(app, "")`` everywhere."""
     started: list[Running] = []
 
-    def start(app: ASGIApp, host: str = "127.0.0.1") -> Running:
-        started.append(Running(app, host))
+    def start(
+        app: ASGIApp,
+        host: str = "127.0.0.1",
+        *,
+        web_config: LiveWebConfig | None = None,
+        limits: Limits | None = None,
+    ) -> Running:
+        started.append(Running(app, host, web_config, limits or Limits()))
         return started[-1]
 
     yield start
     for running in started:
         running.stop()
+
+
+@dataclass(frozen=True)
+class SmallPage:
+    """A metrics page."""
+
+    body: bytes = b"up 1\n"
+    headers: dict[str, str] = field(default_factory=lambda: {"Content-Type": "text/plain"})
+
+
+class SmallMetrics:
+    """Metrics that are always the same."""
+
+    def scrape(self, accept: str, accept_encoding: str) -> SmallPage:
+        """Return the page."""
+        del accept, accept_encoding
+        return SmallPage()
+
+    def delivered(self, page: SmallPage) -> None:
+        """Take no notice."""
+
+
+@pytest.fixture
+def small_app(page: StatusPage) -> ASGIApp:
+    """The real application with little in it."""
+    return create_app(
+        metrics=SmallMetrics(), status=lambda: page, ready=lambda: True, reload=lambda: []
+    )
+
+
+@pytest.fixture
+def authority(tmp_path: Path) -> Authority:
+    """Certificates in ``tmp_path/pki``."""
+    return Authority(tmp_path / "pki")
+
+
+@pytest.fixture
+def write_web_config(tmp_path: Path) -> Callable[..., Path]:
+    """Write ``web.yml``: a text, or sections by name."""
+
+    def write(text: str | None = None, **sections: Any) -> Path:
+        path = tmp_path / "web.yml"
+        path.write_text(yaml.safe_dump(sections) if text is None else text)
+        return path
+
+    return write

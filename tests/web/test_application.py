@@ -108,6 +108,18 @@ def test_what_the_client_accepts_reaches_the_negotiation(web: Fixture) -> None:
     assert web.metrics.asked == [("application/openmetrics-text", "gzip"), ("", "")]
 
 
+def test_a_reload_that_is_switched_off_is_refused_with_another_way(
+    make: Callable[..., Fixture],
+) -> None:
+    web = make(reload=None)
+    for method in ("POST", "PUT"):
+        answer = web.request(method, "/-/reload")
+        assert answer.status_code == 403
+        assert "--no-web.enable-lifecycle" in answer.text
+        assert "SIGHUP" in answer.text
+    assert web.get("/-/healthy").status_code == 200
+
+
 def test_a_scrape_is_acknowledged_with_its_last_bytes_and_not_before(web: Fixture) -> None:
     web.metrics.body = b"x" * 300_000
     order: list[str] = []

@@ -1,0 +1,114 @@
+"""Passwords against bcrypt hashes: slow once, then remembered."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import binascii
+import hashlib
+import secrets
+from collections.abc import Mapping
+
+import bcrypt
+
+_REMEMBERED = 128
+_WAITING = 64
+_SIGNIFICANT = 72
+"""Bytes of a password that bcrypt looks at."""
+
+
+class BusyError(Exception):
+    """Too many passwords wait to be checked."""
+
+
+def parse_basic(header: bytes) -> tuple[bytes, bytes] | None:
+    """Return user and password of an ``Authorization`` header (RFC 7617); None: it holds none."""
+    scheme, _, encoded = header.partition(b" ")
+    if scheme.lower() != b"basic":
+        return None
+    try:
+        text = base64.b64decode(encoded.strip(), validate=True)
+    except binascii.Error:
+        return None
+    user, colon, password = text.partition(b":")
+    return (user, password) if colon else None
+
+
+class PasswordCheck:
+    """Tells whether a password is a user's.
+
+    An unknown user takes as long as a known one. One hash is computed at a time, beside the event
+    loop, so that guessing passwords takes one core at most.
+    """
+
+    def __init__(self) -> None:
+        self._secret = secrets.token_bytes(32)
+        # Apart, so that a flood of guesses does not push out who is known.
+        self._right = _Recent()
+        self._wrong = _Recent()
+        self._one_at_a_time = asyncio.Lock()
+        self._waiting = 0
+
+    async def verify(self, users: Mapping[bytes, bytes], user: bytes, password: bytes) -> bool:
+        """Whether ``users`` (bcrypt hashes by name) has this user with this password.
+
+        Raises BusyError where too many others wait.
+        """
+        hashed = users.get(user, b"")
+        key = self._digest(user, hashed, password)
+        if (known := self._remembered(key)) is not None:
+            return known
+        if self._waiting >= _WAITING:
+            raise BusyError
+        self._waiting += 1
+        try:
+            async with self._one_at_a_time:
+                if (known := self._remembered(key)) is not None:
+                    return known
+                against = hashed or _slowest(users)
+                matches = await asyncio.to_thread(_matches, password, against)
+        finally:
+            self._waiting -= 1
+        right = matches and bool(hashed)
+        (self._right if right else self._wrong).add(key)
+        return right
+
+    def _remembered(self, key: bytes) -> bool | None:
+        if self._right.knows(key):
+            return True
+        return False if self._wrong.knows(key) else None
+
+    def _digest(self, *parts: bytes) -> bytes:
+        digest = hashlib.blake2b(key=self._secret, digest_size=32)
+        for part in parts:
+            digest.update(len(part).to_bytes(8, "big") + part)
+        return digest.digest()
+
+
+class _Recent:
+    """The digests that were asked for last."""
+
+    def __init__(self) -> None:
+        self._digests: dict[bytes, None] = {}
+
+    def knows(self, digest: bytes) -> bool:
+        if digest not in self._digests:
+            return False
+        del self._digests[digest]
+        self._digests[digest] = None
+        return True
+
+    def add(self, digest: bytes) -> None:
+        self._digests[digest] = None
+        if len(self._digests) > _REMEMBERED:
+            del self._digests[next(iter(self._digests))]
+
+
+def _slowest(users: Mapping[bytes, bytes]) -> bytes:
+    """The hash of the highest cost: ``$2y$12$…``."""
+    return max(users.values(), key=lambda hashed: hashed[4:6])
+
+
+def _matches(password: bytes, hashed: bytes) -> bool:
+    # The library refuses longer ones; htpasswd and Go cut them.
+    return bcrypt.checkpw(password[:_SIGNIFICANT], hashed)
