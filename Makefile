@@ -2,7 +2,8 @@
 .PHONY: help setup tools run dashboards chart image sbom lock lint format test fuzz clean
 
 BIN := .venv/bin
-INSTALLED := .venv/.installed
+DEV := .venv/.dev
+DEMO := .venv/.demo
 
 help:
 	@echo "make setup   install the project into .venv"
@@ -18,9 +19,13 @@ help:
 	@echo "make lock    bring requirements.lock in step with pyproject.toml; UPGRADE=1: all newest"
 	@echo "make clean   remove .venv, .tools and caches"
 
-setup: $(INSTALLED)
+setup: $(DEV)
 
-$(INSTALLED): pyproject.toml scripts/setup
+$(DEV): pyproject.toml scripts/setup
+	@scripts/setup dev
+	@touch $(DEMO) $@
+
+$(DEMO): pyproject.toml scripts/setup
 	@scripts/setup
 	@touch $@
 
@@ -28,7 +33,7 @@ $(INSTALLED): pyproject.toml scripts/setup
 tools: setup
 	@$(BIN)/python scripts/install_tools.py
 
-run: setup
+run: $(DEMO)
 	@$(BIN)/metric-filter-exporter demo
 
 dashboards: setup

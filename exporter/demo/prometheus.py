@@ -8,10 +8,10 @@ import socket
 import subprocess
 from pathlib import Path
 
-_HERE = Path(__file__).parents
-_ALERTS = (_HERE[1] / "alerts", _HERE[2] / "alerts")
-"""Where the alert rules are: in the installed package, and in the repository."""
-_TOOLS = _HERE[2] / ".tools" / "bin"
+_REPOSITORY = Path(__file__).parents[2]
+_ALERTS = _REPOSITORY / "alerts"
+"""The alert rules; an installed package has none."""
+_TOOLS = _REPOSITORY / ".tools" / "bin"
 _SECONDS_TO_END = 10.0
 
 _CONFIGURATION = """\
@@ -47,8 +47,7 @@ class Prometheus:
     def start(self) -> None:
         """Start it; it scrapes within some seconds."""
         self._folder.mkdir(parents=True, exist_ok=True)
-        alerts = next((folder for folder in _ALERTS if folder.is_dir()), None)
-        rules = [str(path) for path in sorted(alerts.glob("*.yaml"))] if alerts else []
+        rules = [str(path) for path in sorted(_ALERTS.glob("*.yaml"))]
         configuration = self._folder / "prometheus.yml"
         configuration.write_text(_CONFIGURATION.format(rules=rules, target=self._target))
         with (self._folder / "prometheus.log").open("wb") as log:
