@@ -91,7 +91,9 @@ def chooser(
         .label(label)
         .description(description)
         .datasource(DATASOURCE)
-        .query({"query": query, "refId": f"variable-{name}", "qryType": 1})
+        .query(
+            {"query": query, "refId": "PrometheusVariableQueryEditor-VariableQuery", "qryType": 1}
+        )
         .refresh(models.VariableRefresh.ON_TIME_RANGE_CHANGED)
         .sort(models.VariableSort.ALPHABETICAL_CASE_INSENSITIVE_ASC)
         .multi(multi)

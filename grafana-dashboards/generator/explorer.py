@@ -124,7 +124,7 @@ def _over_time() -> list[Line]:
             [
                 graph(
                     "Matches over time",
-                    "Log events that the rule counted around each point, by source.",
+                    "Log events that the rule counted in each bar, by source.",
                     Query(total(per_interval(_MATCHES), "source"), "{{source}}"),
                     bars=True,
                     legend=("sum",),
@@ -145,7 +145,7 @@ def _over_time() -> list[Line]:
             [
                 graph(
                     "By account and region",
-                    "Growth of the rule's metric around each point. Of histograms, the matches.",
+                    "Growth of the rule's metric in each bar. Of histograms, the matches.",
                     Query(
                         total(matches, "account_id", "region"),
                         "{{account_id}} {{region}}",

@@ -137,7 +137,7 @@ def _sources() -> list[Line]:
     by = "source, account_id, region, log_group, path"
     delays = [
         Query(quantile(0.99, per_second(_ARRIVAL), "source"), "p99 {{source}}"),
-        Query(quantile(0.5, per_second(_ARRIVAL), "source"), "p50 {{source}}"),
+        Query(quantile(0.5, per_second(_ARRIVAL)), "median of all", color=style.GREY),
         Query(f"max by (source) ({_LOOKBACK})", "lookback {{source}}", dashed=True),
     ]
     polls = per_second(own("poll_duration_seconds_sum"))
@@ -188,8 +188,8 @@ def _sources() -> list[Line]:
                 ),
                 graph(
                     "Arrival delay and lookback",
-                    "Median and 99th percentile by source. What comes later than the dashed line,"
-                    " the lookback, is not counted.",
+                    "99th percentile by source, and the median of all. What comes later than the"
+                    " dashed line, the lookback, is not counted.",
                     *delays,
                     unit="s",
                     log=True,

@@ -56,7 +56,7 @@ def menu() -> list[builders.DashboardLink]:
         .type(models.DashboardLinkType.DASHBOARDS)
         .tags([TAG])
         .as_dropdown(False)
-        .include_vars(False)
+        .include_vars(True)
         .keep_time(True),
         builders.DashboardLink("Runbooks")
         .type(models.DashboardLinkType.LINK)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from grafana_foundation_sdk.builders import stat
 from grafana_foundation_sdk.models.dashboard import Dashboard
 
-from generator import links, log_products, style
+from generator import applications, infrastructure, links, style
 from generator.board import chooser, dashboard, places
 from generator.layout import Line, Section
 from generator.log_rules import ALL, SERIES, logged, matches
@@ -26,15 +26,15 @@ def build() -> Dashboard:
         blocks=[
             _now(),
             _attention(),
-            Section("Lambda", log_products.functions()),
-            Section("Web servers and load balancers", log_products.web()),
-            Section("API Gateway", log_products.gateways()),
-            Section("Databases (RDS)", log_products.databases()),
-            Section("Network (VPC flow logs)", log_products.network()),
-            Section("Hosts (syslog)", log_products.hosts()),
-            Section("Kubernetes (EKS audit)", log_products.clusters()),
-            Section("DNS (Route 53 Resolver)", log_products.names()),
-            Section("Firewall (WAF)", log_products.firewall()),
+            Section("Lambda", applications.functions()),
+            Section("Web servers and load balancers", applications.web()),
+            Section("API Gateway", applications.gateways()),
+            Section("Databases (RDS)", applications.databases()),
+            Section("Network (VPC flow logs)", infrastructure.network()),
+            Section("Hosts (syslog)", infrastructure.hosts()),
+            Section("Kubernetes (EKS audit)", infrastructure.clusters()),
+            Section("DNS (Route 53 Resolver)", infrastructure.names()),
+            Section("Firewall (WAF)", infrastructure.firewall()),
         ],
         alerts='ALERTS{alertname!~"MetricFilterExporter.+|Aws.+", alertstate="firing"}',
         variables=[
@@ -148,7 +148,7 @@ def _attention() -> Line:
             color_by_name(
                 graph(
                     "Matches by severity",
-                    "Matches of the rules of severity medium and above around each point.",
+                    "Matches of the rules of severity medium and above in each bar.",
                     Query(total(by_severity, "severity"), "{{severity}}"),
                     bars=True,
                     legend=("sum",),

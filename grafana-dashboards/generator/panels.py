@@ -178,7 +178,7 @@ def graph(
         .gradient_mode(
             options.GraphGradientMode.NONE if bars or stacked else options.GraphGradientMode.OPACITY
         )
-        .show_points(options.VisibilityMode.NEVER)
+        .show_points(options.VisibilityMode.NEVER if bars else options.VisibilityMode.AUTO)
         .legend(_legend(legend, aside=aside))
         .tooltip(
             common.VizTooltipOptions()

@@ -36,18 +36,18 @@ def in_range(selector: str) -> str:
     return f"increase({selector}[$__range])"
 
 
-def per_interval(selector: str) -> str:
-    """How much counters grew around each point of a graph.
-
-    The window is a little wider than the distance of two points, so that no match falls between
-    two windows.
-    """
-    return f"increase({selector}[$__rate_interval])"
-
-
 def per_second(selector: str) -> str:
     """How fast counters grow."""
     return f"rate({selector}[$__rate_interval])"
+
+
+def per_interval(selector: str) -> str:
+    """How much counters grew, bar by bar of a graph.
+
+    The rate's window is a little wider than a bar, so that no match falls between two windows; as
+    it is a rate, what two windows see does not count twice in the sum of the bars.
+    """
+    return f"{per_second(selector)} * $__interval_ms / 1000"
 
 
 def total(vector: str, *labels: str) -> str:

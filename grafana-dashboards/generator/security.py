@@ -89,7 +89,7 @@ def _now() -> list[Line]:
                     "AwsCisConsoleAuthenticationFailures",
                 ),
                 _count(
-                    "Opened up",
+                    "Made public",
                     "Security groups, buckets, snapshots, functions and databases that were opened"
                     " to the world.",
                     EXPOSED,
@@ -135,7 +135,7 @@ def _by_severity() -> timeseries.Panel:
     )
     panel = graph(
         "Matches by severity",
-        "Matches of the rules of severity medium and above around each point, over all accounts and"
+        "Matches of the rules of severity medium and above in each bar, over all accounts and"
         " regions.",
         Query(by_severity, "{{severity}}"),
         bars=True,

@@ -122,7 +122,7 @@ def changes() -> list[Line]:
             8,
             [
                 _kinds("Identities", "Who may do what: policies, keys, passwords, MFA.", IDENTITY),
-                _kinds("Made public", "What was opened to the world.", EXPOSED),
+                _kinds("Exposure", "What was opened to the world.", EXPOSED),
                 _kinds(
                     "Tampering",
                     "What takes away sight: trails, detectors, AWS Config, logs, alarms.",

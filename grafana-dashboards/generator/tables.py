@@ -48,7 +48,9 @@ class Column:
             "unit": self.unit or ("short" if self.name.startswith(VALUE) else "string"),
             "decimals": self.decimals,
             "custom.width": self.width,
+            # The first is Grafana's key up to 12.1, the second from 12.2 on.
             "custom.hidden": True if self.hidden else None,
+            "custom.hideFrom": {"viz": True} if self.hidden else None,
             "custom.cellOptions": self._cell(),
             "mappings": [self.mapping] if self.mapping else None,
             "links": [self.link] if self.link else None,

@@ -86,9 +86,10 @@ def matches(rules: Sequence[Rule]) -> str:
 def by_person(rules: Sequence[Rule]) -> str:
     """Matches in the time range by person, call and address, each with its rule's name."""
     labels = ("user", "event", "source_ip", "error_code", "account_id", "region")
-    named = {
-        rule.metric: f"label_replace({total(once(in_range(counted(rule.metric))), *labels)},"
-        f' "rule", "{rule.name}", "", "")'
-        for rule in reversed(rules)
-    }
+    places = {"account_id", "region"}
+    named: dict[str, str] = {}
+    for rule in rules:
+        of_rule = [label for label in labels if label in rule.labels | places]
+        matches = total(once(in_range(counted(rule.metric))), *of_rule)
+        named.setdefault(rule.metric, f'label_replace({matches}, "rule", "{rule.name}", "", "")')
     return f"(({' or '.join(named.values())}) > 0)"

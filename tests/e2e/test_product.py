@@ -22,6 +22,7 @@ from exporter.demo.faults import Faults
 from exporter.demo.traffic import Traffic
 from tests.support.alerting import alerts, rule_files
 from tests.support.dashboards import Window, dashboards
+from tests.support.iam import RecordingAws, denied, policy_for
 from tests.support.processes import Exporter
 from tests.support.prometheus import Prometheus
 from tests.support.promql import selectors
@@ -61,7 +62,7 @@ def product(
 ) -> Iterator[Product]:
     folder = tmp_path_factory.mktemp("product")
     quotas = {"LookupEvents": math.inf, "FilterLogEvents": math.inf}
-    with EmbeddedAws(quotas=quotas) as aws:
+    with RecordingAws(quotas=quotas) as aws:
         traffic = Traffic(aws, seed=1)
         exporter = Exporter(
             configuration(folder),
@@ -88,6 +89,7 @@ def product(
                 yield Product(aws, exporter, prometheus)
         finally:
             traffic.stop()
+        assert denied(policy_for(folder / "exporter.yaml"), aws.requests) == []
 
 
 def _silent(exporter: Exporter) -> list[str]:

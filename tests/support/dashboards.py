@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+import promql_parser as promql
+
 from tests.support.tools import ROOT
 
 FOLDER: Final = ROOT / "grafana-dashboards"
@@ -26,9 +28,11 @@ class Window:
 
     def values(self) -> dict[str, str]:
         """The variables by name."""
+        interval = promql.parse_duration(self.interval)
         return {
             "__range": self.range,
             "__interval": self.interval,
+            "__interval_ms": str(round(interval.total_seconds() * 1000)),
             "__rate_interval": self.rate_interval,
         }
 
