@@ -112,7 +112,7 @@ class Call:
 _ADVICE: dict[str, Callable[[Call], str]] = {
     "throttled": lambda call: (
         f"other tools use up the account's quota for {call.operation}: "
-        "raise the interval, or ask AWS for a higher quota; it is tried again"
+        "raise the interval, or let fewer tools read the account; it is tried again"
     ),
     "access_denied": lambda call: (
         f"allow {call.service}:{call.operation} in the IAM policy of the exporter's identity"

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 
 from exporter.configuration.names import did_you_mean
-from exporter.patterns import FilterPattern, PatternError, Selector
+from exporter.patterns import FilterPattern, PatternError, Selector, parse_selector
 
 _FIELD = re.compile(r"\$[A-Za-z0-9_-]+")
 
@@ -58,7 +58,7 @@ def parse_reference(text: str) -> Reference:
     """Read ``$.field``, ``$name`` or ``$1``; ValueError with a sentence."""
     if text.startswith(("$.", "$[")):
         try:
-            return Reference(text, selector=Selector.parse(text))
+            return Reference(text, selector=parse_selector(text))
         except PatternError as error:
             raise ValueError(f"{text!r} is not a selector: {error.message}") from error
     if _FIELD.fullmatch(text) is None:

@@ -10,6 +10,7 @@ from exporter.patterns.document import Document
 from exporter.patterns.errors import PatternError, PatternWarning, caret
 from exporter.patterns.explanation import Explanation
 from exporter.patterns.numeric import NumberText
+from exporter.patterns.parser_selector import parse_selector
 from exporter.patterns.pattern import FilterPattern, Match, compile_pattern
 from exporter.patterns.render import render
 from exporter.patterns.selector import MISSING, Missing, Selector
@@ -27,5 +28,6 @@ __all__ = [
     "Selector",
     "caret",
     "compile_pattern",
+    "parse_selector",
     "render",
 ]

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from exporter.patterns.boolean import parse_condition, unexpected
 from exporter.patterns.lexer import Scanner
-from exporter.patterns.selector import Selector, scan_selector
+from exporter.patterns.parser_selector import scan_selector
+from exporter.patterns.selector import Selector
 from exporter.patterns.syntax import (
     Comparison,
     IsTest,

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import Literal, TypeAlias
 
-if TYPE_CHECKING:
-    from exporter.patterns.selector import Selector
+from exporter.patterns.selector import Selector
 
 Operator = Literal["=", "!=", "<", "<=", ">", ">="]
 Kind = Literal["all", "unstructured", "json", "space"]

@@ -6,7 +6,7 @@ import itertools
 from typing import Any, TypeAlias
 
 from exporter.configuration.json_values import JsonValue
-from exporter.patterns import PatternError, Selector
+from exporter.patterns import PatternError, parse_selector
 
 EventPath: TypeAlias = tuple[str | int, ...]
 
@@ -17,7 +17,7 @@ def parse_path(text: str) -> EventPath:
     A path is a selector of filter patterns without the ``$.`` in front (it may have that, too).
     """
     try:
-        steps = Selector.parse(text if text.startswith("$") else f"$.{text}").steps
+        steps = parse_selector(text if text.startswith("$") else f"$.{text}").steps
     except PatternError as error:
         sentence = f"{text!r} is not a path such as userIdentity.arn: {error.message}"
         raise ValueError(sentence) from error

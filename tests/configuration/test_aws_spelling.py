@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 
 from exporter.configuration import LabelValue, Problem, Reference, RuleConfig, ValueSpec, load
-from exporter.patterns import Selector
+from exporter.patterns import parse_selector
 
 ProblemsOf = Callable[[str], Sequence[Problem]]
 SOURCES = "sources:\n  - {name: history, type: event_history}\n"
 
-LATENCY = LabelValue(references=(Reference("$.errorCode", selector=Selector.parse("$.errorCode")),))
+LATENCY = LabelValue(references=(Reference("$.errorCode", selector=parse_selector("$.errorCode")),))
 
 
 def load_rules(path: Path) -> tuple[RuleConfig, ...]:

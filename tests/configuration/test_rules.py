@@ -17,7 +17,7 @@ from exporter.configuration import (
     ValueSpec,
     load,
 )
-from exporter.patterns import Selector
+from exporter.patterns import parse_selector
 
 ProblemsOf = Callable[[str], Sequence[Problem]]
 
@@ -42,7 +42,7 @@ LoadRules = Callable[[str], tuple[RuleConfig, ...]]
 
 
 def reference(text: str) -> Reference:
-    return Reference(text, selector=Selector.parse(text))
+    return Reference(text, selector=parse_selector(text))
 
 
 def test_a_rule_of_a_name_and_a_pattern_has_all_defaults(load_rules: LoadRules) -> None:
