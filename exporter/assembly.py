@@ -15,13 +15,15 @@ from exporter.aws.quotas import Quotas
 from exporter.aws.session import AwsAccount
 from exporter.configuration import (
     DEFAULT_METRIC,
+    Checked,
     Configuration,
     ConfigurationError,
+    Footprint,
     RuleConfig,
     SourceConfig,
     check,
 )
-from exporter.engine import Engine, PartitionLocks
+from exporter.engine import Engine, Lanes, PartitionLocks
 from exporter.ledger.base import Ledger, SeriesRule
 from exporter.metrics.families import MetricFamily
 from exporter.metrics.series import SeriesStore
@@ -30,6 +32,7 @@ from exporter.pipeline import Pipeline
 from exporter.rules import RuleSet
 from exporter.sources import build_source
 from exporter.sources.base import Listener
+from exporter.sources.scopes import scopes
 
 _log = structlog.get_logger(__name__)
 
@@ -64,13 +67,16 @@ class Assembler:
         self._complete = complete
         self._quotas = Quotas()
         self._locks = PartitionLocks()
+        self._lanes = Lanes(scheduler)
+        self.footprint = Footprint()
+        """What the last configuration was read from, whether or not it could be used."""
 
     def assemble(self, paths: Sequence[Path]) -> Assembly:
         """Load the configuration files and make ready what they describe; nothing is read yet.
 
         Raises ConfigurationError and LedgerError; neither leaves anything changed.
         """
-        checked = check(paths)
+        checked = self._check(paths)
         configuration = checked.configuration
         if configuration is None:
             raise ConfigurationError(checked.errors)
@@ -95,9 +101,12 @@ class Assembler:
             source: {rule: Listener(at, backfill=rule in own_start) for rule, at in of.items()}
             for source, of in starts.items()
         }
+        since = self._ledger.load_scopes(
+            {source.name: scopes(source) for source in configuration.sources}, now=now * 1000
+        )
         account = AwsAccount(quotas=self._quotas, observer=self._telemetry, stop=self._stop)
         sources = [
-            build_source(source, account, complete=self._complete)
+            build_source(source, account, since=since[source.name], complete=self._complete)
             for source in configuration.sources
         ]
         self._telemetry.set_rules(_rule_info(rule) for rule in configuration.rules)
@@ -105,8 +114,21 @@ class Assembler:
         self._telemetry.load_totals(self._ledger.rule_totals())
         self._series.describe(_metric_families(configuration.rules))
         pipeline = Pipeline(rules, self._ledger, self._series, self._telemetry, listeners)
-        engine = Engine(sources, pipeline, locks=self._locks, scheduler=self._scheduler)
+        engine = Engine(
+            sources,
+            pipeline,
+            locks=self._locks,
+            lanes=self._lanes,
+            scheduler=self._scheduler,
+        )
         return Assembly(configuration, engine)
+
+    def _check(self, paths: Sequence[Path]) -> Checked:
+        footprint = Footprint()
+        try:
+            return check(paths, footprint)
+        finally:
+            self.footprint = footprint
 
 
 def _start(source: SourceConfig, rule: RuleConfig, now: int) -> int | None:

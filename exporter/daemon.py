@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -26,13 +27,16 @@ from exporter.metrics.series import SeriesStore
 from exporter.metrics.telemetry import Telemetry
 from exporter.overview import rule_statuses, source_status
 from exporter.settings import Settings
-from exporter.web import Server, create_app
+from exporter.watching import Watch
+from exporter.web import LiveWebConfig, Server, create_app
 from exporter.web.status import LedgerStatus, ReloadStatus, StatusPage
 
 _log = structlog.get_logger(__name__)
 
 _POLLS_AT_ONCE = 32
 """Threads; most wait for AWS or for a quota, not for a core."""
+_HARD_END = 0.9
+"""Part of --shutdown-timeout after which nothing more is waited for."""
 
 
 def run(settings: Settings) -> int:
@@ -40,6 +44,8 @@ def run(settings: Settings) -> int:
 
     Raises LedgerError, ConfigurationError and ListenError where it cannot start.
     """
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: sys.exit(0))  # until there is more to end
     with _ledger(settings) as ledger:
         daemon = Daemon(settings, ledger)
         daemon.serve()
@@ -107,12 +113,13 @@ class Daemon:
                 metrics=Exposition(self._series, self._telemetry, ledger),
                 status=self.status,
                 ready=self.ready,
-                reload=self.reload,
+                reload=self.reload if settings.web_enable_lifecycle else None,
                 telemetry_path=settings.web_telemetry_path,
             ),
             address.host,
             address.port,
             grace=settings.shutdown_timeout / 2,
+            web_config=self._web_config(),
         )
 
     def serve(self) -> None:
@@ -123,6 +130,12 @@ class Daemon:
             signal.SIGHUP,
             lambda *_: threading.Thread(target=self.reload, name="reload", daemon=True).start(),
         )
+        threading.Thread(target=self._end_in_time, name="end", daemon=True).start()
+        if self._settings.config_watch:
+            watch = Watch(lambda: self._assembler.footprint, self.reload)
+            threading.Thread(
+                target=watch.run, args=(self._stopping,), name="watch", daemon=True
+            ).start()
         self._scheduler.start()
         self._assembly.engine.start()
         _log.info(
@@ -140,6 +153,13 @@ class Daemon:
         """Make ``serve`` return soon; may be called from a signal handler."""
         self._stopping.set()
         self._server.stop()
+
+    def _end_in_time(self) -> None:
+        """End the process where a disk or a thread that hangs would keep it."""
+        self._stopping.wait()
+        time.sleep(self._settings.shutdown_timeout * _HARD_END)
+        _log.warning("stopped before all was closed; the ledger stands at its last commit")
+        os._exit(0)
 
     def ready(self) -> bool:
         """Whether each partition has finished its first attempt; once true, it stays true."""
@@ -171,6 +191,11 @@ class Daemon:
         self._telemetry.config_last_reload_successful.set(1)
         self._telemetry.config_last_reload_success_timestamp_seconds.set(now.timestamp())
         return assembly
+
+    def _web_config(self) -> LiveWebConfig | None:
+        path = self._settings.web_config_file
+        loaded = self._telemetry.web_config_last_reload_successful
+        return LiveWebConfig(path, on_load=loaded.set) if path else None
 
     def status(self) -> StatusPage:
         """Everything that the status page shows."""

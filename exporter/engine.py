@@ -6,14 +6,16 @@ import threading
 import time
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 import structlog
+from apscheduler.executors.pool import ThreadPoolExecutor
 from apscheduler.schedulers.background import BackgroundScheduler
 
 from exporter.errors import PartitionGoneError, SourceError
 from exporter.events import Partition
+from exporter.failures import Failures
 from exporter.ledger.base import Ledger, LedgerError
 from exporter.metrics.series import SeriesStore
 from exporter.metrics.telemetry import Telemetry
@@ -22,7 +24,10 @@ from exporter.sources.base import Discovery, Source
 
 _log = structlog.get_logger(__name__)
 _FORGET_EVERY = 60.0
-_LOOK_AGAIN_AFTER = 30.0
+_LOOK_AGAIN_AFTER = 5.0
+_POLLS_AT_ONCE = 8
+"""Threads for each source and region. They wait for AWS or for a quota, not for a core; a region
+that hangs keeps its own threads waiting and nobody else's."""
 
 
 @dataclass(slots=True)
@@ -37,6 +42,11 @@ class PartitionState:
     """Seconds since the epoch."""
     error: SourceError | LedgerError | None = None
     """Why the last attempt failed; None: it did not, or there was none."""
+    failures: Failures = field(init=False)
+
+    def __post_init__(self) -> None:
+        source, key = self.partition.source, self.partition.key
+        self.failures = Failures("poll", source=source, partition=key)
 
 
 class PartitionLocks:
@@ -52,6 +62,24 @@ class PartitionLocks:
             return self._locks[partition]
 
 
+class Lanes:
+    """The threads that poll: some for each source and region, over all engines."""
+
+    def __init__(self, scheduler: BackgroundScheduler) -> None:
+        self._scheduler = scheduler
+        self._known: set[str] = set()
+        self._guard = threading.Lock()
+
+    def of(self, partition: Partition) -> str:
+        """The name of the executor that polls a partition."""
+        lane = f"{partition.source} {partition.region}"
+        with self._guard:
+            if lane not in self._known:
+                self._scheduler.add_executor(ThreadPoolExecutor(_POLLS_AT_ONCE), lane)
+                self._known.add(lane)
+        return lane
+
+
 class Engine:
     """Polls what a configuration's sources have; thread-safe.
 
@@ -64,6 +92,7 @@ class Engine:
         pipeline: Pipeline,
         *,
         locks: PartitionLocks,
+        lanes: Lanes,
         scheduler: BackgroundScheduler,
     ) -> None:
         self.sources = sources
@@ -72,9 +101,14 @@ class Engine:
         self._series: SeriesStore = pipeline.series
         self._telemetry: Telemetry = pipeline.telemetry
         self._locks = locks
+        self._lanes = lanes
         self._scheduler = scheduler
         self._states: dict[str, dict[Partition, PartitionState]] = {s.name: {} for s in sources}
         self._failures: dict[str, dict[Partition, SourceError]] = {s.name: {} for s in sources}
+        self._discoveries: dict[Partition, Failures] = {}
+        self._forgetting = {
+            s.name: Failures("forgetting of old matches", source=s.name) for s in sources
+        }
         self._undiscovered = {source.name for source in sources}
         self._guard = threading.RLock()
         self._stopped = False
@@ -135,6 +169,8 @@ class Engine:
                 return
             known = self._states[source.name]
             try:
+                if source.place is not None and source.name in self._undiscovered:
+                    self._declare(source.place)
                 for partition in discovery.partitions:
                     if partition not in known:
                         self._add(source, partition)
@@ -170,11 +206,12 @@ class Engine:
             error = _internal_error(partition, failure)
         finally:
             lock.release()
+        if isinstance(error, SourceError) and error.reason == "stopping":
+            return
         self._note_poll(partition, events, error, time.monotonic() - began)
 
     def _add(self, source: Source, partition: Partition) -> None:
-        for rule, key in self._pipeline.rules.static_series(partition).items():
-            self._series.apply(self._ledger.declare(rule, [key]))
+        self._declare(partition)
         self._states[source.name][partition] = PartitionState(partition)
         self._telemetry.initialise(
             source.name,
@@ -183,6 +220,11 @@ class Engine:
         )
         self._schedule("poll", source.interval, self.poll, source, partition)
         _log.info("partition found", source=source.name, partition=partition.key)
+
+    def _declare(self, place: Partition) -> None:
+        """Let the series stand at 0 that are known before any match. Raises LedgerError."""
+        for rule, key in self._pipeline.rules.static_series(place).items():
+            self._series.apply(self._ledger.declare(rule, [key]))
 
     def _drop(self, partition: Partition, why: str) -> None:
         if self._states[partition.source].pop(partition, None) is None:
@@ -194,12 +236,14 @@ class Engine:
         _log.warning("partition dropped", source=partition.source, partition=partition.key, why=why)
 
     def _note_failures(self, source: Source, failures: dict[Partition, SourceError]) -> None:
-        before = self._failures[source.name]
+        for scope in self._failures[source.name].keys() - failures.keys():
+            self._discoveries[scope].succeeded()
         for scope, failure in failures.items():
-            if str(before.get(scope)) != str(failure):
-                _log.warning(
-                    "discovery failed", source=source.name, scope=scope.key, error=str(failure)
+            if scope not in self._discoveries:
+                self._discoveries[scope] = Failures(
+                    "discovery", source=source.name, scope=scope.key
                 )
+            self._discoveries[scope].failed(failure)
             self._telemetry.discovery_failures.labels(
                 source.name, scope.account_id, scope.region, failure.reason
             ).inc()
@@ -216,22 +260,15 @@ class Engine:
             state = self._states[partition.source].get(partition)
             if state is None or self._stopped:
                 return
-            if error is not None and str(error) != str(state.error):
-                _log.warning(
-                    "poll failed",
-                    source=partition.source,
-                    partition=partition.key,
-                    error=str(error),
-                )
-            elif error is None and state.error is not None:
-                _log.info("poll succeeds again", source=partition.source, partition=partition.key)
             state.attempts += 1
             state.events += events
             state.error = error
             if error is None:
+                state.failures.succeeded()
                 state.last_success = time.time()
                 self._telemetry.succeeded(partition, state.last_success)
             else:
+                state.failures.failed(error)
                 self._telemetry.failed(partition)
         place = (partition.source, partition.account_id, partition.region)
         outcome = "success" if error is None else "error"
@@ -246,13 +283,16 @@ class Engine:
             )
         except LedgerError as error:
             self._telemetry.ledger_errors.labels("forget").inc()
-            _log.warning("forgetting old matches failed", source=source.name, error=str(error))
+            self._forgetting[source.name].failed(error)
+        else:
+            self._forgetting[source.name].succeeded()
 
     def _discover_soon(self, source: Source) -> None:
         """Look again before the next turn where nobody could look this time."""
         job = self._scheduler.get_job(self._job("discover", source.name))
-        if job is not None and source.discovery_interval > _LOOK_AGAIN_AFTER:
-            job.modify(next_run_time=datetime.now(UTC) + timedelta(seconds=_LOOK_AGAIN_AFTER))
+        pause = max(_LOOK_AGAIN_AFTER, source.interval)
+        if job is not None and source.discovery_interval > pause:
+            job.modify(next_run_time=datetime.now(UTC) + timedelta(seconds=pause))
 
     def _schedule(
         self, what: str, seconds: float, call: object, source: Source, *more: Partition
@@ -263,6 +303,7 @@ class Engine:
             seconds=seconds,
             args=(source, *more),
             id=self._job(what, source.name, *(partition.key for partition in more)),
+            executor=self._lanes.of(*more) if more else "default",
             next_run_time=datetime.now(UTC),
         )
 
@@ -275,10 +316,13 @@ class Engine:
 
 
 def _internal_error(partition: Partition, error: Exception) -> SourceError:
-    """A fault of ours: isolated to its partition, with the traceback in the log."""
-    _log.error("internal error", partition=str(partition), exc_info=error)
-    return SourceError(
-        f"{partition}: internal error ({type(error).__name__}); the log has the traceback,"
+    """A fault of ours: isolated to its partition, with its frames in the log."""
+    # Its message may hold a part of a log event.
+    _log.debug("internal error", partition=str(partition), exc_info=error)
+    internal = SourceError(
+        f"{partition}: internal error ({type(error).__name__}); the log has the frames,"
         " please report it.",
         reason="internal",
     )
+    internal.__cause__ = error
+    return internal

@@ -18,7 +18,7 @@ _LEVELS = {
     "warn": logging.WARNING,
     "error": logging.ERROR,
 }
-_QUIET = ("apscheduler", "boto3", "botocore", "urllib3", "uvicorn.access", "werkzeug")
+_QUIET = ("boto3", "botocore", "urllib3", "uvicorn.access", "werkzeug")
 """Libraries that log at every call; at debug some would log signatures and answers, which must
 never reach a log."""
 _ORDER = ("time", "level", "msg")
@@ -62,6 +62,8 @@ def configure_logging(level: LogLevel, log_format: LogFormat) -> None:
     root.setLevel(_LEVELS[level])
     for name in _QUIET:
         logging.getLogger(name).setLevel(max(logging.WARNING, _LEVELS[level]))
+    # It warns at each interval that a long poll goes on for; poll_duration_seconds tells that.
+    logging.getLogger("apscheduler").setLevel(logging.ERROR)
     logging.captureWarnings(capture=True)
 
 

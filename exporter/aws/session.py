@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
 import boto3
@@ -12,6 +12,7 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError
 
 from exporter import __version__
+from exporter.aws.answers import check_answer
 from exporter.aws.errors import AWS_ERRORS, Call, code_reason, source_error
 from exporter.aws.quotas import Quotas
 from exporter.errors import SourceError
@@ -166,6 +167,11 @@ class AwsAccount:
                 outcome=_outcome(parsed_response),
             )
 
+        def check(operation_model: Any, response_dict: Mapping[str, Any], **_: object) -> None:
+            call = Call(service, operation_model.name, self._account_id, region)
+            check_answer(operation_model, response_dict, call)
+
+        client.meta.events.register("before-parse", check)
         # Both events come once an HTTP attempt, retries included. The wait comes first of all, so
         # that the signature is fresh.
         client.meta.events.register_first("request-created", before)

@@ -1,6 +1,7 @@
 """The YAML configuration: sources and rules, loaded, checked and complete."""
 
 from exporter.configuration.durations import format_duration, parse_duration
+from exporter.configuration.footprint import Footprint
 from exporter.configuration.loading import Checked, Configuration, check, load
 from exporter.configuration.names import DEFAULT_METRIC, SERIES_LABELS
 from exporter.configuration.problems import ConfigurationError, Location, Problem
@@ -21,6 +22,7 @@ __all__ = [
     "ConfigurationError",
     "EventHistoryConfig",
     "FilesConfig",
+    "Footprint",
     "LabelValue",
     "Location",
     "LogGroupsConfig",

@@ -16,6 +16,7 @@ from typing import TypeAlias
 
 import yaml
 
+from exporter.configuration.aliases import find_alias_problem
 from exporter.configuration.positions import offsets_in_source
 from exporter.configuration.problems import Findings, Location
 
@@ -45,11 +46,32 @@ class Document:
     def _line_starts(self) -> list[int]:
         return [0, *(found.end() for found in _LINE_BREAK.finditer(self.text))]
 
+    @cached_property
+    def _lines(self) -> list[str]:
+        """Kept, so that the problems of a long line share it."""
+        return _LINE_BREAK.split(self.text)
+
+    @cached_property
+    def _keys(self) -> dict[int, tuple[yaml.Node, dict[Step, yaml.Node]]]:
+        return {}
+
+    def keys_of(self, node: yaml.MappingNode) -> dict[Step, yaml.Node]:
+        """The first node of each key, worked out once: a mapping may have many wrong keys."""
+        known = self._keys.get(id(node))
+        if known is None:
+            found = [(key.value, key) for key, _ in pairs(node) if isinstance(key, yaml.ScalarNode)]
+            known = self._keys[id(node)] = node, dict(reversed(found))
+        return known[1]
+
     def location(self, line: int, column: int) -> Location:
-        """Return the place of a line and column that count from 0."""
-        starts = [*self._line_starts, len(self.text)]
-        source = self.text[starts[line] : starts[line + 1]] if line < len(starts) - 1 else ""
-        source = _LINE_BREAK.sub("", source)
+        """Return the place of a line and column that count from 0; past the end, of the end.
+
+        The parser says that a file without a final line break ends in the line after its last.
+        """
+        past = line >= len(self._lines)
+        line = min(line, len(self._lines) - 1)
+        source = self._lines[line]
+        column = len(source) if past else min(column, len(source))
         return Location(str(self.path), line + 1, column + 1, source)
 
     def location_of_index(self, index: int) -> Location:
@@ -80,9 +102,9 @@ class Item:
         """Where the key at the end of a path stands (of a list: the element)."""
         parent = self._walk(path[:-1])
         if isinstance(parent, yaml.MappingNode):
-            for key, _ in pairs(parent):
-                if key.value == path[-1]:
-                    return Item(self.document, key, None).location
+            key = self.document.keys_of(parent).get(path[-1])
+            if key is not None:
+                return Item(self.document, key, None).location
         return self.value_of(*path)
 
     def character_of(self, path: tuple[Step, ...], position: int) -> Location | None:
@@ -168,6 +190,12 @@ def _compose(document: Document, findings: Findings) -> yaml.Node | None:
         return None
     if node is None:
         findings.error(whole, "the file is empty")
+        return None
+    problem = find_alias_problem(node, _DEEPEST)
+    if problem is not None:
+        mark = problem.node.start_mark
+        findings.error(document.location(mark.line, mark.column), problem.message)
+        return None
     return node
 
 
@@ -226,23 +254,17 @@ def _child(node: yaml.Node, step: Step) -> yaml.Node | None:
 
 
 class _Reader:
-    """Turns nodes into values; reports duplicate keys, tags and endless aliases."""
+    """Turns nodes into values; reports duplicate keys and tags."""
 
     def __init__(self, document: Document, findings: Findings) -> None:
         self._document = document
         self._findings = findings
-        self._open: set[int] = set()
         self._done: dict[int, Value] = {}
 
     def read(self, node: yaml.Node) -> Value:
         key = id(node)
-        if key in self._open:
-            self._error(node, "an alias must not stand inside of what it stands for")
-            return None
         if key not in self._done:
-            self._open.add(key)
             self._done[key] = self._build(node)
-            self._open.discard(key)
         return self._done[key]
 
     def _build(self, node: yaml.Node) -> Value:

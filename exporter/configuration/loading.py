@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import glob
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +15,7 @@ from exporter.configuration.consistency import (
 )
 from exporter.configuration.documents import Item, Value, read_document
 from exporter.configuration.drafts import Draft, read_rule
+from exporter.configuration.footprint import Footprint
 from exporter.configuration.names import did_you_mean
 from exporter.configuration.packs import (
     PackMembership,
@@ -31,6 +31,7 @@ from exporter.configuration.sources import (
     SOURCE_MODELS,
     SourceConfig,
     absolute_glob,
+    is_path,
 )
 from exporter.configuration.validation import Fields, fill, reject_unknown
 
@@ -83,9 +84,12 @@ def load(paths: Sequence[Path]) -> Configuration:
     return checked.configuration
 
 
-def check(paths: Sequence[Path]) -> Checked:
-    """Read configuration files as ``load`` does; report everything that is wrong with them."""
-    return _Loader(Findings()).load(paths)
+def check(paths: Sequence[Path], footprint: Footprint | None = None) -> Checked:
+    """Read configuration files as ``load`` does; report everything that is wrong with them.
+
+    ``footprint`` is told which files it came from, but for rule packs, which are the program's.
+    """
+    return _Loader(Findings(), footprint).load(paths)
 
 
 def read_named_rules(
@@ -102,8 +106,9 @@ def read_named_rules(
 class _Loader:
     """Gathers what the files hold, then checks it as a whole."""
 
-    def __init__(self, findings: Findings) -> None:
+    def __init__(self, findings: Findings, footprint: Footprint | None = None) -> None:
         self._findings = findings
+        self._footprint = Footprint() if footprint is None else footprint
         self._files: list[Path] = []
         self._sources: list[SourceConfig] = []
         self._source_places: dict[str, Location] = {}
@@ -112,6 +117,7 @@ class _Loader:
         self._drafts: list[Draft] = []
 
     def load(self, paths: Sequence[Path]) -> Checked:
+        self._footprint.add_files(paths)
         for path in paths:
             if not self._is_read(path):
                 self._read_configuration_file(path)
@@ -216,11 +222,10 @@ class _Loader:
             self._read_rules(item)
 
     def _find_files(self, pattern: Item, folder: Path) -> list[Path]:
-        if not isinstance(pattern.data, str):
+        if not isinstance(pattern.data, str) or not is_path(pattern.data):
             self._findings.error(pattern.location, "`rule_files` lists paths: this is none")
             return []
-        found = glob.glob(absolute_glob(folder, pattern.data), recursive=True)  # noqa: PTH207
-        paths = [Path(name) for name in sorted(found) if Path(name).is_file()]
+        paths = self._footprint.find(absolute_glob(folder, pattern.data))
         if not paths:
             self._findings.error(
                 pattern.location,

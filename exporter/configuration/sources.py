@@ -75,12 +75,20 @@ def _log_group(name: str) -> str:
     return name
 
 
+def _path(name: str) -> str:
+    if not is_path(name):
+        raise ValueError("a path must not hold the character U+0000")
+    return name
+
+
 def _some_and_distinct(values: tuple[str, ...]) -> tuple[str, ...]:
     if not values:
         raise ValueError("must not be empty")
-    for index, value in enumerate(values):
-        if value in values[:index]:
+    known: set[str] = set()
+    for value in values:
+        if value in known:
             raise ValueError(f"{value!r} is listed twice")
+        known.add(value)
     return values
 
 
@@ -92,6 +100,10 @@ Regions: TypeAlias = Annotated[
 ]
 LogGroups: TypeAlias = Annotated[
     tuple[Annotated[str, AfterValidator(_log_group)], ...],
+    AfterValidator(_some_and_distinct),
+]
+Paths: TypeAlias = Annotated[
+    tuple[Annotated[str, AfterValidator(_path)], ...],
     AfterValidator(_some_and_distinct),
 ]
 
@@ -151,7 +163,7 @@ class FilesConfig(_SourceConfig):
     """Files; everything in them counts, whatever its age."""
 
     type: Literal["files"] = "files"
-    paths: Names
+    paths: Paths
     """Globs, absolute (in the file they are relative to it); ``**`` stands for any folders."""
     format: EventFormat = "auto"
     interval: Interval = 60.0
@@ -178,6 +190,11 @@ PLANNED_SOURCES = ("trail_bucket",)
 """Types of the file format that this version cannot read yet."""
 PLANNED_SOURCE_KEYS = ("accounts",)
 """Keys of the file format that this version cannot honour yet."""
+
+
+def is_path(name: str) -> bool:
+    """Whether a file can have this name: YAML can write a NUL, which no system call takes."""
+    return "\0" not in name
 
 
 def absolute_glob(folder: Path, pattern: str) -> str:

@@ -101,6 +101,15 @@ class Ledger(Protocol):
         rule) that is not named any more is forgotten; its series and totals stay.
         """
 
+    def load_scopes(
+        self, scopes: Mapping[str, Iterable[str]], *, now: int
+    ) -> dict[str, dict[str, int]]:
+        """Return since when each scope of each source is configured, milliseconds; new: ``now``.
+
+        A scope is a part of a source that is configured by itself, a region or a name of log
+        groups. One that is not named any more is forgotten.
+        """
+
     def declare(self, rule: str, keys: Iterable[SeriesKey]) -> list[SeriesTotal]:
         """Make series exist at 0, not revealed, where they do not exist yet; return them all."""
 

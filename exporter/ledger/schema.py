@@ -35,6 +35,13 @@ CREATE TABLE rules (
   PRIMARY KEY (source, rule)
 ) WITHOUT ROWID;
 
+CREATE TABLE scopes (
+  source TEXT    NOT NULL,
+  scope  TEXT    NOT NULL,
+  since  INTEGER NOT NULL,
+  PRIMARY KEY (source, scope)
+) WITHOUT ROWID;
+
 CREATE TABLE series (
   id          INTEGER PRIMARY KEY,
   metric      TEXT    NOT NULL,

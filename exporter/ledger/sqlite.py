@@ -122,6 +122,25 @@ class SqliteLedger:
             for source, of in starts.items()
         }
 
+    def load_scopes(
+        self, scopes: Mapping[str, Iterable[str]], *, now: int
+    ) -> dict[str, dict[str, int]]:
+        """See ``Ledger.load_scopes``."""
+        wanted = [(source, scope) for source, of in scopes.items() for scope in of]
+        with self._transaction() as cursor:
+            cursor.execute("SELECT source, scope, since FROM scopes")
+            known = {(source, scope): since for source, scope, since in cursor}
+            cursor.executemany(
+                "DELETE FROM scopes WHERE source = ? AND scope = ?", known.keys() - set(wanted)
+            )
+            cursor.executemany(
+                "INSERT OR IGNORE INTO scopes VALUES (?, ?, ?)", [(*scope, now) for scope in wanted]
+            )
+        since: dict[str, dict[str, int]] = {source: {} for source in scopes}
+        for source, scope in wanted:
+            since[source][scope] = known.get((source, scope), now)
+        return since
+
     def declare(self, rule: str, keys: Iterable[SeriesKey]) -> list[SeriesTotal]:
         """See ``Ledger.declare``."""
         totals: list[SeriesTotal] = []

@@ -7,18 +7,16 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
-import structlog
 from prometheus_client import CollectorRegistry, Metric, generate_latest
 from prometheus_client.openmetrics.exposition import generate_latest as generate_openmetrics
 from prometheus_client.registry import Collector
 
+from exporter.failures import Failures
 from exporter.ledger.base import Ledger, LedgerError
 from exporter.metrics.series import RenderedFamily, SeriesStore
 from exporter.metrics.telemetry import Telemetry
 from exporter.metrics.text import TextFormat, accepts_gzip, encodable, negotiate
 from exporter.rules.increments import SeriesKey
-
-_log = structlog.get_logger(__name__)
 
 _EOF: Final = "# EOF\n"
 _GZIP_LEVEL: Final = 1
@@ -46,6 +44,7 @@ class Exposition:
         self._store = store
         self._telemetry = telemetry
         self._ledger = ledger
+        self._revealing = Failures("showing new series at their totals")
 
     def scrape(self, accept: str | None = None, accept_encoding: str | None = None) -> Page:
         """The page for these request headers (``Accept``, ``Accept-Encoding``).
@@ -80,8 +79,9 @@ class Exposition:
             if not self._store.holds:
                 raise
             self._telemetry.ledger_errors.labels(operation="reveal").inc()
-            _log.error("New series stay at 0 on /metrics.", series=len(due), error=str(error))
+            self._revealing.failed(error)
             return
+        self._revealing.succeeded()
         self._store.revealed(due)
 
     def _render(self, text_format: TextFormat) -> tuple[bytes, frozenset[SeriesKey]]:

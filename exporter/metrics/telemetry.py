@@ -176,6 +176,11 @@ class Telemetry:
             "config_last_reload_success_timestamp_seconds",
             "When a configuration was last loaded with success.",
         )
+        self.web_config_last_reload_successful = self._gauge(
+            "web_config_last_reload_successful",
+            "Whether what stands in --web.config.file is in force.",
+        )
+        self.web_config_last_reload_successful.set(1)
         self.build_info = Info(PREFIX + "build", "The exporter's version.", registry=self.registry)
         self.build_info.info({"version": __version__, "python_version": platform.python_version()})
         self._rules = _RuleInfoCollector()

@@ -60,6 +60,8 @@ class Source(Protocol):
     """Seconds between two polls of a partition."""
     discovery_interval: float
     """Seconds between two looks for partitions."""
+    place: Partition | None
+    """Where its series can be told before any partition is found (files); else None."""
     memory: int
     """Milliseconds for which a counted match must at least be remembered after its event can no
     longer be read from its own partition: another partition may still bring the same event."""

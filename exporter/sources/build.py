@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from exporter.aws.session import AwsAccount
@@ -9,6 +10,7 @@ from exporter.sources.base import Source
 from exporter.sources.event_history import EventHistory
 from exporter.sources.files import Files
 from exporter.sources.log_groups import LogGroups
+from exporter.sources.scopes import configured_since
 from exporter.sources.timeline import TimelineSource
 
 if TYPE_CHECKING:
@@ -17,9 +19,16 @@ if TYPE_CHECKING:
 _DISCOVERY_INTERVAL = 300.0
 
 
-def build_source(config: SourceConfig, account: AwsAccount, *, complete: bool = False) -> Source:
+def build_source(
+    config: SourceConfig,
+    account: AwsAccount,
+    *,
+    since: Mapping[str, int] | None = None,
+    complete: bool = False,
+) -> Source:
     """Make the source that a configuration describes; calls nothing yet.
 
+    ``since``: by scope, since when it is configured, milliseconds (None: since now).
     ``complete``: it is polled a single time, so nothing may wait for a later poll.
     """
     if config.type == "files":
@@ -46,4 +55,5 @@ def build_source(config: SourceConfig, account: AwsAccount, *, complete: bool = 
         start=config.start,
         discovery_interval=discovery_interval,
         complete=complete,
+        since=lambda partition: configured_since(config, partition, since or {}),
     )

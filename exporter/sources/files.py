@@ -65,6 +65,7 @@ class Files:
         self.format: EventFormat = format
         self.interval = interval
         self.discovery_interval = interval
+        self.place: Partition | None = Partition(name)
         self._paths = tuple(paths)
         self._complete = complete
         self._batch_events = batch_events
@@ -121,11 +122,7 @@ class Files:
             yield Reading((), position.encode())
         compressed = is_gzip(file)
         content = inflate(file) if compressed else read_chunks(file, stat.st_size)
-        head, broken = b"", None
-        try:
-            head = next(content, b"")
-        except BrokenContentError as error:
-            broken = error
+        head, broken = _head(content)
         layout = layout_of(path, self.format, head[:_HEAD])
         if layout == "lines" and not compressed:
             yield from self._follow(path, file, stat, position)
@@ -282,13 +279,24 @@ def _any_record(_record: Mapping[str, object]) -> bool:
     return True
 
 
+def _head(content: Iterator[bytes]) -> tuple[bytes, BrokenContentError | None]:
+    """The first _HEAD bytes of a file or more, in however small pieces they come."""
+    head = bytearray()
+    try:
+        while len(head) < _HEAD and (chunk := next(content, b"")):
+            head += chunk
+    except BrokenContentError as error:
+        return bytes(head), error
+    return bytes(head), None
+
+
 def _again(
     head: bytes, rest: Iterator[bytes], broken: BrokenContentError | None
 ) -> Iterator[bytes]:
     """The content from its start, once its head was looked at."""
+    yield head
     if broken is not None:
         raise broken
-    yield head
     yield from rest
 
 

@@ -70,6 +70,8 @@ class _Text:
         self._mark: int | None = None
         """Where the text begins that must be kept, if not at ``_at``."""
         self._ended = False
+        self._broken: BrokenContentError | None = None
+        """What the chunks ended in: raised once everything before it was read."""
 
     def peek(self) -> str:
         """The next character that is no white space; empty at the end."""
@@ -91,12 +93,15 @@ class _Text:
         return character
 
     def object_at_hand(self) -> tuple[str, Any] | None:
-        """Take the next object if it is whole, in memory already, and holds no records."""
+        """Take the next object if it is whole, in memory already, and names no records.
+
+        Of two ``Records`` the decoder keeps the last, a list or not: ``records`` sees both.
+        """
         try:
             value, end = _DECODER.raw_decode(self._text, self._at)
         except (ValueError, RecursionError):
             return None
-        if _holds_records(value):
+        if "Records" in value:
             return None
         return self._take(end), value
 
@@ -174,15 +179,26 @@ class _Text:
         if pending > RECORD_LENGTH:
             raise BrokenContentError(f"it has a record of more than {RECORD_LENGTH >> 20} MiB")
         pieces = [self._text[keep:]]
-        gained = 0
-        for chunk in self._chunks:
-            pieces.append(chunk)
-            gained += len(chunk)
-            if gained > pending:
-                break
-        else:
-            self._ended = True
+        gained = self._gather(pieces, pending)
         self._text = "".join(pieces)
         self._at -= keep
         self._mark = None if self._mark is None else 0
         return gained > 0
+
+    def _gather(self, pieces: list[str], enough: int) -> int:
+        """Add chunks of more than ``enough`` characters, if there are; return how many came."""
+        gained = 0
+        try:
+            if self._broken is not None:
+                raise self._broken
+            for chunk in self._chunks:
+                pieces.append(chunk)
+                gained += len(chunk)
+                if gained > enough:
+                    return gained
+            self._ended = True
+        except BrokenContentError as error:
+            if not gained:
+                raise
+            self._broken = error
+        return gained

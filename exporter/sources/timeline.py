@@ -97,8 +97,9 @@ class TimelineSource:
     """A source over a Timeline: reads each partition's past again by the schedule.
 
     ``interval``, ``lookback`` and ``discovery_interval`` in seconds; ``start``: how many seconds
-    before now a partition is read from at its first reading. ``complete``: each poll reads the
-    whole lookback (a single run, which has no later poll to rely on).
+    before ``since`` a partition is read from at its first reading. ``since``: since when a
+    partition is configured, milliseconds (None: since this source was made). ``complete``: each
+    poll reads the whole lookback (a single run, which has no later poll to rely on).
     """
 
     def __init__(
@@ -112,18 +113,21 @@ class TimelineSource:
         start: float = 0,
         discovery_interval: float = 300,
         complete: bool = False,
+        since: Callable[[Partition], int | None] = lambda _: None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.name = name
         self.format: EventFormat = format
         self.interval = interval
         self.discovery_interval = discovery_interval
+        self.place: Partition | None = None
         self.memory = round(lookback * 1000)
         self._timeline = timeline
         self._schedule = Schedule(
             round(interval * 1000), round(lookback * 1000), timeline.resolution
         )
         self._start = round(start * 1000)
+        self._since = since
         self._complete = complete
         self._clock = clock
         self._loaded = self._now()
@@ -140,7 +144,7 @@ class TimelineSource:
         """Read the windows that are due, freshest first, then the past that new rules ask for."""
         now = self._now()
         if checkpoint is None:
-            progress = Progress(self._schedule.begin(self._origin(partition, rules)))
+            progress = Progress(self._schedule.begin(self._origin(partition, rules, now)))
             # Kept before anything is read: a partition that fails for days still begins here.
             yield self._reading(Page(()), progress, progress)
         else:
@@ -169,22 +173,23 @@ class TimelineSource:
                 yield self._reading(page, progress, after, backfill.rules)
                 progress = after
 
-    def _origin(self, partition: Partition, rules: Mapping[str, Listener]) -> int:
+    def _origin(self, partition: Partition, rules: Mapping[str, Listener], now: int) -> int:
         """From where a partition is read that was never read.
 
-        ``start`` before now; but a partition that came into being after the source's first run is
-        read from its birth (less the lookback: its first events may be older), whatever the
-        pause between the two.
+        ``start`` before it was configured; not before it came into being (less the lookback: its
+        first events may be older). A rule with an earlier start of its own has its past read once,
+        as a backfill; within the lookback that is not enough, for events that are yet to arrive.
         """
-        origin = self._loaded - self._start
-        first_run = min(
-            (rule.start for rule in rules.values() if rule.start is not None and not rule.backfill),
-            default=self._loaded,
-        )
+        since = self._since(partition)
+        origin = (self._loaded if since is None else since) - self._start
         born = self._timeline.born(partition)
-        if born is not None and born >= first_run:
-            return min(origin, max(first_run, born - self.memory))
-        return origin
+        if born is not None:
+            origin = max(origin, born - self.memory)
+        own = [rule.start for rule in rules.values() if rule.backfill and rule.start is not None]
+        if own:
+            origin = min(origin, max(min(own), now - self.memory))
+        # A little before: the first poll then has something to ask for, and tells whether it may.
+        return origin - self._schedule.resolution
 
     def _read(self, partition: Partition, window: Window) -> Iterator[tuple[Page, Window | None]]:
         """Read a window slice by slice, oldest first.

@@ -84,7 +84,7 @@ def read_file(path: Path) -> bytes | None:
     try:
         with path.open("rb") as file:
             return file.read(_LARGEST_FILE)
-    except OSError:
+    except (OSError, ValueError):  # ValueError: the path holds a NUL, which YAML can write
         return None
 
 
@@ -275,4 +275,6 @@ def _why_not(path: Path) -> str:
         path.open("rb").close()
     except OSError as error:
         return error.strerror or str(error)
+    except ValueError as error:
+        return str(error)
     return "it changed just now"

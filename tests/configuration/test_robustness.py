@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+import time
 from pathlib import Path
 
 from hypothesis import given
@@ -53,3 +54,23 @@ def test_odd_shapes_never_raise(source: str, rule: str, kind: str) -> None:
     text += f"rules: [{rule}, {{name: a, pattern: {rule}, labels: {source}, metric: {rule}}},"
     text += f" {{filterName: {rule}, filterPattern: x, metricTransformations: [{rule}]}}]\n"
     assert render_problems(text)
+
+
+def test_thousands_of_mistakes_in_one_mapping_and_one_line_are_found_in_time() -> None:
+    keys = ", ".join(f"key_{number}: 1" for number in range(20_000))
+    text = f"sources: [{{name: h, type: event_history}}]\nrules: [{{name: a, {keys}}}]"
+    start = time.monotonic()
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "config.yaml")
+        path.write_text(text, encoding="utf-8")
+        problems = check([path]).problems
+    # A look-up of each key in all of them, and a copy of the line for each, took a minute.
+    assert time.monotonic() - start < 15
+    assert len(problems) > 20_000
+    assert len({id(problem.source_line) for problem in problems}) == 1
+
+
+def test_a_nul_that_yaml_can_write_is_no_path() -> None:
+    for key in ('rule_files: ["a\\0/*"]', 'sources: [{name: f, type: files, paths: ["a\\0/*"]}]'):
+        (problem,) = render_problems(key + "\n")
+        assert "path" in problem

@@ -62,6 +62,7 @@ NAMES = {
     "ledger_errors": "ledger_errors_total",
     "config_last_reload_successful": "config_last_reload_successful",
     "config_last_reload_success_timestamp_seconds": "config_last_reload_success_timestamp_seconds",
+    "web_config_last_reload_successful": "web_config_last_reload_successful",
     "build_info": "build_info",
 }
 

@@ -236,6 +236,22 @@ def test_what_a_record_does_not_tell_the_partition_does(make_rules: MakeRules) -
     assert labels(increment)["region"] == HISTORY.region
 
 
+@pytest.mark.parametrize("odd", ["\ud800", 'a"b', "x" * 65, "a b", ""])
+def test_what_is_no_account_and_no_region_becomes_no_label(make_rules: MakeRules, odd: str) -> None:
+    rules = make_rules({"pattern": "{ $.eventName = * }"})
+    record = RECORD | {"recipientAccountId": odd, "awsRegion": odd}
+    (increment,) = evaluate(rules, record, partition=GROUP)
+    assert labels(increment)["account_id"] == GROUP.account_id
+    assert labels(increment)["region"] == GROUP.region
+
+
+def test_labels_that_look_alike_on_the_page_are_one_series(make_rules: MakeRules) -> None:
+    rules = make_rules({"pattern": "{ $.a = * }", "labels": {"a": "$.a"}})
+    increments = evaluate(rules, '{"a": "\\ud800"}', '{"a": "\\\\ud800"}')
+    assert [labels(increment)["a"] for increment in increments] == ["\\ud800"] * 2
+    assert len({increment.series for increment in increments}) == 1
+
+
 def test_an_application_message_is_no_record_and_the_format_lines_knows_none(
     make_rules: MakeRules,
 ) -> None:

@@ -374,6 +374,14 @@ def test_a_decompression_bomb_is_cut_off(tmp_path: Path, monkeypatch: pytest.Mon
     assert reader.undecodable == 1
 
 
+def test_how_a_gzip_file_is_cut_does_not_depend_on_its_members(tmp_path: Path) -> None:
+    lines = [b'{"a":1}', b"\n", b"no JSON\n", b'{"b":2}\n']
+    path = tmp_path / "app.gz"
+    path.write_bytes(b"".join(map(gzip.compress, lines)))
+
+    assert Reader(path).poll() == ['{"a":1}', "no JSON", '{"b":2}']
+
+
 # Partitions and errors
 
 
@@ -393,6 +401,21 @@ def test_globs_are_resolved_again_at_each_discovery(tmp_path: Path) -> None:
         str(tmp_path / "two.log"),
     ]
     assert not discovery.failures
+
+
+def test_a_rotated_file_that_the_glob_still_finds_is_a_file_of_its_own(tmp_path: Path) -> None:
+    (tmp_path / "app.log").touch()
+    narrow = Files([str(tmp_path / "app.log")], name="files")
+    wide = Files([str(tmp_path / "app.log*")], name="files")
+    assert len(wide.discover().partitions) == 1
+
+    (tmp_path / "app.log").rename(tmp_path / "app.log.1")
+    (tmp_path / "app.log").touch()
+    assert [p.path for p in wide.discover().partitions] == [
+        str(tmp_path / "app.log"),
+        str(tmp_path / "app.log.1"),
+    ]
+    assert len(narrow.discover().partitions) == 1
 
 
 def test_a_file_that_vanished_is_gone(tmp_path: Path) -> None:

@@ -159,3 +159,28 @@ def test_a_document_is_read_as_a_stream() -> None:
     records = split_records(endless())
     assert [next(records) for _ in range(1000)][-1] == '{"number":1000}'
     assert taken < 1010
+
+
+@pytest.mark.parametrize("size", [3, 1000])
+def test_of_two_lists_of_records_none_is_lost_whatever_the_chunks(size: int) -> None:
+    for text, expected in (
+        ('{"Records":[{"a":1}],"Records":1}', ['{"a":1}']),
+        ('{"Records":1,"Records":[{"a":1}]}', ['{"a":1}']),
+        ('{"Records":[{"a":1}],"Records":[{"b":2}]}', ['{"a":1}', '{"b":2}']),
+    ):
+        assert list(split_records(_pieces(text, size))) == expected
+
+
+def test_a_record_in_the_chunk_before_the_damage_is_read() -> None:
+    def damaged() -> Iterator[str]:
+        yield '{"Records":[{"a":"long enough to ask for two chunks'
+        yield '"},{"b":2}'
+        raise BrokenContentError("the rest is damaged")
+
+    records = split_records(damaged())
+    assert [next(records), next(records)] == [
+        '{"a":"long enough to ask for two chunks"}',
+        '{"b":2}',
+    ]
+    with pytest.raises(BrokenContentError, match="the rest is damaged"):
+        next(records)

@@ -101,7 +101,7 @@ class SimulatedLedger:
             pass
 
 
-def source(api: SimulatedApi, **options: float | bool) -> TimelineSource:
+def source(api: SimulatedApi, since: int | None = None, **options: float | bool) -> TimelineSource:
     return TimelineSource(
         api,
         name="simulated",
@@ -109,6 +109,7 @@ def source(api: SimulatedApi, **options: float | bool) -> TimelineSource:
         interval=INTERVAL,
         lookback=LOOKBACK,
         clock=api.clock,
+        since=lambda _: since,
         start=float(options.get("start", 0)),
         complete=bool(options.get("complete", False)),
     )
@@ -258,8 +259,43 @@ def test_a_partition_born_while_nobody_looked_is_read_from_its_birth() -> None:
     api.birth = start + 400_000
     clock.now += 3600
     ledger = SimulatedLedger({"rule": Listener(start, backfill=False)})
-    ledger.poll(source(api), clock)
+    ledger.poll(source(api, since=start), clock)
     assert ledger.counted == {("rule", "early"): 1}
+
+
+def test_a_partition_that_could_not_be_found_at_first_is_read_from_when_it_was_configured() -> None:
+    clock = Clock()
+    start = round(FIRST * 1000)
+    api = SimulatedApi(clock, [(start + 1000, 0, "missed")], random.Random(0))
+    clock.now += 10 * LOOKBACK
+    ledger = SimulatedLedger({"rule": Listener(start, backfill=False)})
+    ledger.poll(source(api, since=start), clock)
+    assert ledger.counted == {("rule", "missed"): 1}
+
+
+def test_what_arrives_late_from_before_the_load_counts_for_a_rule_with_a_start_of_its_own() -> None:
+    clock = Clock()
+    now = round(FIRST * 1000)
+    events = [(now - 5000, now - 5000, "there"), (now - 4000, now + 200_000, "late")]
+    api = SimulatedApi(clock, events, random.Random(0))
+    rules = {
+        "own": Listener(now - 3_600_000, backfill=True),
+        "now": Listener(now, backfill=False),
+    }
+    ledger = SimulatedLedger(rules)
+    reader = source(api)
+    for _ in range(3 * LOOKBACK // INTERVAL):
+        ledger.poll(reader, clock)
+        clock.now += INTERVAL
+    assert ledger.counted == {("own", "there"): 1, ("own", "late"): 1}
+
+
+def test_the_first_poll_asks_the_api_so_that_it_tells_whether_it_may() -> None:
+    clock = Clock(FIRST + 0.4)
+    api = SimulatedApi(clock, [], random.Random(0), resolution=1000)
+    ledger = SimulatedLedger({"rule": Listener(0, backfill=False)})
+    ledger.poll(source(api), clock)
+    assert api.calls == 1
 
 
 def test_a_partition_that_was_there_before_is_read_from_start() -> None:

@@ -18,6 +18,7 @@ import yaml
 from exporter.demo.aws import DEFAULT_ACCOUNT, EmbeddedAws
 from exporter.demo.faults import Faults
 from tests.support.expositions import Exposition, Labels
+from tests.support.iam import RecordingAws, denied, policy_for
 from tests.support.processes import Exporter
 from tests.support.waiting import wait_for
 
@@ -189,13 +190,14 @@ def run_chaos(folder: Path, *, seed: int, restarts: int) -> int:
     """Run the exporter through kills and faults; the number of events made.
 
     AssertionError where, at the end, an event was not counted or counted twice, or where on the
-    way a series went down, vanished, or was first scraped at anything but 0.
+    way a series went down, vanished, or was first scraped at anything but 0, or where the exporter
+    called what ``iam-policy`` does not allow.
     """
     config = folder / "exporter.yaml"
     config.write_text(yaml.safe_dump(CONFIGURATION))
     chance = random.Random(seed)
     quotas = {"LookupEvents": math.inf, "FilterLogEvents": math.inf}
-    with EmbeddedAws(quotas=quotas) as aws:
+    with RecordingAws(quotas=quotas) as aws:
         for group in GROUPS:
             aws.log_group_create("us-east-1", group)
         exporter = Exporter(
@@ -236,4 +238,5 @@ def run_chaos(folder: Path, *, seed: int, restarts: int) -> int:
             scraper.join()
             assert scraper.complaints == []
             assert scraper.scrapes > restarts
+        assert denied(policy_for(config), aws.requests) == []
     return sum(count for (metric, _), count in expected.items() if metric != "sent_bytes_total")

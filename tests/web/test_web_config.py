@@ -63,6 +63,7 @@ BAD = {
     "no certificate": "tls_server_config: {key_file: pki/server.key}",
     "an empty certificate": "tls_server_config: {cert_file: '', key_file: pki/server.key}",
     "a missing file": "tls_server_config: {cert_file: nowhere.pem, key_file: pki/server.key}",
+    "a path with a NUL": 'tls_server_config: {cert_file: "a\\0", key_file: pki/server.key}',
     "another's key": "tls_server_config: {cert_file: pki/server.pem, key_file: pki/other.key}",
     "no pem": "tls_server_config: {cert_file: web.yml, key_file: pki/server.key}",
     "a version of tomorrow": TLS + ", min_version: TLS14}",
