@@ -20,11 +20,14 @@ from exporter.ledger.rows import (
     rule_totals,
     update_series,
 )
-from exporter.rules.increments import Increment, SeriesKey
+from exporter.rules.increments import OVERFLOW, Increment, SeriesKey
 
 _DIGEST_BYTES: Final = 16
 _LOOKED_UP_TOGETHER: Final = 500
 """Digests in one query; SQLite allows 999 parameters everywhere."""
+MAX_PLACES: Final = 10_000
+"""Accounts and regions in which a rule has series beyond its ``max_series``: a log event that looks
+like a CloudTrail record names them, and whoever can write a log event can name any."""
 _LARGEST: Final = 2**63 - 1
 """SQLite's integers have 64 bits; a hostile event time may have more."""
 
@@ -63,7 +66,7 @@ class BatchCount:
         self._now = now
         self._series: dict[SeriesKey, SeriesRow] = {}
         self._places: dict[tuple[str, SeriesKey], tuple[SeriesRow, bool]] = {}
-        self._label_sets: dict[str, int] = {}
+        self._series_counts: dict[tuple[str, bool], int] = {}
         self._changed: dict[int, SeriesRow] = {}
         self._counts: dict[str, _RuleCount] = {}
         self._counted: list[Increment] = []
@@ -161,17 +164,28 @@ class BatchCount:
             )
         row, overflow = self._find(increment.series), False
         if row is None or not self._is_member(rule, row):
-            # A rule without dynamic labels has nowhere to overflow to.
+            # A rule without dynamic labels has a series a place.
             fixed = increment.series == increment.overflow
-            if fixed or self._count_label_sets(rule) < rule.max_series:
+            if self._count_series(rule) < (MAX_PLACES if fixed else rule.max_series):
                 row = row or self._create(increment.series, rule)
                 self._join(rule, row)
             else:
-                row = self._find(increment.overflow) or self._create(increment.overflow, rule)
-                overflow = True
+                key = _nowhere(increment.overflow) if fixed else increment.overflow
+                row, overflow = self._overflow(key, rule), True
         check_buckets(row, rule)
         self._places[increment.rule, increment.series] = row, overflow
         return row, overflow
+
+    def _overflow(self, key: SeriesKey, rule: SeriesRule) -> SeriesRow:
+        """A rule's overflow series in a place; past MAX_PLACES the one for all other places."""
+        row = self._find(key)
+        if row is None and self._count_series(rule, overflow=True) >= MAX_PLACES:
+            key = _nowhere(key)
+            row = self._find(key)
+        if row is None:
+            row = self._create(key, rule)
+            self._join(rule, row, overflow=True)
+        return row
 
     def _find(self, key: SeriesKey) -> SeriesRow | None:
         row = self._series.get(key) or find_series(self._cursor, key)
@@ -189,17 +203,23 @@ class BatchCount:
         )
         return self._cursor.fetchone() is not None
 
-    def _join(self, rule: SeriesRule, row: SeriesRow) -> None:
-        self._cursor.execute("INSERT INTO rule_series VALUES (?, ?)", (rule.name, row.id))
-        self._label_sets[rule.name] = self._count_label_sets(rule) + 1
+    def _join(self, rule: SeriesRule, row: SeriesRow, *, overflow: bool = False) -> None:
+        count = self._count_series(rule, overflow=overflow)
+        self._cursor.execute(
+            "INSERT INTO rule_series (rule, series, overflow) VALUES (?, ?, ?)",
+            (rule.name, row.id, overflow),
+        )
+        self._series_counts[rule.name, overflow] = count + 1
 
-    def _count_label_sets(self, rule: SeriesRule) -> int:
-        if rule.name not in self._label_sets:
+    def _count_series(self, rule: SeriesRule, *, overflow: bool = False) -> int:
+        """How many series the rule has, or how many overflow series."""
+        if (rule.name, overflow) not in self._series_counts:
             (count,) = self._cursor.execute(
-                "SELECT count(*) FROM rule_series WHERE rule = ?", (rule.name,)
+                "SELECT count(*) FROM rule_series WHERE rule = ? AND overflow = ?",
+                (rule.name, overflow),
             ).fetchone()
-            self._label_sets[rule.name] = count
-        return self._label_sets[rule.name]
+            self._series_counts[rule.name, overflow] = count
+        return self._series_counts[rule.name, overflow]
 
     def _write_counts(self) -> None:
         for rule, count in self._counts.items():
@@ -244,6 +264,11 @@ def _observe(row: SeriesRow, value: float, event_id: str | None, time: int | Non
         if event_id is not None:
             event_id = event_id.encode("utf-8", "replace").decode()
         row.event_id, row.event_value, row.event_time = event_id, value, time
+
+
+def _nowhere(key: SeriesKey) -> SeriesKey:
+    labels = ((n, OVERFLOW if n in ("account_id", "region") else v) for n, v in key.labels)
+    return SeriesKey(key.metric, tuple(labels))
 
 
 def _chunks(items: Sequence[bytes], size: int) -> Iterator[list[bytes]]:

@@ -17,7 +17,8 @@ _COLUMNS: Final = (
 )
 _RULE_TOTALS: Final = """
     SELECT source, rule, matches, value_errors, overflowed,
-           (SELECT count(*) FROM rule_series WHERE rule_series.rule = rules.rule),
+           (SELECT count(*) FROM rule_series
+            WHERE rule_series.rule = rules.rule AND NOT overflow),
            last_event_time
     FROM rules
 """

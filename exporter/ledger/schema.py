@@ -58,8 +58,9 @@ CREATE TABLE series (
 );
 
 CREATE TABLE rule_series (
-  rule   TEXT    NOT NULL,
-  series INTEGER NOT NULL,
+  rule     TEXT    NOT NULL,
+  series   INTEGER NOT NULL,
+  overflow INTEGER NOT NULL DEFAULT 0,
   PRIMARY KEY (rule, series)
 ) WITHOUT ROWID;
 

@@ -154,7 +154,9 @@ class SqliteLedger:
                 if row is None:
                     row = create_series(cursor, key, specification.buckets, now)
                 check_buckets(row, specification)
-                cursor.execute("INSERT OR IGNORE INTO rule_series VALUES (?, ?)", (rule, row.id))
+                cursor.execute(
+                    "INSERT OR IGNORE INTO rule_series (rule, series) VALUES (?, ?)", (rule, row.id)
+                )
                 totals.append(row.as_total())
         return totals
 

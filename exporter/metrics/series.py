@@ -85,6 +85,11 @@ class SeriesStore:
     shown; the restart would hold the series at 0 once more, and Prometheus would take that for a
     counter reset and count everything again. As it is, a crash between 2 and 3 only means that
     the restart shows the total at once, which a scrape has seen at 0 before.
+
+    A restart holds for a moment what was shown before: until a scrape has seen those totals, or for
+    ``birth_hold`` where nobody scrapes, they stay as they were loaded. The first poll after a long
+    stop may count a lot at once; committed before the first scrape, it would be a jump between two
+    samples further apart than an alert's window looks back, which ``increase()`` does not see.
     """
 
     def __init__(
@@ -100,6 +105,9 @@ class SeriesStore:
         self._families: dict[str, _Family] = {}
         self._described: dict[str, MetricFamily] | None = None
         self._held: dict[SeriesKey, _Held] = {}
+        self._loaded: dict[SeriesKey, SeriesTotal | None] = {}
+        """Series that stand at their loaded totals, and what was committed of them since."""
+        self._loaded_at = 0.0
 
     @property
     def holds(self) -> bool:
@@ -122,8 +130,13 @@ class SeriesStore:
                     entry.lines.forget()
 
     def load(self, totals: Iterable[SeriesTotal]) -> None:
-        """Take over series from the ledger; the same as ``apply``."""
+        """Take over series from the ledger, at the start; those revealed stay so until a scrape."""
+        totals = list(totals)
         self.apply(totals)
+        with self._lock:
+            if self.holds:
+                self._loaded = {total.key: None for total in totals if total.revealed}
+                self._loaded_at = self._clock()
 
     def apply(self, totals: Iterable[SeriesTotal]) -> None:
         """Take over committed totals.
@@ -133,7 +146,12 @@ class SeriesStore:
         with self._lock:
             now = self._clock()
             for total in totals:
-                self._apply(total, now)
+                if total.key not in self._loaded:
+                    self._apply(total, now)
+                    continue
+                pending = self._loaded[total.key]
+                if pending is None or _progress(total) > _progress(pending):
+                    self._loaded[total.key] = total
 
     def due(self) -> list[SeriesKey]:
         """The series that may be revealed: persist that before ``revealed`` is called."""
@@ -155,6 +173,8 @@ class SeriesStore:
     def render(self, *, openmetrics: bool) -> Rendered:
         """All series as they may be shown now: one moment, between two commits."""
         with self._lock:
+            if self._loaded and self._clock() - self._loaded_at >= (self._birth_hold or 0):
+                self._catch_up()
             parts = [
                 (
                     family.described,
@@ -184,8 +204,9 @@ class SeriesStore:
         return Rendered(families, token)
 
     def delivered(self, token: frozenset[SeriesKey]) -> None:
-        """A page was sent: its series at 0 have been seen."""
+        """A page was sent: its series at 0, and the totals that were loaded, have been seen."""
         with self._lock:
+            self._catch_up()
             for key in token:
                 held = self._held.get(key)
                 if held is not None:
@@ -199,6 +220,13 @@ class SeriesStore:
                 for family in self._families.values()
                 for entry in family.sorted_entries()
             ]
+
+    def _catch_up(self) -> None:
+        pending, self._loaded = self._loaded, {}
+        now = self._clock()
+        for total in pending.values():
+            if total is not None:
+                self._apply(total, now)
 
     def _exposes(self, key: SeriesKey) -> bool:
         if self._described is None:

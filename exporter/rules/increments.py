@@ -8,6 +8,10 @@ Labels = tuple[tuple[str, str], ...]
 """Label names and values, in the order in which they are exposed."""
 
 
+OVERFLOW = "__overflow__"
+"""Stands in every dynamic label of a rule's overflow series."""
+
+
 @dataclass(frozen=True, slots=True)
 class SeriesKey:
     """Names one exposed series: a metric and its labels, sorted by label name."""

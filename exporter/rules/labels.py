@@ -13,9 +13,6 @@ from exporter.patterns import MISSING, Document, Match, NumberText
 MAX_LABEL_LENGTH = 200
 """Characters; a longer value is cut."""
 
-OVERFLOW = "__overflow__"
-"""Stands in every dynamic label of a rule's overflow series."""
-
 _UNSCALED = Decimal(1)
 _NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 

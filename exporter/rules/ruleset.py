@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from exporter.configuration import RuleConfig
 from exporter.events import EventFormat, LogEvent, Partition
 from exporter.patterns import Document, Match
-from exporter.rules.increments import Increment, Labels, SeriesKey
-from exporter.rules.labels import OVERFLOW, label_value, metric_value
+from exporter.rules.increments import OVERFLOW, Increment, Labels, SeriesKey
+from exporter.rules.labels import label_value, metric_value
 from exporter.rules.records import Facts, facts
 
 

@@ -13,6 +13,7 @@ import pytest
 from exporter.events import Partition
 from exporter.ledger.base import LedgerError, RuleTotal, SeriesTotal
 from exporter.ledger.sqlite import SqliteLedger
+from exporter.rules.increments import Increment, SeriesKey
 from tests.support.counting import (
     METRIC,
     PARTITION,
@@ -295,3 +296,29 @@ def test_a_rule_that_feeds_another_metric_has_all_of_max_series_again(
     ledger.load_rules({SOURCE: {RULE: None}}, rules=[series_rule(max_series=1, metric="new_total")])
     ledger.commit(batch(increment("b", event_id="2", metric="new_total")))
     assert totals(ledger) == {"a": 1.0, "b": 1.0}
+
+
+def place(account: str, user: str | None) -> Increment:
+    """An increment of a record that names this account."""
+    made = increment(user, event_id=f"{account}-{user}")
+
+    def there(series: SeriesKey) -> SeriesKey:
+        labels = dict(series.labels) | {"account_id": account}
+        return SeriesKey(series.metric, tuple(sorted(labels.items())))
+
+    return dataclasses.replace(made, series=there(made.series), overflow=there(made.overflow))
+
+
+@pytest.mark.parametrize("user", [None, "a"])
+def test_records_that_name_ever_other_accounts_make_a_bounded_number_of_series(
+    ledger: SqliteLedger, monkeypatch: pytest.MonkeyPatch, user: str | None
+) -> None:
+    monkeypatch.setattr("exporter.ledger.counting.MAX_PLACES", 3)
+    ledger.load_rules({SOURCE: {RULE: None}}, rules=[series_rule(max_series=2)])
+    for number in range(20):
+        ledger.commit(batch(place(str(number), user)))
+    series = ledger.series()
+    assert len(series) <= 2 + 3 + 1
+    assert sum(total.total for total in series) == 20
+    nowhere = [t for t in series if dict(t.key.labels)["account_id"] == "__overflow__"]
+    assert [dict(total.key.labels)["region"] for total in nowhere] == ["__overflow__"]

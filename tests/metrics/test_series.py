@@ -70,6 +70,25 @@ def test_a_new_series_is_held_at_zero_until_seen_and_for_the_hold(
     assert store.due() == []
 
 
+def test_after_a_restart_the_old_total_is_seen_before_what_the_first_poll_counts(
+    store: SeriesStore,
+) -> None:
+    store.load([total("a", 3.0, revealed=True)])
+    store.apply([total("a", 8.0, revealed=True), total("a", 5.0, revealed=True)])
+    assert shown(store) == {"a": 3.0}
+    scrape(store)
+    assert shown(store) == {"a": 8.0}
+
+
+def test_where_nobody_scrapes_a_restart_holds_nothing_back_longer_than_the_hold(
+    store: SeriesStore, clock: Clock
+) -> None:
+    store.load([total("a", 3.0, revealed=True)])
+    store.apply([total("a", 8.0, revealed=True)])
+    clock.now = HOLD
+    assert shown(store) == {"a": 8.0}
+
+
 def test_a_series_that_was_seen_still_waits_for_the_hold(store: SeriesStore, clock: Clock) -> None:
     store.apply([total("a", 1.0)])
     scrape(store)
@@ -104,7 +123,7 @@ def test_a_commit_from_before_the_reveal_does_not_hide_it(store: SeriesStore, cl
 
 
 def test_commits_that_report_in_the_other_order_never_lower_a_series(store: SeriesStore) -> None:
-    store.load([total("a", 1.0, revealed=True)])
+    store.apply([total("a", 1.0, revealed=True)])
     store.apply([total("a", 3.0, revealed=True)])
     store.apply([total("a", 2.0, revealed=True)])
     assert shown(store) == {"a": 3.0}
