@@ -1,0 +1,165 @@
+"""Log files and CloudTrail files: six characters of options, then the file's content."""
+
+from __future__ import annotations
+
+import gzip
+import itertools
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+from exporter.errors import SourceError
+from exporter.events import EventFormat, Partition
+from exporter.sources import file_content
+from exporter.sources.base import Reading
+from exporter.sources.file_content import decode, split_lines
+from exporter.sources.files import Files
+from exporter.sources.json_records import BrokenContentError, split_records
+from fuzz.folders import own_folder
+
+_FOLDER = own_folder("files")
+_FORMATS: tuple[EventFormat, ...] = ("auto", "cloudtrail", "lines")
+_SUFFIXES = ("", ".json", ".log", ".jsonl")
+_CHUNK = file_content.CHUNK
+_DECODER = json.JSONDecoder(parse_int=str, parse_float=str)
+_Packing = Literal["plain", "gzip", "members", "cut", "damaged"]
+_PACKINGS: tuple[_Packing, ...] = ("plain", "gzip", "members", "cut", "damaged")
+_Outcome = tuple[list[str | None], bool]
+"""The records, and whether what follows them is broken."""
+
+
+def check(data: bytes) -> None:
+    """Only the sources' own errors escape; what is read does not depend on how it comes in.
+
+    The options, each a character: format, suffix, packing, chunk size, batch size, cut.
+    """
+    options, content = data[:6].ljust(6, b"0"), data[6:]
+    event_format = _FORMATS[options[0] % len(_FORMATS)]
+    suffix = _SUFFIXES[options[1] % len(_SUFFIXES)]
+    packing = _PACKINGS[options[2] % len(_PACKINGS)]
+    size, batch = 1 + options[3] % 64, 1 + options[4] % 8
+    cut = len(content) * (options[5] % 64) // 64
+    _check_pieces(content, size)
+    packed = _pack(content, packing, cut)
+    path = _FOLDER / f"file{suffix}{'.gz' if packing != 'plain' else ''}"
+    path.write_bytes(packed)
+    try:
+        damaged = packing == "damaged" or content.startswith(b"\x1f\x8b")
+        whole = _check_readings(path, event_format, size=size, batch=batch, damaged=damaged)
+        # What grows must show from its first byte on what it is.
+        known = event_format == "lines" or bool(suffix)
+        if known and packing == "plain" and not packed.startswith(b"\x1f"):
+            _check_growth(path, event_format, packed, cut, whole)
+    finally:
+        path.unlink()
+
+
+def _pack(content: bytes, packing: _Packing, cut: int) -> bytes:
+    if packing == "plain":
+        return content
+    if packing == "members":
+        return b"".join(gzip.compress(part, 1, mtime=0) for part in (content[:cut], content[cut:]))
+    packed = bytearray(gzip.compress(content, 1, mtime=0))
+    if packing == "cut":
+        del packed[len(packed) * cut // (len(content) + 1) :]
+    if packing == "damaged":
+        packed[10 + cut % (len(packed) - 10)] ^= 0x55
+    return bytes(packed)
+
+
+def _check_pieces(content: bytes, size: int) -> None:
+    """Chunks of any size give the same text, lines and records."""
+    text = "".join(decode((content,)))
+    lines = list(split_lines((content,)))
+    records = _outcome((text,))
+    for step in {1, size} if len(content) < 2000 else {size}:
+        assert "".join(decode(_pieces(content, step))) == text
+        assert list(split_lines(_pieces(content, step))) == lines
+        assert _outcome(_pieces(text, step)) == records
+    assert sum(line.length for line in lines) == len(content)
+    expected = _expected(text)
+    assert expected is None or records == (expected, False)
+
+
+def _pieces(content: Any, size: int) -> Iterator[Any]:
+    return (content[at : at + size] for at in range(0, len(content), size))
+
+
+def _outcome(chunks: Sequence[str] | Iterator[str]) -> _Outcome:
+    records: list[str | None] = []
+    try:
+        records.extend(split_records(chunks))
+    except BrokenContentError:
+        return records, True
+    return records, False
+
+
+def _expected(text: str) -> list[str | None] | None:
+    """The record, where a text is one JSON object without ``Records``; else None."""
+    try:
+        value = _DECODER.decode(text)
+    except (ValueError, RecursionError):
+        return None
+    alone = isinstance(value, dict) and "Records" not in value
+    return [text.strip(" \t\r\n")] if alone else None
+
+
+def _check_readings(
+    path: Path, event_format: EventFormat, *, size: int, batch: int, damaged: bool
+) -> list[str]:
+    """Chunks, batches and restarts make no difference. Returns the messages."""
+    whole = _read(path, event_format)
+    file_content.CHUNK = size
+    try:
+        readings = _read(path, event_format, batch=batch)
+    finally:
+        file_content.CHUNK = _CHUNK
+    if damaged:  # how much of it can be inflated depends on the chunks
+        whole = readings = _read(path, event_format, batch=batch)
+    messages, undecodable = _contents(whole)
+    assert _contents(readings) == (messages, undecodable)
+    done = 0
+    for count, reading in enumerate(itertools.islice(readings, 3), 1):
+        done += len(reading.events)
+        rest = _read(path, event_format, checkpoint=reading.checkpoint, batch=batch)
+        assert _contents(rest)[0] == messages[done:], count
+    return messages
+
+
+def _check_growth(
+    path: Path, event_format: EventFormat, content: bytes, cut: int, messages: list[str]
+) -> None:
+    """A file that is read while it is written has the same messages in the end."""
+    path.write_bytes(content[:cut])
+    grown = Files([str(path)], name="fuzz", format=event_format, clock=lambda: 0.0)
+    partition = Partition("fuzz", path=str(path))
+    readings = list(grown.poll(partition, None, rules={}))
+    with path.open("ab") as file:
+        file.write(content[cut:])
+    for _ in range(2):
+        checkpoint = readings[-1].checkpoint if readings else None
+        readings += grown.poll(partition, checkpoint, rules={})
+    assert _contents(readings)[0] == messages
+
+
+def _read(
+    path: Path, event_format: EventFormat, *, checkpoint: str | None = None, batch: int = 5000
+) -> list[Reading]:
+    files = Files(
+        [str(path)],
+        name="fuzz",
+        format=event_format,
+        complete=True,
+        batch_events=batch,
+        clock=lambda: 0.0,
+    )
+    try:
+        return list(files.poll(Partition("fuzz", path=str(path)), checkpoint, rules={}))
+    except SourceError as error:
+        raise AssertionError("the file can be read") from error
+
+
+def _contents(readings: Sequence[Reading]) -> tuple[list[str], int]:
+    messages = [event.message for reading in readings for event in reading.events]
+    return messages, sum(reading.undecodable for reading in readings)
