@@ -80,7 +80,7 @@ format: setup
 	$(BIN)/ruff format .
 
 test: lint tools
-	$(BIN)/pytest -n 2
+	$(BIN)/pytest -n 3 --dist loadscope
 
 # The fuzzer is no part of `make setup`. fuzz/README.md says what it looks for.
 SECONDS ?= 60

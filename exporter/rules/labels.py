@@ -18,18 +18,28 @@ _NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 
 
 def label_value(references: Iterable[Reference], document: Document, match: Match) -> str:
-    r"""The first referenced value that exists and is not null, as a label value.
+    """The first referenced value that exists and is not null, as a label value.
 
     A string as it is, a number as it was written, a boolean as ``true`` or ``false``; a list, an
-    object, and nothing at all as the empty string. Cut at MAX_LABEL_LENGTH. A lone surrogate,
-    which UTF-8 has no bytes for, is the text ``\ud800``: as the page has it, so that no two series
-    look the same there.
+    object, and nothing at all as the empty string; then as ``label_text`` has it.
     """
     for reference in references:
         value = _look_up(reference, document, match)
         if value is not MISSING and value is not None:
-            return _encodable(_text(value)[:MAX_LABEL_LENGTH])[:MAX_LABEL_LENGTH]
+            return label_text(_text(value))
     return ""
+
+
+def label_text(text: str) -> str:
+    r"""A text as a label value: cut at MAX_LABEL_LENGTH.
+
+    A lone surrogate, which UTF-8 has no bytes for, is the text ``\ud800``: as the page has it, so
+    that no two series look the same there.
+    """
+    text = text[:MAX_LABEL_LENGTH]
+    if text.isascii():
+        return text
+    return text.encode("utf-8", "backslashreplace").decode()[:MAX_LABEL_LENGTH]
 
 
 def metric_value(
@@ -55,12 +65,6 @@ def _look_up(reference: Reference, document: Document, match: Match) -> object:
     if reference.selector is not None:
         return MISSING if document.json is None else reference.selector.select(document.json)
     return match.fields.get(reference.field or "", MISSING)
-
-
-def _encodable(text: str) -> str:
-    if text.isascii():
-        return text
-    return text.encode("utf-8", "backslashreplace").decode()
 
 
 def _text(value: object) -> str:

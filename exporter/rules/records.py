@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
 
 from exporter.events import EventFormat, LogEvent, Partition
 from exporter.patterns import Document
-
-_PLACE = re.compile(r"[A-Za-z0-9_-]{1,64}")
-"""Account ids and regions. They become labels as they are, and anybody may write a log event."""
+from exporter.rules.labels import label_text
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +41,8 @@ def facts(
         event_id or event.id,
         "" if event_id else partition.key,
         (milliseconds(happened) if happened else None) or event_time,
-        _place(record, "recipientAccountId") or partition.account_id,
-        _place(record, "awsRegion") or partition.region,
+        label_text(_text(record, "recipientAccountId")) or partition.account_id,
+        label_text(_text(record, "awsRegion")) or partition.region,
     )
 
 
@@ -59,11 +56,6 @@ def _is_record(document: dict[str, object]) -> bool:
 def _text(record: dict[str, object], key: str) -> str:
     value = record.get(key)
     return value if isinstance(value, str) else ""
-
-
-def _place(record: dict[str, object], key: str) -> str:
-    value = _text(record, key)
-    return value if _PLACE.fullmatch(value) else ""
 
 
 @lru_cache(maxsize=1024)

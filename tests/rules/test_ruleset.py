@@ -236,13 +236,18 @@ def test_what_a_record_does_not_tell_the_partition_does(make_rules: MakeRules) -
     assert labels(increment)["region"] == HISTORY.region
 
 
-@pytest.mark.parametrize("odd", ["\ud800", 'a"b', "x" * 65, "a b", ""])
-def test_what_is_no_account_and_no_region_becomes_no_label(make_rules: MakeRules, odd: str) -> None:
+@pytest.mark.parametrize(
+    ("odd", "label"),
+    [("700***", "700***"), ("x" * 300, "x" * 200), ("\ud800", "\\ud800"), ("", "111111111111")],
+)
+def test_account_and_region_are_the_records_own_whatever_they_are_and_cut_like_any_label(
+    make_rules: MakeRules, odd: str, label: str
+) -> None:
     rules = make_rules({"pattern": "{ $.eventName = * }"})
-    record = RECORD | {"recipientAccountId": odd, "awsRegion": odd}
-    (increment,) = evaluate(rules, record, partition=GROUP)
-    assert labels(increment)["account_id"] == GROUP.account_id
-    assert labels(increment)["region"] == GROUP.region
+    (increment,) = evaluate(rules, RECORD | {"recipientAccountId": odd}, partition=GROUP)
+    assert labels(increment)["account_id"] == label
+    (increment,) = evaluate(rules, RECORD | {"awsRegion": odd or "x"}, partition=GROUP)
+    assert labels(increment)["region"] == (label if odd else "x")
 
 
 def test_labels_that_look_alike_on_the_page_are_one_series(make_rules: MakeRules) -> None:
