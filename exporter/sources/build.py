@@ -11,7 +11,7 @@ from exporter.sources.event_history import EventHistory
 from exporter.sources.files import Files
 from exporter.sources.log_groups import LogGroups
 from exporter.sources.scopes import configured_since
-from exporter.sources.timeline import TimelineSource
+from exporter.sources.timeline import TimelineSource, Timing
 
 if TYPE_CHECKING:
     from exporter.configuration import SourceConfig
@@ -46,14 +46,11 @@ def build_source(
     else:
         timeline = LogGroups(config.name, account, config.log_groups, config.regions or ())
         discovery_interval = config.discovery_interval
+    timing = Timing(config.interval, config.lookback, config.start, discovery_interval, complete)
     return TimelineSource(
         timeline,
+        timing,
         name=config.name,
         format=config.format,
-        interval=config.interval,
-        lookback=config.lookback,
-        start=config.start,
-        discovery_interval=discovery_interval,
-        complete=complete,
         since=lambda partition: configured_since(config, partition, since or {}),
     )

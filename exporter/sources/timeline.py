@@ -93,42 +93,50 @@ class Progress:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """When a source is read, in seconds."""
+
+    interval: float
+    """Between two polls of a partition."""
+    lookback: float
+    """How late an event may become visible and still count."""
+    start: float = 0
+    """How long before it was configured a partition is read from at its first reading."""
+    discovery_interval: float = 300
+    """Between two looks for partitions."""
+    complete: bool = False
+    """Whether each poll reads the whole lookback: a single run has no later poll to rely on."""
+
+
 class TimelineSource:
     """A source over a Timeline: reads each partition's past again by the schedule.
 
-    ``interval``, ``lookback`` and ``discovery_interval`` in seconds; ``start``: how many seconds
-    before ``since`` a partition is read from at its first reading. ``since``: since when a
-    partition is configured, milliseconds (None: since this source was made). ``complete``: each
-    poll reads the whole lookback (a single run, which has no later poll to rely on).
+    ``since``: since when a partition is configured, milliseconds (None: since this source was
+    made).
     """
 
     def __init__(
         self,
         timeline: Timeline,
+        timing: Timing,
         *,
         name: str,
         format: EventFormat,
-        interval: float,
-        lookback: float,
-        start: float = 0,
-        discovery_interval: float = 300,
-        complete: bool = False,
         since: Callable[[Partition], int | None] = lambda _: None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.name = name
         self.format: EventFormat = format
-        self.interval = interval
-        self.discovery_interval = discovery_interval
+        self.interval = timing.interval
+        self.discovery_interval = timing.discovery_interval
         self.place: Partition | None = None
-        self.memory = round(lookback * 1000)
+        self.memory = round(timing.lookback * 1000)
         self._timeline = timeline
-        self._schedule = Schedule(
-            round(interval * 1000), round(lookback * 1000), timeline.resolution
-        )
-        self._start = round(start * 1000)
+        self._schedule = Schedule(round(timing.interval * 1000), self.memory, timeline.resolution)
+        self._start = round(timing.start * 1000)
         self._since = since
-        self._complete = complete
+        self._complete = timing.complete
         self._clock = clock
         self._loaded = self._now()
         self._events_per_ms: dict[str, float] = {}

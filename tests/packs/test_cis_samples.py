@@ -14,7 +14,7 @@ from exporter.patterns import FilterPattern, compile_pattern
 from tests.support import cis
 from tests.support.cis_pack import CIS_PACK, user_of
 from tests.support.expositions import Exposition
-from tests.support.samples import cloudtrail_files, count_with_packs, distinct_records
+from tests.support.samples import cloudtrail_files, count_once, distinct_records
 from tests.support.tools import ROOT
 
 PACK = ROOT / "config" / "rules" / "cis-aws-foundations.yaml"
@@ -47,7 +47,7 @@ def records() -> list[dict[str, Any]]:
 @pytest.fixture(scope="module")
 def page(tmp_path_factory: pytest.TempPathFactory) -> Exposition:
     folder: Path = tmp_path_factory.mktemp("cis")
-    return count_with_packs(folder, cloudtrail_files(), ["cis-aws-foundations"])
+    return count_once(folder, cloudtrail_files(), rule_packs=["cis-aws-foundations"])
 
 
 def matching(patterns: dict[str, FilterPattern], record: dict[str, Any]) -> set[str]:

@@ -10,7 +10,7 @@ import yaml
 
 from exporter.patterns import compile_pattern
 from tests.support.expositions import Exposition
-from tests.support.samples import cloudtrail_files, count_with_packs
+from tests.support.samples import cloudtrail_files, count_once
 from tests.support.tools import ROOT
 
 PACKS = ["cis-aws-foundations", "cloudtrail-security"]
@@ -28,7 +28,7 @@ def rules(*packs: str) -> list[dict[str, Any]]:
 @pytest.fixture(scope="module")
 def page(tmp_path_factory: pytest.TempPathFactory) -> Exposition:
     folder: Path = tmp_path_factory.mktemp("all")
-    return count_with_packs(folder, cloudtrail_files(), PACKS)
+    return count_once(folder, cloudtrail_files(), rule_packs=PACKS)
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +36,7 @@ def attacks(tmp_path_factory: pytest.TempPathFactory) -> Exposition:
     """Detonations of published attack techniques."""
     files = [file for file in cloudtrail_files() if file.name == STRATUS]
     folder: Path = tmp_path_factory.mktemp("attacks")
-    return count_with_packs(folder, files, PACKS)
+    return count_once(folder, files, rule_packs=PACKS)
 
 
 def test_each_rule_has_few_series(page: Exposition) -> None:

@@ -18,7 +18,7 @@ from exporter.errors import SourceError
 from exporter.events import Partition
 from exporter.sources.base import Listener
 from exporter.sources.event_history import EventHistory
-from exporter.sources.timeline import TimelineSource
+from exporter.sources.timeline import TimelineSource, Timing
 from tests.support.aws import ACCOUNT, open_account
 
 PARTITION = Partition("history", ACCOUNT, "us-east-1")
@@ -179,10 +179,8 @@ def test_a_poll_reads_the_event_history_through_the_schedule(aws: EmbeddedAws) -
     for number in range(120):
         aws.record(ACCOUNT, "us-east-1", _record(number, happened))
     history = EventHistory("history", open_account(), ["us-east-1"])
-    source = TimelineSource(
-        history, name="history", format="cloudtrail", interval=1, lookback=600, start=600,
-        complete=True,
-    )  # fmt: skip
+    timing = Timing(interval=1, lookback=600, start=600, complete=True)
+    source = TimelineSource(history, timing, name="history", format="cloudtrail")
     rules = {"rule": Listener((happened - 600) * 1000, backfill=False)}
     (partition,) = source.discover().partitions
     readings = list(source.poll(partition, None, rules=rules))

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from exporter.errors import SourceError
 from exporter.events import LogEvent, Partition
 from exporter.sources.base import Discovery, Listener
-from exporter.sources.timeline import Page, TimelineSource
+from exporter.sources.timeline import Page, TimelineSource, Timing
 
 PARTITION = Partition("simulated", "123456789012", "eu-west-1")
 INTERVAL, LOOKBACK = 60, 900  # seconds
@@ -102,16 +102,14 @@ class SimulatedLedger:
 
 
 def source(api: SimulatedApi, since: int | None = None, **options: float | bool) -> TimelineSource:
-    return TimelineSource(
-        api,
-        name="simulated",
-        format="auto",
-        interval=INTERVAL,
-        lookback=LOOKBACK,
-        clock=api.clock,
-        since=lambda _: since,
+    timing = Timing(
+        INTERVAL,
+        LOOKBACK,
         start=float(options.get("start", 0)),
         complete=bool(options.get("complete", False)),
+    )
+    return TimelineSource(
+        api, timing, name="simulated", format="auto", since=lambda _: since, clock=api.clock
     )
 
 

@@ -41,8 +41,11 @@ def distinct_records(files: list[Path]) -> Iterator[dict[str, Any]]:
             yield record
 
 
-def count_with_packs(folder: Path, files: list[Path], packs: list[str]) -> Exposition:
-    """Run ``run --once`` over files of CloudTrail records with rule packs; its page, parsed."""
+def count_once(folder: Path, files: list[Path], **rules: Any) -> Exposition:
+    """Run ``run --once`` over files of CloudTrail records; its page, parsed.
+
+    ``rules``: the configuration's keys ``rules`` or ``rule_packs``. The ledger stays in ``folder``.
+    """
     source = {
         "name": "replay",
         "type": "files",
@@ -50,7 +53,7 @@ def count_with_packs(folder: Path, files: list[Path], packs: list[str]) -> Expos
         "format": "cloudtrail",
     }
     config = folder / "exporter.yaml"
-    config.write_text(yaml.safe_dump({"sources": [source], "rule_packs": packs}))
+    config.write_text(yaml.safe_dump({"sources": [source], **rules}))
     done = subprocess.run(
         [
             sys.executable,
