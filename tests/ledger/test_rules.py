@@ -136,3 +136,16 @@ def test_a_large_memory_is_forgotten_in_parts(timed: SqliteLedger, clock: Clock)
     many = [increment("a", event_id=str(number), time=number) for number in range(20_001)]
     timed.commit(batch(*many, remember_from=clock.now))
     assert timed.forget(SOURCE, [PARTITION], now=clock.now, memory=0) == 20_001
+
+
+def test_since_when_a_part_of_a_source_is_configured_is_kept_until_it_no_longer_is(
+    ledger: SqliteLedger, tmp_path: Path
+) -> None:
+    assert ledger.load_scopes({"s": ["us-east-1"]}, now=5) == {"s": {"us-east-1": 5}}
+    ledger.close()
+    reopened = SqliteLedger.open(tmp_path)
+    later = reopened.load_scopes({"s": ["us-east-1", "eu-west-1"], "t": ["us-east-1"]}, now=9)
+    assert later == {"s": {"us-east-1": 5, "eu-west-1": 9}, "t": {"us-east-1": 9}}
+    reopened.load_scopes({"s": ["eu-west-1"]}, now=10)
+    assert reopened.load_scopes({"s": ["us-east-1"]}, now=11) == {"s": {"us-east-1": 11}}
+    reopened.close()

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from exporter.configuration import EventHistoryConfig, FilesConfig, LogGroupsConfig
 from exporter.demo.aws import EmbeddedAws
+from exporter.events import Partition
 from exporter.sources import build_source
+from exporter.sources.scopes import configured_since, scopes
 from tests.support.aws import open_account
 
 
@@ -53,3 +56,21 @@ def test_files(tmp_path: Path, complete: bool) -> None:
     assert (source.interval, source.format) == (5, "auto")
     assert source.memory == 7 * 86_400_000
     assert messages == (["no newline"] if complete else [])
+
+
+def test_a_log_group_is_configured_since_the_first_of_its_names_was() -> None:
+    config = LogGroupsConfig(
+        name="apps", regions=("us-east-1", "eu-west-1"), log_groups=("/a/*", "/a/b")
+    )
+    assert scopes(config) == (
+        "us-east-1 /a/*",
+        "us-east-1 /a/b",
+        "eu-west-1 /a/*",
+        "eu-west-1 /a/b",
+    )
+    since = {"us-east-1 /a/*": 7, "us-east-1 /a/b": 5, "eu-west-1 /a/*": 9}
+    there = Partition("apps", "1", "us-east-1", log_group="/a/b")
+    assert configured_since(config, there, since) == 5
+    assert configured_since(config, replace(there, log_group="/a/c"), since) == 7
+    assert configured_since(config, replace(there, region="eu-west-1"), since) == 9
+    assert configured_since(config, replace(there, log_group="/x"), since) is None
