@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from datetime import UTC
+from datetime import UTC, datetime
 
 from apscheduler.schedulers.background import BackgroundScheduler
 
@@ -18,10 +18,17 @@ def test_a_region_whose_polls_all_hang_keeps_no_other_region_and_no_other_source
     healthy = [Partition("apps", "1", "us-east-1"), Partition("history", "1", "eu-west-1")]
     release = threading.Event()
     polled = {partition: threading.Event() for partition in healthy}
-    for partition in hanging:
-        scheduler.add_job(release.wait, executor=lanes.of(partition))
-    for partition in healthy:
-        scheduler.add_job(polled[partition].set, executor=lanes.of(partition))
+    for partition, call in [
+        *((partition, release.wait) for partition in hanging),
+        *((partition, polled[partition].set) for partition in healthy),
+    ]:
+        scheduler.add_job(
+            call,
+            "interval",
+            hours=1,
+            executor=lanes.of(partition),
+            next_run_time=datetime.now(UTC),
+        )
     scheduler.start()
     try:
         assert all(event.wait(10) for event in polled.values())
