@@ -74,7 +74,7 @@ class Assembler:
     def assemble(self, paths: Sequence[Path]) -> Assembly:
         """Load the configuration files and make ready what they describe; nothing is read yet.
 
-        Raises ConfigurationError and LedgerError; neither leaves anything changed.
+        Raises ConfigurationError, which leaves everything as it was, and LedgerError.
         """
         checked = self._check(paths)
         configuration = checked.configuration

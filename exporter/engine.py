@@ -223,8 +223,7 @@ class Engine:
 
     def _declare(self, place: Partition) -> None:
         """Let the series stand at 0 that are known before any match. Raises LedgerError."""
-        for rule, key in self._pipeline.rules.static_series(place).items():
-            self._series.apply(self._ledger.declare(rule, [key]))
+        self._series.apply(self._ledger.declare(self._pipeline.rules.static_series(place)))
 
     def _drop(self, partition: Partition, why: str) -> None:
         if self._states[partition.source].pop(partition, None) is None:

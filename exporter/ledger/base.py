@@ -110,8 +110,8 @@ class Ledger(Protocol):
         groups. One that is not named any more is forgotten.
         """
 
-    def declare(self, rule: str, keys: Iterable[SeriesKey]) -> list[SeriesTotal]:
-        """Make series exist at 0, not revealed, where they do not exist yet; return them all."""
+    def declare(self, series: Mapping[str, SeriesKey]) -> list[SeriesTotal]:
+        """Make a series of each rule exist at 0, not revealed, where it does not; return them."""
 
     def checkpoint(self, partition: Partition) -> str | None:
         """The partition's last committed checkpoint."""

@@ -141,15 +141,17 @@ class SqliteLedger:
             since[source][scope] = known.get((source, scope), now)
         return since
 
-    def declare(self, rule: str, keys: Iterable[SeriesKey]) -> list[SeriesTotal]:
+    def declare(self, series: Mapping[str, SeriesKey]) -> list[SeriesTotal]:
         """See ``Ledger.declare``."""
         totals: list[SeriesTotal] = []
         with self._transaction() as cursor:
-            specification = self._rules.get(rule)
-            if specification is None:
-                raise LedgerError(f"The ledger was not told of rule {rule}; its series at 0 wait.")
             now = self._now()
-            for key in keys:
+            for rule, key in series.items():
+                specification = self._rules.get(rule)
+                if specification is None:
+                    raise LedgerError(
+                        f"The ledger was not told of rule {rule}; its series at 0 wait."
+                    )
                 row = find_series(cursor, key)
                 if row is None:
                     row = create_series(cursor, key, specification.buckets, now)
