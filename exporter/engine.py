@@ -45,7 +45,7 @@ class PartitionState:
     error: SourceError | LedgerError | None = None
     """Why the last attempt failed; None: it did not, or there was none."""
     failed: int = 0
-    """Attempts in a row that failed."""
+    """Attempts in a row that failed, since one made progress in a backlog."""
     failures: Failures = field(init=False)
 
     def __post_init__(self) -> None:
@@ -331,7 +331,7 @@ class Engine:
             state.behind = poll.behind and (poll.readings > 0 or error is not None)
             of.ready = of.ready or error is None or poll.readings > 0
             if error is not None:
-                state.failed += 1
+                state.failed = 1 if poll.caught_up else state.failed + 1
                 state.failures.failed(error)
                 self._telemetry.failed(partition)
             elif poll.readings or not self._is_late(source, state):

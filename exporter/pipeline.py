@@ -35,6 +35,8 @@ class Poll:
     """Readings that were committed, the one left out that only notes where reading begins."""
     behind: bool = False
     """Whether more was due after the last reading (see Reading.behind)."""
+    caught_up: bool = False
+    """Whether a part of a backlog was read (see Reading.caught_up)."""
     read_up_to: int | None = None
     """See Reading.read_up_to."""
 
@@ -87,6 +89,7 @@ class Pipeline:
             self._observe(partition, reading, evaluation, arrivals)
             poll.events += len(reading.events)
             poll.readings += noted
+            poll.caught_up = poll.caught_up or reading.caught_up
             poll.behind, poll.read_up_to = reading.behind, reading.read_up_to
             noted = True
             if reading.read_up_to is not None:

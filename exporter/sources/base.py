@@ -31,6 +31,8 @@ class Reading:
     None: the source does not go by time (files)."""
     behind: bool = False
     """Whether more is due now than was read: the next poll should come soon."""
+    caught_up: bool = False
+    """Whether it completes a slice that was due besides the fresh one: progress in a backlog."""
     undecodable: int = 0
     """Records in this batch that are not log events at all (broken files, look-ups without a
     record): counted, logged once, left out."""

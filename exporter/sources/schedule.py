@@ -27,6 +27,9 @@ _BACKLOG_INTERVALS = 2
 """Intervals that what is fresh reaches back, and how much must be unread before that to be a
 backlog: polls that come a little late make none."""
 
+_JOINED_PAGES = 4
+"""Pages that windows may take when they are read as one."""
+
 _SWEEPS_PER_AGE = 3
 """A level of age ``a`` is swept every ``a / 3``, not every interval: as exact, and far fewer calls
 for old slices. Three keeps the bound: 1.5·d (the next level) + 0.5·d (its period)."""
@@ -177,7 +180,9 @@ class Schedule:
 def merge(windows: list[Window], events_per_ms: float, page_size: int) -> list[Window]:
     """Join windows where reading the gap between them costs no further page.
 
-    A quiet partition then costs one call a poll. ``windows`` newest first, and so is the answer.
+    A quiet partition then costs one call a poll. Windows that take many pages stay apart: the
+    newest is read first, and must not wait for a backlog. ``windows`` newest first, and so is the
+    answer.
     """
 
     def pages(window: Window) -> int:
@@ -187,7 +192,7 @@ def merge(windows: list[Window], events_per_ms: float, page_size: int) -> list[W
     for window in windows:
         if merged:
             joined = Window(min(window.start, merged[-1].start), merged[-1].end)
-            if pages(joined) <= pages(window) + pages(merged[-1]):
+            if pages(joined) <= min(_JOINED_PAGES, pages(window) + pages(merged[-1])):
                 merged[-1] = joined
                 continue
         merged.append(window)

@@ -6,7 +6,7 @@ import math
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Protocol
 
 from exporter.errors import SourceError
@@ -165,8 +165,9 @@ class TimelineSource:
             progress = progress.detached(self._schedule, now)
         pace = self._paces[partition.key]
         work = self._work(progress, now, pace)
+        fresh = work[-1] if work else None
         while work:
-            window, backfill = work.pop()
+            window, backfill = due = work.pop()
             rest = window
             for page, swept in self._read(partition, window, pace):
                 after = progress
@@ -178,7 +179,10 @@ class TimelineSource:
                         else progress.after(self._schedule, swept, now)
                     )
                 behind = bool(work) or rest.length > 0
-                yield self._reading(page, progress, after, backfill, behind=behind)
+                yield replace(
+                    self._reading(page, progress, after, backfill, behind=behind),
+                    caught_up=swept is not None and due is not fresh,
+                )
                 progress = after
                 if swept is not None and behind and self._monotonic() >= ends_at:
                     pace.oldest_first = not pace.oldest_first

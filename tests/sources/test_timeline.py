@@ -79,6 +79,7 @@ class SimulatedLedger:
     counted: Counter[tuple[str, str]] = field(default_factory=Counter)
     found_at: dict[tuple[str, str], float] = field(default_factory=dict)
     behind: bool = False
+    caught_up: bool = False
     read_up_to: int = 0
 
     def poll(
@@ -89,12 +90,14 @@ class SimulatedLedger:
         turn: float = math.inf,
     ) -> bool:
         """Poll once, and say whether that went well."""
+        self.caught_up = False
         try:
             readings = source.poll(PARTITION, self.checkpoint, rules=self.starts, turn=turn)
             for n, reading in enumerate(readings):
                 if n == stop_after:
                     return True
                 self.behind = reading.behind
+                self.caught_up = self.caught_up or reading.caught_up
                 for event in reading.events:
                     for rule, listener in self.starts.items():
                         assert event.id is not None
@@ -337,14 +340,15 @@ def test_a_partition_that_was_there_before_is_read_from_start() -> None:
     assert ledger.counted == {("rule", "before"): 1}
 
 
-def catch_up(
-    reader: TimelineSource, ledger: SimulatedLedger, clock: Clock, until: float
-) -> None:
+def catch_up(reader: TimelineSource, ledger: SimulatedLedger, clock: Clock, until: float) -> None:
     """Poll as the engine does: at once while more is due, soon after a failure, else in turn."""
     failed = 0
     while clock.now < until:
         began = clock.now
-        failed = 0 if ledger.poll(reader, clock, turn=INTERVAL) else failed + 1
+        if ledger.poll(reader, clock, turn=INTERVAL):
+            failed = 0
+        else:
+            failed = 1 if ledger.caught_up else failed + 1
         if failed and ledger.behind:
             clock.now += min(INTERVAL, 0.05 * 2**failed)
         elif not ledger.behind:
@@ -367,7 +371,7 @@ def test_a_backlog_is_worked_off_slice_by_slice_while_fresh_events_keep_their_ti
     back = clock.now
     catch_up(source(api), ledger, clock, end)
     api.failing = 0.0
-    catch_up(source(api), ledger, clock, end + 3 * INTERVAL)
+    catch_up(source(api), ledger, clock, end + 30 * INTERVAL)
     assert {id for _, id in ledger.counted} == {id for _, _, id in events}
     assert max(ledger.counted.values()) == 1
     assert ledger.read_up_to >= (end - INTERVAL) * 1000
@@ -378,29 +382,23 @@ def test_a_backlog_is_worked_off_slice_by_slice_while_fresh_events_keep_their_ti
 
 
 @settings(max_examples=60, deadline=None)
-@given(
-    arrivals,
-    st.lists(
-        st.tuples(st.integers(-LOOKBACK, LOOKBACK), st.integers(1, 10)), min_size=1, max_size=5
-    ),
-    st.integers(0, 2**32),
-)
+@given(arrivals, st.integers(-LOOKBACK, LOOKBACK), st.integers(1, 10), st.integers(0, 2**32))
 def test_positions_of_a_clock_that_was_ahead_lose_nothing_once_it_is_right(
-    arrivals: list[tuple[int, int]], steps: list[tuple[int, int]], seed: int
+    arrivals: list[tuple[int, int]], skew: int, polls: int, seed: int
 ) -> None:
     right = Clock()
+    skewed = Clock()
     api = SimulatedApi(right, made(arrivals), random.Random(seed))
     ledger = SimulatedLedger({"rule": Listener(round(FIRST * 1000), backfill=False)})
     ledger.poll(source(api), right)
-    for skew, polls in steps:
-        reader = source(api)
-        reader._clock = lambda skew=skew: right.now + skew
-        for _ in range(polls):
-            right.now += INTERVAL
-            ledger.poll(reader, right)
-    right.now = max(right.now, FIRST + 3600)
     reader = source(api)
-    for _ in range(2 * LOOKBACK // INTERVAL + 3):
+    reader._clock = skewed
+    for _ in range(polls):
+        right.now += INTERVAL
+        skewed.now = right.now + skew
+        ledger.poll(reader, right)
+    reader = source(api)
+    while right.now < FIRST + 3600 + 2 * LOOKBACK + 3 * INTERVAL:
         right.now += INTERVAL
         ledger.poll(reader, right)
     assert {id for _, id in ledger.counted} == {id for _, _, id in api.events}
