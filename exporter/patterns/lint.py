@@ -222,14 +222,16 @@ def _lint_value(test: Comparison | FieldComparison) -> Iterator[PatternWarning]:
     else:
         if has_inner_wildcard(value.text):
             yield _uncertain(
-                "AWS documents * at the start and the end of a value only; write a regular "
+                "AWS documents * at the start and the end of a value only; in the middle it is any "
+                "text here, and was seen to match less on AWS (no second try). Write a regular "
                 "expression, such as %^a.*b$%.",
                 at,
             )
         elif value.text[:1] == "*" != value.text[-1:] and has_border(value.text.strip("*")):
             yield _uncertain(
-                "AWS takes the text after * where it is found first, and this one can overlap "
-                "itself: *1.1 does not match 1.1.1. Write a regular expression, such as %1\\.1$%.",
+                "The text after * can overlap itself: here *1.1 matches 1.1.1, which ends so; AWS "
+                "was seen to take the first 1.1 and not to match. Write a regular expression, such "
+                "as %1\\.1$%.",
                 at,
             )
         if not value.quoted and not _DOCUMENTED_BARE.fullmatch(value.text):
