@@ -16,6 +16,7 @@ from exporter.configuration.consistency import (
 from exporter.configuration.documents import Item, Value, read_document
 from exporter.configuration.drafts import Draft, read_rule
 from exporter.configuration.footprint import Footprint
+from exporter.configuration.globs import GlobError
 from exporter.configuration.names import did_you_mean
 from exporter.configuration.packs import (
     PackMembership,
@@ -225,7 +226,11 @@ class _Loader:
         if not isinstance(pattern.data, str) or not is_path(pattern.data):
             self._findings.error(pattern.location, "`rule_files` lists paths: this is none")
             return []
-        paths = self._footprint.find(absolute_glob(folder, pattern.data))
+        try:
+            paths = self._footprint.find(absolute_glob(folder, pattern.data))
+        except GlobError as error:
+            self._findings.error(pattern.location, str(error))
+            return []
         if not paths:
             self._findings.error(
                 pattern.location,

@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from exporter.patterns.errors import PatternWarning
 from exporter.patterns.numeric import NUMBER
 from exporter.patterns.syntax import (
-    And,
     AnyFields,
     Comparison,
     Condition,
@@ -18,7 +17,6 @@ from exporter.patterns.syntax import (
     JsonPattern,
     NotExists,
     Number,
-    Or,
     Regex,
     SpacePattern,
     Term,
@@ -26,6 +24,7 @@ from exporter.patterns.syntax import (
     Test,
     Text,
     Tree,
+    tests_of,
 )
 from exporter.patterns.wildcard import has_border, has_inner_wildcard
 
@@ -48,15 +47,6 @@ def conditions_of(tree: Tree) -> Iterator[Condition]:
         for entry in tree.entries:
             if isinstance(entry, Field) and entry.condition is not None:
                 yield entry.condition
-
-
-def tests_of(condition: Condition) -> Iterator[Test]:
-    """Give the tests that a condition is made of, from left to right."""
-    if isinstance(condition, And | Or):
-        for operand in condition.operands:
-            yield from tests_of(operand)
-    else:
-        yield condition
 
 
 def _tests(tree: Tree) -> Iterator[Test]:
