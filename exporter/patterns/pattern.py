@@ -83,6 +83,24 @@ class FilterPattern:
         found = [test.selector for test in tests if not isinstance(test, FieldComparison)]
         return tuple(dict.fromkeys(found))
 
+    def values(self, message: str) -> dict[str, object]:
+        """The values that the tests of a JSON pattern look at, by selector, as JSON has them.
+
+        Numbers are NumberText; of a selector with a wildcard it is the list of its values. What is
+        missing is left out.
+        """
+        document = Document(message)
+        if document.json is None:
+            return {}
+        found: dict[str, object] = {}
+        for selector in self.selectors:
+            values = list(selector.select_all(document.json))
+            if selector.has_wildcard:
+                found[str(selector)] = values
+            elif values:
+                found[str(selector)] = values[0]
+        return found
+
     def can_extract(self, reference: str) -> bool:
         """Whether ``Match.fields`` can ever hold ``reference`` (``$name`` or ``$3``)."""
         return self._aligner is not None and self._aligner.can_extract(reference)
