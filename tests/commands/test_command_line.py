@@ -13,6 +13,7 @@ import pytest
 from typer.testing import Result
 
 from exporter.__main__ import app
+from tests.support.tools import ROOT
 
 Invoke = Callable[..., Result]
 
@@ -45,6 +46,7 @@ def complete(words: str) -> list[str]:
     """What bash is offered for the last of these words."""
     environment = {
         **os.environ,
+        "PYTHONPATH": str(ROOT),
         "_METRIC_FILTER_EXPORTER_COMPLETE": "complete_bash",
         "COMP_WORDS": words,
         "COMP_CWORD": str(len(words.split(" ")) - 1),
@@ -79,7 +81,7 @@ def on_a_terminal(folder: Path, *arguments: str, **variables: str) -> str:
     process = subprocess.Popen(
         [sys.executable, "-m", "exporter", *arguments],
         cwd=folder,
-        env={**environment, "TERM": "xterm-256color", **variables},
+        env={**environment, "PYTHONPATH": str(ROOT), "TERM": "xterm-256color", **variables},
         stdin=subprocess.DEVNULL,
         stdout=outer,
         stderr=outer,
