@@ -11,7 +11,7 @@ _LARGEST_VALUE = Decimal(2**53)
 """Up to here a float holds every whole number exactly."""
 _SMALLEST_VALUE = Decimal("1e-9")
 """Far less than this is lost when it is added to a total."""
-VALUES = f"{_SMALLEST_VALUE} to {_LARGEST_VALUE} (2^53)"
+VALUES = f"{_SMALLEST_VALUE:g} to {_LARGEST_VALUE} (2^53)"
 """For messages: the values that there are beside 0."""
 SMALLEST_SCALE, LARGEST_SCALE = Decimal("1e-15"), Decimal("1e15")
 MAX_BUCKETS = 200

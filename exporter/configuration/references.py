@@ -114,7 +114,7 @@ def parse_scale(data: object) -> Decimal:
     if factor is None or factor <= 0:
         raise ValueError("must be a number greater than 0 such as 0.001")
     if not SMALLEST_SCALE <= factor <= LARGEST_SCALE:
-        raise ValueError(f"must be from {SMALLEST_SCALE} to {LARGEST_SCALE:g}")
+        raise ValueError(f"must be from {SMALLEST_SCALE:g} to {LARGEST_SCALE:g}")
     return factor
 
 

@@ -168,7 +168,7 @@ def test_absurd_numbers_in_patterns_compile() -> None:
         "*" * 100_000 + "b*",
     ],
 )
-def test_wildcard_bombs_take_no_longer_than_a_search(value: str) -> None:
+def test_wildcard_bombs_are_linear(value: str) -> None:
     pattern = compile_pattern('{ $.v = "' + value + '" }', aws_limits=False)
     message = '{"v":"' + "a" * 5_000_000 + '"}'
     started = time.process_time()
