@@ -16,8 +16,9 @@ from exporter.configuration.validation import Fields
 from exporter.errors import SourceError
 from exporter.events import Partition
 from exporter.sources.base import Discovery
-from exporter.sources.build import build_source
+from exporter.sources.event_history import EventHistory
 from exporter.sources.log_group_names import LogGroupNames
+from exporter.sources.log_groups import LogGroups
 
 
 def ask_aws(checked: Checked) -> Iterator[Problem]:
@@ -30,11 +31,18 @@ def ask_aws(checked: Checked) -> Iterator[Problem]:
     for source in checked.configuration.sources if checked.configuration else ():
         if isinstance(source, EventHistoryConfig | LogGroupsConfig):
             fields = checked.sources[source.name]
-            discovery = build_source(source, account).discover()
+            discovery = _discover(source, account)
             for scope, error in discovery.failures:
                 yield _failure(source, fields, scope, error)
             if isinstance(source, LogGroupsConfig):
                 yield from _empty_patterns(source, fields, discovery)
+
+
+def _discover(source: EventHistoryConfig | LogGroupsConfig, account: AwsAccount) -> Discovery:
+    regions = source.regions or ()
+    if isinstance(source, LogGroupsConfig):
+        return LogGroups(source.name, account, source.log_groups, regions).discover()
+    return EventHistory(source.name, account, regions).discover()
 
 
 def _failure(
