@@ -10,9 +10,12 @@ from exporter.patterns.compiler import field_condition_test, object_test, terms_
 from exporter.patterns.document import Document
 from exporter.patterns.errors import PatternWarning
 from exporter.patterns.explanation import Explanation, explain
+from exporter.patterns.lint import conditions_of, tests_of
 from exporter.patterns.parser import parse
+from exporter.patterns.selector import Selector
 from exporter.patterns.syntax import (
     Field,
+    FieldComparison,
     JsonPattern,
     Kind,
     SpacePattern,
@@ -69,6 +72,16 @@ class FilterPattern:
             f"${entry.name}"
             for entry in self.tree.entries
             if isinstance(entry, Field) and entry.name is not None
+        )
+
+    @property
+    def selectors(self) -> frozenset[Selector]:
+        """The selectors of a JSON pattern."""
+        return frozenset(
+            test.selector
+            for condition in conditions_of(self.tree)
+            for test in tests_of(condition)
+            if not isinstance(test, FieldComparison)
         )
 
     def can_extract(self, reference: str) -> bool:
