@@ -92,15 +92,23 @@ class BatchCount:
         )
 
     def _remember(self, increments: Iterable[Increment]) -> list[Increment]:
-        digests = [self._digest(increment) for increment in increments]
-        known = self._known({digest for digest, _ in digests if digest is not None})
+        named = [(increment, self._identities(increment)) for increment in increments]
+        known = self._known({digest for _, identities in named for digest in identities})
         new: list[Increment] = []
         remembered: dict[bytes, int] = {}
-        for digest, increment in digests:
-            if digest is not None:
-                if digest in known or digest in remembered:
+        for increment, identities in named:
+            time = max(-_LARGEST, min(increment.time, _LARGEST))
+            if identities:
+                # A record's id names one event; any other's, only the line of that time.
+                if any(
+                    digest in known and (known[digest] == time or event_id == increment.event_id)
+                    for digest, event_id in identities.items()
+                ):
                     continue
-                remembered[digest] = max(-_LARGEST, min(increment.time, _LARGEST))
+                own = next(iter(identities))
+                if own in remembered:
+                    continue
+                remembered[own] = time
             new.append(increment)
         # In the order of the key, neighbours go to the same page.
         self._cursor.executemany(
@@ -109,26 +117,32 @@ class BatchCount:
         )
         return new
 
-    def _digest(self, increment: Increment) -> tuple[bytes | None, Increment]:
+    def _identities(self, increment: Increment) -> dict[bytes, str]:
+        """The event id of each digest that the match may be remembered by, its own first."""
         if increment.event_id is None:
-            return None, increment
-        name = "\0".join((self._source, increment.rule, increment.scope, increment.event_id))
-        return (
-            hashlib.blake2b(
-                name.encode("utf-8", "surrogatepass"), digest_size=_DIGEST_BYTES
-            ).digest(),
-            increment,
-        )
+            return {}
+        own = (increment.scope, increment.event_id)
+        return {
+            self._digest(increment.rule, scope, event_id): event_id
+            for scope, event_id in (own, *increment.aliases)
+        }
 
-    def _known(self, digests: set[bytes]) -> set[bytes]:
-        known: set[bytes] = set()
+    def _digest(self, rule: str, scope: str, event_id: str) -> bytes:
+        name = "\0".join((self._source, rule, scope, event_id))
+        return hashlib.blake2b(
+            name.encode("utf-8", "surrogatepass"), digest_size=_DIGEST_BYTES
+        ).digest()
+
+    def _known(self, digests: set[bytes]) -> dict[bytes, int]:
+        """The time of each digest that is remembered."""
+        known: dict[bytes, int] = {}
         for chunk in _chunks(sorted(digests), _LOOKED_UP_TOGETHER):
             marks = ",".join("?" * len(chunk))
             self._cursor.execute(
-                f"SELECT digest FROM matches WHERE digest IN ({marks})",  # noqa: S608
+                f"SELECT digest, time FROM matches WHERE digest IN ({marks})",  # noqa: S608
                 chunk,
             )
-            known.update(digest for (digest,) in self._cursor)
+            known.update(self._cursor)
         return known
 
     def _add(self, increment: Increment) -> Increment:
