@@ -10,6 +10,9 @@ from decimal import Decimal, InvalidOperation
 from exporter.configuration.names import did_you_mean
 from exporter.patterns import FilterPattern, PatternError, Selector, parse_selector
 
+EXACT_INTEGERS = 2.0**53
+"""Up to here a float, which is what Prometheus keeps, holds every whole number exactly."""
+
 _FIELD = re.compile(r"\$[A-Za-z0-9_-]+")
 
 
@@ -52,6 +55,8 @@ class ValueSpec:
     scale: Decimal = Decimal(1)
     """What the referenced value is multiplied by: 0.001 makes seconds of milliseconds. Decimal, so
     that 12.34 ms are 0.01234 s."""
+    max_value: float = EXACT_INTEGERS
+    """The largest value, once scaled; a match with a larger one is a value error."""
 
 
 def parse_reference(text: str) -> Reference:
@@ -112,6 +117,17 @@ def parse_scale(data: object) -> Decimal:
     if not factor.is_finite() or not 0 < float(factor) < math.inf:
         raise ValueError("must be a number greater than 0 such as 0.001")
     return factor
+
+
+def parse_max_value(data: object) -> float:
+    """Read a rule's ``max_value``; ValueError with a sentence."""
+    try:
+        limit = float(str(data))
+    except ValueError:
+        limit = math.nan
+    if not 0 < limit < math.inf:
+        raise ValueError("must be a number greater than 0 such as 1e12")
+    return limit
 
 
 def check_fit(reference: Reference, pattern: FilterPattern) -> None:

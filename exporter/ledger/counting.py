@@ -70,6 +70,7 @@ class BatchCount:
         self._changed: dict[int, SeriesRow] = {}
         self._counts: dict[str, _RuleCount] = {}
         self._counted: list[Increment] = []
+        self._saturated: set[str] = set()
 
     def count(self, increments: Iterable[Increment]) -> None:
         """Count the increments that are new, and remember them.
@@ -89,6 +90,7 @@ class BatchCount:
             rules=rule_totals(self._cursor, self._source, self._counts),
             counted=self._counted,
             overflowed=frozenset(rule for rule, count in self._counts.items() if count.overflowed),
+            saturated=frozenset(self._saturated),
         )
 
     def _remember(self, increments: Iterable[Increment]) -> list[Increment]:
@@ -160,11 +162,13 @@ class BatchCount:
         if value is not None:
             place = self._places.get((increment.rule, increment.series))
             row, overflow = place or self._place(increment)
-            if math.isfinite(row.total + value):
+            total = _sum(row.total, value)
+            if total is not None:
                 count.overflowed += overflow
                 self._changed[row.id] = row
-                _observe(row, value, increment.event_id, time)
+                _observe(row, total, value, increment.event_id, time)
                 return increment
+            self._saturated.add(increment.rule)
         count.value_errors += 1
         return increment if increment.value is None else replace(increment, value=None)
 
@@ -259,18 +263,33 @@ class BatchCount:
 
 
 def _countable(value: float | None) -> float | None:
-    """The value as a total can take it; None: it cannot."""
+    """The value as a total can take it; None: it cannot, or not exactly."""
     if value is None:
         return None
     try:
         number = float(value)
     except OverflowError:
         return None
-    return number if number >= 0 and math.isfinite(number) else None
+    return number if number >= 0 and math.isfinite(number) and number == value else None
 
 
-def _observe(row: SeriesRow, value: float, event_id: str | None, time: int | None) -> None:
-    row.total += value
+def _sum(total: float, value: float) -> float | None:
+    """The total with a value added; None: a float cannot hold it, and it would be lost.
+
+    Whole numbers are added exactly or not at all; of other values, none that leaves no trace.
+    """
+    after = total + value
+    if not math.isfinite(after) or (value > 0 and after == total):
+        return None
+    if total.is_integer() and value.is_integer() and int(after) != int(total) + int(value):
+        return None
+    return after
+
+
+def _observe(
+    row: SeriesRow, total: float, value: float, event_id: str | None, time: int | None
+) -> None:
+    row.total = total
     if row.buckets is not None and row.bounds is not None:
         row.buckets[bisect_left(row.bounds, value)] += 1
     # The last match is the one that happened last; history comes newest first.

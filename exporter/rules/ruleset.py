@@ -110,7 +110,7 @@ class _Rule:
         spec = self.config.value
         value = spec.number
         if spec.reference is not None:
-            value = metric_value(spec.reference, document, match, spec.scale)
+            value = metric_value(spec, document, match)
         return Increment(
             rule=self.config.name,
             series=series,

@@ -136,6 +136,11 @@ def test_the_overflow_series_keeps_all_but_the_dynamic_labels(make_rules: MakeRu
         ("[1]", None),
         ("1e400", None),
         ('"' + "9" * 10_000 + '"', None),
+        ("9007199254740992", 2.0**53),
+        ("9007199254740993", None),
+        ("9.007199254740993e15", None),
+        ('"+9007199254740993"', None),
+        ("1e16", None),
     ],
 )
 def test_a_value_that_is_no_number_of_at_least_0_adds_nothing(
@@ -172,6 +177,30 @@ def test_a_scale_makes_base_units_without_rounding_twice(
         {"pattern": "{ $.on = 1 }", "value": "$.ms", "scale": scale, "metric": "x_seconds_total"}
     )
     (increment,) = evaluate(rules, f'{{"on": 1, "ms": {value}}}')
+    assert increment.value == added
+
+
+@pytest.mark.parametrize(
+    ("value", "rule", "added"),
+    [
+        ("1000", {"max_value": "1e3"}, 1000.0),
+        ("1000.5", {"max_value": "1e3"}, None),
+        ("1000", {"max_value": "1", "scale": "0.001"}, 1.0),
+        ("1001", {"max_value": "1", "scale": "0.001"}, None),
+        ("1e18", {"max_value": "1e18"}, 1e18),
+        ("1000000000000000001", {"max_value": "2e18"}, None),
+        ("9007199254740993", {"max_value": "2e18"}, None),
+        ("1.152921504606847e+18", {"max_value": "2e18"}, 2.0**60),
+        ("1e23", {"max_value": "1e23"}, 1e23),
+    ],
+)
+def test_a_value_above_max_value_or_rounded_adds_nothing(
+    make_rules: MakeRules, value: str, rule: dict[str, str], added: float | None
+) -> None:
+    rules = make_rules(
+        {"pattern": "{ $.on = 1 }", "value": "$.value", "metric": "size_bytes_total", **rule}
+    )
+    (increment,) = evaluate(rules, f'{{"on": 1, "value": {value}}}')
     assert increment.value == added
 
 
