@@ -64,7 +64,7 @@ def aliases(
     if record is None or event.id is None or not event_id:
         return ()
     identities = [("", event_id), (partition.key, event.id)]
-    if is_record(record):
+    if fact.event_id == event_id or is_record(record):
         identities.append((partition.key, event_id))
     own = (fact.scope, fact.event_id)
     return tuple(identity for identity in identities if identity != own)
