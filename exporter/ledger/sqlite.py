@@ -10,6 +10,8 @@ from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
+import structlog
+
 from exporter.events import Partition
 from exporter.ledger.base import (
     Batch,
@@ -34,6 +36,8 @@ from exporter.ledger.rows import (
 )
 from exporter.ledger.storage import LEDGER_FILE, DirectoryLock, make_directory, open_database
 from exporter.rules.increments import SeriesKey
+
+_log = structlog.get_logger(__name__)
 
 STALLED_AFTER: Final = 7 * 24 * 3600 * 1000
 """Milliseconds without a commit after which a partition holds no memory of matches back."""
@@ -66,6 +70,8 @@ class SqliteLedger:
         self._clock = clock
         self._mutex = threading.RLock()
         self._rules: dict[str, SeriesRule] = {}
+        self._saturated: frozenset[str] = frozenset()
+        """Rules of which the log has told that a total is too large."""
 
     @classmethod
     def open(cls, directory: Path, *, clock: Callable[[], float] = time.time) -> SqliteLedger:
@@ -180,8 +186,8 @@ class SqliteLedger:
     def commit(self, batch: Batch) -> Committed:
         """See ``Ledger.commit``.
 
-        A value that is not finite, or would make a total so, is a value error like a missing one;
-        such an increment comes back in ``counted`` without its value.
+        A value that is not finite, or that a total cannot take, is a value error like a missing
+        one; such an increment comes back in ``counted`` without its value.
         """
         with self._transaction() as cursor:
             now = self._now()
@@ -191,6 +197,7 @@ class SqliteLedger:
             )
             count.count(batch.increments)
             committed = count.committed()
+        self._tell_saturated(batch.partition.source, committed.saturated)
         return committed
 
     def reveal(self, keys: Iterable[SeriesKey]) -> None:
@@ -252,6 +259,17 @@ class SqliteLedger:
                     connection.close()
                 finally:
                     self._lock.release()
+
+    def _tell_saturated(self, source: str, rules: frozenset[str]) -> None:
+        for rule in sorted(rules - self._saturated):
+            _log.warning(
+                "a total of the rule is too large to take its values: they are value errors from"
+                " now on; lower the rule's `max_value`, or set a `scale`, and give its metric"
+                " another name to begin anew",
+                source=source,
+                rule=rule,
+            )
+        self._saturated |= rules
 
     def _now(self) -> int:
         return int(self._clock() * 1000)
