@@ -68,7 +68,7 @@ class Daemon:
         self._ledger = ledger
         self._started = datetime.now(UTC)
         self._telemetry = Telemetry()
-        self._series = SeriesStore(birth_hold=settings.metrics_birth_hold)
+        self._series = SeriesStore(settings.metrics_birth_hold, created=settings.metrics_created)
         self._series.load(ledger.series())
         self._clock = Clock()
         self._scheduler = Scheduler()
