@@ -43,6 +43,13 @@ class Assembly:
 
     configuration: Configuration
     engine: Engine
+    stopping: threading.Event
+    """Ends what its sources wait for."""
+
+    def stop(self) -> None:
+        """Commit nothing more; see Engine.stop."""
+        self.stopping.set()
+        self.engine.stop()
 
 
 class Assembler:
@@ -55,7 +62,6 @@ class Assembler:
         telemetry: Telemetry,
         *,
         scheduler: BackgroundScheduler,
-        stop: threading.Event,
         complete: bool = False,
     ) -> None:
         """``complete``: each poll reads the whole lookback (see TimelineSource)."""
@@ -63,7 +69,6 @@ class Assembler:
         self._series = series
         self._telemetry = telemetry
         self._scheduler = scheduler
-        self._stop = stop
         self._complete = complete
         self._quotas = Quotas()
         self._locks = PartitionLocks()
@@ -104,7 +109,8 @@ class Assembler:
         since = self._ledger.load_scopes(
             {source.name: scopes(source) for source in configuration.sources}, now=now * 1000
         )
-        account = AwsAccount(quotas=self._quotas, observer=self._telemetry, stop=self._stop)
+        stopping = threading.Event()
+        account = AwsAccount(quotas=self._quotas, observer=self._telemetry, stop=stopping)
         sources = [
             build_source(source, account, since=since[source.name], complete=self._complete)
             for source in configuration.sources
@@ -121,7 +127,7 @@ class Assembler:
             lanes=self._lanes,
             scheduler=self._scheduler,
         )
-        return Assembly(configuration, engine)
+        return Assembly(configuration, engine, stopping)
 
     def _check(self, paths: Sequence[Path]) -> Checked:
         footprint = Footprint()

@@ -70,7 +70,6 @@ def run_once(settings: Settings) -> int:
             series,
             telemetry,
             scheduler=_scheduler(),  # never started
-            stop=threading.Event(),
             complete=True,
         )
         engine = assembler.assemble(settings.config_file).engine
@@ -102,7 +101,7 @@ class Daemon:
         self._scheduler = _scheduler()
         self._stopping = threading.Event()
         self._assembler = Assembler(
-            ledger, self._series, self._telemetry, scheduler=self._scheduler, stop=self._stopping
+            ledger, self._series, self._telemetry, scheduler=self._scheduler
         )
         self._reloading = threading.Lock()
         self._ready = False
@@ -147,11 +146,12 @@ class Daemon:
         self.stop()
         self._scheduler.shutdown(wait=False)
         with self._reloading:
-            self._assembly.engine.stop()
+            self._assembly.stop()
 
     def stop(self) -> None:
         """Make ``serve`` return soon; may be called from a signal handler."""
         self._stopping.set()
+        self._assembly.stopping.set()
         self._server.stop()
 
     def _end_in_time(self) -> None:
@@ -178,7 +178,7 @@ class Daemon:
                 self._telemetry.config_last_reload_successful.set(0)
                 self._reload = ReloadStatus(datetime.now(UTC), [str(error)])
                 return [str(error)]
-            self._assembly.engine.stop()
+            self._assembly.stop()
             self._assembly = assembly
             assembly.engine.start()
         _log.info("reloaded")

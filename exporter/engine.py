@@ -208,6 +208,8 @@ class Engine:
             lock.release()
         if isinstance(error, SourceError) and error.reason == "stopping":
             return
+        if isinstance(error, SourceError) and error.reason == "account_changed":
+            self._discover_soon(source)
         self._note_poll(partition, events, error, time.monotonic() - began)
 
     def _add(self, source: Source, partition: Partition) -> None:
@@ -290,8 +292,9 @@ class Engine:
         """Look again before the next turn where nobody could look this time."""
         job = self._scheduler.get_job(self._job("discover", source.name))
         pause = max(_LOOK_AGAIN_AFTER, source.interval)
-        if job is not None and source.discovery_interval > pause:
-            job.modify(next_run_time=datetime.now(UTC) + timedelta(seconds=pause))
+        soon = datetime.now(UTC) + timedelta(seconds=pause)
+        if job is not None and job.next_run_time > soon:
+            job.modify(next_run_time=soon)
 
     def _schedule(
         self, what: str, seconds: float, call: object, source: Source, *more: Partition
