@@ -128,7 +128,7 @@ def _members(operation: Any, body: bytes) -> dict[str, object]:
 def _check(sent: Sent, found: Mapping[str, object]) -> None:
     if not isinstance(found.get(sent.member), sent.type):
         raise _NotAwsError(f"has no {sent.member}")
-    if not isinstance(found.get(sent.following) or "", str):
+    if not isinstance(found.get(sent.following), str | None):
         raise _NotAwsError(f"has a {sent.following} that is no text")
 
 
