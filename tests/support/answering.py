@@ -45,6 +45,7 @@ class Answering(ThreadingHTTPServer):
         self.answer = Answer(b"{}")
         self.answers: dict[str, Answer] = {"GetCallerIdentity": Answer(IDENTITY)}
         self.calls: Counter[str] = Counter()
+        self.connections = 0
         self._scheme = "https" if certificate else "http"
         if certificate is not None:
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -75,6 +76,11 @@ class Answering(ThreadingHTTPServer):
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+
+    def setup(self) -> None:
+        assert isinstance(self.server, Answering)
+        self.server.connections += 1
+        super().setup()
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["Content-Length"]))
