@@ -223,7 +223,15 @@ class Engine:
             error = _internal_error(partition, failure)
         if isinstance(error, SourceError) and error.reason == "stopping":
             return None
+        if isinstance(error, SourceError) and error.reason == "account_changed":
+            self._discover_soon(source)
         return self._note_poll(source, state, poll, error, time.monotonic() - began)
+
+    def _discover_soon(self, source: Source) -> None:
+        with self._guard:
+            state = self._sources.get(source.name)
+            if state is not None:
+                state.jobs[0].run_within(max(_LOOK_AGAIN_AFTER, source.interval))
 
     def _is_polled(self, state: PartitionState) -> bool:
         of = self._sources.get(state.partition.source)
