@@ -110,6 +110,8 @@ class Engine:
             s.name: Failures("forgetting of old matches", source=s.name) for s in sources
         }
         self._undiscovered = {source.name for source in sources}
+        self._looked: dict[str, float] = {}
+        """By source: when the last look for partitions began that could look everywhere."""
         self._guard = threading.RLock()
         self._stopped = False
 
@@ -158,6 +160,7 @@ class Engine:
 
     def discover(self, source: Source) -> None:
         """Look for a source's partitions: take in new ones, drop those that are gone."""
+        began = time.time()
         try:
             discovery = source.discover()
         except Exception as error:
@@ -185,6 +188,8 @@ class Engine:
             self._note_failures(source, failures)
             if places:
                 self._discover_soon(source)
+            else:
+                self._looked[source.name] = began
             self._undiscovered.discard(source.name)
 
     def poll(self, source: Source, partition: Partition) -> None:
@@ -275,10 +280,17 @@ class Engine:
         self._telemetry.poll_duration.labels(partition.source).observe(duration)
 
     def _forget(self, source: Source) -> None:
-        partitions = [state.partition for state in self.states(source.name)]
+        with self._guard:
+            states = self.states(source.name)
+            looked = self._looked.get(source.name)
+        if not all(state.last_success for state in states):
+            looked = None  # What one will bring that was not read yet is unknown.
         try:
             self._ledger.forget(
-                source.name, partitions, now=round(time.time() * 1000), memory=source.memory
+                source.name,
+                [state.partition for state in states],
+                looked_at=None if looked is None else round(looked * 1000),
+                memory=source.memory,
             )
         except LedgerError as error:
             self._telemetry.ledger_errors.labels("forget").inc()

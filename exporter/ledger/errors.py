@@ -16,6 +16,10 @@ _START_ANEW = (
 _LAST_COMMIT_STANDS = "Nothing is lost: the ledger stands at its last commit"
 
 
+class UnreadableRowError(ValueError):
+    """A row of the ledger does not hold what its table is for; the message begins with which."""
+
+
 def damaged(path: Path, what: str) -> LedgerError:
     """The error for a ledger file whose contents cannot be trusted."""
     return LedgerError(f"The ledger {path} is damaged: {what}. {_START_ANEW}.")
@@ -46,7 +50,7 @@ def explain(error: sqlite3.Error, path: Path, doing: str) -> LedgerError:
             "exporter's user write access to the file and its directory, or choose another "
             "directory with --storage.path."
         )
-    if name.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")):
+    if name.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")) or "decode to UTF-8" in str(error):
         return damaged(path, str(error))
     if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
         return LedgerError(
