@@ -12,7 +12,7 @@ from functools import cache
 from typing import Final
 
 from exporter.ledger.errors import UnreadableRowError
-from exporter.ledger.rows import all_series
+from exporter.ledger.rows import all_series, checkpoint_of
 from exporter.ledger.schema import TABLES
 
 _MOST_TOLD: Final = 3
@@ -117,9 +117,7 @@ def audit(connection: sqlite3.Connection) -> str | None:
             for query in _TEXTS:
                 cursor.execute(query).fetchall()
             for (checkpoint,) in cursor.execute("SELECT checkpoint FROM checkpoints"):
-                checkpoint.decode("utf-8", "surrogatepass")
-        except UnicodeDecodeError:
-            return "table checkpoints has a checkpoint that is no text"
+                checkpoint_of(checkpoint)
         except UnreadableRowError as error:
             return str(error)
     return None

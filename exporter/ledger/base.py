@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -157,6 +157,9 @@ class Ledger(Protocol):
 
     def condition(self) -> LedgerCondition:
         """How the ledger is."""
+
+    def watch_files(self, on_loss: Callable[[], object]) -> None:
+        """Call ``on_loss`` whenever the ledger's files are found removed or replaced."""
 
     def close(self) -> None:
         """Release the ledger; idempotent."""

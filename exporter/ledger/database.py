@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Final
@@ -14,7 +14,7 @@ import structlog
 from exporter.failures import Failures
 from exporter.ledger.audit import audit
 from exporter.ledger.base import LedgerCondition, LedgerError
-from exporter.ledger.errors import UnreadableRowError, damaged, explain
+from exporter.ledger.errors import DATABASE_ERRORS, UnreadableRowError, damaged, explain
 from exporter.ledger.storage import DatabaseFile, connect, make_directory
 
 CHECKED_BYTES: Final = 256 * 1024 * 1024
@@ -39,6 +39,8 @@ class Database:
         self._mutex = threading.RLock()
         self._closed = False
         self._losses = 0
+        self.on_loss: Callable[[], object] = lambda: None
+        """Called whenever files were lost."""
         self._lost: LedgerError | None = None
         self._saving = Failures("saving of the ledger", path=str(path))
         self._check: _BackgroundCheck | None = None
@@ -114,7 +116,7 @@ class Database:
         with closing(connection.cursor()) as cursor:
             try:
                 yield cursor
-            except sqlite3.Error as error:
+            except DATABASE_ERRORS as error:
                 raise explain(error, self._path, doing) from error
             except UnreadableRowError as error:
                 raise damaged(self._path, str(error)) from error
@@ -130,6 +132,7 @@ class Database:
             return
         if self._lost is None:
             self._losses += 1
+            self.on_loss()
         try:
             self._file.save()
         except LedgerError as error:
@@ -161,7 +164,7 @@ class _BackgroundCheck:
         self.running = True
         try:
             self._connection = connect(path)
-        except sqlite3.Error as error:
+        except DATABASE_ERRORS as error:
             raise explain(error, path, "opened") from error
         self._thread = threading.Thread(target=self._run, name="ledger check", daemon=True)
         self._thread.start()
@@ -188,7 +191,7 @@ class _BackgroundCheck:
 def _check(connection: sqlite3.Connection, path: Path) -> None:
     try:
         found = audit(connection)
-    except sqlite3.Error as error:
+    except DATABASE_ERRORS as error:
         raise explain(error, path, "checked") from error
     if found is not None:
         raise damaged(path, found)

@@ -6,6 +6,7 @@ import errno
 import shutil
 import sqlite3
 from pathlib import Path
+from typing import Final
 
 from exporter.ledger.base import LedgerError
 
@@ -14,6 +15,10 @@ _START_ANEW = (
     "all counters then start from zero"
 )
 _LAST_COMMIT_STANDS = "Nothing is lost: the ledger stands at its last commit"
+
+
+DATABASE_ERRORS: Final = (sqlite3.Error, UnicodeDecodeError)
+"""What the sqlite3 module raises; the second where a damaged name is in SQLite's own message."""
 
 
 class UnreadableRowError(ValueError):
@@ -33,11 +38,13 @@ def not_a_ledger(path: Path, what: str) -> LedgerError:
     )
 
 
-def explain(error: sqlite3.Error, path: Path, doing: str) -> LedgerError:
+def explain(error: sqlite3.Error | UnicodeDecodeError, path: Path, doing: str) -> LedgerError:
     """What went wrong, at which path, and what to do about it.
 
     ``doing`` is the end of "The ledger … could not be …": ``opened``, ``written``.
     """
+    if isinstance(error, UnicodeDecodeError):
+        return damaged(path, "it has text that is no UTF-8")
     name = getattr(error, "sqlite_errorname", "") or type(error).__name__
     failed = f"The ledger {path} could not be {doing}"
     if name.startswith("SQLITE_FULL"):

@@ -81,6 +81,20 @@ def bounds_of(text: str | None) -> tuple[float, ...] | None:
     return bounds
 
 
+def checkpoint_of(blob: object) -> str:
+    """A checkpoint from what the ledger keeps of it.
+
+    Raises:
+        UnreadableRowError: that is no text.
+    """
+    try:
+        if isinstance(blob, bytes):
+            return blob.decode("utf-8", "surrogatepass")
+    except UnicodeDecodeError:
+        pass
+    raise UnreadableRowError("table checkpoints has a checkpoint that cannot be read")
+
+
 def _labels_of(text: str) -> Labels:
     with _parsing("series", "labels"):
         labels = tuple((name, value) for name, value in json.loads(text))
@@ -105,7 +119,7 @@ def _parsing(table: str, column: str) -> Iterator[None]:
     try:
         yield
     except (ValueError, TypeError, RecursionError) as error:
-        raise UnreadableRowError(f"table {table} has {column} that are none") from error
+        raise UnreadableRowError(f"table {table} has {column} that cannot be read") from error
 
 
 def _require(condition: bool) -> None:
@@ -215,9 +229,12 @@ def _row(columns: tuple[Any, ...], key: SeriesKey | None = None) -> SeriesRow:
             key = SeriesKey(metric, _labels_of(labels))
         upper_bounds = bounds_of(bounds)
         counts = _buckets_of(buckets, upper_bounds)
+        event_id, event_value, event_time = event
+        with _parsing("series", "numbers"):
+            _require(type(total) is float and type(event_value) is float)
+            _require(type(created) is int and type(event_time) in (int, type(None)))
     except UnreadableRowError as error:
         raise UnreadableRowError(f"{error} (row {id_}, metric {metric!r})") from error
-    event_id, event_value, event_time = event
     return SeriesRow(
         id=id_,
         key=key,

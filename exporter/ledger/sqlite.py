@@ -30,6 +30,7 @@ from exporter.ledger.rows import (
     bounds_text,
     buckets_changed,
     check_buckets,
+    checkpoint_of,
     create_series,
     find_series,
     labels_text,
@@ -174,7 +175,7 @@ class SqliteLedger:
                 "SELECT checkpoint FROM checkpoints WHERE source = ? AND partition = ?",
                 (partition.source, name(partition)),
             ).fetchone()
-        return None if found is None else found[0].decode("utf-8", "surrogatepass")
+            return None if found is None else checkpoint_of(found[0])
 
     def commit(self, batch: Batch) -> Committed:
         """See ``Ledger.commit``.
@@ -257,6 +258,10 @@ class SqliteLedger:
     def condition(self) -> LedgerCondition:
         """See ``Ledger.condition``."""
         return self._database.condition(self._created)
+
+    def watch_files(self, on_loss: Callable[[], object]) -> None:
+        """See ``Ledger.watch_files``."""
+        self._database.on_loss = on_loss
 
     def close(self) -> None:
         """See ``Ledger.close``; waits for a transaction that is under way."""

@@ -9,7 +9,13 @@ from pathlib import Path
 from typing import Final
 
 from exporter.ledger.base import LedgerError
-from exporter.ledger.errors import damaged, explain, explain_os, not_a_ledger
+from exporter.ledger.errors import (
+    DATABASE_ERRORS,
+    damaged,
+    explain,
+    explain_os,
+    not_a_ledger,
+)
 from exporter.ledger.locking import FileLock, Identity, identity
 from exporter.ledger.schema import APPLICATION_ID, SCHEMA_VERSION, TABLES
 
@@ -100,7 +106,7 @@ class DatabaseFile:
             self._connect()
         except OSError as error:
             raise explain_os(error, self.path, "saved again") from error
-        except sqlite3.Error as error:
+        except DATABASE_ERRORS as error:
             raise explain(error, self.path, "saved again") from error
 
     def _write_again(self, connection: sqlite3.Connection) -> None:
@@ -152,7 +158,7 @@ class DatabaseFile:
             except BaseException:
                 connection.close()
                 raise
-        except sqlite3.Error as error:
+        except DATABASE_ERRORS as error:
             raise explain(error, self.path, "opened") from error
         self.connection = connection
 
@@ -249,7 +255,7 @@ def _create(path: Path) -> FileLock | None:
                     f"PRAGMA synchronous = FULL; PRAGMA application_id = {APPLICATION_ID};"
                     f"PRAGMA user_version = {SCHEMA_VERSION}; BEGIN; {TABLES} COMMIT;"
                 )
-        except sqlite3.Error as error:
+        except DATABASE_ERRORS as error:
             raise explain(error, path, "created") from error
         os.fsync(lock.descriptor)
         new.rename(path)

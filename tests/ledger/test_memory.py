@@ -234,6 +234,10 @@ class Memory(RuleBasedStateMachine):
         self.looked_at: int | None = None
 
     @initialize()
+    def begin(self) -> None:
+        self.read_all()
+
+    @rule()
     def read_all(self) -> None:
         for index in range(len(REGIONS)):
             self.poll(index)
@@ -273,6 +277,7 @@ class Memory(RuleBasedStateMachine):
         self.time.wall += duration + off
         self.open()
         self.time.wall -= off
+        self.read_all()
 
     @rule(index=st.integers(0, len(REGIONS) - 1))
     def poll(self, index: int, off: int = 0) -> None:
@@ -305,6 +310,7 @@ class Memory(RuleBasedStateMachine):
         self.gone ^= {index}
         self.was_gone.add(index)
         self.unread.add(index)
+        self.poll(index)
 
     @rule()
     def look_and_forget(self, off: int = 0) -> None:
@@ -344,4 +350,4 @@ class Memory(RuleBasedStateMachine):
 
 
 TestMemory = Memory.TestCase
-TestMemory.settings = settings(max_examples=60, stateful_step_count=25, deadline=None)
+TestMemory.settings = settings(max_examples=100, stateful_step_count=20, deadline=None)

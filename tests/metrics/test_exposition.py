@@ -125,7 +125,7 @@ def test_openmetrics_has_created_times_and_exemplars(exposition: Exposition) -> 
 
 def test_the_text_format_has_neither(exposition: Exposition) -> None:
     text = exposition.scrape("text/plain").body.decode()
-    assert "_created" not in text
+    assert "logins_created" not in text
     assert "# {" not in text
     assert "# EOF" not in text
 
