@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import signal
 import sys
@@ -13,18 +14,21 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 
 import structlog
-from apscheduler.executors.pool import ThreadPoolExecutor as SchedulerThreads
-from apscheduler.schedulers.background import BackgroundScheduler
 
 from exporter import __version__
-from exporter.assembly import Assembler, Assembly
+from exporter.assembly import Assembler
+from exporter.clock import Clock
 from exporter.configuration import ConfigurationError
+from exporter.engine import Engine
 from exporter.ledger.base import Ledger, LedgerError
 from exporter.ledger.sqlite import SqliteLedger
 from exporter.metrics.exposition import Exposition
 from exporter.metrics.series import SeriesStore
 from exporter.metrics.telemetry import Telemetry
 from exporter.overview import ledger_status, rule_statuses, source_status
+from exporter.pipeline import Pipeline, Rules
+from exporter.rules import RuleSet
+from exporter.scheduling import Scheduler
 from exporter.settings import Settings
 from exporter.watching import Watch
 from exporter.web import LiveWebConfig, Server, create_app
@@ -64,19 +68,14 @@ def run_once(settings: Settings) -> int:
         telemetry = Telemetry()
         series = SeriesStore(birth_hold=None)
         series.load(ledger.series())
-        assembler = Assembler(
-            ledger,
-            series,
-            telemetry,
-            scheduler=_scheduler(),  # never started
-            stop=threading.Event(),
-            complete=True,
-        )
-        engine = assembler.assemble(settings.config_file).engine
+        clock = Clock()
+        engine = _engine(ledger, series, telemetry, clock, Scheduler())  # it is never started
+        assembler = Assembler(ledger, telemetry, clock, stop=threading.Event(), complete=True)
+        assembler.assemble(settings.config_file).put_in_force(engine, series, telemetry)
         with ThreadPoolExecutor(_POLLS_AT_ONCE) as pool:
             list(pool.map(engine.discover, engine.sources))
             states = [(source, s) for source in engine.sources for s in engine.states(source.name)]
-            list(pool.map(lambda work: engine.poll(work[0], work[1].partition), states))
+            list(pool.map(lambda work: engine.poll(*work, turn=math.inf), states))
         page = Exposition(series, telemetry, ledger).scrape()
         sys.stdout.buffer.write(page.body)
         sys.stdout.flush()
@@ -99,14 +98,14 @@ class Daemon:
         self._telemetry.watch_ledger(ledger)
         self._series = SeriesStore(birth_hold=settings.metrics_birth_hold)
         self._series.load(ledger.series())
-        self._scheduler = _scheduler()
+        self._clock = Clock()
+        self._scheduler = Scheduler()
+        self._engine = _engine(ledger, self._series, self._telemetry, self._clock, self._scheduler)
         self._stopping = threading.Event()
-        self._assembler = Assembler(
-            ledger, self._series, self._telemetry, scheduler=self._scheduler, stop=self._stopping
-        )
+        self._assembler = Assembler(ledger, self._telemetry, self._clock, stop=self._stopping)
         self._reloading = threading.Lock()
         self._ready = False
-        self._assembly = self._assemble()
+        self._load()
         address = settings.web_listen_address
         self._server = Server(
             create_app(
@@ -137,7 +136,6 @@ class Daemon:
                 target=watch.run, args=(self._stopping,), name="watch", daemon=True
             ).start()
         self._scheduler.start()
-        self._assembly.engine.start()
         _log.info(
             "listening",
             address=f"{self._settings.web_listen_address.host}:{self._server.port}",
@@ -145,9 +143,9 @@ class Daemon:
         )
         self._server.run()
         self.stop()
-        self._scheduler.shutdown(wait=False)
+        self._scheduler.stop()
         with self._reloading:
-            self._assembly.engine.stop()
+            self._engine.stop()
 
     def stop(self) -> None:
         """Make ``serve`` return soon; may be called from a signal handler."""
@@ -162,8 +160,8 @@ class Daemon:
         os._exit(0)
 
     def ready(self) -> bool:
-        """Whether each partition has finished its first attempt; once true, it stays true."""
-        self._ready = self._ready or self._assembly.engine.attempted
+        """Whether something was read from each source; once true, it stays true."""
+        self._ready = self._ready or not self._engine.unready()
         return self._ready
 
     def reload(self) -> list[str]:
@@ -172,25 +170,23 @@ class Daemon:
             if self._stopping.is_set():
                 return ["The exporter is stopping."]
             try:
-                assembly = self._assemble()
+                self._load()
             except (ConfigurationError, LedgerError) as error:
                 _log.error("reload failed", error=str(error))
                 self._telemetry.config_last_reload_successful.set(0)
                 self._reload = ReloadStatus(datetime.now(UTC), [str(error)])
                 return [str(error)]
-            self._assembly.engine.stop()
-            self._assembly = assembly
-            assembly.engine.start()
         _log.info("reloaded")
         return []
 
-    def _assemble(self) -> Assembly:
+    def _load(self) -> None:
         assembly = self._assembler.assemble(self._settings.config_file)
+        assembly.put_in_force(self._engine, self._series, self._telemetry)
+        self._configuration = assembly.configuration
         now = datetime.now(UTC)
         self._reload = ReloadStatus(now)
         self._telemetry.config_last_reload_successful.set(1)
         self._telemetry.config_last_reload_success_timestamp_seconds.set(now.timestamp())
-        return assembly
 
     def _web_config(self) -> LiveWebConfig | None:
         path = self._settings.web_config_file
@@ -199,7 +195,7 @@ class Daemon:
 
     def status(self) -> StatusPage:
         """Everything that the status page shows."""
-        configuration, engine = self._assembly.configuration, self._assembly.engine
+        engine, clock = self._engine, self._clock
         return StatusPage(
             version=__version__,
             now=datetime.now(UTC),
@@ -208,8 +204,8 @@ class Daemon:
             configuration_files=[str(file) for file in self._settings.config_file],
             reload=self._reload,
             ledger=ledger_status(self._ledger.condition()),
-            sources=[source_status(source, engine) for source in configuration.sources],
-            rules=rule_statuses(configuration.rules, self._ledger.rule_totals()),
+            sources=[source_status(s, engine, clock) for s in self._configuration.sources],
+            rules=rule_statuses(self._configuration.rules, self._ledger.rule_totals()),
             api_calls=self._telemetry.api_calls(),
         )
 
@@ -223,10 +219,13 @@ def _ledger(settings: Settings) -> Iterator[Ledger]:
         ledger.close()
 
 
-def _scheduler() -> BackgroundScheduler:
-    """Each job once at a time; a poll that is due while the last one runs is left out."""
-    return BackgroundScheduler(
-        executors={"default": SchedulerThreads(_POLLS_AT_ONCE)},
-        job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None},
-        timezone=UTC,
-    )
+def _engine(
+    ledger: Ledger,
+    series: SeriesStore,
+    telemetry: Telemetry,
+    clock: Clock,
+    scheduler: Scheduler,
+) -> Engine:
+    """An engine that has nothing to do yet."""
+    pipeline = Pipeline(ledger, series, telemetry, clock, Rules(RuleSet(()), {}))
+    return Engine(pipeline, scheduler)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import glob
 import io
 import itertools
+import math
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -85,12 +86,17 @@ class Files:
             found |= files
         return Discovery([Partition(self.name, path=path) for path in sorted(found)])
 
+    def read_up_to(self, partition: Partition, checkpoint: str | None) -> int | None:  # noqa: ARG002
+        """None: a file is not read by time."""
+        return None
+
     def poll(
         self,
         partition: Partition,
         checkpoint: str | None,
         *,
         rules: Mapping[str, Listener],  # noqa: ARG002 - everything in a file counts
+        turn: float = math.inf,  # noqa: ARG002 - a file has no fresh events elsewhere
     ) -> Iterator[Reading]:
         """Read what is new in a file.
 
