@@ -11,7 +11,7 @@ from functools import partial
 import structlog
 
 from exporter.arrivals import Arrivals
-from exporter.errors import PartitionGoneError, SourceError
+from exporter.errors import DamagedCheckpointError, PartitionGoneError, SourceError
 from exporter.events import Partition
 from exporter.failures import Failures
 from exporter.ledger.base import LedgerError
@@ -292,7 +292,7 @@ class Engine:
         try:
             checkpoint = self._ledger.checkpoint(partition)
             state.read_up_to = source.read_up_to(partition, checkpoint)
-        except LedgerError:
+        except (LedgerError, DamagedCheckpointError):  # its polls say what is wrong with it
             self._telemetry.ledger_errors.labels("read").inc()
         if state.read_up_to is not None:
             self._telemetry.read_up_to(partition, state.read_up_to / 1000)

@@ -8,6 +8,7 @@ import sqlite3
 from pathlib import Path
 from typing import Final
 
+from exporter.events import Partition
 from exporter.ledger.base import LedgerError
 
 _START_ANEW = (
@@ -28,6 +29,12 @@ class UnreadableRowError(ValueError):
 def damaged(path: Path, what: str) -> LedgerError:
     """The error for a ledger file whose contents cannot be trusted."""
     return LedgerError(f"The ledger {path} is damaged: {what}. {_START_ANEW}.")
+
+
+def damaged_checkpoint(place: str, partition: Partition) -> LedgerError:
+    """The error for a position that its source cannot read."""
+    what = f"table checkpoints has a position of {partition} that cannot be read"
+    return damaged(Path(place), what)
 
 
 def not_a_ledger(path: Path, what: str) -> LedgerError:

@@ -64,7 +64,7 @@ class ReadingTime:
     """Milliseconds that pass only while the ledger is open; they begin as an epoch time."""
 
     def __init__(self, begin: int, steady: Callable[[], float]) -> None:
-        """``steady``: seconds from any point on, as time.monotonic has them."""
+        """``steady``: seconds from any point on that no clock setting changes."""
         self._begin = begin
         self._steady = steady
         self._opened = steady()

@@ -11,6 +11,7 @@ from typing import Final
 
 import structlog
 
+from exporter.clock import elapsed
 from exporter.events import Partition
 from exporter.ledger.base import (
     Batch,
@@ -72,7 +73,7 @@ class SqliteLedger:
         directory: Path,
         *,
         clock: Callable[[], float] = time.time,
-        steady: Callable[[], float] = time.monotonic,
+        steady: Callable[[], float] = elapsed,
     ) -> SqliteLedger:
         """Open the ledger in a directory; both are created where missing.
 

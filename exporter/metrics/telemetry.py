@@ -176,11 +176,6 @@ class Telemetry:
         self.ledger_created = self._gauge(
             "ledger_created_timestamp_seconds", "When the ledger was begun."
         )
-        self.ledger_healthy = self._gauge(
-            "ledger_healthy",
-            "Whether the ledger can be committed to: its files are at their paths, and no damage is"
-            " known.",
-        )
         self.ledger_files_lost = self._counter(
             "ledger_files_lost",
             "How often the ledger's files were removed or replaced while they were open.",
@@ -208,7 +203,6 @@ class Telemetry:
     def watch_ledger(self, ledger: Ledger) -> None:
         """Show the ledger's condition from now on."""
         self.ledger_created.set_function(lambda: ledger.condition().created / 1000)
-        self.ledger_healthy.set_function(lambda: ledger.condition().problem is None)
         ledger.watch_files(self.ledger_files_lost.inc)
 
     def set_rules(self, rules: Iterable[RuleInfo]) -> None:
