@@ -67,9 +67,8 @@ class _SourceState:
     """Where its partitions could not be looked for, and why."""
     discoveries: dict[Partition, Failures] = field(default_factory=dict)
     discovered: bool = False
-    looked_at: float | None = None
-    """Seconds since the epoch: when the last look for partitions began that could look everywhere.
-    """
+    looked_at: int | None = None
+    """Milliseconds: when the last look for partitions began that could look everywhere."""
     ready: bool = False
     forgetting: Failures = field(init=False)
 
@@ -151,7 +150,7 @@ class Engine:
 
         Returns in how many seconds to look again, if that is sooner than usual.
         """
-        began = self._clock.now()
+        began = round(self._clock.now() * 1000)
         try:
             discovery = source.discover()
         except Exception as error:
@@ -176,10 +175,9 @@ class Engine:
             for partition in new:
                 self._add(state, partition)
             unseen = {(s.account_id, s.region) for s in failures if s.log_group is None}
-            for partition in set(state.partitions).difference(discovery.partitions):
-                account_id, region = partition.account_id, partition.region
-                if not unseen & {(account_id, region), ("", region), ("", "")}:
-                    self._drop(state, partition, "it no longer exists")
+            for gone in set(state.partitions).difference(discovery.partitions):
+                if not unseen & {(gone.account_id, gone.region), ("", gone.region), ("", "")}:
+                    self._drop(state, gone, "it no longer exists")
             self._telemetry.partitions.labels(source.name).set(len(state.partitions))
             self._note_failures(state, failures)
             state.discovered = True
@@ -372,17 +370,12 @@ class Engine:
             state = self._sources.get(source.name)
             if state is None:
                 return
-            partitions = list(state.partitions.values())
-            looked_at = state.looked_at
-            if any(partition.read_by is not self._pipeline.rules for partition in partitions):
-                looked_at = None  # What it will bring that was not read by them is unknown.
+            found = dict(state.partitions)
+            # What a partition will bring that was not read by the rules in force is unknown.
+            known = all(one.read_by is self._pipeline.rules for one in found.values())
+            looked_at = state.looked_at if known else None
         try:
-            self._ledger.forget(
-                source.name,
-                [partition.partition for partition in partitions],
-                looked_at=None if looked_at is None else round(looked_at * 1000),
-                memory=source.memory,
-            )
+            self._ledger.forget(source.name, found, looked_at=looked_at, memory=source.memory)
         except LedgerError as error:
             self._telemetry.ledger_errors.labels("forget").inc()
             state.forgetting.failed(error)
