@@ -15,6 +15,7 @@ from typing import Any
 import yaml
 
 from exporter.demo.aws import EmbeddedAws
+from exporter.demo.faults import Faults
 from tests.support.processes import Exporter
 from tests.support.records import ACCOUNT, trail_record
 from tests.support.waiting import wait_for
@@ -136,6 +137,37 @@ def test_files_that_were_silent_for_100_days_count_once(tmp_path: Path) -> None:
         assert logins(exporter) == 4
         (tmp_path / "new.json").write_text(json.dumps({"Records": [trail_record("ConsoleLogin")]}))
         counted(exporter, 5)
+
+
+def test_a_region_that_was_denied_for_100_days_counts_once(
+    aws: EmbeddedAws, make_exporter: MakeExporter, tmp_path: Path
+) -> None:
+    regions = ["us-east-1", "eu-west-1"]
+    configuration = {"sources": [{**HISTORY, "regions": regions}], "rules": [LOGINS]}
+
+    def count_in(region: str) -> float | None:
+        return exporter.scrape().value("logins_total", region=region)
+
+    with make_exporter(configuration, NO_HOLD) as exporter:
+        exporter.wait_until_ready()
+        for region in regions:
+            for _ in range(3):
+                aws.record(ACCOUNT, region, trail_record("ConsoleLogin", region=region))
+            wait_for("the logins", lambda r=region: count_in(r) == 3)  # type: ignore[misc]
+        aws.faults = Faults(denied={"eu-west-1": ["LookupEvents"]})
+        exporter.kill()
+        with closing(sqlite3.connect(tmp_path / "data" / "ledger.sqlite3")) as connection:
+            connection.execute("UPDATE checkpoints SET updated = updated - ?", (DAYS_100,))
+            connection.commit()
+        exporter.start()
+        exporter.wait_until_listening()
+        up = "metric_filter_exporter_partition_up"
+        wait_for("the denial", lambda: "cloudtrail:LookupEvents" in exporter.get("/").text)
+        wait_for("the other", lambda: exporter.scrape().value(up, region="us-east-1") == 1)
+        aws.record(ACCOUNT, "eu-west-1", trail_record("ConsoleLogin", region="eu-west-1"))
+        aws.faults = Faults()
+        wait_for("the new login", lambda: (count_in("eu-west-1") or 0) > 3)
+        assert (count_in("eu-west-1"), count_in("us-east-1")) == (4, 3)
 
 
 def set_checkpoint(ledger: Path, checkpoint: bytes) -> bytes:
