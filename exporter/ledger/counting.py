@@ -57,13 +57,18 @@ class BatchCount:
         *,
         checkpoint: int,
         now: int,
+        remembered_at: int | None = None,
     ) -> None:
-        """``checkpoint``: id of the partition's row, under which its matches are remembered."""
+        """``checkpoint``: id of the partition's row, under which its matches are remembered.
+
+        ``remembered_at``: the time under which; None: each under its own.
+        """
         self._cursor = cursor
         self._source = source
         self._checkpoint = checkpoint
         self._rules = rules
         self._now = now
+        self._remembered_at = remembered_at
         self._series: dict[SeriesKey, SeriesRow] = {}
         self._places: dict[tuple[str, SeriesKey], tuple[SeriesRow, bool]] = {}
         self._series_counts: dict[tuple[str, bool], int] = {}
@@ -110,7 +115,7 @@ class BatchCount:
                 own = next(iter(identities))
                 if own in remembered:
                     continue
-                remembered[own] = time
+                remembered[own] = time if self._remembered_at is None else self._remembered_at
             new.append(increment)
         # In the order of the key, neighbours go to the same page.
         self._cursor.executemany(

@@ -132,6 +132,8 @@ def _match_note(page: StatusPage, latest: datetime | None) -> str:
 
 
 def _badge(page: StatusPage) -> str:
+    if page.ledger.problem:
+        return "Ledger failing"
     if page.failures:
         return f"{page.failures:,} failing"
     if page.reload.errors:

@@ -14,7 +14,7 @@ from exporter.configuration import RuleConfig, load
 from exporter.events import EventFormat, LogEvent, Partition
 from exporter.ledger.base import Committed, SeriesRule, SeriesTotal
 from exporter.ledger.counting import BatchCount
-from exporter.ledger.storage import open_database
+from exporter.ledger.storage import DatabaseFile
 from exporter.metrics.families import MetricFamily
 from exporter.metrics.scrapers import NOBODY
 from exporter.metrics.series import SeriesStore
@@ -67,7 +67,8 @@ _SERIES_RULES = {
 
 
 def _database() -> sqlite3.Connection:
-    connection = open_database(_FOLDER / "ledger.db")
+    connection = DatabaseFile.open(_FOLDER / "ledger.db").connection
+    assert connection is not None
     connection.execute("INSERT INTO checkpoints VALUES (1, 'trail', x'', x'', NULL, 0)")
     return connection
 
