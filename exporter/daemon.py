@@ -18,6 +18,7 @@ from apscheduler.schedulers.background import BackgroundScheduler
 
 from exporter import __version__
 from exporter.assembly import Assembler, Assembly
+from exporter.coalescing import Coalescing
 from exporter.configuration import ConfigurationError
 from exporter.ledger.base import Ledger, LedgerError
 from exporter.ledger.sqlite import SqliteLedger
@@ -35,6 +36,8 @@ _log = structlog.get_logger(__name__)
 
 _POLLS_AT_ONCE = 32
 """Threads; most wait for AWS or for a quota, not for a core."""
+_BETWEEN_RELOADS = 1.0
+"""Seconds, so that somebody who reloads in a loop leaves time for reading."""
 _HARD_END = 0.9
 """Part of --shutdown-timeout after which nothing more is waited for."""
 
@@ -105,6 +108,7 @@ class Daemon:
             ledger, self._series, self._telemetry, scheduler=self._scheduler, stop=self._stopping
         )
         self._reloading = threading.Lock()
+        self._reloads = Coalescing(self.reload, pause=_BETWEEN_RELOADS)
         self._ready = False
         self._assembly = self._assemble()
         address = settings.web_listen_address
@@ -113,7 +117,7 @@ class Daemon:
                 metrics=Exposition(self._series, self._telemetry, ledger),
                 status=self.status,
                 ready=self.ready,
-                reload=self.reload if settings.web_enable_lifecycle else None,
+                reload=self._reloads if settings.web_enable_lifecycle else None,
                 telemetry_path=settings.web_telemetry_path,
             ),
             address.host,
@@ -128,11 +132,15 @@ class Daemon:
             signal.signal(number, lambda *_: self.stop())
         signal.signal(
             signal.SIGHUP,
-            lambda *_: threading.Thread(target=self.reload, name="reload", daemon=True).start(),
+            lambda *_: threading.Thread(
+                target=self._reloads.submit, name="reload", daemon=True
+            ).start(),
         )
         threading.Thread(target=self._end_in_time, name="end", daemon=True).start()
         if self._settings.config_watch:
-            watch = Watch(lambda: self._assembler.footprint, self.reload)
+            watch = Watch(
+                lambda: self._assembler.footprint, lambda: self._reloads.submit().result()
+            )
             threading.Thread(
                 target=watch.run, args=(self._stopping,), name="watch", daemon=True
             ).start()

@@ -11,7 +11,7 @@ from starlette.types import ASGIApp
 
 from exporter.web.connections import ConnectionServer
 from exporter.web.guard import Guard
-from exporter.web.limits import DEFAULT_LIMITS, BodyLimit, Limits
+from exporter.web.limits import DEFAULT_LIMITS, Limits, RequestLimit
 from exporter.web.live import LiveWebConfig
 
 _BACKLOG = 128
@@ -51,7 +51,7 @@ class Server:
             app = Guard(app, web_config)
         self._server = ConnectionServer(
             uvicorn.Config(
-                BodyLimit(app, limits),
+                RequestLimit(app, limits),
                 loop="asyncio",
                 http="h11",
                 ws="none",
