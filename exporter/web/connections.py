@@ -98,15 +98,13 @@ class ConnectionServer(uvicorn.Server):
     def _welcome(self, connection: socket.socket, peer: tuple[Any, ...]) -> None:
         client: str = peer[0]
         address = group_of(client)
-        if not self._has_room(address):
-            connection.close()
-            return
+        self._make_room(address)
         connection.setblocking(False)
         task = asyncio.get_running_loop().create_task(self._connect(connection, client))
         self._handshakes[task] = Place(task, address, "handshake", time.monotonic(), task.cancel)
         task.add_done_callback(self._handshakes.pop)
 
-    def _has_room(self, address: str) -> bool:
+    def _make_room(self, address: str) -> None:
         connections = self.server_state.connections
         self._leaving = {
             holder
@@ -115,15 +113,12 @@ class ConnectionServer(uvicorn.Server):
         }
         open_ = len(self._handshakes) + len(connections)
         if open_ - len(self._leaving) < self._limits.connections:
-            return True
+            return
         self._crowds.note(connections=open_)
         places = [*self._handshakes.values(), *self._sweeper.places(connections)]
         place = to_give_up([p for p in places if p.holder not in self._leaving], address)
-        if place is None:
-            return False
         self._leaving.add(place.holder)
         place.leave()
-        return True
 
     async def _connect(self, connection: socket.socket, client: str) -> None:
         context = self._tls()

@@ -26,24 +26,18 @@ class Place:
     """Ends the connection."""
 
 
-def to_give_up(places: Sequence[Place], newcomer: str) -> Place | None:
-    """Return the connection that makes room for one from the address ``newcomer``.
+def to_give_up(places: Sequence[Place], newcomer: str) -> Place:
+    """Return which of the connections (one at least) makes room for one from ``newcomer``.
 
-    It is one of the address with the most connections, the newcomer counted in: no client can keep
-    the others out. Idle ones go first, then those that wait for their client, the longest wait
-    first. Connections that wait for the exporter go for the sake of other addresses only. None:
-    the newcomer has to go.
+    It is one of the address that has the most, with the newcomer counted: no client can keep the
+    others out. Idle ones go first, then those that wait for their client, then those that wait for
+    the exporter; of these the longest.
     """
     count = Counter(place.address for place in places)
     count[newcomer] += 1
-    most = max(count.values())
-    candidates = [
-        place
-        for place in places
-        if count[place.address] == most
-        and (place.phase != "answering" or place.address != newcomer)
-    ]
-    return min(candidates, key=lambda place: (_rank(place.phase), place.since), default=None)
+    most = max(count[place.address] for place in places)
+    candidates = (place for place in places if count[place.address] == most)
+    return min(candidates, key=lambda place: (_rank(place.phase), place.since))
 
 
 def _rank(phase: Phase) -> int:
