@@ -22,7 +22,7 @@ _log = structlog.get_logger(__name__)
 _QUIET = 60.0
 """Seconds between two log lines of the same kind: any client can cause them."""
 
-_AT_ONCE = 64
+_AT_ONCE = 16
 """Connections that are accepted before others have their turn."""
 
 TlsContext = Callable[[], ssl.SSLContext | None]

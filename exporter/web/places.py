@@ -30,15 +30,11 @@ def to_give_up(places: Sequence[Place], newcomer: str) -> Place:
     """Return which of the connections (one at least) makes room for one from ``newcomer``.
 
     It is one of the address that has the most, with the newcomer counted: no client can keep the
-    others out. Idle ones go first, then those that wait for their client, then those that wait for
-    the exporter; of these the longest.
+    others out. Idle ones go first, then the others, each the one that has been so for longest: a
+    client that behaves has its answer before its turn comes.
     """
     count = Counter(place.address for place in places)
     count[newcomer] += 1
     most = max(count[place.address] for place in places)
     candidates = (place for place in places if count[place.address] == most)
-    return min(candidates, key=lambda place: (_rank(place.phase), place.since))
-
-
-def _rank(phase: Phase) -> int:
-    return {"idle": 0, "answering": 2}.get(phase, 1)
+    return min(candidates, key=lambda place: (place.phase != "idle", place.since))

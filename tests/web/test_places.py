@@ -42,13 +42,13 @@ def test_an_address_loses_a_connection_to_those_only_that_end_up_with_no_more(
     ("phases", "expected"),
     [
         (["request", "idle", "answering"], 1),
-        (["answering", "stalled", "request"], 1),
+        (["stalled", "answering", "request"], 0),
         (["answering", "answering"], 0),
         (["idle", "idle"], 0),
         (["handshake", "closing"], 0),
     ],
 )
-def test_idle_ones_go_first_then_those_that_wait_for_their_client_the_longest_wait_first(
+def test_idle_ones_go_first_and_of_equals_the_one_that_has_been_so_for_longest(
     phases: Sequence[Phase], expected: int
 ) -> None:
     places = [place("a", phase, since) for since, phase in enumerate(phases)]
