@@ -14,7 +14,9 @@ from exporter.web.guard import Guard
 from exporter.web.limits import DEFAULT_LIMITS, Limits, RequestLimit
 from exporter.web.live import LiveWebConfig
 
-_BACKLOG = 128
+_BACKLOG = 1024
+"""Connections that the kernel keeps until they are accepted. If there are more, their clients try
+again a second later at the earliest, so a burst of one client must not fill it."""
 
 
 class ListenError(Exception):
