@@ -32,6 +32,7 @@ from exporter.demo.protocol import (
 )
 from exporter.demo.quotas import Quotas
 from exporter.demo.server import LoopbackServer
+from exporter.demo.signatures import check_age
 
 DEFAULT_ACCOUNT = "123456789012"
 DEFAULT_REGION = "us-east-1"
@@ -53,7 +54,10 @@ class EmbeddedAws:
         port: 0 takes a free port at the first start and keeps it afterwards.
         quotas: requests per second by operation in place of AWS's (``math.inf``: none).
         faults: what goes wrong; may be replaced at run time.
-        clock: seconds since the epoch.
+        clock: seconds since the epoch. Every answer's Date is by it, and so is the age of
+            signatures: more than 5 minutes off, they are refused.
+        signature_age: whether signatures may be refused for their age. False: for a clock that is
+            not the clients'.
         retention: seconds after which events are dropped for good, to bound memory. None: the
             event history's 90 days; log groups keep everything.
     """
@@ -65,9 +69,11 @@ class EmbeddedAws:
         quotas: Mapping[str, float] | None = None,
         faults: Faults | None = None,
         clock: Callable[[], float] = time.time,
+        signature_age: bool = True,
         retention: float | None = None,
     ) -> None:
         self.calls = Calls()
+        self._signature_age = signature_age
         self._clock = clock
         self._port = port
         self._injector = FaultInjector(faults)
@@ -81,7 +87,7 @@ class EmbeddedAws:
     def start(self) -> EmbeddedAws:
         """Listen; returns itself. Raises OSError where the port is taken."""
         if self._server is None:
-            self._server = LoopbackServer(self._answer, self._port)
+            self._server = LoopbackServer(self._answer, self._port, self._clock)
             self._port = self._server.port
         return self
 
@@ -176,6 +182,8 @@ class EmbeddedAws:
         outcome = "ok"
         try:
             self._injector.before(request)
+            if self._signature_age:
+                check_age(request, self._clock())
             self._quotas.take(request)
             if request.operation == "LookupEvents":
                 response = success(self._history.lookup(request))
@@ -214,7 +222,9 @@ class EmbeddedAws:
 
         def listen(status: str, headers: Any, *rest: Any) -> Any:
             statuses.append(int(status.split(maxsplit=1)[0]))
-            return start_response(status, headers, *rest)
+            # moto dates its answers by the machine's clock, beside the server's own Date.
+            undated = [header for header in headers if header[0].lower() != "date"]
+            return start_response(status, undated, *rest)
 
         answer = b"".join(self._moto(environ, listen))
         succeeded = statuses[-1] < 300
@@ -256,7 +266,9 @@ def _request(environ: dict[str, Any]) -> Request:
         environ.get("CONTENT_TYPE", ""),
         body,
     )
-    return Request(service, operation, get_account_id_from(access_key), region, protocol, body)
+    account = get_account_id_from(access_key)
+    signed_at = environ.get("HTTP_X_AMZ_DATE", "")
+    return Request(service, operation, account, region, protocol, body, signed_at)
 
 
 def _drop_connection(environ: dict[str, Any]) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import socket
 import threading
+from collections.abc import Callable
+from email.utils import formatdate
 from typing import Any
 
 from moto.moto_server.werkzeug_app import MotoRequestHandler
@@ -15,10 +17,10 @@ class LoopbackServer:
     """Serves a WSGI application on 127.0.0.1, quietly, a thread a connection.
 
     ``port`` 0 takes a free one. ``stop`` also closes connections that clients keep alive: a
-    server that is gone must look gone.
+    server that is gone must look gone. ``clock``: seconds since the epoch, for the header Date.
     """
 
-    def __init__(self, application: Any, port: int) -> None:
+    def __init__(self, application: Any, port: int, clock: Callable[[], float]) -> None:
         connections: set[socket.socket] = set()
         lock = threading.Lock()
 
@@ -35,6 +37,9 @@ class LoopbackServer:
                 with lock:
                     connections.discard(self.request)
                 super().finish()
+
+            def date_time_string(self, timestamp: float | None = None) -> str:
+                return formatdate(clock() if timestamp is None else timestamp, usegmt=True)
 
             def log(self, *_arguments: Any) -> None:
                 """Say nothing."""
