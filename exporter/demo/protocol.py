@@ -64,6 +64,8 @@ class Response:
     status: int
     content_type: str
     body: bytes
+    encoding: str = ""
+    """The Content-Encoding, if any."""
 
     @property
     def status_line(self) -> str:
@@ -77,6 +79,7 @@ class Response:
             ("Content-Type", self.content_type),
             ("Content-Length", str(len(self.body))),
             ("x-amzn-RequestId", str(uuid4())),
+            *([("Content-Encoding", self.encoding)] if self.encoding else []),
         ]
 
 

@@ -5,12 +5,15 @@ from __future__ import annotations
 import contextlib
 import socket
 import threading
+import time
 from collections.abc import Callable
 from email.utils import formatdate
 from typing import Any
 
 from moto.moto_server.werkzeug_app import MotoRequestHandler
 from werkzeug.serving import BaseWSGIServer, make_server
+
+from exporter.demo.protocol import Response
 
 
 class LoopbackServer:
@@ -71,3 +74,24 @@ class LoopbackServer:
             for connection in self._connections:
                 with contextlib.suppress(OSError):
                     connection.shutdown(socket.SHUT_RDWR)
+
+
+def send_dripping(
+    environ: dict[str, Any], response: Response, *, now: float, headers: bool
+) -> None:
+    """Send an answer one byte a second, then close the connection.
+
+    ``now``: the time for the header Date. ``headers``: from the first byte on; else the body only.
+    Returns early where the client closes the connection or the server stops.
+    """
+    connection: socket.socket = environ["werkzeug.socket"]
+    sent = [*response.headers, ("Date", formatdate(now, usegmt=True))]
+    lines = [f"HTTP/1.1 {response.status_line}", *(f"{n}: {v}" for n, v in sent)]
+    head = "\r\n".join([*lines, "", ""]).encode()
+    with contextlib.suppress(OSError):
+        if not headers:
+            connection.sendall(head)
+        for byte in (head if headers else b"") + response.body:
+            connection.sendall(bytes([byte]))
+            time.sleep(1)
+        connection.shutdown(socket.SHUT_RDWR)

@@ -77,7 +77,5 @@ def write_configuration(path: Path, *, interval: int = 1, lookback: int = LOOKBA
         "discovery_interval": "2s",
     }
     part = path.with_suffix(".part")
-    part.write_text(
-        yaml.safe_dump({"sources": [history | timing, apps | timing], "rules": RULES})
-    )
+    part.write_text(yaml.safe_dump({"sources": [history | timing, apps | timing], "rules": RULES}))
     part.replace(path)

@@ -6,12 +6,9 @@ import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from moto.backends import get_backend
-
 from exporter.demo.aws import EmbeddedAws
 from tests.support.chaos.configuration import ACCOUNTS
 
-_USER = "exporter"
 # botocore asks the process again at every use once credentials expire within 15 minutes.
 _VALID = timedelta(minutes=14)
 
@@ -24,20 +21,16 @@ class Credentials:
         self._answer = folder / "credentials.json"
         self._profile = folder / "aws.config"
         self._profile.write_text(f"[default]\ncredential_process = cat {self._answer}\n")
-        self._keys: dict[str, str] = {}
-        for account in ACCOUNTS:
-            iam = get_backend("iam")[account]["aws"]
-            iam.create_user("us-east-1", _USER)
-            self._keys[account] = iam.create_access_key(_USER).access_key_id
+        self._keys = {account: aws.access_key(account) for account in ACCOUNTS}
         self.use(ACCOUNTS[0])
 
     def use(self, account: str) -> None:
         """Let the process hand out an account's credentials from now on."""
+        key, secret = self._keys[account]
         content = {
             "Version": 1,
-            "AccessKeyId": self._keys[account],
-            "SecretAccessKey": "testing",
-            "SessionToken": "testing",
+            "AccessKeyId": key,
+            "SecretAccessKey": secret,
             "Expiration": (datetime.now(UTC) + _VALID).isoformat(timespec="seconds"),
         }
         part = self._answer.with_suffix(".part")

@@ -100,9 +100,7 @@ class Traffic(threading.Thread):
         for group in GROUPS:
             for _ in range(self._random.choice([1, 1, 2])):
                 self._put(account, group, _json(record))
-            self.expected[
-                "logged_logins_total", account, record["userIdentity"]["userName"]
-            ] += 1
+            self.expected["logged_logins_total", account, record["userIdentity"]["userName"]] += 1
 
     def _record(self, account: str, region: str, name: str) -> dict[str, Any]:
         user = f"user-{self._random.randrange(6)}"

@@ -114,7 +114,10 @@ def stopped_for_a_while(scene: Scene) -> None:
     scene.pause(3, 8)
     before = scene.aws.faults
     scene.aws.faults = Faults(
-        refuse=0.3, page_size=(1, 5), seed=before.seed, operations=["LookupEvents", "FilterLogEvents"]
+        refuse=0.3,
+        page_size=(1, 5),
+        seed=before.seed,
+        operations=["LookupEvents", "FilterLogEvents"],
     )
     scene.start()
     scene.pause(3, 5)
