@@ -54,7 +54,7 @@ RULES: list[dict[str, Any]] = [
         "metric": "audits_total",
     },
     {
-        "name": "logged-logins",
+        "name": "logged_logins",
         "sources": ["apps"],
         "pattern": "{ $.eventName = ConsoleLogin }",
         "metric": "logged_logins_total",

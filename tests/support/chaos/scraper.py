@@ -67,9 +67,8 @@ def counted(page: Exposition) -> Counts:
     return +counts
 
 
-def differences(page: Exposition, expected: Counts) -> dict[tuple[str, str, str], str]:
+def differences(shown: Counts, expected: Counts) -> dict[tuple[str, str, str], str]:
     """What is counted otherwise than expected: ``counted/expected`` by metric, account, label."""
-    shown = counted(page)
     return {
         key: f"{shown[key]}/{expected[key]}"
         for key in sorted(shown.keys() | expected.keys())

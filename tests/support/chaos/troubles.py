@@ -44,6 +44,11 @@ class Scene:
         """Let a random time pass."""
         time.sleep(self.chance.uniform(least, most))
 
+    def second(self) -> Exporter:
+        """Another process on the same ledger, not started."""
+        environment = self.credentials.environment()
+        return Exporter(self.configuration, self.storage, environment=environment)
+
     def start(self) -> None:
         """Start the exporter again."""
         self.exporter.start()
@@ -161,9 +166,9 @@ def folder_removed(scene: Scene) -> None:
 def lock_removed(scene: Scene) -> None:
     """A cleaner removes the lock file; a second process is refused all the same."""
     (scene.storage / "ledger.lock").unlink(missing_ok=True)
-    second = Exporter.second(scene.exporter)
-    second.start()
-    assert second.exit_code(timeout=20) != 0, "a second process runs on the same ledger"
+    second = scene.second()
+    with second:
+        assert second.exit_code(timeout=20) != 0, "a second process runs on the same ledger"
 
 
 def _remove(scene: Scene, path: Path) -> None:
