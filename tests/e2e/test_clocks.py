@@ -9,7 +9,20 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.chaos.configuration import GROUPS, LOG_REGION, write_configuration
+from tests.support.chaos.rounds import settle
+from tests.support.chaos.scraper import Scraper
+from tests.support.chaos.traffic import Traffic
+from tests.support.iam import RecordingAws
+from tests.support.processes import Exporter
+from tests.support.waiting import wait_for
 from tests.support.wall_clock import WallClock
+
+HOURS = 7200.0
+MINUTES = 240.0
+"""So far off AWS still accepts a signature."""
+LOOKBACK = 8
+POLLS = "metric_filter_exporter_polls_total"
 
 TELLS_THE_TIME = """
 import ctypes, sys, time
@@ -46,3 +59,61 @@ def test_the_wall_clock_alone_is_stepped(tmp_path: Path) -> None:
             assert told == pytest.approx(right, abs=2)
         child.stdin.close()
         assert child.wait(10) == 0
+
+
+def test_counts_are_exact_after_the_wall_clock_was_wrong(tmp_path: Path, aws: RecordingAws) -> None:
+    for group in GROUPS:
+        aws.log_group_create(LOG_REGION, group)
+    configuration = tmp_path / "exporter.yaml"
+    write_configuration(configuration, lookback=LOOKBACK)
+    clock = WallClock(tmp_path)
+    with Exporter(
+        configuration,
+        tmp_path / "data",
+        arguments=("--metrics.birth-hold=1s",),
+        environment=aws.environment(),
+        wall_clock=clock,
+    ) as exporter:
+        exporter.wait_until_ready()
+        traffic, scraper = Traffic(aws, seed=1), Scraper(exporter)
+        traffic.start()
+        scraper.start()
+        polled(exporter, times=2)
+        for ahead, polls in ((MINUTES, 6), (0, 4), (HOURS, 4), (-HOURS, 4), (-MINUTES, 3)):
+            clock.shift(ahead)
+            polled(exporter, times=polls)
+        exporter.kill()
+        exporter.start()
+        exporter.wait_until_listening()
+        polled(exporter, times=3)
+        clock.shift(0)
+        expected = traffic.stop()
+        settle(exporter, expected, lookback=LOOKBACK)
+        assert scraper.stop() == []
+    assert sum(expected.values()) > 500
+
+
+def polled(exporter: Exporter, *, times: int) -> None:
+    """Wait until every place was polled that often from now on; they are polled once a second."""
+    before = polls(exporter)
+
+    def gone_on() -> bool:
+        still = {
+            place: count - before.get(place, 0)
+            for place, count in polls(exporter).items()
+            if count - before.get(place, 0) < times
+        }
+        assert still == {}, still
+        return True
+
+    wait_for(f"{times} polls", gone_on, timeout=times + 15)
+
+
+def polls(exporter: Exporter) -> dict[tuple[str, str], float]:
+    """Polls so far by source and region; 0 where there was none."""
+    page = exporter.scrape()
+    places = [("history", "us-east-1"), ("history", "eu-west-1"), ("apps", LOG_REGION)]
+    return {
+        (source, region): page.value(POLLS, source=source, region=region) or 0.0
+        for source, region in places
+    }

@@ -95,7 +95,7 @@ def run_round(
                 trouble(scene)
             expected = traffic.stop()
             aws.faults = Faults()
-            _settle(scene, expected, accounts)
+            settle(exporter, expected, accounts=accounts, credentials=credentials)
             complaints = scraper.stop()
             assert complaints == []
             assert scraper.scrapes > len(troubles)
@@ -113,16 +113,24 @@ def _faults(chance: random.Random) -> Faults:
     return replace(USUAL, seed=chance.randrange(2**31), **unusual)
 
 
-def _settle(scene: Scene, expected: Counts, accounts: Sequence[str]) -> None:
+def settle(
+    exporter: Exporter,
+    expected: Counts,
+    *,
+    lookback: int = LOOKBACK,
+    accounts: Sequence[str] = ACCOUNTS[:1],
+    credentials: Credentials | None = None,
+) -> None:
     """Wait until every event is counted, account by account, and see that none comes twice."""
     for account in reversed(accounts):
-        scene.credentials.use(account)
+        if credentials is not None:
+            credentials.use(account)
         of_account = Counter({key: n for key, n in expected.items() if key[1] == account})
-        wait_until_exact(scene.exporter, of_account, account=account)
+        wait_until_exact(exporter, of_account, account=account)
     # Every slice is read once more at the age of the lookback.
-    end = time.monotonic() + LOOKBACK + 3
-    wait_for("the last sweep", lambda: time.monotonic() > end, timeout=LOOKBACK + 5)
-    assert differences(counted(scene.exporter.scrape()), expected) == {}
+    end = time.monotonic() + lookback + 3
+    wait_for("the last sweep", lambda: time.monotonic() > end, timeout=lookback + 5)
+    assert differences(counted(exporter.scrape()), expected) == {}
 
 
 def wait_until_exact(exporter: Exporter, expected: Counts, *, account: str) -> None:
