@@ -1,18 +1,18 @@
-"""From a configuration to an engine: the stages, put together."""
+"""From a configuration to sources and rules that are ready for the engine."""
 
 from __future__ import annotations
 
 import threading
-import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import structlog
-from apscheduler.schedulers.background import BackgroundScheduler
 
 from exporter.aws.quotas import Quotas
 from exporter.aws.session import AwsAccount
+from exporter.clock import Clock
 from exporter.configuration import (
     DEFAULT_METRIC,
     Checked,
@@ -23,51 +23,64 @@ from exporter.configuration import (
     SourceConfig,
     check,
 )
-from exporter.engine import Engine, Lanes, PartitionLocks
-from exporter.ledger.base import Ledger, SeriesRule
+from exporter.engine import Engine
+from exporter.errors import SourceError
+from exporter.ledger.base import Ledger, RuleTotal, SeriesRule
 from exporter.metrics.families import MetricFamily
 from exporter.metrics.series import SeriesStore
 from exporter.metrics.telemetry import RuleInfo, SourceInfo, Telemetry
-from exporter.pipeline import Pipeline
+from exporter.pipeline import Rules
 from exporter.rules import RuleSet
 from exporter.sources import build_source
-from exporter.sources.base import Listener
+from exporter.sources.base import Listener, Source
 from exporter.sources.scopes import scopes
 
 _log = structlog.get_logger(__name__)
 
+_TIME_IS_AWAITED = 3.0
+"""Seconds."""
+
 
 @dataclass(frozen=True, slots=True)
 class Assembly:
-    """A configuration and the engine that works by it."""
+    """A configuration, and what works by it."""
 
     configuration: Configuration
-    engine: Engine
+    sources: Mapping[str, Source]
+    """By name. A source that a configuration leaves as it was is the same object as before."""
+    rules: Rules
+    families: Sequence[MetricFamily]
+    rule_infos: Sequence[RuleInfo]
+    source_infos: Sequence[SourceInfo]
+    rule_totals: Sequence[RuleTotal]
+
+    def put_in_force(self, engine: Engine, series: SeriesStore, telemetry: Telemetry) -> None:
+        """Let everything work by it. Raises LedgerError, which leaves everything as it was."""
+        engine.apply(self.sources, self.rules)
+        series.describe(self.families)
+        telemetry.set_rules(self.rule_infos)
+        telemetry.set_sources(self.source_infos)
+        telemetry.load_totals(self.rule_totals)
 
 
 class Assembler:
-    """Makes engines of configurations; what outlives a configuration is given once."""
+    """Makes ready what configurations describe; what outlives a configuration is given once."""
 
     def __init__(
         self,
         ledger: Ledger,
-        series: SeriesStore,
         telemetry: Telemetry,
+        clock: Clock,
         *,
-        scheduler: BackgroundScheduler,
         stop: threading.Event,
         complete: bool = False,
     ) -> None:
         """``complete``: each poll reads the whole lookback (see TimelineSource)."""
         self._ledger = ledger
-        self._series = series
-        self._telemetry = telemetry
-        self._scheduler = scheduler
-        self._stop = stop
+        self._clock = clock
         self._complete = complete
-        self._quotas = Quotas()
-        self._locks = PartitionLocks()
-        self._lanes = Lanes(scheduler)
+        self._account = AwsAccount(quotas=Quotas(), observer=telemetry, clock=clock, stop=stop)
+        self._built: dict[str, tuple[SourceConfig, Source]] = {}
         self.footprint = Footprint()
         """What the last configuration was read from, whether or not it could be used."""
 
@@ -82,7 +95,8 @@ class Assembler:
             raise ConfigurationError(checked.errors)
         for problem in checked.problems:
             _log.warning("configuration", at=str(problem.location), warning=problem.message)
-        now = int(time.time())
+        self._learn_the_time(configuration)
+        now = int(self._clock.now())
         rules = RuleSet(configuration.rules)
         starts = self._ledger.load_rules(
             {
@@ -104,24 +118,52 @@ class Assembler:
         since = self._ledger.load_scopes(
             {source.name: scopes(source) for source in configuration.sources}, now=now * 1000
         )
-        account = AwsAccount(quotas=self._quotas, observer=self._telemetry, stop=self._stop)
-        sources = [
-            build_source(source, account, since=since[source.name], complete=self._complete)
+        built = {
+            source.name: (source, self._source(source, since[source.name]))
             for source in configuration.sources
-        ]
-        self._telemetry.set_rules(_rule_info(rule) for rule in configuration.rules)
-        self._telemetry.set_sources(_source_info(source) for source in configuration.sources)
-        self._telemetry.load_totals(self._ledger.rule_totals())
-        self._series.describe(_metric_families(configuration.rules))
-        pipeline = Pipeline(rules, self._ledger, self._series, self._telemetry, listeners)
-        engine = Engine(
-            sources,
-            pipeline,
-            locks=self._locks,
-            lanes=self._lanes,
-            scheduler=self._scheduler,
+        }
+        self._built = built
+        return Assembly(
+            configuration,
+            sources={name: source for name, (_, source) in built.items()},
+            rules=Rules(rules, listeners),
+            families=_metric_families(configuration.rules),
+            rule_infos=[_rule_info(rule) for rule in configuration.rules],
+            source_infos=[_source_info(source) for source in configuration.sources],
+            rule_totals=self._ledger.rule_totals(),
         )
-        return Assembly(configuration, engine)
+
+    def _source(self, config: SourceConfig, since: Mapping[str, int]) -> Source:
+        before, source = self._built.get(config.name, (None, None))
+        if source is not None and before == config:
+            return source
+        return build_source(
+            config, self._account, self._clock, since=since, complete=self._complete
+        )
+
+    def _learn_the_time(self, configuration: Configuration) -> None:
+        """Let AWS tell its time before the moment is kept from which rules and sources count.
+
+        Where it does not answer soon, the machine's clock has to do.
+        """
+        if self._clock.known:
+            return
+        regions = [
+            region
+            for source in configuration.sources
+            if source.type != "files"
+            for region in source.regions or ("",)
+        ]
+        if not regions:
+            return
+
+        def ask() -> None:
+            with suppress(SourceError):  # discovery tells
+                self._account.identify([region for region in regions if region])
+
+        asking = threading.Thread(target=ask, name="clock", daemon=True)
+        asking.start()
+        asking.join(_TIME_IS_AWAITED)
 
     def _check(self, paths: Sequence[Path]) -> Checked:
         footprint = Footprint()

@@ -1,33 +1,31 @@
-"""One loaded configuration at work: its partitions are found and polled by a scheduler."""
+"""The configured sources at work: their partitions are found and polled by a scheduler."""
 
 from __future__ import annotations
 
 import threading
 import time
-from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from functools import partial
 
 import structlog
-from apscheduler.executors.pool import ThreadPoolExecutor
-from apscheduler.schedulers.background import BackgroundScheduler
 
+from exporter.arrivals import Arrivals
 from exporter.errors import PartitionGoneError, SourceError
 from exporter.events import Partition
 from exporter.failures import Failures
-from exporter.ledger.base import Ledger, LedgerError
-from exporter.metrics.series import SeriesStore
-from exporter.metrics.telemetry import Telemetry
-from exporter.pipeline import Pipeline
+from exporter.ledger.base import LedgerError
+from exporter.pipeline import Pipeline, Poll, Rules
+from exporter.scheduling import THREADS, Job, Scheduler
 from exporter.sources.base import Discovery, Source
 
 _log = structlog.get_logger(__name__)
 _FORGET_EVERY = 60.0
 _LOOK_AGAIN_AFTER = 5.0
-_POLLS_AT_ONCE = 8
-"""Threads for each source and region. They wait for AWS or for a quota, not for a core; a region
-that hangs keeps its own threads waiting and nobody else's."""
+_EXAMPLES = 5
+"""Partitions that a log line names."""
+_TRY_AGAIN_AFTER = 0.05
+"""Seconds before a partition that is behind is polled again after a failure; doubled each time."""
 
 
 @dataclass(slots=True)
@@ -35,13 +33,23 @@ class PartitionState:
     """How the reading of a partition goes."""
 
     partition: Partition
+    arrivals: Arrivals
+    job: Job | None = None
     attempts: int = 0
     events: int = 0
     """Log events read."""
     last_success: float | None = None
     """Seconds since the epoch."""
+    read_up_to: int | None = None
+    """Milliseconds: everything before this was read. None: it is not read by time (a file)."""
+    polling: Poll | None = None
+    """The poll that is under way, or the last one."""
+    behind: bool = False
+    """Whether more was due than the last poll has read."""
     error: SourceError | LedgerError | None = None
     """Why the last attempt failed; None: it did not, or there was none."""
+    failed: int = 0
+    """Attempts in a row that failed, since one made progress in a backlog."""
     failures: Failures = field(init=False)
 
     def __post_init__(self) -> None:
@@ -49,115 +57,99 @@ class PartitionState:
         self.failures = Failures("poll", source=source, partition=key)
 
 
-class PartitionLocks:
-    """One lock a partition, over all engines: after a reload two know the same partition."""
+@dataclass(slots=True)
+class _SourceState:
+    """A source at work."""
 
-    def __init__(self) -> None:
-        self._locks: dict[Partition, threading.Lock] = defaultdict(threading.Lock)
-        self._guard = threading.Lock()
+    source: Source
+    jobs: list[Job] = field(default_factory=list)
+    """Discovery first, then housekeeping."""
+    partitions: dict[Partition, PartitionState] = field(default_factory=dict)
+    failures: dict[Partition, SourceError] = field(default_factory=dict)
+    """Where its partitions could not be looked for, and why."""
+    discoveries: dict[Partition, Failures] = field(default_factory=dict)
+    discovered: bool = False
+    ready: bool = False
+    forgetting: Failures = field(init=False)
 
-    def of(self, partition: Partition) -> threading.Lock:
-        """The partition's lock."""
-        with self._guard:
-            return self._locks[partition]
-
-
-class Lanes:
-    """The threads that poll: some for each source and region, over all engines."""
-
-    def __init__(self, scheduler: BackgroundScheduler) -> None:
-        self._scheduler = scheduler
-        self._known: set[str] = set()
-        self._guard = threading.Lock()
-
-    def of(self, partition: Partition) -> str:
-        """The name of the executor that polls a partition."""
-        lane = f"{partition.source} {partition.region}"
-        with self._guard:
-            if lane not in self._known:
-                self._scheduler.add_executor(ThreadPoolExecutor(_POLLS_AT_ONCE), lane)
-                self._known.add(lane)
-        return lane
+    def __post_init__(self) -> None:
+        self.forgetting = Failures("forgetting of old matches", source=self.source.name)
 
 
 class Engine:
-    """Polls what a configuration's sources have; thread-safe.
+    """Polls what the configured sources have; thread-safe.
 
-    Made, started once and stopped once; a reload makes another.
+    It outlives configurations: ``apply`` changes what differs and leaves the rest at work.
     """
 
-    def __init__(
-        self,
-        sources: Sequence[Source],
-        pipeline: Pipeline,
-        *,
-        locks: PartitionLocks,
-        lanes: Lanes,
-        scheduler: BackgroundScheduler,
-    ) -> None:
-        self.sources = sources
+    def __init__(self, pipeline: Pipeline, scheduler: Scheduler) -> None:
         self._pipeline = pipeline
-        self._ledger: Ledger = pipeline.ledger
-        self._series: SeriesStore = pipeline.series
-        self._telemetry: Telemetry = pipeline.telemetry
-        self._locks = locks
-        self._lanes = lanes
+        self._ledger = pipeline.ledger
+        self._series = pipeline.series
+        self._telemetry = pipeline.telemetry
+        self._clock = pipeline.clock
         self._scheduler = scheduler
-        self._states: dict[str, dict[Partition, PartitionState]] = {s.name: {} for s in sources}
-        self._failures: dict[str, dict[Partition, SourceError]] = {s.name: {} for s in sources}
-        self._discoveries: dict[Partition, Failures] = {}
-        self._forgetting = {
-            s.name: Failures("forgetting of old matches", source=s.name) for s in sources
-        }
-        self._undiscovered = {source.name for source in sources}
+        self._sources: dict[str, _SourceState] = {}
         self._guard = threading.RLock()
-        self._stopped = False
 
-    def start(self) -> None:
-        """Look for partitions at once and from then on; each is polled from when it is found."""
-        for source in self.sources:
-            self._schedule("discover", source.discovery_interval, self.discover, source)
-            self._schedule("forget", _FORGET_EVERY, self._forget, source)
+    @property
+    def sources(self) -> list[Source]:
+        """The sources at work."""
+        with self._guard:
+            return [state.source for state in self._sources.values()]
+
+    def apply(self, sources: Mapping[str, Source], rules: Rules) -> None:
+        """Work by another configuration: its sources by name, and its rules.
+
+        A source that is the same object as before goes on undisturbed. The others' partitions are
+        looked for at once, and each is polled from when it is found. Raises LedgerError, which
+        leaves everything as it was.
+        """
+        progress = {name: self._ledger.has_progress(name) for name in sources}
+        with self._guard:
+            before = self._pipeline.rules
+            for name, state in list(self._sources.items()):
+                if sources.get(name) is not state.source:
+                    self._remove(state)
+            known = list(self._sources.values())
+            self._pipeline.rules = rules
+            for name, source in sources.items():
+                if name not in self._sources:
+                    self._add_source(source, ready=progress[name])
+            for state in known:
+                self._initialise(state)
+        for state in known:
+            self._declare_new(state, before)
 
     def stop(self) -> None:
         """Commit nothing more. Returns when a commit that was under way is done."""
-        with self._guard:
-            self._stopped = True
-            for job in self._scheduler.get_jobs():
-                if job.id.startswith(self._job_prefix):
-                    job.remove()
-            for source, states in self._states.items():
-                self._telemetry.partitions.remove(source)
-                for partition in states:
-                    self._telemetry.drop_partition(partition)
         self._pipeline.stop()
 
-    @property
-    def attempted(self) -> bool:
-        """Whether every partition has finished its first attempt."""
-        with self._guard:
-            return not self._undiscovered and all(
-                state.attempts for states in self._states.values() for state in states.values()
-            )
+    def unready(self) -> list[str]:
+        """The sources that nothing was read from yet, and why: a sentence each."""
+        return [
+            f"Source {name}: {_reason(state)}"
+            for name, state in list(self._sources.items())
+            if not state.ready
+        ]
 
     def states(self, source: str) -> list[PartitionState]:
         """A source's partitions, as they are now."""
         with self._guard:
-            return list(self._states[source].values())
+            state = self._sources.get(source)
+            return list(state.partitions.values()) if state else []
 
     def failures(self, source: str) -> dict[Partition, SourceError]:
         """Where a source's partitions could not be looked for, and why."""
         with self._guard:
-            return dict(self._failures[source])
+            state = self._sources.get(source)
+            return dict(state.failures) if state else {}
 
-    def next_poll(self, partition: Partition) -> datetime | None:
-        """When a partition is polled next."""
-        job = self._scheduler.get_job(self._job("poll", partition.source, partition.key))
-        moment: datetime | None = getattr(job, "next_run_time", None)
-        return moment
+    def discover(self, source: Source) -> float | None:
+        """Look for a source's partitions: take in new ones, drop those that are gone.
 
-    def discover(self, source: Source) -> None:
-        """Look for a source's partitions: take in new ones, drop those that are gone."""
+        Returns in how many seconds to look again, if that is sooner than usual.
+        """
         try:
             discovery = source.discover()
         except Exception as error:
@@ -165,153 +157,258 @@ class Engine:
             discovery = Discovery((), [(scope, _internal_error(scope, error))])
         failures = dict(discovery.failures)
         with self._guard:
-            if self._stopped:
-                return
-            known = self._states[source.name]
-            try:
-                if source.place is not None and source.name in self._undiscovered:
-                    self._declare(source.place)
-                for partition in discovery.partitions:
-                    if partition not in known:
-                        self._add(source, partition)
-            except LedgerError as error:
-                self._telemetry.ledger_errors.labels("declare").inc()
-                failures[Partition(source.name)] = SourceError(str(error), reason="ledger")
-            places = {(s.account_id, s.region) for s in failures if s.log_group is None}
-            for partition in set(known).difference(discovery.partitions):
-                if not places & {(partition.account_id, partition.region), ("", "")}:
-                    self._drop(partition, "it no longer exists")
-            self._telemetry.partitions.labels(source.name).set(len(known))
-            self._note_failures(source, failures)
-            if places:
-                self._discover_soon(source)
-            self._undiscovered.discard(source.name)
+            state = self._sources.get(source.name)
+            if state is None or state.source is not source:
+                return None
+            new = [p for p in discovery.partitions if p not in state.partitions]
+            places = [source.place] if source.place and not state.discovered else new
+        try:
+            self._declare(places)
+        except LedgerError as error:
+            self._telemetry.ledger_errors.labels("declare").inc()
+            failures[Partition(source.name)] = SourceError(str(error), reason="ledger")
+            new = []
+        with self._guard:
+            if self._sources.get(source.name) is not state:
+                return None
+            unread = [partition.key for partition in new if self._add(state, partition)]
+            if new:
+                _log.info(
+                    "partitions found",
+                    source=source.name,
+                    found=len(new),
+                    never_read=len(unread),
+                    examples=", ".join(unread[:_EXAMPLES]) or None,
+                )
+            unseen = {(s.account_id, s.region) for s in failures if s.log_group is None}
+            for partition in set(state.partitions).difference(discovery.partitions):
+                if not unseen & {(partition.account_id, partition.region), ("", "")}:
+                    self._drop(state, partition, "it no longer exists")
+            self._telemetry.partitions.labels(source.name).set(len(state.partitions))
+            self._note_failures(state, failures)
+            state.discovered = True
+            if not (state.partitions or failures):
+                self._now_ready(state)
+        pause = max(_LOOK_AGAIN_AFTER, source.interval)
+        return pause if unseen and pause < source.discovery_interval else None
 
-    def poll(self, source: Source, partition: Partition) -> None:
-        """Read what is due from a partition and note how it went."""
-        lock = self._locks.of(partition)
-        if not lock.acquire(blocking=False):
-            return  # An engine that is being stopped still holds it; the next poll comes.
+    def poll(self, source: Source, state: PartitionState, *, turn: float) -> float | None:
+        """Read what is due from a partition and note how it went.
+
+        Returns in how many seconds to poll again, if that is sooner than usual. ``turn``: see
+        ``Source.poll``.
+        """
+        partition = state.partition
         began = time.monotonic()
         error: SourceError | LedgerError | None = None
-        events = 0
+        poll = state.polling = Poll(behind=state.behind, read_up_to=state.read_up_to)
         try:
-            events = self._pipeline.poll(source, partition)
+            self._pipeline.poll(
+                source,
+                partition,
+                poll,
+                state.arrivals,
+                turn=turn,
+                wanted=partial(self._is_polled, state),
+            )
         except PartitionGoneError as gone:
             with self._guard:
-                self._drop(partition, str(gone))
+                of = self._sources.get(source.name)
+                if of is not None and of.partitions.get(partition) is state:
+                    self._drop(of, partition, str(gone))
+            return None
         except (SourceError, LedgerError) as failure:
             error = failure
         except Exception as failure:
             error = _internal_error(partition, failure)
-        finally:
-            lock.release()
         if isinstance(error, SourceError) and error.reason == "stopping":
-            return
-        self._note_poll(partition, events, error, time.monotonic() - began)
+            return None
+        return self._note_poll(source, state, poll, error, time.monotonic() - began)
 
-    def _add(self, source: Source, partition: Partition) -> None:
-        self._declare(partition)
-        self._states[source.name][partition] = PartitionState(partition)
+    def _is_polled(self, state: PartitionState) -> bool:
+        of = self._sources.get(state.partition.source)
+        return of is not None and of.partitions.get(state.partition) is state
+
+    def _add_source(self, source: Source, *, ready: bool) -> None:
+        state = self._sources[source.name] = _SourceState(source, ready=ready)
+        every = self._scheduler.every
+        lane = f"housekeeping of {source.name}"
+        state.jobs = [
+            every(source.discovery_interval, partial(self.discover, source), lane=lane),
+            every(_FORGET_EVERY, partial(self._forget, source), lane=lane),
+        ]
+
+    def _remove(self, state: _SourceState) -> None:
+        name = state.source.name
+        del self._sources[name]
+        for job in state.jobs:
+            job.cancel()
+        for partition_state in state.partitions.values():
+            self._cancel(partition_state)
+        self._telemetry.partitions.remove(name)
+
+    def _cancel(self, state: PartitionState) -> None:
+        if state.job is not None:
+            state.job.cancel()
+        self._telemetry.drop_partition(state.partition)
+
+    def _initialise(self, state: _SourceState) -> None:
+        name = state.source.name
         self._telemetry.initialise(
-            source.name,
-            self._pipeline.listeners[source.name],
-            [(partition.account_id, partition.region)],
+            name,
+            self._pipeline.rules.listeners.get(name, {}),
+            {(partition.account_id, partition.region) for partition in state.partitions},
         )
-        self._schedule("poll", source.interval, self.poll, source, partition)
-        _log.info("partition found", source=source.name, partition=partition.key)
 
-    def _declare(self, place: Partition) -> None:
-        """Let the series stand at 0 that are known before any match. Raises LedgerError."""
-        self._series.apply(self._ledger.declare(self._pipeline.rules.static_series(place)))
+    def _declare_new(self, state: _SourceState, before: Rules) -> None:
+        """Let the series stand at 0 of rules that are new to a source's partitions."""
+        source = state.source
+        with self._guard:
+            places = [source.place] if source.place else list(state.partitions)
+        try:
+            self._declare(places, before)
+        except LedgerError as error:
+            self._telemetry.ledger_errors.labels("declare").inc()
+            _log.warning("declaring new series failed", source=source.name, error=str(error))
 
-    def _drop(self, partition: Partition, why: str) -> None:
-        if self._states[partition.source].pop(partition, None) is None:
-            return
-        job = self._scheduler.get_job(self._job("poll", partition.source, partition.key))
-        if job is not None:
-            job.remove()
-        self._telemetry.drop_partition(partition)
+    def _declare(self, places: list[Partition], before: Rules | None = None) -> None:
+        """Let the series stand at 0 that are known before any match. Raises LedgerError.
+
+        ``before``: rules whose series stand there already.
+        """
+        rules = self._pipeline.rules.evaluated
+        for place in places:
+            series = rules.static_series(place)
+            known = before.evaluated.static_series(place) if before else {}
+            new = {rule: key for rule, key in series.items() if known.get(rule) != key}
+            if new:
+                self._series.apply(self._ledger.declare(new))
+
+    def _add(self, of: _SourceState, partition: Partition) -> bool:
+        """Take a partition in, and say whether it was never read."""
+        checkpoint = None
+        source, now = of.source, self._clock.now()
+        state = of.partitions[partition] = PartitionState(partition, Arrivals(round(now * 1000)))
+        self._telemetry.found(partition, now)
+        self._initialise(of)
+        try:
+            checkpoint = self._ledger.checkpoint(partition)
+            state.read_up_to = source.read_up_to(partition, checkpoint)
+        except LedgerError:
+            self._telemetry.ledger_errors.labels("read").inc()
+        if state.read_up_to is not None:
+            self._telemetry.read_up_to(partition, state.read_up_to / 1000)
+        lane = f"{partition.source} {partition.account_id} {partition.region}"
+        state.job = self._scheduler.every(
+            source.interval, partial(self._poll_in_turn, source, state, lane), lane=lane
+        )
+        return checkpoint is None
+
+    def _poll_in_turn(self, source: Source, state: PartitionState, lane: str) -> float | None:
+        """Poll so long that each partition of the lane has its turn once an interval."""
+        jobs = max(THREADS, self._scheduler.jobs_in(lane))
+        return self.poll(source, state, turn=source.interval * THREADS / jobs)
+
+    def _drop(self, of: _SourceState, partition: Partition, why: str) -> None:
+        self._cancel(of.partitions.pop(partition))
         _log.warning("partition dropped", source=partition.source, partition=partition.key, why=why)
 
-    def _note_failures(self, source: Source, failures: dict[Partition, SourceError]) -> None:
-        for scope in self._failures[source.name].keys() - failures.keys():
-            self._discoveries[scope].succeeded()
+    def _note_failures(self, of: _SourceState, failures: dict[Partition, SourceError]) -> None:
+        source = of.source.name
+        for scope in of.failures.keys() - failures.keys():
+            of.discoveries.pop(scope).succeeded()
         for scope, failure in failures.items():
-            if scope not in self._discoveries:
-                self._discoveries[scope] = Failures(
-                    "discovery", source=source.name, scope=scope.key
-                )
-            self._discoveries[scope].failed(failure)
+            if scope not in of.discoveries:
+                of.discoveries[scope] = Failures("discovery", source=source, scope=scope.key)
+            of.discoveries[scope].failed(failure)
             self._telemetry.discovery_failures.labels(
-                source.name, scope.account_id, scope.region, failure.reason
+                source, scope.account_id, scope.region, failure.reason
             ).inc()
-        self._failures[source.name] = failures
+        of.failures = failures
 
     def _note_poll(
         self,
-        partition: Partition,
-        events: int,
+        source: Source,
+        state: PartitionState,
+        poll: Poll,
         error: SourceError | LedgerError | None,
         duration: float,
-    ) -> None:
+    ) -> float | None:
+        partition = state.partition
         with self._guard:
-            state = self._states[partition.source].get(partition)
-            if state is None or self._stopped:
-                return
+            of = self._sources.get(source.name)
+            if of is None or of.partitions.get(partition) is not state:
+                return None
             state.attempts += 1
-            state.events += events
-            state.error = error
-            if error is None:
-                state.failures.succeeded()
-                state.last_success = time.time()
-                self._telemetry.succeeded(partition, state.last_success)
-            else:
+            state.events += poll.events
+            state.read_up_to, state.error = poll.read_up_to, error
+            state.behind = poll.behind and (poll.readings > 0 or error is not None)
+            if error is None or poll.readings > 0:
+                self._now_ready(of)
+            if error is not None:
+                state.failed = 1 if poll.caught_up else state.failed + 1
                 state.failures.failed(error)
                 self._telemetry.failed(partition)
+            elif poll.readings or not self._is_late(source, state):
+                state.failed = 0
+                state.failures.succeeded()
+                state.last_success = self._clock.now()
+                self._telemetry.succeeded(partition, state.last_success)
+        _log.debug(
+            "polled",
+            source=partition.source,
+            partition=partition.key,
+            windows=poll.slices,
+            pages=poll.readings,
+            events=poll.events,
+            new=poll.matches,
+            behind=poll.behind,
+            ms=round(duration * 1000),
+        )
         place = (partition.source, partition.account_id, partition.region)
         outcome = "success" if error is None else "error"
         self._telemetry.polls.labels(*place, outcome).inc()
         self._telemetry.poll_duration.labels(partition.source).observe(duration)
+        if not state.behind:
+            return None
+        if error is None:
+            return 0.0
+        return min(source.interval, _TRY_AGAIN_AFTER * (1 << min(state.failed, 20)))
+
+    def _now_ready(self, state: _SourceState) -> None:
+        if not state.ready:
+            state.ready = True
+            _log.info("source is ready", source=state.source.name)
+
+    def _is_late(self, source: Source, state: PartitionState) -> bool:
+        """Whether there was something to read: a poll that reads nothing then is no success."""
+        if state.read_up_to is None:
+            return False
+        return self._clock.now() - state.read_up_to / 1000 > 2 * source.interval
 
     def _forget(self, source: Source) -> None:
         partitions = [state.partition for state in self.states(source.name)]
+        state = self._sources.get(source.name)
+        if state is None:
+            return
         try:
             self._ledger.forget(
-                source.name, partitions, now=round(time.time() * 1000), memory=source.memory
+                source.name, partitions, now=round(self._clock.now() * 1000), memory=source.memory
             )
         except LedgerError as error:
             self._telemetry.ledger_errors.labels("forget").inc()
-            self._forgetting[source.name].failed(error)
+            state.forgetting.failed(error)
         else:
-            self._forgetting[source.name].succeeded()
+            state.forgetting.succeeded()
 
-    def _discover_soon(self, source: Source) -> None:
-        """Look again before the next turn where nobody could look this time."""
-        job = self._scheduler.get_job(self._job("discover", source.name))
-        pause = max(_LOOK_AGAIN_AFTER, source.interval)
-        if job is not None and source.discovery_interval > pause:
-            job.modify(next_run_time=datetime.now(UTC) + timedelta(seconds=pause))
 
-    def _schedule(
-        self, what: str, seconds: float, call: object, source: Source, *more: Partition
-    ) -> None:
-        self._scheduler.add_job(
-            call,
-            "interval",
-            seconds=seconds,
-            args=(source, *more),
-            id=self._job(what, source.name, *(partition.key for partition in more)),
-            executor=self._lanes.of(*more) if more else "default",
-            next_run_time=datetime.now(UTC),
-        )
-
-    @property
-    def _job_prefix(self) -> str:
-        return f"{id(self)}:"
-
-    def _job(self, *names: str) -> str:
-        return self._job_prefix + ":".join(names)
+def _reason(state: _SourceState) -> str:
+    """Why nothing was read from a source yet."""
+    errors = [
+        *state.failures.values(),
+        *(partition.error for partition in state.partitions.values() if partition.error),
+    ]
+    return str(errors[0]) if errors else "it has not been read yet."
 
 
 def _internal_error(partition: Partition, error: Exception) -> SourceError:

@@ -62,8 +62,6 @@ def configure_logging(level: LogLevel, log_format: LogFormat) -> None:
     root.setLevel(_LEVELS[level])
     for name in _QUIET:
         logging.getLogger(name).setLevel(max(logging.WARNING, _LEVELS[level]))
-    # It warns at each interval that a long poll goes on for; poll_duration_seconds tells that.
-    logging.getLogger("apscheduler").setLevel(logging.ERROR)
     logging.captureWarnings(capture=True)
 
 

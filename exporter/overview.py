@@ -2,36 +2,34 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
+from exporter.clock import Clock
 from exporter.configuration import RuleConfig, SourceConfig
 from exporter.engine import Engine, PartitionState
 from exporter.ledger.base import RuleTotal
 from exporter.web.status import PartitionStatus, RuleStatus, SourceStatus, State
 
 
-def source_status(config: SourceConfig, engine: Engine) -> SourceStatus:
+def source_status(config: SourceConfig, engine: Engine, clock: Clock) -> SourceStatus:
     """A source and its partitions, as they are now."""
     return SourceStatus(
         name=config.name,
         type=config.type,
         interval=config.interval,
         lookback=getattr(config, "lookback", None),
-        partitions=[
-            _partition_status(state, engine.next_poll(state.partition))
-            for state in engine.states(config.name)
-        ],
+        partitions=[_partition_status(state, clock.now()) for state in engine.states(config.name)],
         failures=[str(failure) for failure in engine.failures(config.name).values()],
     )
 
 
-def _partition_status(state: PartitionState, next_poll: datetime | None) -> PartitionStatus:
+def _partition_status(state: PartitionState, now: float) -> PartitionStatus:
     partition = state.partition
+    due_in = None if state.job is None else state.job.due_in
     lag = None
-    if state.last_success is not None and partition.path is None:
-        lag = max(0.0, time.time() - state.last_success)
+    if state.attempts and state.read_up_to is not None:
+        lag = max(0.0, now - state.read_up_to / 1000)
     return PartitionStatus(
         account_id=partition.account_id,
         region=partition.region,
@@ -42,7 +40,7 @@ def _partition_status(state: PartitionState, next_poll: datetime | None) -> Part
         polls=state.attempts,
         events=state.events,
         error=None if state.error is None else str(state.error),
-        next_poll=next_poll,
+        next_poll=None if due_in is None else datetime.now(UTC) + timedelta(seconds=due_in),
     )
 
 

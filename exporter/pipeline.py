@@ -3,70 +3,121 @@
 from __future__ import annotations
 
 import threading
-import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from exporter.arrivals import Arrivals
+from exporter.clock import Clock
 from exporter.events import Partition
-from exporter.ledger.base import Batch, Ledger, LedgerError
+from exporter.ledger.base import Batch, Committed, Ledger, LedgerError
 from exporter.metrics.series import SeriesStore
 from exporter.metrics.telemetry import Telemetry
 from exporter.rules import Evaluation, Increment, RuleSet
 from exporter.sources.base import Listener, Reading, Source
 
 
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """The rules in force, and since when each counts."""
+
+    evaluated: RuleSet
+    listeners: Mapping[str, Mapping[str, Listener]]
+    """By source, by rule."""
+
+
+@dataclass(slots=True)
+class Poll:
+    """What a poll has come to so far; true of one that fails halfway too."""
+
+    events: int = 0
+    """Log events read and counted."""
+    readings: int = 0
+    """Readings that were committed, the one left out that only notes where reading begins."""
+    behind: bool = False
+    """Whether more was due after the last reading (see Reading.behind)."""
+    matches: int = 0
+    """Matches that were counted, value errors among them."""
+    slices: int = 0
+    """Slices of time that were read completely."""
+    caught_up: bool = False
+    """Whether one of them was not fresh: progress in a backlog."""
+    size: int = 0
+    """Bytes (see Reading.size)."""
+    read_up_to: int | None = None
+    """See Reading.read_up_to."""
+
+
 @dataclass(slots=True)
 class Pipeline:
     """Counts what a source's partitions bring. Thread-safe for distinct partitions."""
 
-    rules: RuleSet
     ledger: Ledger
     series: SeriesStore
     telemetry: Telemetry
-    listeners: Mapping[str, Mapping[str, Listener]]
-    """By source, by rule: since when it counts."""
+    clock: Clock
+    rules: Rules = field(default_factory=lambda: Rules(RuleSet(()), {}))
+    """May be replaced at any time: a reading is counted by the rules that it was evaluated by."""
     _stopped: bool = False
     _gate: threading.Lock = field(default_factory=threading.Lock)
-    _arrivals: dict[Partition, Arrivals] = field(default_factory=dict)
 
-    def poll(self, source: Source, partition: Partition) -> int:
-        """Read what is due from a partition and count it; the number of log events read.
+    def poll(
+        self,
+        source: Source,
+        partition: Partition,
+        poll: Poll,
+        arrivals: Arrivals,
+        *,
+        turn: float,
+        wanted: Callable[[], bool],
+    ) -> None:
+        """Read what is due from a partition and count it; ``poll`` is kept up to date.
 
-        Each reading is counted and committed before the next is asked for. Raises SourceError and
-        LedgerError; what was committed until then stays.
+        Each reading is counted and committed before the next is asked for; nothing is committed
+        once ``wanted`` is false. ``turn``: see ``Source.poll``. Raises SourceError and LedgerError;
+        what was committed until then stays.
         """
-        listeners = self.listeners[source.name]
-        arrivals = self._arrivals.setdefault(partition, Arrivals(_now()))
         checkpoint = self.ledger.checkpoint(partition)
-        events = horizon = 0
-        for reading in source.poll(partition, checkpoint, rules=listeners):
-            evaluation = self.rules.evaluate(reading.events, partition, source.format)
+        horizon = 0
+        listeners = self.rules.listeners.get(source.name, {})
+        noted = checkpoint is not None
+        for reading in source.poll(partition, checkpoint, rules=listeners, turn=turn):
+            rules = self.rules
+            evaluation = rules.evaluated.evaluate(reading.events, partition, source.format)
+            since = rules.listeners.get(source.name, {})
             increments = [
                 increment
                 for increment in evaluation.increments
-                if _counts(increment, reading, listeners)
+                if _counts(increment, reading, since)
             ]
             batch = Batch(partition, reading.checkpoint, increments, reading.remember_from)
-            if not self._commit(batch):
+            committed = self._commit(batch, wanted)
+            if committed is None:
                 break
             self._observe(partition, reading, evaluation, arrivals)
-            events += len(reading.events)
+            poll.events += len(reading.events)
+            poll.readings += noted
+            poll.slices += reading.completes is not None
+            poll.caught_up = poll.caught_up or reading.completes == "older"
+            poll.size += reading.size
+            poll.matches += len(committed.counted)
+            poll.behind, poll.read_up_to = reading.behind, reading.read_up_to
+            noted = True
+            if reading.read_up_to is not None:
+                self.telemetry.read_up_to(partition, reading.read_up_to / 1000)
             if reading.horizon is not None:
                 horizon = reading.horizon
         arrivals.forget(horizon)
-        return events
 
     def stop(self) -> None:
         """Let nothing be committed any more. Waits for a commit that is under way."""
         with self._gate:
             self._stopped = True
 
-    def _commit(self, batch: Batch) -> bool:
-        """Make a batch durable and show it; False where the pipeline was stopped."""
+    def _commit(self, batch: Batch, wanted: Callable[[], bool]) -> Committed | None:
+        """Make a batch durable and show it; None if nobody wants it any more."""
         with self._gate:
-            if self._stopped:
-                return False
+            if self._stopped or not wanted():
+                return None
             try:
                 with self.telemetry.ledger_commit_duration.time():
                     committed = self.ledger.commit(batch)
@@ -75,7 +126,7 @@ class Pipeline:
                 raise
             self.series.apply(committed.series)
         self.telemetry.committed(batch.partition.source, committed)
-        return True
+        return committed
 
     def _observe(
         self, partition: Partition, reading: Reading, evaluation: Evaluation, arrivals: Arrivals
@@ -93,7 +144,7 @@ class Pipeline:
             late = sum(event.time < reading.horizon for event in reading.events)
             telemetry.late_events.labels(*place).inc(late)
         seen = ((fact.event_id, fact.event_time) for fact in evaluation.facts)
-        for age in arrivals.first_seen(seen, _now()):
+        for age in arrivals.first_seen(seen, round(self.clock.now() * 1000)):
             telemetry.arrival_delay.labels(partition.source).observe(age)
 
 
@@ -113,7 +164,3 @@ def _counts(increment: Increment, reading: Reading, listeners: Mapping[str, List
 
 def _bytes(text: str) -> int:
     return len(text) if text.isascii() else len(text.encode(errors="surrogatepass"))
-
-
-def _now() -> int:
-    return time.time_ns() // 1_000_000

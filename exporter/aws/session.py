@@ -15,6 +15,7 @@ from exporter import __version__
 from exporter.aws.answers import check_answer
 from exporter.aws.errors import AWS_ERRORS, Call, code_reason, source_error
 from exporter.aws.quotas import Quotas
+from exporter.clock import Clock
 from exporter.errors import SourceError
 
 if TYPE_CHECKING:
@@ -62,7 +63,8 @@ class AwsAccount:
     """An AWS account, by one boto3 session (default: the environment's); thread-safe.
 
     ``quotas`` is shared by all accounts of the process; ``stop`` ends each wait for a quota with
-    a SourceError whose reason is ``stopping``. Endpoints are boto3's (``AWS_ENDPOINT_URL`` …).
+    a SourceError whose reason is ``stopping``. ``clock`` learns AWS's time from each answer.
+    Endpoints are boto3's (``AWS_ENDPOINT_URL`` …).
     """
 
     def __init__(
@@ -71,11 +73,14 @@ class AwsAccount:
         *,
         quotas: Quotas | None = None,
         observer: ApiObserver | None = None,
+        clock: Clock | None = None,
         stop: threading.Event | None = None,
     ) -> None:
         self._session = session
         self._quotas = quotas if quotas is not None else Quotas()
         self._observer = observer if observer is not None else NoObserver()
+        self._clock = clock if clock is not None else Clock()
+        self._sent = threading.local()
         self._stop = stop if stop is not None else threading.Event()
         self._clients: dict[tuple[str, str], BaseClient] = {}
         self._lock = threading.Lock()
@@ -155,10 +160,17 @@ class AwsAccount:
 
         def before(operation_name: str, **_: object) -> None:
             self._quotas.wait(operation_name, self._account_id, region, self._stop)
+            self._sent.at = self._clock.sending()
 
         def after(
-            event_name: str, parsed_response: dict[str, Any] | None = None, **_: object
+            event_name: str,
+            parsed_response: dict[str, Any] | None = None,
+            response_dict: dict[str, Any] | None = None,
+            **_: object,
         ) -> None:
+            date = (response_dict or {}).get("headers", {}).get("date")
+            if date is not None:
+                self._clock.learn(date, self._sent.at)
             self._observer.api_request(
                 service=service,
                 operation=event_name.rpartition(".")[2],

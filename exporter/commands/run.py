@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable
 from typing import Annotated
 
+import structlog
 import typer
 
 from exporter.commands.options import ConfigFile, fail, settings_from
@@ -14,6 +15,8 @@ from exporter.configuration import ConfigurationError
 from exporter.ledger.base import LedgerError
 from exporter.logs import configure_logging
 from exporter.settings import FLAGS, PREFIX
+
+_log = structlog.get_logger(__name__)
 
 _HELP = {
     "web_listen_address": ("ADDRESS", "Where to serve.", ":10911"),
@@ -78,14 +81,22 @@ def run(
     settings = settings_from({"config_file": config_file, **flags})
     configure_logging(settings.log_level, settings.log_format)
     # What only this command needs must not slow the others down.
-    from exporter import daemon  # noqa: PLC0415
+    from exporter.daemon import run_daemon  # noqa: PLC0415
+    from exporter.once import run_once  # noqa: PLC0415
     from exporter.web import ListenError  # noqa: PLC0415
 
     try:
-        code = daemon.run_once(settings) if once else daemon.run(settings)
+        code = run_once(settings) if once else run_daemon(settings)
     except ConfigurationError as error:
-        print(error, file=sys.stderr)
+        if once or sys.stderr.isatty():
+            print(error, file=sys.stderr)
+        else:
+            for problem in error.problems:
+                _log.error("cannot start", at=str(problem.location), error=problem.message)
         raise typer.Exit(1) from error
     except (LedgerError, ListenError) as error:
-        fail(str(error), 1)
+        if once or sys.stderr.isatty():
+            fail(str(error), 1)
+        _log.error("cannot start", error=str(error))
+        raise typer.Exit(1) from error
     raise typer.Exit(code)

@@ -9,11 +9,12 @@ from exporter.configuration.documents import Item
 from exporter.configuration.names import (
     DEFAULT_METRIC,
     DEFAULT_METRIC_LABEL,
-    check_metric_suffix,
+    check_metric_family,
 )
 from exporter.configuration.packs import PackMembership
 from exporter.configuration.problems import Findings
 from exporter.configuration.references import Reference, ValueSpec, check_fit
+from exporter.configuration.rule_warnings import warn_of_forgotten_signs, warn_of_unit
 from exporter.configuration.rules import RuleEntry
 from exporter.configuration.validation import Fields, fill
 from exporter.patterns import FilterPattern, PatternError, compile_pattern
@@ -80,6 +81,9 @@ def read_rule(
     _check_metric(draft, findings)
     _check_type(draft, findings)
     _check_labels(draft, findings)
+    if compiled is not None:
+        warn_of_forgotten_signs(draft.entry, compiled, fields, findings)
+    warn_of_unit(draft.metric, draft.entry, fields, findings)
     return draft
 
 
@@ -118,7 +122,7 @@ def _check_metric(draft: Draft, findings: Findings) -> None:
     if "metric" in draft.rejected or "type" in draft.rejected:
         return
     try:
-        check_metric_suffix(draft.metric, draft.entry.type)
+        check_metric_family(draft.metric, draft.entry.type)
     except ValueError as error:
         if draft.entry.metric is None or draft.uses_default_metric:
             findings.error(

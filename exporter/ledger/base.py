@@ -116,6 +116,9 @@ class Ledger(Protocol):
     def checkpoint(self, partition: Partition) -> str | None:
         """The partition's last committed checkpoint."""
 
+    def has_progress(self, source: str) -> bool:
+        """Whether anything of the source was ever read."""
+
     def commit(self, batch: Batch) -> Committed:
         """Count what is new in the batch and move the checkpoint: all of it or nothing."""
 

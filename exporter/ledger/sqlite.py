@@ -171,6 +171,12 @@ class SqliteLedger:
             ).fetchone()
         return None if found is None else found[0].decode("utf-8", "surrogatepass")
 
+    def has_progress(self, source: str) -> bool:
+        """See ``Ledger.has_progress``."""
+        with self._reading() as cursor:
+            found = cursor.execute("SELECT 1 FROM checkpoints WHERE source = ? LIMIT 1", (source,))
+            return found.fetchone() is not None
+
     def commit(self, batch: Batch) -> Committed:
         """See ``Ledger.commit``.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import platform
 import threading
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
@@ -126,7 +127,12 @@ class Telemetry:
         )
         self.partition_last_success = self._gauge(
             "partition_last_success_timestamp_seconds",
-            "When the partition was last polled with success.",
+            "When the partition was last polled with success; before that, when it was found.",
+            _PARTITION,
+        )
+        self.partition_read_up_to = self._gauge(
+            "partition_read_up_to_timestamp_seconds",
+            "Event time up to which the partition has been read completely.",
             _PARTITION,
         )
         self.partitions = self._gauge("partitions", "Partitions of the source.", ("source",))
@@ -276,6 +282,16 @@ class Telemetry:
         samples = (s for metric in self.api_requests.collect() for s in metric.samples)
         return round(sum(s.value for s in samples if s.name.endswith("_total")))
 
+    def found(self, partition: Partition, time: float) -> None:
+        """Note a partition that was found at ``time`` (seconds since the epoch)."""
+        labels = _partition_labels(partition)
+        self.partition_up.labels(*labels).set(0)
+        self.partition_last_success.labels(*labels).set(time)
+
+    def read_up_to(self, partition: Partition, time: float) -> None:
+        """Note the event time (seconds since the epoch) up to which a partition is read."""
+        self.partition_read_up_to.labels(*_partition_labels(partition)).set(time)
+
     def succeeded(self, partition: Partition, time: float) -> None:
         """Note a poll that succeeded at ``time`` (seconds since the epoch)."""
         labels = _partition_labels(partition)
@@ -288,8 +304,11 @@ class Telemetry:
 
     def drop_partition(self, partition: Partition) -> None:
         """Remove the gauges of a partition that is no longer polled."""
+        labels = _partition_labels(partition)
         for gauge in (self.partition_up, self.partition_last_success):
-            gauge.remove(*_partition_labels(partition))
+            gauge.remove(*labels)
+        with suppress(KeyError):  # files have none
+            self.partition_read_up_to.remove(*labels)
 
     def _counter(self, name: str, text: str, labels: tuple[str, ...]) -> Counter:
         return Counter(PREFIX + name, text, labels, registry=self.registry)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, Protocol
 
 from exporter.errors import SourceError
 from exporter.events import EventFormat, LogEvent, Partition
@@ -25,6 +26,15 @@ class Reading:
     partition once the checkpoint is committed. None: by the time of reading (files)."""
     backfill: frozenset[str] = frozenset()
     """Names of the rules for which events older than ``horizon`` count in this reading."""
+    read_up_to: int | None = None
+    """Milliseconds. Everything before this was read at least once when the checkpoint is committed.
+    None: the source does not go by time (files)."""
+    behind: bool = False
+    """Whether more is due now than was read: the next poll should come soon."""
+    completes: Literal["fresh", "older"] | None = None
+    """Whether a slice of time is complete with it: of the newest window that is due, or another."""
+    size: int = 0
+    """Bytes of the partition that it takes up, of those that ``Source.size`` tells."""
     undecodable: int = 0
     """Records in this batch that are not log events at all (broken files, look-ups without a
     record): counted, logged once, left out."""
@@ -69,12 +79,24 @@ class Source(Protocol):
     def discover(self) -> Discovery:
         """Find the partitions there are now; failures are returned, not raised."""
 
+    def read_up_to(self, partition: Partition, checkpoint: str | None) -> int | None:
+        """``Reading.read_up_to`` of a committed checkpoint (None: never read)."""
+
+    def size(self, partition: Partition) -> int | None:
+        """Bytes that there are to read, where that is known beforehand (files)."""
+
     def poll(
-        self, partition: Partition, checkpoint: str | None, *, rules: Mapping[str, Listener]
+        self,
+        partition: Partition,
+        checkpoint: str | None,
+        *,
+        rules: Mapping[str, Listener],
+        turn: float = math.inf,
     ) -> Iterator[Reading]:
         """Read what is due from a partition, in batches; nothing where nothing is due.
 
         ``checkpoint`` is the last committed one (None: never read), ``rules`` who listens. The
         consumer commits each reading before it asks for the next; stopping between two readings
-        loses nothing. Raises SourceError.
+        loses nothing. A backlog is left to the next poll after ``turn`` seconds, since fresh
+        events come first there. Raises SourceError.
         """

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from exporter.aws.session import AwsAccount
+from exporter.clock import Clock
 from exporter.sources.base import Source
 from exporter.sources.event_history import EventHistory
 from exporter.sources.files import Files
@@ -22,6 +23,7 @@ _DISCOVERY_INTERVAL = 300.0
 def build_source(
     config: SourceConfig,
     account: AwsAccount,
+    clock: Clock,
     *,
     since: Mapping[str, int] | None = None,
     complete: bool = False,
@@ -53,4 +55,5 @@ def build_source(
         name=config.name,
         format=config.format,
         since=lambda partition: configured_since(config, partition, since or {}),
+        clock=clock.earliest,
     )

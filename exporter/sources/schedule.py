@@ -22,6 +22,14 @@ from functools import cached_property
 Sweep = tuple[int, ...]
 """For each age level, youngest first: event times before this were read at that age or later."""
 
+_FRESH_INTERVALS = 2
+_BACKLOG_INTERVALS = 2
+"""Intervals that what is fresh reaches back, and how much must be unread before that to be a
+backlog: polls that come a little late make none."""
+
+_JOINED_PAGES = 4
+"""Pages that windows may take when they are read as one."""
+
 _SWEEPS_PER_AGE = 3
 """A level of age ``a`` is swept every ``a / 3``, not every interval: as exact, and far fewer calls
 for old slices. Three keeps the bound: 1.5·d (the next level) + 0.5·d (its period)."""
@@ -43,6 +51,20 @@ class Window:
         """Cut the window into windows of at most ``length``, oldest first."""
         for start in range(self.start, self.end, length):
             yield Window(start, min(start + length, self.end))
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A stretch of event time with positions of its own: what is left of a backlog."""
+
+    sweep: Sweep
+    end: int
+    """Up to and without this time; what is younger belongs to a younger span."""
+
+    @property
+    def done(self) -> bool:
+        """Whether it was swept for the last time."""
+        return self.sweep[-1] >= self.end
 
 
 @dataclass(frozen=True)
@@ -72,20 +94,35 @@ class Schedule:
         """The positions of a partition that nobody has read: everything from ``origin`` is due."""
         return (self._floor(origin),) * len(self.ages)
 
-    def due(self, sweep: Sweep, now: int, *, complete: bool = False) -> list[Window]:
+    def due(
+        self, sweep: Sweep, now: int, *, end: int | None = None, complete: bool = False
+    ) -> list[Window]:
         """The windows to read now, newest first, none touching another.
 
-        ``complete``: read the whole lookback, however lately that was done.
+        ``end``: of the span that the positions belong to. ``complete``: read the whole lookback,
+        however lately that was done.
         """
+        last = self._floor(now) if end is None else min(end, self._floor(now))
         if complete:
-            windows = [Window(sweep[-1], self._floor(now))]
+            windows = [Window(sweep[-1], last)]
         else:
             windows = [
-                Window(position, self._floor(now - age))
+                Window(position, min(last, self._floor(now - age)))
                 for age, position in zip(self.ages, sweep, strict=True)
                 if now - age - position >= self._patience(age)
+                or (end is not None and now - age >= end)
             ]
         return _joined(window for window in windows if window.length > 0)
+
+    def detach(self, sweep: Sweep, now: int) -> tuple[Sweep, Span | None]:
+        """Let a backlog be read by itself, so that fresh events need not wait for it.
+
+        The positions for what is fresh, and the span of the backlog; None where there is none.
+        """
+        fresh = self._floor(now - _FRESH_INTERVALS * self.interval)
+        if fresh - sweep[0] < _BACKLOG_INTERVALS * self.interval:
+            return sweep, None
+        return self.begin(fresh), Span(sweep, fresh)
 
     def _patience(self, age: int) -> float:
         """How much must be unswept at a level before it is due.
@@ -96,14 +133,17 @@ class Schedule:
             return 0
         return max(self.interval, age / _SWEEPS_PER_AGE) - self.interval / 2
 
-    def advance(self, sweep: Sweep, window: Window, read_at: int) -> Sweep:
+    def advance(
+        self, sweep: Sweep, window: Window, read_at: int, *, end: int | None = None
+    ) -> Sweep:
         """The positions after a window was wholly read, the reading having begun at ``read_at``.
 
         A level moves only where the window leaves no gap behind it, and only as far as the slices
-        were old enough for it.
+        were old enough for it, within the span that ends at ``end``.
         """
+        last = window.end if end is None else min(window.end, end)
         return tuple(
-            max(position, min(window.end, self._floor(read_at - age)))
+            max(position, min(last, self._floor(read_at - age)))
             if window.start <= position
             else position
             for age, position in zip(self.ages, sweep, strict=True)
@@ -114,18 +154,24 @@ class Schedule:
 
         A slice that was read at some age was read at every younger age. Beyond the oldest level
         there was, its position holds: matches before it are forgotten, so it must not be read
-        again. Positions in the future (the clock was set back) fall back to where they can be.
+        again.
+
+        Positions in the future come from a clock that was ahead, so each slice was younger than
+        its level says when it was read: all go back by as much, and by an interval more for the
+        time that has passed since. What may be forgotten already, a lookback before the oldest
+        position, is not read again.
         """
         known = sorted(levels)
-        oldest = known[-1][1]
-        sweep = (
+        youngest, oldest = known[0][1], known[-1][1]
+        sweep = tuple(
             max((position for old, position in known if old >= age), default=oldest)
             for age in self.ages
         )
-        return tuple(
-            min(position, self._floor(max(now - age, 0))) if known[0][1] > now else position
-            for age, position in zip(self.ages, sweep, strict=True)
-        )
+        if youngest <= now:
+            return sweep
+        ahead = youngest - now + self.interval
+        forgotten = min(oldest - self.lookback, self._floor(now) - self.resolution)
+        return tuple(max(self._floor(position - ahead), forgotten) for position in sweep)
 
     def _floor(self, time: int) -> int:
         return time // self.resolution * self.resolution
@@ -134,7 +180,9 @@ class Schedule:
 def merge(windows: list[Window], events_per_ms: float, page_size: int) -> list[Window]:
     """Join windows where reading the gap between them costs no further page.
 
-    A quiet partition then costs one call a poll. ``windows`` newest first, and so is the answer.
+    A quiet partition then costs one call a poll. Windows that take many pages stay apart: the
+    newest is read first, and must not wait for a backlog. ``windows`` newest first, and so is the
+    answer.
     """
 
     def pages(window: Window) -> int:
@@ -143,8 +191,8 @@ def merge(windows: list[Window], events_per_ms: float, page_size: int) -> list[W
     merged: list[Window] = []
     for window in windows:
         if merged:
-            joined = Window(window.start, merged[-1].end)
-            if pages(joined) <= pages(window) + pages(merged[-1]):
+            joined = Window(min(window.start, merged[-1].start), merged[-1].end)
+            if pages(joined) <= min(_JOINED_PAGES, pages(window) + pages(merged[-1])):
                 merged[-1] = joined
                 continue
         merged.append(window)

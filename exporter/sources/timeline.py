@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-import json
-import threading
+import math
 import time
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import Final, Protocol
 
+from exporter.errors import SourceError
 from exporter.events import EventFormat, LogEvent, Partition
 from exporter.sources.base import Discovery, Listener, Reading
-from exporter.sources.schedule import Schedule, Sweep, Window, merge
+from exporter.sources.progress import Progress
+from exporter.sources.schedule import Schedule, Window, merge
 
-_HOUR = 3_600_000
-_FEW_PAGES = 4
-_MANY_PAGES = 40
+_ALL_RULES: Final[frozenset[str]] = frozenset()
+_HOUR: Final = 3_600_000
+_PAGES: Final = 4
+"""Pages that a slice shall hold."""
+_MANY_PAGES: Final = 4 * _PAGES
+"""Pages after which a slice is given up for a shorter one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,50 +55,6 @@ class Timeline(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Backfill:
-    """Past that rules with a ``start`` of their own have yet to see."""
-
-    rules: frozenset[str]
-    start: int
-    end: int
-
-
-@dataclass(frozen=True, slots=True)
-class Progress:
-    """The checkpoint of a partition, as an object."""
-
-    sweep: Sweep
-    backfilled: frozenset[str] = frozenset()
-    """Rules with a start of their own whose past is read or in ``backfills``. A rule stays here
-    when it leaves the configuration: its totals stay too, and must not count that past again."""
-    backfills: tuple[Backfill, ...] = ()
-
-    @property
-    def remember_from(self) -> int:
-        """Events older than this will not be read again."""
-        return min([self.sweep[-1], *(backfill.start for backfill in self.backfills)])
-
-    def encode(self, ages: Sequence[int]) -> str:
-        """As text. Positions are kept with their age: interval and lookback may change."""
-        document: dict[str, object] = {"sweep": list(zip(ages, self.sweep, strict=True))}
-        if self.backfilled:
-            document["backfilled"] = sorted(self.backfilled)
-        if self.backfills:
-            document["backfills"] = [[sorted(b.rules), b.start, b.end] for b in self.backfills]
-        return json.dumps(document, separators=(",", ":"))
-
-    @classmethod
-    def decode(cls, text: str, schedule: Schedule, now: int) -> Progress:
-        """From text, fitted to the schedule."""
-        document = json.loads(text)
-        return cls(
-            schedule.fit([(age, position) for age, position in document["sweep"]], now),
-            frozenset(document.get("backfilled", ())),
-            tuple(Backfill(frozenset(r), s, e) for r, s, e in document.get("backfills", ())),
-        )
-
-
-@dataclass(frozen=True, slots=True)
 class Timing:
     """When a source is read, in seconds."""
 
@@ -109,11 +70,37 @@ class Timing:
     """Whether each poll reads the whole lookback: a single run has no later poll to rely on."""
 
 
+@dataclass(slots=True)
+class _Pace:
+    """What was learned of how much a partition holds."""
+
+    events_per_ms: float | None = None
+    slice_length: int = _HOUR
+    oldest_first: bool = False
+    """Of what is not fresh: turns about each time that a poll leaves something, so that neither
+    end of a backlog waits for the other."""
+
+    def learn(self, piece: Window, pages: int, events: int) -> None:
+        """Take in a slice that was read."""
+        density = events / piece.length
+        before = density if self.events_per_ms is None else self.events_per_ms
+        self.events_per_ms = (before + density) / 2
+        fitting = max(1, _PAGES * piece.length // pages)
+        # A window may be shorter than a slice: what fits into it tells nothing against longer ones.
+        choose = min if pages > _PAGES else max
+        self.slice_length = choose(self.slice_length, fitting)
+
+    def shorten(self, piece: Window, by: int) -> None:
+        """Make slices shorter than one that was too long, or that failed."""
+        self.slice_length = max(1, piece.length // by)
+
+
 class TimelineSource:
     """A source over a Timeline: reads each partition's past again by the schedule.
 
     ``since``: since when a partition is configured, milliseconds (None: since this source was
-    made).
+    made). ``clock`` gives seconds since the epoch and is never ahead of the API's, ``monotonic``
+    seconds from any point on.
     """
 
     def __init__(
@@ -125,6 +112,7 @@ class TimelineSource:
         format: EventFormat,
         since: Callable[[Partition], int | None] = lambda _: None,
         clock: Callable[[], float] = time.time,
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self.name = name
         self.format: EventFormat = format
@@ -138,48 +126,89 @@ class TimelineSource:
         self._since = since
         self._complete = timing.complete
         self._clock = clock
+        self._monotonic = monotonic
         self._loaded = self._now()
-        self._events_per_ms: dict[str, float] = {}
-        self._lock = threading.Lock()
+        self._paces: dict[str, _Pace] = defaultdict(_Pace)
 
     def discover(self) -> Discovery:
         """Find the partitions there are now."""
         return self._timeline.discover()
 
+    def read_up_to(self, partition: Partition, checkpoint: str | None) -> int:
+        """See ``Source.read_up_to``; of a partition that was never read, where it begins."""
+        if checkpoint is None:
+            return self._origin(partition, {}, self._now())
+        return Progress.decode(checkpoint, self._schedule, self._now()).read_up_to
+
+    def size(self, partition: Partition) -> None:
+        """Unknown: an API does not tell."""
+
     def poll(
-        self, partition: Partition, checkpoint: str | None, *, rules: Mapping[str, Listener]
+        self,
+        partition: Partition,
+        checkpoint: str | None,
+        *,
+        rules: Mapping[str, Listener],
+        turn: float = math.inf,
     ) -> Iterator[Reading]:
-        """Read the windows that are due, freshest first, then the past that new rules ask for."""
+        """Read the windows that are due, what is fresh first, then the past that new rules ask for.
+
+        Each slice is progress: the reading that completes it moves the checkpoint past it.
+        """
+        ends_at = self._monotonic() + turn
         now = self._now()
         if checkpoint is None:
             progress = Progress(self._schedule.begin(self._origin(partition, rules, now)))
             # Kept before anything is read: a partition that fails for days still begins here.
-            yield self._reading(Page(()), progress, progress)
+            yield self._reading(Page(()), progress, progress, behind=True)
         else:
             progress = Progress.decode(checkpoint, self._schedule, now)
-        progress = _with_backfills(progress, rules)
-        windows = self._schedule.due(progress.sweep, now, complete=self._complete)
-        density = self._events_per_ms.get(partition.key)
-        if density is not None:
-            windows = merge(windows, density, self._timeline.page_size)
-        for window in windows:
-            for page, swept in self._read(partition, window):
+        progress = progress.with_backfills(rules)
+        if not self._complete:
+            progress = progress.detached(self._schedule, now)
+        pace = self._paces[partition.key]
+        work = self._work(progress, now, pace)
+        fresh = work[-1] if work else None
+        while work:
+            window, backfill = due = work.pop()
+            rest = window
+            for page, swept in self._read(partition, window, pace):
                 after = progress
                 if swept is not None:
-                    sweep = self._schedule.advance(progress.sweep, swept, now)
-                    after = replace(progress, sweep=sweep)
-                yield self._reading(page, progress, after)
-                progress = after
-        while progress.backfills:
-            backfill, *others = progress.backfills
-            for page, swept in self._read(partition, Window(backfill.start, backfill.end)):
-                after = progress
+                    rest = Window(swept.end, window.end)
+                    after = (
+                        progress.after_backfill(swept)
+                        if backfill
+                        else progress.after(self._schedule, swept, now)
+                    )
+                behind = bool(work) or rest.length > 0
+                reading = self._reading(page, progress, after, backfill, behind=behind)
                 if swept is not None:
-                    left = replace(backfill, start=swept.end)
-                    rest = (left, *others) if left.start < left.end else tuple(others)
-                    after = replace(progress, backfills=rest)
-                yield self._reading(page, progress, after, backfill.rules)
+                    reading = replace(reading, completes="fresh" if due is fresh else "older")
+                yield reading
                 progress = after
+                if (
+                    swept is not None
+                    and behind
+                    and due is not fresh
+                    and self._monotonic() >= ends_at
+                ):
+                    pace.oldest_first = not pace.oldest_first
+                    return
+
+    def _work(
+        self, progress: Progress, now: int, pace: _Pace
+    ) -> list[tuple[Window, frozenset[str]]]:
+        """The windows to read, and for which rules only (empty: all); the next one is the last."""
+        windows = progress.windows(self._schedule, now, complete=self._complete)
+        if pace.events_per_ms is not None:
+            windows = merge(windows, pace.events_per_ms, self._timeline.page_size)
+        fresh, older = windows[:1], windows[1:]
+        if pace.oldest_first:
+            older.reverse()
+        backfills = [(Window(b.start, b.end), b.rules) for b in progress.backfills]
+        order = [*((window, _ALL_RULES) for window in (*fresh, *older)), *backfills]
+        return order[::-1]
 
     def _origin(self, partition: Partition, rules: Mapping[str, Listener], now: int) -> int:
         """From where a partition is read that was never read.
@@ -197,70 +226,61 @@ class TimelineSource:
         if own:
             origin = min(origin, max(min(own), now - self.memory))
         # A little before: the first poll then has something to ask for, and tells whether it may.
-        return origin - self._schedule.resolution
+        return min(origin, now) - self._schedule.resolution
 
-    def _read(self, partition: Partition, window: Window) -> Iterator[tuple[Page, Window | None]]:
+    def _read(
+        self, partition: Partition, window: Window, pace: _Pace
+    ) -> Iterator[tuple[Page, Window | None]]:
         """Read a window slice by slice, oldest first.
 
-        Each page comes with the slice that it completes, or None. Slices keep what a crash or a
-        failing API makes us read again small; they grow where the partition is quiet.
+        Each page comes with the slice that it completes, or None. Slices hold a few pages each, so
+        that a crash or a failing API makes us read little again; they grow where the partition is
+        quiet. A slice that turns out to hold many more is given up for a shorter one: what it has
+        brought is counted and is not lost.
         """
-        start, length, events = window.start, _HOUR, 0
+        start = window.start
         while start < window.end:
-            piece = Window(start, min(start + length, window.end))
-            page, pages = Page(()), 0
-            for following in self._timeline.pages(partition, piece.start, piece.end):
-                if pages:
-                    yield page, None
-                page, pages = following, pages + 1
-                events += len(page.events)
-            yield page, piece
-            start = piece.end
-            if pages <= _FEW_PAGES:
-                length *= 4
-            elif pages > _MANY_PAGES:
-                length = max(length // 2, self._timeline.resolution)
-        self._learn(partition, events / window.length)
-
-    def _learn(self, partition: Partition, events_per_ms: float) -> None:
-        with self._lock:
-            before = self._events_per_ms.get(partition.key, events_per_ms)
-            self._events_per_ms[partition.key] = (before + events_per_ms) / 2
+            piece = Window(start, min(start + pace.slice_length, window.end))
+            page, pages, events, complete = Page(()), 0, 0, True
+            try:
+                for following in self._timeline.pages(partition, piece.start, piece.end):
+                    if pages:
+                        yield page, None
+                    page, pages = following, pages + 1
+                    events += len(page.events)
+                    if pages > _MANY_PAGES and piece.length > self._schedule.resolution:
+                        complete = False
+                        break
+            except SourceError:
+                pace.shorten(piece, 2)
+                raise
+            if complete:
+                pace.learn(piece, max(pages, 1), events)
+                yield page, piece
+                start = piece.end
+            else:
+                pace.shorten(piece, _PAGES)
+                yield page, None
 
     def _reading(
         self,
         page: Page,
         before: Progress,
         after: Progress,
-        backfill: frozenset[str] = frozenset(),
+        backfill: frozenset[str] = _ALL_RULES,
+        *,
+        behind: bool,
     ) -> Reading:
         return Reading(
             page.events,
             after.encode(self._schedule.ages),
-            horizon=before.sweep[-1],
+            horizon=before.horizon,
             remember_from=after.remember_from,
             backfill=backfill,
+            read_up_to=after.read_up_to,
+            behind=behind,
             undecodable=page.undecodable,
         )
 
     def _now(self) -> int:
-        return round(self._clock() * 1000)
-
-
-def _with_backfills(progress: Progress, rules: Mapping[str, Listener]) -> Progress:
-    """Ask for the past of rules that have a start of their own and are new to the partition."""
-    new = {
-        name: rule.start
-        for name, rule in rules.items()
-        if rule.backfill and rule.start is not None and name not in progress.backfilled
-    }
-    if not new:
-        return progress
-    end = progress.sweep[0]
-    start = min(new.values())
-    past = () if start >= end else (Backfill(frozenset(new), start, end),)
-    return replace(
-        progress,
-        backfilled=progress.backfilled | new.keys(),
-        backfills=(*progress.backfills, *past),
-    )
+        return math.floor(self._clock() * 1000)

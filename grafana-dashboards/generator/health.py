@@ -23,6 +23,7 @@ from generator.queries import (
 from generator.tables import Column, listing
 
 _STALE: Final = own("partition_last_success_timestamp_seconds")
+_READ_UP_TO: Final = own("partition_read_up_to_timestamp_seconds")
 _INTERVAL: Final = own("source_interval_seconds")
 _LOOKBACK: Final = own("source_lookback_seconds")
 _ARRIVAL: Final = own("arrival_delay_seconds_bucket")
@@ -147,10 +148,12 @@ def _sources() -> list[Line]:
             [
                 listing(
                     "Partitions",
-                    "Everything that is polled, and when it was last polled with success.",
+                    "Everything that is polled: when it was last polled with success, and how far"
+                    " back the oldest events are that were not read yet.",
                     [
                         f"min by ({by}) ({own('partition_up')})",
                         f"max by ({by}) (time() - {_STALE})",
+                        f"max by ({by}) (time() - {_READ_UP_TO})",
                     ],
                     [
                         Column("source", "Source", width=120),
@@ -160,6 +163,7 @@ def _sources() -> list[Line]:
                         Column("path", "Path"),
                         Column("Value #A", "State", width=70, mapping=_UP),
                         Column("Value #B", "Last success", unit="s", decimals=0, width=110),
+                        Column("Value #C", "Unread since", unit="s", decimals=0, width=110),
                     ],
                     sort_by=["-Last success"],
                 ),

@@ -288,7 +288,7 @@ def test_beyond_aws_limits_is_only_a_warning(problems_of_rules: ProblemsOf) -> N
          "need equal label names: rule `a` ({file}:4) has x, y, this one x"),
         ("{name: b, pattern: B, metric: m_total}", "has x, y, this one none"),
         ("{name: b, pattern: B, metric: m, type: histogram, value: 1, buckets: [1]}",
-         "m and m_total of rule `a` are one metric family (m) in OpenMetrics"),
+         "the metric m clashes with m_total of rule `a` ({file}:4)"),
     ],
 )  # fmt: skip
 def test_what_is_wrong_between_two_rules_is_said_at_the_second(

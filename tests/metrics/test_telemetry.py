@@ -50,6 +50,7 @@ NAMES = {
     "poll_duration": "poll_duration_seconds",
     "partition_up": "partition_up",
     "partition_last_success": "partition_last_success_timestamp_seconds",
+    "partition_read_up_to": "partition_read_up_to_timestamp_seconds",
     "partitions": "partitions",
     "source_interval": "source_interval_seconds",
     "source_lookback": "source_lookback_seconds",

@@ -157,7 +157,7 @@ def test_a_value_that_is_no_number_of_at_least_0_adds_nothing(
         ("0.1", "3", 0.3),
         ("0", "1e6", 0.0),
         ("1e400", "0.001", None),
-        ("1e300", "1e300", None),
+        ("1e299", "1e15", None),
         ("1e-99999", "0.001", 0.0),
         ("-5", "0.001", None),
         ('"-"', "0.001", None),

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from exporter.clock import Clock
 from exporter.configuration import EventHistoryConfig, FilesConfig, LogGroupsConfig
 from exporter.demo.aws import EmbeddedAws
 from exporter.events import Partition
@@ -19,7 +20,7 @@ def test_event_history(aws: EmbeddedAws) -> None:
     config = EventHistoryConfig.model_validate(
         {"name": "history", "regions": ["eu-west-1"], "interval": "2m", "lookback": "1h"}
     )
-    source = build_source(config, open_account())
+    source = build_source(config, open_account(), Clock())
 
     assert (source.name, source.format, source.interval) == ("history", "cloudtrail", 120)
     assert source.memory == 3_600_000
@@ -32,7 +33,7 @@ def test_log_groups(aws: EmbeddedAws) -> None:
     config = LogGroupsConfig.model_validate(
         {"name": "apps", "log_groups": ["a*"], "discovery_interval": "1m"}
     )
-    source = build_source(config, open_account())
+    source = build_source(config, open_account(), Clock())
 
     assert (source.format, source.interval, source.discovery_interval) == ("auto", 30, 60)
     assert [partition.log_group for partition in source.discover().partitions] == ["a1"]
@@ -45,7 +46,7 @@ def test_files(tmp_path: Path, complete: bool) -> None:
     config = FilesConfig.model_validate(
         {"name": "replay", "paths": [str(tmp_path / "*.log")], "interval": "5s"}
     )
-    source = build_source(config, open_account(), complete=complete)
+    source = build_source(config, open_account(), Clock(), complete=complete)
     (partition,) = source.discover().partitions
     messages = [
         event.message

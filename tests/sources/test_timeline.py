@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -39,6 +40,7 @@ class SimulatedApi:
     resolution: int = 1
     page_size: int = 50
     birth: int | None = None
+    call_takes: float = 0.0
     calls: int = 0
 
     def discover(self) -> Discovery:
@@ -57,6 +59,7 @@ class SimulatedApi:
         self.random.shuffle(visible)
         while True:
             self.calls += 1
+            self.clock.now += self.call_takes
             if self.random.random() < self.failing:
                 raise SourceError("the simulated API failed", reason="error")
             size = self.random.choice([0, 1, 3, self.page_size])
@@ -75,12 +78,26 @@ class SimulatedLedger:
     remembered: dict[tuple[str, str], int] = field(default_factory=dict)
     counted: Counter[tuple[str, str]] = field(default_factory=Counter)
     found_at: dict[tuple[str, str], float] = field(default_factory=dict)
+    behind: bool = False
+    caught_up: bool = False
+    read_up_to: int = 0
 
-    def poll(self, source: TimelineSource, clock: Clock, stop_after: int | None = None) -> None:
+    def poll(
+        self,
+        source: TimelineSource,
+        clock: Clock,
+        stop_after: int | None = None,
+        turn: float = math.inf,
+    ) -> bool:
+        """Poll once, and say whether that went well."""
+        self.caught_up = False
         try:
-            for n, reading in enumerate(source.poll(PARTITION, self.checkpoint, rules=self.starts)):
+            readings = source.poll(PARTITION, self.checkpoint, rules=self.starts, turn=turn)
+            for n, reading in enumerate(readings):
                 if n == stop_after:
-                    return
+                    return True
+                self.behind = reading.behind
+                self.caught_up = self.caught_up or reading.completes == "older"
                 for event in reading.events:
                     for rule, listener in self.starts.items():
                         assert event.id is not None
@@ -94,11 +111,14 @@ class SimulatedLedger:
                             self.found_at[rule, event.id] = clock.now
                 self.checkpoint = reading.checkpoint
                 assert reading.remember_from is not None
+                assert reading.read_up_to is not None
+                self.read_up_to = reading.read_up_to
                 for key, time in list(self.remembered.items()):
-                    if time < reading.remember_from:
+                    if time < reading.remember_from - source.memory:
                         del self.remembered[key]
         except SourceError:
-            pass
+            return False
+        return True
 
 
 def source(api: SimulatedApi, since: int | None = None, **options: float | bool) -> TimelineSource:
@@ -109,7 +129,13 @@ def source(api: SimulatedApi, since: int | None = None, **options: float | bool)
         complete=bool(options.get("complete", False)),
     )
     return TimelineSource(
-        api, timing, name="simulated", format="auto", since=lambda _: since, clock=api.clock
+        api,
+        timing,
+        name="simulated",
+        format="auto",
+        since=lambda _: since,
+        clock=api.clock,
+        monotonic=api.clock,
     )
 
 
@@ -312,3 +338,68 @@ def test_a_partition_that_was_there_before_is_read_from_start() -> None:
     clock.now = FIRST
     ledger.poll(source(api, start=7200), clock)
     assert ledger.counted == {("rule", "before"): 1}
+
+
+def catch_up(reader: TimelineSource, ledger: SimulatedLedger, clock: Clock, until: float) -> None:
+    """Poll as the engine does: at once while more is due, soon after a failure, else in turn."""
+    failed = 0
+    while clock.now < until:
+        began = clock.now
+        if ledger.poll(reader, clock, turn=INTERVAL):
+            failed = 0
+        else:
+            failed = 1 if ledger.caught_up else failed + 1
+        if failed and ledger.behind:
+            clock.now += min(INTERVAL, 0.05 * 2**failed)
+        elif not ledger.behind:
+            clock.now = max(clock.now, began + INTERVAL)
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.integers(0, 2**32), st.sampled_from([0.0, 0.02, 0.3]), st.sampled_from([1, 1000]))
+def test_a_backlog_is_worked_off_slice_by_slice_while_fresh_events_keep_their_time(
+    seed: int, failing: float, resolution: int
+) -> None:
+    clock = Clock()
+    first, hours = round(FIRST * 1000), 6
+    end = FIRST + hours * 3600 + 3600
+    events = [(at, at, str(at)) for at in range(first, round(end * 1000), 20_000)]
+    api = SimulatedApi(clock, events, random.Random(seed), failing, resolution, call_takes=1.0)
+    ledger = SimulatedLedger({"rule": Listener(first, backfill=False)})
+    ledger.poll(source(api), clock)
+    clock.now += hours * 3600
+    back = clock.now
+    catch_up(source(api), ledger, clock, end)
+    api.failing = 0.0
+    catch_up(source(api), ledger, clock, end + 30 * INTERVAL)
+    assert {id for _, id in ledger.counted} == {id for _, _, id in events}
+    assert max(ledger.counted.values()) == 1
+    assert ledger.read_up_to >= (end - INTERVAL) * 1000
+    for time, _, id in events:
+        if time / 1000 > back and not failing:
+            age = ledger.found_at["rule", id] - time / 1000
+            assert age <= 3 * INTERVAL, "a fresh event waited for the backlog"
+
+
+@settings(max_examples=60, deadline=None)
+@given(arrivals, st.integers(-LOOKBACK, LOOKBACK), st.integers(1, 10), st.integers(0, 2**32))
+def test_positions_of_a_clock_that_was_ahead_lose_nothing_once_it_is_right(
+    arrivals: list[tuple[int, int]], skew: int, polls: int, seed: int
+) -> None:
+    right = Clock()
+    skewed = Clock()
+    api = SimulatedApi(right, made(arrivals), random.Random(seed))
+    ledger = SimulatedLedger({"rule": Listener(round(FIRST * 1000), backfill=False)})
+    ledger.poll(source(api), right)
+    reader = source(api)
+    reader._clock = skewed
+    for _ in range(polls):
+        right.now += INTERVAL
+        skewed.now = right.now + skew
+        ledger.poll(reader, right)
+    reader = source(api)
+    while right.now < FIRST + 3600 + 2 * LOOKBACK + 3 * INTERVAL:
+        right.now += INTERVAL
+        ledger.poll(reader, right)
+    assert {id for _, id in ledger.counted} == {id for _, _, id in api.events}
+    assert max(ledger.counted.values(), default=1) == 1

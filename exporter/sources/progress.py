@@ -1,0 +1,141 @@
+"""The checkpoint of a partition that is read by event time: how far, and what is left behind."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+from exporter.sources.base import Listener
+from exporter.sources.schedule import Schedule, Span, Sweep, Window
+
+_MOST_SPANS: Final = 8
+"""Spans of a backlog that are kept apart: as many stops within a lookback."""
+
+
+@dataclass(frozen=True, slots=True)
+class Backfill:
+    """Past that rules with a ``start`` of their own have yet to see."""
+
+    rules: frozenset[str]
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a partition is read."""
+
+    sweep: Sweep
+    """The positions of the youngest span, which has no end."""
+    backlog: tuple[Span, ...] = ()
+    """Older spans, youngest first: event time that was not read in its turn, after a stop."""
+    backfilled: frozenset[str] = frozenset()
+    """Rules with a start of their own whose past is read or in ``backfills``. A rule stays here
+    when it leaves the configuration: its totals stay too, and must not count that past again."""
+    backfills: tuple[Backfill, ...] = ()
+
+    @property
+    def horizon(self) -> int:
+        """Milliseconds. Everything before this was swept for the last time."""
+        return min([self.sweep[-1], *(span.sweep[-1] for span in self.backlog)])
+
+    @property
+    def remember_from(self) -> int:
+        """Events older than this will not be read again."""
+        return min([self.horizon, *(backfill.start for backfill in self.backfills)])
+
+    @property
+    def read_up_to(self) -> int:
+        """Milliseconds. Everything before this was read at least once."""
+        unread = (span.sweep[0] for span in self.backlog if span.sweep[0] < span.end)
+        return min([self.sweep[0], *unread])
+
+    def windows(self, schedule: Schedule, now: int, *, complete: bool) -> list[Window]:
+        """What is to be read now, newest first; windows of two spans may touch."""
+        windows = schedule.due(self.sweep, now, complete=complete)
+        for span in self.backlog:
+            windows += schedule.due(span.sweep, now, end=span.end, complete=complete)
+        return windows
+
+    def detached(self, schedule: Schedule, now: int) -> Progress:
+        """With what was not read in its turn as a span of the backlog."""
+        sweep, span = schedule.detach(self.sweep, now)
+        if span is None:
+            return self
+        backlog = (span, *self.backlog)
+        if len(backlog) > _MOST_SPANS:
+            *kept, younger, oldest = backlog
+            joined = tuple(
+                min(positions) for positions in zip(younger.sweep, oldest.sweep, strict=True)
+            )
+            backlog = (*kept, Span(joined, younger.end))
+        return replace(self, sweep=sweep, backlog=backlog)
+
+    def after(self, schedule: Schedule, window: Window, read_at: int) -> Progress:
+        """Once a window was wholly read, the reading having begun at ``read_at``."""
+        spans = (
+            replace(span, sweep=schedule.advance(span.sweep, window, read_at, end=span.end))
+            for span in self.backlog
+        )
+        return replace(
+            self,
+            sweep=schedule.advance(self.sweep, window, read_at),
+            backlog=tuple(span for span in spans if not span.done),
+        )
+
+    def after_backfill(self, window: Window) -> Progress:
+        """Once a window of the first backfill was wholly read."""
+        backfill, *others = self.backfills
+        left = replace(backfill, start=window.end)
+        rest = (left, *others) if left.start < left.end else tuple(others)
+        return replace(self, backfills=rest)
+
+    def with_backfills(self, rules: Mapping[str, Listener]) -> Progress:
+        """Ask for the past of rules with a start of their own that are new to the partition."""
+        new = {
+            name: rule.start
+            for name, rule in rules.items()
+            if rule.backfill and rule.start is not None and name not in self.backfilled
+        }
+        if not new:
+            return self
+        end = self.sweep[0]
+        start = min(new.values())
+        past = () if start >= end else (Backfill(frozenset(new), start, end),)
+        return replace(
+            self,
+            backfilled=self.backfilled | new.keys(),
+            backfills=(*self.backfills, *past),
+        )
+
+    def encode(self, ages: Sequence[int]) -> str:
+        """As text. Positions are kept with their age: interval and lookback may change."""
+
+        def levels(sweep: Sweep) -> list[tuple[int, int]]:
+            return list(zip(ages, sweep, strict=True))
+
+        document: dict[str, object] = {"sweep": levels(self.sweep)}
+        if self.backlog:
+            document["backlog"] = [[levels(span.sweep), span.end] for span in self.backlog]
+        if self.backfilled:
+            document["backfilled"] = sorted(self.backfilled)
+        if self.backfills:
+            document["backfills"] = [[sorted(b.rules), b.start, b.end] for b in self.backfills]
+        return json.dumps(document, separators=(",", ":"))
+
+    @classmethod
+    def decode(cls, text: str, schedule: Schedule, now: int) -> Progress:
+        """From text, fitted to the schedule."""
+
+        def sweep(levels: Sequence[Sequence[int]]) -> Sweep:
+            return schedule.fit([(age, position) for age, position in levels], now)
+
+        document = json.loads(text)
+        return cls(
+            sweep(document["sweep"]),
+            tuple(Span(sweep(levels), end) for levels, end in document.get("backlog", ())),
+            frozenset(document.get("backfilled", ())),
+            tuple(Backfill(frozenset(r), s, e) for r, s, e in document.get("backfills", ())),
+        )
