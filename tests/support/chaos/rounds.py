@@ -6,7 +6,7 @@ import math
 import random
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -37,7 +37,7 @@ USUAL = Faults(
     duplicate=0.1,
     operations=["LookupEvents", "FilterLogEvents", "DescribeLogGroups"],
 )
-UNUSUAL: tuple[dict[str, Any], ...] = (
+UNUSUAL: tuple[Mapping[str, Any], ...] = (
     {"hollow": 0.15},
     {"odd": 0.2},
     {"endless": 0.05},
@@ -47,8 +47,12 @@ UNUSUAL: tuple[dict[str, Any], ...] = (
     {"slow": (0.0, 0.5)},
 )
 """What comes beside the usual faults: one or two of these at a time."""
+QUICK = tuple(faults for faults in UNUSUAL if "drip" not in faults)
+"""Without answers that hold a call for as long as its deadline allows."""
 SETTLES_WITHIN = 60.0
-"""Seconds after the last trouble within which every event is counted."""
+"""Seconds after the last trouble, and the last call under way, within which all is counted."""
+CALL_ENDS_WITHIN = 60.0
+"""Seconds: the exporter's deadline for a call whose answer drips."""
 
 
 def deal(seed: int, troubles: Sequence[Trouble] = TROUBLES) -> list[Trouble]:
@@ -57,9 +61,16 @@ def deal(seed: int, troubles: Sequence[Trouble] = TROUBLES) -> list[Trouble]:
 
 
 def run_round(
-    folder: Path, *, seed: int, troubles: Sequence[Trouble], pause: tuple[float, float] = (1, 6)
+    folder: Path,
+    *,
+    seed: int,
+    troubles: Sequence[Trouble],
+    pause: tuple[float, float] = (1, 6),
+    unusual: Sequence[Mapping[str, Any]] = UNUSUAL,
 ) -> int:
     """Run the exporter through troubles, ``pause`` seconds before each; the number of events made.
+
+    ``unusual``: fields of Faults, one or two of which come beside the usual faults.
 
     AssertionError where, at the end, an event was not counted or counted twice, or where on the
     way a series went down, vanished, or was first scraped at anything but 0, or where the exporter
@@ -90,14 +101,19 @@ def run_round(
             traffic.start()
             scraper.start()
             for trouble in troubles:
-                aws.faults = _faults(chance)
+                aws.faults = _faults(chance, unusual)
                 scene.pause(*pause)
                 trouble(scene)
             expected = traffic.stop()
             aws.faults = Faults()
-            settle(exporter, expected, accounts=accounts, credentials=credentials)
-            complaints = scraper.stop()
-            assert complaints == []
+            settle(
+                exporter,
+                expected,
+                within=CALL_ENDS_WITHIN + SETTLES_WITHIN,
+                accounts=accounts,
+                credentials=credentials,
+            )
+            assert scraper.stop() == []
             assert scraper.scrapes > len(troubles)
         forbidden = aws.requests
         for account in accounts:
@@ -106,17 +122,18 @@ def run_round(
     return traffic.made
 
 
-def _faults(chance: random.Random) -> Faults:
-    unusual: dict[str, Any] = {}
-    for chosen in chance.sample(UNUSUAL, chance.choice([1, 2])):
-        unusual |= chosen
-    return replace(USUAL, seed=chance.randrange(2**31), **unusual)
+def _faults(chance: random.Random, unusual: Sequence[Mapping[str, Any]]) -> Faults:
+    faults = replace(USUAL, seed=chance.randrange(2**31))
+    for fields in chance.sample(unusual, chance.choice([1, 2])):
+        faults = replace(faults, **fields)
+    return faults
 
 
 def settle(
     exporter: Exporter,
     expected: Counts,
     *,
+    within: float = SETTLES_WITHIN,
     lookback: int = LOOKBACK,
     accounts: Sequence[str] = ACCOUNTS[:1],
     credentials: Credentials | None = None,
@@ -126,15 +143,15 @@ def settle(
         if credentials is not None:
             credentials.use(account)
         of_account = Counter({key: n for key, n in expected.items() if key[1] == account})
-        wait_until_exact(exporter, of_account, account=account)
+        wait_until_exact(exporter, of_account, account=account, within=within)
     # Every slice is read once more at the age of the lookback.
     end = time.monotonic() + lookback + 3
     wait_for("the last sweep", lambda: time.monotonic() > end, timeout=lookback + 5)
     assert differences(counted(exporter.scrape()), expected) == {}
 
 
-def wait_until_exact(exporter: Exporter, expected: Counts, *, account: str) -> None:
-    """Wait until an account's events are counted; AssertionError with what differs after a minute.
+def wait_until_exact(exporter: Exporter, expected: Counts, *, account: str, within: float) -> None:
+    """Wait until an account's events are counted; AssertionError with what differs.
 
     The differences are by metric, account and label: ``counted/expected``.
     """
@@ -147,6 +164,6 @@ def wait_until_exact(exporter: Exporter, expected: Counts, *, account: str) -> N
         return True
 
     try:
-        wait_for(f"every event of {account} to be counted", is_exact, timeout=SETTLES_WITHIN)
+        wait_for(f"every event of {account} to be counted", is_exact, timeout=within)
     except AssertionError as error:
         raise AssertionError(f"{error}; counted/expected: {error.__cause__}") from None
