@@ -78,19 +78,19 @@ def test_counts_are_exact_after_the_wall_clock_was_wrong(tmp_path: Path, aws: Re
         traffic, scraper = Traffic(aws, seed=1), Scraper(exporter)
         traffic.start()
         scraper.start()
-        polled(exporter, times=2)
-        for ahead, polls in ((MINUTES, 6), (0, 4), (HOURS, 4), (-HOURS, 4), (-MINUTES, 3)):
+        polled(exporter, times=1)
+        for ahead, times in ((MINUTES, 5), (0, 3), (HOURS, 3), (-HOURS, 3), (-MINUTES, 2)):
             clock.shift(ahead)
-            polled(exporter, times=polls)
+            polled(exporter, times=times)
         exporter.kill()
         exporter.start()
         exporter.wait_until_listening()
-        polled(exporter, times=3)
+        polled(exporter, times=2)
         clock.shift(0)
         expected = traffic.stop()
         settle(exporter, expected, lookback=LOOKBACK)
         assert scraper.stop() == []
-    assert sum(expected.values()) > 500
+    assert traffic.made > 300
 
 
 def polled(exporter: Exporter, *, times: int) -> None:
