@@ -37,7 +37,9 @@ MOST_RATIO = 1.3
 MOST_DELAY = 3.0
 """Intervals."""
 GIVE_UP_AFTER = 300.0
-"""Seconds."""
+"""Seconds that a backlog may take."""
+STUCK_AFTER = 60.0
+"""Seconds without one further event of the backlog."""
 
 
 @dataclass(frozen=True)
@@ -183,14 +185,16 @@ def _watch(
     backlog_done: float | None = None
     made: dict[str, list[float]] | None = None
     seen: dict[str, list[tuple[float, int]]] = {group: [] for group in groups}
-    backlog = 0
-    while time.monotonic() < began + GIVE_UP_AFTER:
+    backlog, moved = 0, began
+    while time.monotonic() < min(began + GIVE_UP_AFTER, moved + STUCK_AFTER):
         time.sleep(0.1)  # how exactly a delay is measured
         try:
             page = exporter.scrape()
         except httpx.HTTPError:
             continue
-        backlog = _value(page, "backlog_total")
+        before, backlog = backlog, _value(page, "backlog_total")
+        if backlog != before:
+            moved = time.monotonic()
         for number, group in enumerate(groups):
             seen[group].append((time.time(), _value(page, f"fresh_{number}_total")))
         if backlog_done is None and backlog >= case.events:
