@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help setup tools run dashboards chart image sbom lock lint format test fuzz clean
+.PHONY: help setup tools run dashboards chart image sbom lock lint format test fuzz soak clean
 
 BIN := .venv/bin
 DEV := .venv/.dev
@@ -12,6 +12,7 @@ help:
 	@echo "make chart   write the table of values in the chart's README anew"
 	@echo "make test    run every check and every test"
 	@echo "make fuzz    fuzz for a minute a target (SECONDS=60 SEED=1 TARGETS=…)"
+	@echo "make soak    every trouble at random, every count exact (MINUTES=60 SEED=…)"
 	@echo "make lint    run the checks only: ruff, mypy, import-linter"
 	@echo "make format  let ruff mend what it can"
 	@echo "make image   build the container image (ENGINE=docker, podman or buildah)"
@@ -29,7 +30,7 @@ $(DEMO): pyproject.toml scripts/setup
 	@scripts/setup
 	@touch $@
 
-# What some tests need besides Python packages: Prometheus, a browser.
+# What some tests need besides Python packages: Prometheus, a browser, a C compiler.
 tools: setup
 	@$(BIN)/python scripts/install_tools.py
 
@@ -89,6 +90,12 @@ SEED ?= 1
 fuzz: setup
 	@$(BIN)/python -m pip install -qq --root-user-action ignore --group fuzz
 	@$(BIN)/python -m fuzz.run --seconds $(SECONDS) --seed $(SEED) $(TARGETS)
+
+# Rounds of kills, faults, wrong clocks, removed files …; SEED: begin with that round again.
+MINUTES ?= 60
+
+soak: tools
+	@$(BIN)/python -m bench.soak --minutes $(MINUTES) $(if $(filter command% environment%,$(origin SEED)),--seed $(SEED))
 
 clean:
 	rm -rf .venv .tools dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache

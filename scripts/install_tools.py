@@ -161,14 +161,19 @@ def has_prometheus() -> bool:
     )
 
 
-def install_chromium() -> None:
-    """Install Debian's chromium, for root only: it has too many parts to unpack it."""
-    command = "apt-get install --no-install-recommends chromium fonts-dejavu-core"
+def install_as_root(*packages: str) -> None:
+    """Install packages of the machine's own sources; UnavailableError without root or apt."""
+    command = ("apt-get", "install", "--no-install-recommends", *packages)
     if os.geteuid() != 0 or shutil.which("apt-get") is None:
-        raise UnavailableError(f"it takes root: {command}")
+        raise UnavailableError(f"it takes root: {' '.join(command)}")
     with contextlib.suppress(UnavailableError):
         run("apt-get", "-qq", "update")
-    run(*command.split(), "-qq", "-y")
+    run(*command, "-qq", "-y")
+
+
+def install_chromium() -> None:
+    """Install Debian's chromium, for root only: it has too many parts to unpack it."""
+    install_as_root("chromium", "fonts-dejavu-core")
 
 
 def has_chromium() -> bool:
@@ -176,14 +181,19 @@ def has_chromium() -> bool:
     return any(shutil.which(name) for name in ("chromium", "chromium-browser", "google-chrome"))
 
 
+def install_compiler() -> None:
+    """Install a C compiler and the C library's headers."""
+    install_as_root("gcc", "libc6-dev")
+
+
+def has_compiler() -> bool:
+    """Whether a C compiler is on the PATH."""
+    return any(shutil.which(name) for name in ("gcc", "cc", "clang"))
+
+
 def install_buildah() -> None:
     """Install what builds images, and what makes a Debian to build them on."""
-    command = "apt-get install --no-install-recommends buildah mmdebstrap"
-    if os.geteuid() != 0 or shutil.which("apt-get") is None:
-        raise UnavailableError(f"it takes root: {command}")
-    with contextlib.suppress(UnavailableError):
-        run("apt-get", "-qq", "update")
-    run(*command.split(), "-qq", "-y")
+    install_as_root("buildah", "mmdebstrap")
 
 
 def has_buildah() -> bool:
@@ -296,6 +306,7 @@ def has_helm() -> bool:
 TOOLS = (
     Tool("prometheus", has_prometheus, install_prometheus),
     Tool("chromium", has_chromium, install_chromium),
+    Tool("C compiler", has_compiler, install_compiler),
     Tool("helm", has_helm, install_helm),
     Tool("buildah", has_buildah, install_buildah),
     Tool("base image", has_base_image, install_base_image),
