@@ -39,13 +39,18 @@ class Prometheus:
         targets: Mapping[str, str],
         extra: Mapping[str, Any] | None = None,
         rule_files: Sequence[Path] = (),
+        features: Sequence[str] = (),
     ) -> None:
-        """``targets``: address (host:port) of each job's target; ``extra``: goes into each job."""
+        """``targets``: address (host:port) of each job's target; ``extra``: goes into each job.
+
+        ``features``: feature flags beside exemplar-storage.
+        """
         self._binary = binary
         self._directory = directory
         self._targets = dict(targets)
         self._extra = dict(extra or {})
         self._rule_files = [str(path) for path in rule_files]
+        self._features = ",".join(("exemplar-storage", *features))
         self._process: subprocess.Popen[bytes] | None = None
         self.url = f"http://127.0.0.1:{free_port()}"
         self.log = directory / "prometheus.log"
@@ -61,7 +66,7 @@ class Prometheus:
                     f"--config.file={configuration}",
                     f"--storage.tsdb.path={self._directory / 'tsdb'}",
                     f"--web.listen-address={self.url.removeprefix('http://')}",
-                    "--enable-feature=exemplar-storage",
+                    f"--enable-feature={self._features}",
                 ],
                 stdout=log,
                 stderr=subprocess.STDOUT,
@@ -91,7 +96,12 @@ class Prometheus:
             },
             "rule_files": self._rule_files,
             "scrape_configs": [
-                {"job_name": job, "static_configs": [{"targets": [address]}], **self._extra}
+                {
+                    "job_name": job,
+                    "honor_labels": True,  # as docs, compose and chart have it
+                    "static_configs": [{"targets": [address]}],
+                    **self._extra,
+                }
                 for job, address in self._targets.items()
             ],
         }
