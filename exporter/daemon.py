@@ -63,7 +63,7 @@ def run_once(settings: Settings) -> int:
     """
     with _ledger(settings) as ledger:
         telemetry = Telemetry()
-        series = SeriesStore(birth_hold=None)
+        series = SeriesStore(birth_hold=None, created=settings.metrics_created)
         series.load(ledger.series())
         assembler = Assembler(
             ledger,
@@ -97,7 +97,7 @@ class Daemon:
         self._ledger = ledger
         self._started = datetime.now(UTC)
         self._telemetry = Telemetry()
-        self._series = SeriesStore(birth_hold=settings.metrics_birth_hold)
+        self._series = SeriesStore(settings.metrics_birth_hold, created=settings.metrics_created)
         self._series.load(ledger.series())
         self._scheduler = _scheduler()
         self._stopping = threading.Event()

@@ -13,12 +13,13 @@ from prometheus_client.registry import Collector
 
 from exporter.failures import Failures
 from exporter.ledger.base import Ledger, LedgerError
+from exporter.metrics.scrapers import Client, Visit
 from exporter.metrics.series import RenderedFamily, SeriesStore
 from exporter.metrics.telemetry import Telemetry
 from exporter.metrics.text import TextFormat, accepts_gzip, encodable, negotiate
-from exporter.rules.increments import SeriesKey
 
 _EOF: Final = "# EOF\n"
+_NOBODY: Final = Client("")
 _GZIP_LEVEL: Final = 1
 """A page repeats itself: higher levels cost double and save a few percent."""
 
@@ -29,7 +30,7 @@ class Page:
 
     body: bytes
     headers: dict[str, str]
-    token: frozenset[SeriesKey]
+    visit: Visit
     """For ``Exposition.delivered``, once the response was sent."""
 
 
@@ -46,31 +47,36 @@ class Exposition:
         self._ledger = ledger
         self._revealing = Failures("showing new series at their totals")
 
-    def scrape(self, accept: str | None = None, accept_encoding: str | None = None) -> Page:
-        """The page for these request headers (``Accept``, ``Accept-Encoding``).
+    def scrape(
+        self,
+        accept: str | None = None,
+        accept_encoding: str | None = None,
+        client: Client = _NOBODY,
+    ) -> Page:
+        """The page for these request headers (``Accept``, ``Accept-Encoding``) and this client.
 
-        Series that may be revealed are recorded so in the ledger before they are shown. Where
-        that fails they stay at 0, the error is logged and counted, and the page is served.
+        Series that may be revealed are recorded so in the ledger before they are shown. If that
+        fails, they stay at 0, the error is logged and counted, and the page is served.
 
         Raises:
             LedgerError: it fails in a store that holds nothing back (``run --once``): there is no
                 later scrape that could show the values.
         """
-        self._reveal()
+        self._reveal(client)
         text_format = negotiate(accept)
-        body, token = self._render(text_format)
+        body, visit = self._render(text_format, client)
         headers = {"Content-Type": text_format.content_type, "Vary": "Accept, Accept-Encoding"}
         if accepts_gzip(accept_encoding):
             body = gzip.compress(body, compresslevel=_GZIP_LEVEL, mtime=0)
             headers["Content-Encoding"] = "gzip"
-        return Page(body, headers, token)
+        return Page(body, headers, visit)
 
     def delivered(self, page: Page) -> None:
-        """Note that the page was sent whole: its series at 0 were seen."""
-        self._store.delivered(page.token)
+        """Note that the page was sent whole: its client has seen its series."""
+        self._store.delivered(page.visit)
 
-    def _reveal(self) -> None:
-        due = self._store.due()
+    def _reveal(self, client: Client) -> None:
+        due = self._store.due(client)
         if not due:
             return
         try:
@@ -84,30 +90,32 @@ class Exposition:
         self._revealing.succeeded()
         self._store.revealed(due)
 
-    def _render(self, text_format: TextFormat) -> tuple[bytes, frozenset[SeriesKey]]:
+    def _render(self, text_format: TextFormat, client: Client) -> tuple[bytes, Visit]:
         openmetrics = text_format.openmetrics
-        rendered = self._store.render(openmetrics=openmetrics)
-        families = [
-            *rendered.families,
-            *registry_families(self._telemetry.registry, openmetrics=openmetrics),
-        ]
+        rendered = self._store.render(client, openmetrics=openmetrics)
+        own = registry_families(
+            self._telemetry.registry, openmetrics=openmetrics, created=self._store.created
+        )
+        families = [*rendered.families, *own]
         families.sort(key=lambda family: family.name)
         texts = [family.text for family in families]
         if openmetrics:
             texts.append(_EOF)
-        return "".join(texts).encode("utf-8"), rendered.token
+        return "".join(texts).encode("utf-8"), rendered.visit
 
 
 def registry_families(
-    registry: CollectorRegistry, *, openmetrics: bool
+    registry: CollectorRegistry, *, openmetrics: bool, created: bool = False
 ) -> Iterator[RenderedFamily]:
     """What prometheus_client writes for each family of a registry.
 
-    ``_created`` is left out of the text format, where it would be a metric of its own.
+    ``created``: with ``_created``, but never in the text format, where it would be a metric of its
+    own.
     """
+    created = created and openmetrics
     encode: Callable[[Any], bytes] = generate_openmetrics if openmetrics else generate_latest
     for metric in registry.collect():
-        single = _SingleFamily(_cleaned(metric, openmetrics=openmetrics))
+        single = _SingleFamily(_cleaned(metric, created=created))
         text = encode(single).decode("utf-8").removesuffix(_EOF)
         suffix = {"counter": "_total", "info": "_info"}.get(metric.type, "")
         yield RenderedFamily(metric.name + ("" if openmetrics else suffix), text)
@@ -123,13 +131,13 @@ class _SingleFamily(Collector):
         yield self._metric
 
 
-def _cleaned(metric: Metric, *, openmetrics: bool) -> Metric:
+def _cleaned(metric: Metric, *, created: bool) -> Metric:
     """The family with label values that UTF-8 can hold; a path may be any bytes."""
     cleaned = Metric(metric.name, metric.documentation, metric.type, metric.unit)
-    created = metric.name + "_created"
+    birth = metric.name + "_created"
     cleaned.samples = [
         sample._replace(labels={name: encodable(value) for name, value in sample.labels.items()})
         for sample in metric.samples
-        if openmetrics or sample.name != created
+        if created or sample.name != birth
     ]
     return cleaned

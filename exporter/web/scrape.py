@@ -12,8 +12,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
+from exporter.metrics.scrapers import Client
+
 _CHUNK = 64 * 1024
 """Bytes handed to the server at a time: it waits for the client between two of them."""
+_SCRAPE_TIMEOUT = "X-Prometheus-Scrape-Timeout-Seconds"
+"""Prometheus: sent with each scrape."""
 
 
 class Page(Protocol):
@@ -31,8 +35,8 @@ class Page(Protocol):
 class Metrics(Protocol):
     """Where expositions come from; thread-safe."""
 
-    def scrape(self, accept: str, accept_encoding: str) -> Page:
-        """Render a page for what the request's headers accept (empty: no such header)."""
+    def scrape(self, accept: str, accept_encoding: str, client: Client) -> Page:
+        """Render a page for a client and what its headers accept (empty: no such header)."""
 
     def delivered(self, page: Any) -> None:
         """Take note that a page of ``scrape`` was sent wholly."""
@@ -47,7 +51,7 @@ def scrape_endpoint(metrics: Metrics) -> Callable[[Request], Awaitable[Response]
     async def endpoint(request: Request) -> Response:
         accept = _joined(request.headers, "accept")
         accept_encoding = _joined(request.headers, "accept-encoding")
-        page = await run_in_threadpool(metrics.scrape, accept, accept_encoding)
+        page = await run_in_threadpool(metrics.scrape, accept, accept_encoding, _client(request))
         headers = {
             **page.headers,
             "Cache-Control": "no-store",
@@ -58,6 +62,11 @@ def scrape_endpoint(metrics: Metrics) -> Callable[[Request], Awaitable[Response]
         return _Acknowledged(page, headers, metrics.delivered)
 
     return endpoint
+
+
+def _client(request: Request) -> Client:
+    address = request.client.host if request.client else ""
+    return Client.announcing(address, request.headers.get(_SCRAPE_TIMEOUT))
 
 
 def _joined(headers: Headers, name: str) -> str:

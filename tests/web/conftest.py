@@ -13,6 +13,7 @@ import pytest
 import yaml
 from starlette.types import ASGIApp
 
+from exporter.metrics.scrapers import Client
 from exporter.web import Limits, LiveWebConfig, Server, create_app
 from exporter.web.status import (
     LedgerStatus,
@@ -135,9 +136,9 @@ class SmallPage:
 class SmallMetrics:
     """Metrics that are always the same."""
 
-    def scrape(self, accept: str, accept_encoding: str) -> SmallPage:
+    def scrape(self, accept: str, accept_encoding: str, client: Client) -> SmallPage:
         """Return the page."""
-        del accept, accept_encoding
+        del accept, accept_encoding, client
         return SmallPage()
 
     def delivered(self, page: SmallPage) -> None:

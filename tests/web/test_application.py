@@ -12,6 +12,7 @@ import pytest
 from starlette.applications import Starlette
 from starlette.types import Message, Scope
 
+from exporter.metrics.scrapers import Client
 from exporter.web import create_app
 from exporter.web.scrape import Metrics
 from exporter.web.status import StatusPage
@@ -36,7 +37,7 @@ class RecordingMetrics:
     asked: list[tuple[str, str]] = field(default_factory=list)
     acknowledged: list[bytes] = field(default_factory=list)
 
-    def scrape(self, accept: str, accept_encoding: str) -> FixedPage:
+    def scrape(self, accept: str, accept_encoding: str, client: Client) -> FixedPage:
         self.asked.append((accept, accept_encoding))
         return FixedPage(self.body, self.headers)
 
@@ -265,7 +266,7 @@ def test_an_unknown_path_is_a_short_404(web: Fixture, path: str) -> None:
 
 def test_an_error_in_a_scrape_is_a_500_without_its_details(make: Callable[..., Fixture]) -> None:
     class Broken(RecordingMetrics):
-        def scrape(self, accept: str, accept_encoding: str) -> FixedPage:
+        def scrape(self, accept: str, accept_encoding: str, client: Client) -> FixedPage:
             raise RuntimeError(f"secret {accept}{accept_encoding}")
 
     metrics: Metrics = Broken()

@@ -16,6 +16,7 @@ import httpx
 import pytest
 from starlette.types import ASGIApp
 
+from exporter.metrics.scrapers import Client
 from exporter.web import Limits, LiveWebConfig, create_app
 from exporter.web.status import StatusPage
 from tests.support.certificates import Authority
@@ -170,8 +171,8 @@ class Endless:
     def __init__(self) -> None:
         self.deliveries = 0
 
-    def scrape(self, accept: str, accept_encoding: str) -> Endless:
-        del accept, accept_encoding
+    def scrape(self, accept: str, accept_encoding: str, client: Client) -> Endless:
+        del accept, accept_encoding, client
         return self
 
     def delivered(self, page: Endless) -> None:

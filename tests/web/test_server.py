@@ -13,6 +13,7 @@ from typing import Any
 import httpx
 import pytest
 
+from exporter.metrics.scrapers import Client
 from exporter.web import ListenError, Server, create_app
 from exporter.web.status import StatusPage
 from tests.support.waiting import wait_for
@@ -35,8 +36,8 @@ class BigMetrics:
         self.release.set()
         self.delivered_pages = 0
 
-    def scrape(self, accept: str, accept_encoding: str) -> BigPage:
-        del accept, accept_encoding
+    def scrape(self, accept: str, accept_encoding: str, client: Client) -> BigPage:
+        del accept, accept_encoding, client
         self.rendering.set()
         self.release.wait(10)
         return BigPage()
