@@ -33,7 +33,6 @@ from tests.support.waiting import wait_for
 
 JOB = "metric-filter-exporter"
 WINDOW = Window(range="10m", interval="5s", rate_interval="30s")
-FEATURES: dict[str, tuple[str, ...]] = {"2": (), "3": ("created-timestamp-zero-ingestion",)}
 CHOSEN = {"rule": "cis_root_usage", "metric": "aws_cis_root_usage_total"}
 
 
@@ -71,7 +70,8 @@ def product(
         exporter = Exporter(
             configuration(folder),
             folder / "data",
-            arguments=("--metrics.birth-hold=2s",),  # both servers come from one address
+            # Both servers come from one address, so the exporter cannot tell them apart.
+            arguments=("--metrics.birth-hold=2s",),
             environment=aws.environment(),
         )
         servers = {
@@ -80,7 +80,6 @@ def product(
                 folder / f"prometheus{binaries.major}",
                 targets={JOB: exporter.address},
                 rule_files=rule_files(),
-                features=FEATURES[binaries.major],
             )
             for binaries in both_prometheus
         }

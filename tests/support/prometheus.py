@@ -15,6 +15,12 @@ import yaml
 from tests.support.processes import free_port, stop_process
 from tests.support.waiting import wait_for
 
+CREATED_FEATURES: Mapping[str, Sequence[str]] = {
+    "2": (),
+    "3": ("created-timestamp-zero-ingestion",),
+}
+"""By major version: what makes use of ``_created`` lines."""
+
 
 @dataclass(frozen=True)
 class Sample:
