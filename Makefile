@@ -13,7 +13,7 @@ help:
 	@echo "make setup   install the project into .venv"
 	@echo "make run     run the exporter against an embedded AWS (ARGS=--web.listen-address=:8080)"
 	@echo "make dashboards  write grafana-dashboards/*.json anew"
-	@echo "make chart   write the table of values in the chart's README anew"
+	@echo "make chart   write the chart's copies of alerts and dashboards, and its README's table, anew"
 	@echo "make test    run every check and every test; NEWEST=1: with the newest of everything"
 	@echo "make fuzz    fuzz for a minute a target (SECONDS=60 SEED=1 TARGETS=…)"
 	@echo "make lint    run the checks only: ruff, mypy, import-linter"
@@ -42,8 +42,10 @@ run: $(DEMO)
 
 dashboards: setup
 	@PYTHONPATH=grafana-dashboards $(BIN)/python -m generator
+	@$(BIN)/python scripts/chart_files.py
 
 chart: setup
+	@$(BIN)/python scripts/chart_files.py
 	@$(BIN)/python scripts/chart_readme.py
 
 # The image. ENGINE: the first of these that works here. BASE_IMAGE: another base than the pinned one.
