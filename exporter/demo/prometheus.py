@@ -45,7 +45,7 @@ class Prometheus:
 
     def __init__(self, binary: Path, folder: Path, target: str) -> None:
         """``folder`` takes all its files; ``target``: the exporter's host and port."""
-        self._binary = binary
+        self.binary = binary
         self._folder = folder
         self._target = target
         self._process: subprocess.Popen[bytes] | None = None
@@ -63,7 +63,7 @@ class Prometheus:
             # A group of its own, as the exporter: ctrl-C reaches the demo only.
             self._process = subprocess.Popen(  # noqa: S603
                 [
-                    str(self._binary),
+                    str(self.binary),
                     f"--config.file={path}",
                     f"--storage.tsdb.path={self._folder / 'data'}",
                     f"--web.listen-address={self._address}",
