@@ -132,7 +132,7 @@ class Engine:
     def unready(self) -> list[str]:
         """The sources that nothing was read from yet, and why: a sentence each."""
         return [
-            f"Source {name}: {_reason(state)}"
+            f"{name}: {_reason(state)}"
             for name, state in list(self._sources.items())
             if not state.ready
         ]

@@ -43,7 +43,10 @@ def run_once(settings: Settings) -> int:
     Without a ``--storage.path`` it counts from nothing and leaves nothing behind. Raises
     LedgerError and ConfigurationError if it cannot start.
     """
-    with _storage(settings) as path, closing(SqliteLedger.open(path)) as ledger:
+    with (
+        _storage(settings) as (path, temporary),
+        closing(SqliteLedger.open(path, temporary=temporary)) as ledger,
+    ):
         telemetry, clock = Telemetry(), Clock()
         series = SeriesStore(birth_hold=None, created=settings.metrics_created)
         series.load(ledger.series())
@@ -61,12 +64,13 @@ def run_once(settings: Settings) -> int:
 
 
 @contextmanager
-def _storage(settings: Settings) -> Iterator[Path]:
+def _storage(settings: Settings) -> Iterator[tuple[Path, bool]]:
+    """The ledger's folder, and whether it is a temporary one."""
     if "storage_path" in settings.model_fields_set:
-        yield settings.storage_path
+        yield settings.storage_path, False
         return
     with tempfile.TemporaryDirectory(prefix="metric-filter-exporter-") as folder:
-        yield Path(folder)
+        yield Path(folder), True
 
 
 def _read(engine: Engine) -> _Work:

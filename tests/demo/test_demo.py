@@ -133,7 +133,13 @@ def test_port_0_takes_a_free_one() -> None:
 
 def test_make_passes_arguments_on() -> None:
     """The very command of the error message, up to the shell."""
-    command = ["make", "--dry-run", "run", "ARGS=--web.listen-address=:8080"]
+    command = [
+        "make",
+        "--no-print-directory",
+        "--dry-run",
+        "run",
+        "ARGS=--web.listen-address=:8080",
+    ]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1].endswith(" demo --web.listen-address=:8080")
 
