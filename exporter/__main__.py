@@ -22,7 +22,7 @@ NAME = "metric-filter-exporter"
 app = typer.Typer(
     name=NAME,
     help="CloudWatch metric filters, evaluated outside AWS, as Prometheus counters.",
-    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
@@ -37,7 +37,9 @@ _COMMANDS: dict[str, Callable[..., None]] = {
     "demo": demo,
 }
 for _name, _command in _COMMANDS.items():
-    app.command(_name)(_command)
+    # Given as it is, a summary is wrapped and not cut.
+    _summary = " ".join((_command.__doc__ or "").split("\n\n")[0].split())
+    app.command(_name, short_help=_summary)(_command)
 
 
 def _print_version(wanted: bool) -> None:

@@ -1,24 +1,23 @@
-"""The process: what ``run`` and ``run --once`` do, from the start to the last commit."""
+"""The process: what ``run`` does, from the start to the last commit."""
 
 from __future__ import annotations
 
-import math
 import os
 import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+import traceback
+from contextlib import closing
 from datetime import UTC, datetime
 
 import structlog
 
 from exporter import __version__
-from exporter.assembly import Assembler
+from exporter.assembly import Assembler, Assembly
+from exporter.changes import loses_most_rules, summary
 from exporter.clock import Clock
-from exporter.configuration import ConfigurationError
+from exporter.configuration import Configuration, ConfigurationError
 from exporter.engine import Engine
 from exporter.ledger.base import Ledger, LedgerError
 from exporter.ledger.sqlite import SqliteLedger
@@ -26,8 +25,7 @@ from exporter.metrics.exposition import Exposition
 from exporter.metrics.series import SeriesStore
 from exporter.metrics.telemetry import Telemetry
 from exporter.overview import ledger_status, rule_statuses, source_status
-from exporter.pipeline import Pipeline, Rules
-from exporter.rules import RuleSet
+from exporter.pipeline import Pipeline
 from exporter.scheduling import Scheduler
 from exporter.settings import Settings
 from exporter.watching import Watch
@@ -36,20 +34,18 @@ from exporter.web.status import ReloadStatus, StatusPage
 
 _log = structlog.get_logger(__name__)
 
-_POLLS_AT_ONCE = 32
-"""Threads; most wait for AWS or for a quota, not for a core."""
 _HARD_END = 0.9
 """Part of --shutdown-timeout after which nothing more is waited for."""
 
 
-def run(settings: Settings) -> int:
+def run_daemon(settings: Settings) -> int:
     """Run the exporter until SIGTERM or SIGINT; the exit code.
 
     Raises LedgerError, ConfigurationError and ListenError where it cannot start.
     """
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: sys.exit(0))  # until there is more to end
-    with _ledger(settings) as ledger:
+    with closing(SqliteLedger.open(settings.storage_path)) as ledger:
         daemon = Daemon(settings, ledger)
         daemon.serve()
     _log.info("stopped")
@@ -57,30 +53,6 @@ def run(settings: Settings) -> int:
     sys.stderr.flush()
     # A thread may still wait for an answer of AWS; nothing that it does could be committed.
     os._exit(0)
-
-
-def run_once(settings: Settings) -> int:
-    """Read every source once up to now, print the metrics; the exit code: 1 where one failed.
-
-    Raises LedgerError and ConfigurationError where it cannot start.
-    """
-    with _ledger(settings) as ledger:
-        telemetry = Telemetry()
-        series = SeriesStore(birth_hold=None)
-        series.load(ledger.series())
-        clock = Clock()
-        engine = _engine(ledger, series, telemetry, clock, Scheduler())  # it is never started
-        assembler = Assembler(ledger, telemetry, clock, stop=threading.Event(), complete=True)
-        assembler.assemble(settings.config_file).put_in_force(engine, series, telemetry)
-        with ThreadPoolExecutor(_POLLS_AT_ONCE) as pool:
-            list(pool.map(engine.discover, engine.sources))
-            states = [(source, s) for source in engine.sources for s in engine.states(source.name)]
-            list(pool.map(lambda work: engine.poll(*work, turn=math.inf), states))
-        page = Exposition(series, telemetry, ledger).scrape()
-        sys.stdout.buffer.write(page.body)
-        sys.stdout.flush()
-    failed = any(engine.failures(source.name) for source in engine.sources)
-    return int(failed or any(state.error is not None for _, state in states))
 
 
 class Daemon:
@@ -96,15 +68,17 @@ class Daemon:
         self._started = datetime.now(UTC)
         self._telemetry = Telemetry()
         self._telemetry.watch_ledger(ledger)
-        self._series = SeriesStore(birth_hold=settings.metrics_birth_hold)
+        self._series = SeriesStore(settings.metrics_birth_hold, created=settings.metrics_created)
         self._series.load(ledger.series())
         self._clock = Clock()
         self._scheduler = Scheduler()
-        self._engine = _engine(ledger, self._series, self._telemetry, self._clock, self._scheduler)
+        pipeline = Pipeline(ledger, self._series, self._telemetry, self._clock)
+        self._engine = Engine(pipeline, self._scheduler)
         self._stopping = threading.Event()
         self._assembler = Assembler(ledger, self._telemetry, self._clock, stop=self._stopping)
         self._reloading = threading.Lock()
         self._ready = False
+        self._assembly: Assembly | None = None
         self._load()
         address = settings.web_listen_address
         self._server = Server(
@@ -173,16 +147,42 @@ class Daemon:
                 self._load()
             except (ConfigurationError, LedgerError) as error:
                 _log.error("reload failed", error=str(error))
-                self._telemetry.config_last_reload_successful.set(0)
-                self._reload = ReloadStatus(datetime.now(UTC), [str(error)])
-                return [str(error)]
-        _log.info("reloaded")
+                return self._refused(str(error))
+            except Exception as error:
+                # Its message may hold a part of a file.
+                frames = "".join(traceback.format_tb(error.__traceback__))
+                sentence = (
+                    f"The configuration could not be loaded: internal error"
+                    f" ({type(error).__name__}); the log has the frames, please report it. The"
+                    " configuration before stays in force."
+                )
+                _log.error("reload failed", error=sentence, frames=frames)
+                return self._refused(sentence)
         return []
 
+    def _refused(self, sentence: str) -> list[str]:
+        self._telemetry.config_last_reload_successful.set(0)
+        self._reload = ReloadStatus(datetime.now(UTC), [sentence])
+        return [sentence]
+
     def _load(self) -> None:
+        before = self._assembly
         assembly = self._assembler.assemble(self._settings.config_file)
-        assembly.put_in_force(self._engine, self._series, self._telemetry)
-        self._configuration = assembly.configuration
+        try:
+            assembly.put_in_force(self._engine, self._series, self._telemetry)
+        except Exception:
+            if before is not None:
+                before.put_in_force(self._engine, self._series, self._telemetry)
+            raise
+        self._assembly = assembly
+        old, new = before.configuration if before else None, assembly.configuration
+        _log.info("configuration loaded" if old is None else "reloaded", **summary(old, new))
+        if loses_most_rules(old, new):
+            _log.warning(
+                "more than half of the rules are gone; if that is not intended, a file was cut"
+                " short or replaced",
+                files=", ".join(str(file) for file in new.files),
+            )
         now = datetime.now(UTC)
         self._reload = ReloadStatus(now)
         self._telemetry.config_last_reload_successful.set(1)
@@ -196,6 +196,7 @@ class Daemon:
     def status(self) -> StatusPage:
         """Everything that the status page shows."""
         engine, clock = self._engine, self._clock
+        configuration = self._assembly.configuration if self._assembly else Configuration((), ())
         return StatusPage(
             version=__version__,
             now=datetime.now(UTC),
@@ -204,28 +205,7 @@ class Daemon:
             configuration_files=[str(file) for file in self._settings.config_file],
             reload=self._reload,
             ledger=ledger_status(self._ledger.condition()),
-            sources=[source_status(s, engine, clock) for s in self._configuration.sources],
-            rules=rule_statuses(self._configuration.rules, self._ledger.rule_totals()),
+            sources=[source_status(s, engine, clock) for s in configuration.sources],
+            rules=rule_statuses(configuration.rules, self._ledger.rule_totals()),
             api_calls=self._telemetry.api_calls(),
         )
-
-
-@contextmanager
-def _ledger(settings: Settings) -> Iterator[Ledger]:
-    ledger = SqliteLedger.open(settings.storage_path)
-    try:
-        yield ledger
-    finally:
-        ledger.close()
-
-
-def _engine(
-    ledger: Ledger,
-    series: SeriesStore,
-    telemetry: Telemetry,
-    clock: Clock,
-    scheduler: Scheduler,
-) -> Engine:
-    """An engine that has nothing to do yet."""
-    pipeline = Pipeline(ledger, series, telemetry, clock, Rules(RuleSet(()), {}))
-    return Engine(pipeline, scheduler)

@@ -22,6 +22,8 @@ from exporter.sources.base import Discovery, Source
 _log = structlog.get_logger(__name__)
 _FORGET_EVERY = 60.0
 _LOOK_AGAIN_AFTER = 5.0
+_EXAMPLES = 5
+"""Partitions that a log line names."""
 _TRY_AGAIN_AFTER = 0.05
 """Seconds before a partition that is behind is polled again after a failure; doubled each time."""
 
@@ -42,6 +44,8 @@ class PartitionState:
     """The rules in force when an attempt began that succeeded; None: none did."""
     read_up_to: int | None = None
     """Milliseconds: everything before this was read. None: it is not read by time (a file)."""
+    polling: Poll | None = None
+    """The poll that is under way, or the last one."""
     behind: bool = False
     """Whether more was due than the last poll has read."""
     error: SourceError | LedgerError | None = None
@@ -172,8 +176,15 @@ class Engine:
         with self._guard:
             if self._sources.get(source.name) is not state:
                 return None
-            for partition in new:
-                self._add(state, partition)
+            unread = [partition.key for partition in new if self._add(state, partition)]
+            if new:
+                _log.info(
+                    "partitions found",
+                    source=source.name,
+                    found=len(new),
+                    never_read=len(unread),
+                    examples=", ".join(unread[:_EXAMPLES]) or None,
+                )
             unseen = {(s.account_id, s.region) for s in failures if s.log_group is None}
             for gone in set(state.partitions).difference(discovery.partitions):
                 if not unseen & {(gone.account_id, gone.region), ("", gone.region), ("", "")}:
@@ -183,7 +194,8 @@ class Engine:
             state.discovered = True
             if not unseen:
                 state.looked_at = began
-            state.ready = state.ready or not (state.partitions or failures)
+            if not (state.partitions or failures):
+                self._now_ready(state)
         pause = max(_LOOK_AGAIN_AFTER, source.interval)
         return pause if unseen and pause < source.discovery_interval else None
 
@@ -196,7 +208,7 @@ class Engine:
         partition = state.partition
         began = time.monotonic()
         error: SourceError | LedgerError | None = None
-        poll = Poll(behind=state.behind, read_up_to=state.read_up_to)
+        poll = state.polling = Poll(behind=state.behind, read_up_to=state.read_up_to)
         rules = self._pipeline.rules
         try:
             self._pipeline.poll(
@@ -221,7 +233,15 @@ class Engine:
             state.read_by = rules
         if isinstance(error, SourceError) and error.reason == "stopping":
             return None
+        if isinstance(error, SourceError) and error.reason == "account_changed":
+            self._discover_soon(source)
         return self._note_poll(source, state, poll, error, time.monotonic() - began)
+
+    def _discover_soon(self, source: Source) -> None:
+        with self._guard:
+            state = self._sources.get(source.name)
+            if state is not None:
+                state.jobs[0].run_within(max(_LOOK_AGAIN_AFTER, source.interval))
 
     def _is_polled(self, state: PartitionState) -> bool:
         of = self._sources.get(state.partition.source)
@@ -282,7 +302,9 @@ class Engine:
             if new:
                 self._series.apply(self._ledger.declare(new))
 
-    def _add(self, of: _SourceState, partition: Partition) -> None:
+    def _add(self, of: _SourceState, partition: Partition) -> bool:
+        """Take a partition in, and say whether it was never read."""
+        checkpoint = None
         source, now = of.source, self._clock.now()
         state = of.partitions[partition] = PartitionState(partition, Arrivals(round(now * 1000)))
         self._telemetry.found(partition, now)
@@ -298,7 +320,7 @@ class Engine:
         state.job = self._scheduler.every(
             source.interval, partial(self._poll_in_turn, source, state, lane), lane=lane
         )
-        _log.info("partition found", source=source.name, partition=partition.key)
+        return checkpoint is None
 
     def _poll_in_turn(self, source: Source, state: PartitionState, lane: str) -> float | None:
         """Poll so long that each partition of the lane has its turn once an interval."""
@@ -339,7 +361,8 @@ class Engine:
             state.events += poll.events
             state.read_up_to, state.error = poll.read_up_to, error
             state.behind = poll.behind and (poll.readings > 0 or error is not None)
-            of.ready = of.ready or error is None or poll.readings > 0
+            if error is None or poll.readings > 0:
+                self._now_ready(of)
             if error is not None:
                 state.failed = 1 if poll.caught_up else state.failed + 1
                 state.failures.failed(error)
@@ -349,6 +372,17 @@ class Engine:
                 state.failures.succeeded()
                 state.last_success = self._clock.now()
                 self._telemetry.succeeded(partition, state.last_success)
+        _log.debug(
+            "polled",
+            source=partition.source,
+            partition=partition.key,
+            windows=poll.slices,
+            pages=poll.readings,
+            events=poll.events,
+            new=poll.matches,
+            behind=poll.behind,
+            ms=round(duration * 1000),
+        )
         place = (partition.source, partition.account_id, partition.region)
         outcome = "success" if error is None else "error"
         self._telemetry.polls.labels(*place, outcome).inc()
@@ -358,6 +392,11 @@ class Engine:
         if error is None:
             return 0.0
         return min(source.interval, _TRY_AGAIN_AFTER * (1 << min(state.failed, 20)))
+
+    def _now_ready(self, state: _SourceState) -> None:
+        if not state.ready:
+            state.ready = True
+            _log.info("source is ready", source=state.source.name)
 
     def _is_late(self, source: Source, state: PartitionState) -> bool:
         """Whether there was something to read: a poll that reads nothing then is no success."""

@@ -10,7 +10,7 @@ from exporter.arrivals import Arrivals
 from exporter.clock import Clock
 from exporter.errors import DamagedCheckpointError
 from exporter.events import Partition
-from exporter.ledger.base import Batch, Ledger, LedgerError
+from exporter.ledger.base import Batch, Committed, Ledger, LedgerError
 from exporter.ledger.errors import damaged_checkpoint
 from exporter.metrics.series import SeriesStore
 from exporter.metrics.telemetry import Telemetry
@@ -37,8 +37,14 @@ class Poll:
     """Readings that were committed, the one left out that only notes where reading begins."""
     behind: bool = False
     """Whether more was due after the last reading (see Reading.behind)."""
+    matches: int = 0
+    """Matches that were counted, value errors among them."""
+    slices: int = 0
+    """Slices of time that were read completely."""
     caught_up: bool = False
-    """Whether a part of a backlog was read (see Reading.caught_up)."""
+    """Whether one of them was not fresh: progress in a backlog."""
+    size: int = 0
+    """Bytes (see Reading.size)."""
     read_up_to: int | None = None
     """See Reading.read_up_to."""
 
@@ -51,7 +57,7 @@ class Pipeline:
     series: SeriesStore
     telemetry: Telemetry
     clock: Clock
-    rules: Rules
+    rules: Rules = field(default_factory=lambda: Rules(RuleSet(()), {}))
     """May be replaced at any time: a reading is counted by the rules that it was evaluated by."""
     _stopped: bool = False
     _gate: threading.Lock = field(default_factory=threading.Lock)
@@ -86,12 +92,16 @@ class Pipeline:
                 if _counts(increment, reading, since)
             ]
             batch = Batch(partition, reading.checkpoint, increments, reading.remember_from)
-            if not self._commit(batch, wanted):
+            committed = self._commit(batch, wanted)
+            if committed is None:
                 break
             self._observe(partition, reading, evaluation, arrivals)
             poll.events += len(reading.events)
             poll.readings += noted
-            poll.caught_up = poll.caught_up or reading.caught_up
+            poll.slices += reading.completes is not None
+            poll.caught_up = poll.caught_up or reading.completes == "older"
+            poll.size += reading.size
+            poll.matches += len(committed.counted)
             poll.behind, poll.read_up_to = reading.behind, reading.read_up_to
             noted = True
             if reading.read_up_to is not None:
@@ -118,11 +128,11 @@ class Pipeline:
         with self._gate:
             self._stopped = True
 
-    def _commit(self, batch: Batch, wanted: Callable[[], bool]) -> bool:
-        """Make a batch durable and show it; False where nobody wants it any more."""
+    def _commit(self, batch: Batch, wanted: Callable[[], bool]) -> Committed | None:
+        """Make a batch durable and show it; None if nobody wants it any more."""
         with self._gate:
             if self._stopped or not wanted():
-                return False
+                return None
             try:
                 with self.telemetry.ledger_commit_duration.time():
                     committed = self.ledger.commit(batch)
@@ -131,7 +141,7 @@ class Pipeline:
                 raise
             self.series.apply(committed.series)
         self.telemetry.committed(batch.partition.source, committed)
-        return True
+        return committed
 
     def _observe(
         self, partition: Partition, reading: Reading, evaluation: Evaluation, arrivals: Arrivals

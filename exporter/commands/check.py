@@ -10,6 +10,8 @@ from typing import Annotated
 import typer
 
 from exporter.commands.options import ConfigFile, settings_from
+from exporter.commands.terminal import Colour, Painter
+from exporter.configuration import Checked
 from exporter.configuration import check as check_files
 from exporter.configuration.problems import Problem
 
@@ -24,16 +26,28 @@ def check(
             help="Check this too. [env: MFE_WEB_CONFIG_FILE; default: none]",
         ),
     ] = None,
+    online: Annotated[
+        bool,
+        typer.Option(
+            "--online",
+            help="Ask AWS too, read-only, whether the accounts, regions and log groups that the"
+            " sources name are there: needs credentials (sts:GetCallerIdentity,"
+            " logs:DescribeLogGroups).",
+        ),
+    ] = False,
 ) -> None:
     """Check the configuration and its rules.
 
-    Prints every error with file, line and a caret; exits 1 where there is one.
+    Prints every error and warning with file, line and a caret; exits 1 if there is an error.
     """
     settings = settings_from({"config_file": config_file, "web_config_file": web_config_file})
     checked = check_files(settings.config_file)
     problems = [*checked.problems, *_web_problems(settings.web_config_file)]
+    if online:
+        problems += _online_problems(checked)
+    paint = Painter(sys.stderr)
     for problem in problems:
-        print(problem.render(), file=sys.stderr)
+        print(_painted(problem, paint), file=sys.stderr)
     errors = sum(problem.severity == "error" for problem in problems)
     warnings = len(problems) - errors
     counts = [_count(errors, "error")] if errors else []
@@ -53,6 +67,21 @@ def _web_problems(path: Path | None) -> Sequence[Problem]:
     from exporter.web.config import load_web_config  # noqa: PLC0415
 
     return load_web_config(path).problems
+
+
+def _online_problems(checked: Checked) -> Sequence[Problem]:
+    # boto3 takes a while to import.
+    from exporter.commands.online import ask_aws  # noqa: PLC0415
+
+    return list(ask_aws(checked))
+
+
+def _painted(problem: Problem, paint: Painter) -> str:
+    colour: Colour = "red" if problem.severity == "error" else "yellow"
+    head = f"{problem.location}: {problem.severity}:"
+    painted = f"{paint(str(problem.location), 'cyan')}: "
+    painted += paint(f"{problem.severity}:", colour, bold=True)
+    return painted + problem.render().removeprefix(head)
 
 
 def _count(number: int, what: str) -> str:

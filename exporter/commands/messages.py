@@ -9,27 +9,33 @@ import os
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
-from exporter.commands.options import USAGE_ERROR, fail
+from exporter.sources.file_content import CHUNK, inflate, is_gzip
+from exporter.sources.json_records import BrokenContentError
+
+STANDARD_INPUT = "-"
 
 _LONGEST_OBJECT = 64 * 2**20
 """Bytes of a file that are looked at as one pretty-printed JSON object."""
 
 
-@contextlib.contextmanager
-def opened(file: str) -> Iterator[BinaryIO]:
-    """A file's bytes, or those of standard input for ``-``; ends the command on an error."""
-    if file == "-":
-        yield sys.stdin.buffer
-        return
-    try:
-        with Path(file).open("rb") as stream:
-            yield stream
-    except BrokenPipeError:
-        raise
-    except OSError as error:
-        fail(f"{file}: {error.strerror}", USAGE_ERROR)
+class InputError(Exception):
+    """A file cannot be read, or not to its end; the message names it and says why."""
+
+
+class Message(NamedTuple):
+    """A message, and the line of the input in which it begins, counted from 1."""
+
+    line: int
+    text: str
+
+
+def shown_name(name: str) -> str:
+    """A file's name for people, as grep has it."""
+    if name == STANDARD_INPUT:
+        return "(standard input)"
+    return os.fsencode(name).decode(errors="replace")
 
 
 def decoded(line: bytes) -> str:
@@ -37,8 +43,39 @@ def decoded(line: bytes) -> str:
     return line.removesuffix(b"\n").removesuffix(b"\r").decode(errors="replace")
 
 
-def messages(stream: BinaryIO) -> Iterator[str]:
-    """One message a line; a stream that is one JSON object over several lines is one message."""
+def lines(name: str) -> Iterator[bytes]:
+    """The lines of a file (``-``: of standard input) with their ends; gzip is inflated.
+
+    Raises InputError, after what could be read.
+    """
+    with _opened(name) as stream:
+        yield from stream
+
+
+def messages(name: str) -> Iterator[Message]:
+    """One message a line; a file that is one JSON object over several lines is one message.
+
+    Reads as ``lines`` does, and raises InputError.
+    """
+    with _opened(name) as stream:
+        yield from _messages(stream)
+
+
+@contextlib.contextmanager
+def _opened(name: str) -> Iterator[BinaryIO]:
+    try:
+        if name == STANDARD_INPUT:
+            yield _inflated(io.BufferedReader(_Counted(sys.stdin.buffer), CHUNK))
+            return
+        with Path(name).open("rb") as file:
+            yield _inflated(file)
+    except OSError as error:
+        raise InputError(f"{shown_name(name)}: {error.strerror}") from error
+    except BrokenContentError as error:
+        raise InputError(f"{shown_name(name)}: {error}") from error
+
+
+def _messages(stream: BinaryIO) -> Iterator[Message]:
     first = stream.readline()
     blanks = []
     while first and not first.strip():
@@ -51,14 +88,18 @@ def messages(stream: BinaryIO) -> Iterator[str]:
     if not start.endswith(b"\n"):
         start += stream.readline()
     if _is_json(start):
-        yield decoded(start.strip())
+        yield Message(len(blanks) + 1, decoded(start.strip()))
         return
     yield from _lines([*blanks, *io.BytesIO(start)], stream)
 
 
-def _lines(start: Iterable[bytes], rest: BinaryIO) -> Iterator[str]:
-    yield from (decoded(line) for line in start if line)
-    yield from map(decoded, rest)
+def _lines(start: Iterable[bytes], rest: BinaryIO) -> Iterator[Message]:
+    line = 0
+    for some in (start, rest):
+        for raw in some:
+            if raw:
+                line += 1
+                yield Message(line, decoded(raw))
 
 
 def _is_json(data: bytes) -> bool:
@@ -67,6 +108,48 @@ def _is_json(data: bytes) -> bool:
     except (ValueError, RecursionError):
         return False
     return True
+
+
+def _inflated(file: io.BufferedReader) -> BinaryIO:
+    return io.BufferedReader(_Chunks(inflate(file)), CHUNK) if is_gzip(file) else file
+
+
+class _Counted(io.RawIOBase):
+    """A pipe that can tell how much was read of it, as files can."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self._stream = stream
+        self._position = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
+        # What there is now: whoever feeds a pipe line by line waits for the answers.
+        data = self._stream.read1(len(buffer))  # type: ignore[attr-defined]
+        buffer[: len(data)] = data
+        self._position += len(data)
+        return len(data)
+
+    def tell(self) -> int:
+        return self._position
+
+
+class _Chunks(io.RawIOBase):
+    """Chunks as a stream."""
+
+    def __init__(self, chunks: Iterator[bytes]) -> None:
+        self._chunks = chunks
+        self._rest = b""
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
+        self._rest = self._rest or next(self._chunks, b"")
+        data, self._rest = self._rest[: len(buffer)], self._rest[len(buffer) :]
+        buffer[: len(data)] = data
+        return len(data)
 
 
 @contextlib.contextmanager

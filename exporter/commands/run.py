@@ -7,13 +7,16 @@ import sys
 from collections.abc import Callable
 from typing import Annotated
 
+import structlog
 import typer
 
 from exporter.commands.options import ConfigFile, fail, settings_from
 from exporter.configuration import ConfigurationError
 from exporter.ledger.base import LedgerError
 from exporter.logs import configure_logging
-from exporter.settings import FLAGS, PREFIX
+from exporter.settings import FLAGS, PREFIX, Settings
+
+_log = structlog.get_logger(__name__)
 
 _HELP = {
     "web_listen_address": ("ADDRESS", "Where to serve.", ":10911"),
@@ -22,12 +25,13 @@ _HELP = {
     "storage_path": ("FOLDER", "Where the ledger is kept.", "data/"),
     "log_level": ("LEVEL", "debug, info, warn or error.", "info"),
     "log_format": ("FORMAT", "logfmt or json.", "logfmt"),
-    "metrics_birth_hold": ("DURATION", "How long a new series stays at 0, at least.", "60s"),
+    "metrics_birth_hold": ("DURATION", "How long a new series stays at 0, at least.", "0s"),
     "shutdown_timeout": ("DURATION", "How long ending may take.", "10s"),
 }
 _SWITCHES = {
     "config_watch": "Reload when the configuration's files change.",
     "web_enable_lifecycle": "Reload on POST /-/reload.",
+    "metrics_created": "Add _created lines to OpenMetrics.",
 }
 
 
@@ -47,9 +51,10 @@ def with_setting_flags(command: Callable[..., None]) -> Callable[..., None]:
         annotations[field] = Annotated[str | None, option]
     for field, text in _SWITCHES.items():
         name, variable = FLAGS[field], PREFIX + field.upper()
+        default = str(Settings.model_fields[field].default).lower()
         option = typer.Option(
             f"{name}/{name.replace('--', '--no-')}",
-            help=f"{text} [env: {variable}; default: true]",
+            help=f"{text} [env: {variable}; default: {default}]",
             show_default=False,
         )
         annotations[field] = Annotated[bool | None, option]
@@ -78,14 +83,22 @@ def run(
     settings = settings_from({"config_file": config_file, **flags})
     configure_logging(settings.log_level, settings.log_format)
     # What only this command needs must not slow the others down.
-    from exporter import daemon  # noqa: PLC0415
+    from exporter.daemon import run_daemon  # noqa: PLC0415
+    from exporter.once import run_once  # noqa: PLC0415
     from exporter.web import ListenError  # noqa: PLC0415
 
     try:
-        code = daemon.run_once(settings) if once else daemon.run(settings)
+        code = run_once(settings) if once else run_daemon(settings)
     except ConfigurationError as error:
-        print(error, file=sys.stderr)
+        if once or sys.stderr.isatty():
+            print(error, file=sys.stderr)
+        else:
+            for problem in error.problems:
+                _log.error("cannot start", at=str(problem.location), error=problem.message)
         raise typer.Exit(1) from error
     except (LedgerError, ListenError) as error:
-        fail(str(error), 1)
+        if once or sys.stderr.isatty():
+            fail(str(error), 1)
+        _log.error("cannot start", error=str(error))
+        raise typer.Exit(1) from error
     raise typer.Exit(code)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from exporter.configuration.drafts import Draft
-from exporter.configuration.names import did_you_mean
+from exporter.configuration.names import did_you_mean, family_names
 from exporter.configuration.packs import PackMembership, pack_fits
 from exporter.configuration.problems import Findings, Location
 from exporter.configuration.rules import RuleConfig
@@ -36,29 +36,35 @@ def duplicate_sentence(what: str, name: str, first: Location) -> str:
 
 
 def check_shared_metrics(drafts: Sequence[Draft], findings: Findings) -> None:
-    """Rules that share a metric agree in type, label names and buckets; families do not clash."""
+    """Rules that share a metric agree in type, label names and buckets; metrics do not clash."""
     first_of: dict[str, Draft] = {}
-    families: dict[str, Draft] = {}
+    taken: dict[str, Draft] = {}
     for draft in drafts:
-        if draft.rejected & {"metric", "type"} or draft.uses_default_metric:
+        if draft.rejected & {"metric", "type"}:
             continue
         first = first_of.setdefault(draft.metric, draft)
-        if first is not draft:
+        if first is draft:
+            _check_family(draft, taken, findings)
+        elif not draft.uses_default_metric:
             _compare(first, draft, findings)
-            continue
-        family = draft.metric.removesuffix("_total")
-        other = families.setdefault(family, draft)
+
+
+def _check_family(draft: Draft, taken: dict[str, Draft], findings: Findings) -> None:
+    """``taken``: the rule whose metric has a name for itself, by name; this one's are added."""
+    for name in sorted(family_names(draft.metric, draft.entry.type)):
+        other = taken.setdefault(name, draft)
         if other is not draft:
             findings.error(
                 draft.fields.value_of("metric"),
-                f"{draft.metric} and {other.metric} of rule `{other.entry.name}` are one metric"
-                f" family ({family}) in OpenMetrics: rename one",
+                f"the metric {draft.metric} clashes with {other.metric} of {_rule(other)}: in"
+                f" OpenMetrics both have the name {name}, and Prometheus refuses the whole page;"
+                " rename one",
             )
+            return
 
 
 def _compare(first: Draft, draft: Draft, findings: Findings) -> None:
-    where = draft.fields.value_of("name").file, first.fields.value_of("name")
-    rule = f"rule `{first.entry.name}` ({where[1].file}:{where[1].line})"
+    rule = _rule(first)
     same = f"rules that share the metric {draft.metric} need"
     if draft.entry.type != first.entry.type:
         findings.error(
@@ -76,6 +82,11 @@ def _compare(first: Draft, draft: Draft, findings: Findings) -> None:
                 draft.fields.value_of("labels"),
                 f"{same} equal label names: {rule} has {_listed(there)}, this one {_listed(here)}",
             )
+
+
+def _rule(draft: Draft) -> str:
+    place = draft.fields.value_of("name")
+    return f"rule `{draft.entry.name}` ({place.file}:{place.line})"
 
 
 def _listed(names: list[str]) -> str:

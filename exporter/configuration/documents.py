@@ -17,6 +17,7 @@ from typing import TypeAlias
 import yaml
 
 from exporter.configuration.aliases import find_alias_problem
+from exporter.configuration.contents import TooLargeError, read_contents
 from exporter.configuration.positions import offsets_in_source
 from exporter.configuration.problems import Findings, Location
 
@@ -151,9 +152,12 @@ def read_document(path: Path, findings: Findings) -> Item | None:
     """Read a YAML file; what is wrong with it goes to ``findings``, and None is returned."""
     whole = Location(str(path))
     try:
-        text = path.read_bytes().decode("utf-8-sig")
+        text = read_contents(path).decode("utf-8-sig")
     except FileNotFoundError:
         findings.error(whole, "there is no such file")
+        return None
+    except TooLargeError as error:
+        findings.error(whole, str(error))
         return None
     except UnicodeDecodeError as error:
         findings.error(

@@ -14,6 +14,8 @@ _UNITS = {
     "ms": 0.001,
 }
 _DURATION = re.compile("".join(rf"(?:(?P<{unit}>[0-9]{{1,15}}){unit})?" for unit in _UNITS))
+_SHOWN = 40
+"""Characters of a text that a message repeats."""
 _LONGEST = 100 * _UNITS["y"]
 
 
@@ -27,11 +29,12 @@ def parse_duration(text: str) -> float:
         return 0.0
     match = _DURATION.fullmatch(text)
     if match is None or not text:
+        shown = repr(text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…")
         hint = f"; write {text}s for seconds" if re.fullmatch("[0-9]{1,15}", text) else ""
         raise ValueError(
-            f"{text!r} is not a duration{hint}"
+            f"{shown} is not a duration{hint}"
             if hint
-            else f"{text!r} is not a duration such as 90s, 1h30m or 30d"
+            else f"{shown} is not a duration such as 90s, 1h30m or 30d"
             " (units y w d h m s ms, the largest first, each once)"
         )
     seconds = sum(int(match[unit] or 0) * factor for unit, factor in _UNITS.items())

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-import glob
 import hashlib
 import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+
+from exporter.configuration.contents import TooLargeError, read_contents
+from exporter.configuration.globs import GlobError, find_files
 
 
 class Footprint:
@@ -28,11 +30,14 @@ class Footprint:
         self._note(names)
 
     def find(self, pattern: str) -> list[Path]:
-        """Note an absolute glob and return the regular files that it finds, sorted."""
+        """Note an absolute glob and return the regular files that it finds, sorted.
+
+        Raises GlobError where it finds or visits too much.
+        """
         self._globs.add(pattern)
-        names = _found(pattern)
-        self._note(names)
-        return [Path(name) for name in sorted(names)]
+        names = find_files(pattern)
+        self._note(set(names))
+        return [Path(name) for name in names]
 
     @property
     def seen(self) -> Mapping[str, bytes | None]:
@@ -53,9 +58,11 @@ def _absolute(path: Path) -> str:
     return os.path.abspath(path)  # noqa: PTH100 - symbolic links stay: they are what is swapped
 
 
-def _found(pattern: str) -> set[str]:
-    names = glob.glob(pattern, recursive=True)  # noqa: PTH207 - Path.glob wants a relative one
-    return {name for name in names if Path(name).is_file()}
+def _found(pattern: str) -> list[str]:
+    try:
+        return find_files(pattern)
+    except GlobError:
+        return []
 
 
 def _digest(name: str) -> bytes | None:
@@ -63,7 +70,6 @@ def _digest(name: str) -> bytes | None:
     try:
         if not path.is_file():  # a pipe, as in --config.file=<(…), can be read but once
             return None
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "blake2b").digest()
-    except OSError:
+        return hashlib.blake2b(read_contents(path)).digest()
+    except (OSError, TooLargeError):
         return None

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from exporter.configuration.consistency import (
@@ -16,6 +16,8 @@ from exporter.configuration.consistency import (
 from exporter.configuration.documents import Item, Value, read_document
 from exporter.configuration.drafts import Draft, read_rule
 from exporter.configuration.footprint import Footprint
+from exporter.configuration.formats import recommend_formats
+from exporter.configuration.globs import GlobError
 from exporter.configuration.names import did_you_mean
 from exporter.configuration.packs import (
     PackMembership,
@@ -69,6 +71,8 @@ class Checked:
     """None where there are errors."""
     problems: tuple[Problem, ...]
     """Errors and warnings, in the order of the files."""
+    sources: Mapping[str, Fields] = field(default_factory=dict)
+    """Where the parts of each source are in the files, by its name."""
 
     @property
     def errors(self) -> tuple[Problem, ...]:
@@ -112,6 +116,7 @@ class _Loader:
         self._files: list[Path] = []
         self._sources: list[SourceConfig] = []
         self._source_places: dict[str, Location] = {}
+        self._source_fields: dict[str, Fields] = {}
         self._unusable: set[str] = set()
         self._packs: dict[str, PackUse] = {}
         self._drafts: list[Draft] = []
@@ -133,7 +138,8 @@ class _Loader:
         problems = self._sorted_problems()
         if self._findings.errors:
             return Checked(None, problems)
-        return Checked(Configuration(tuple(self._sources), rules, tuple(self._files)), problems)
+        configuration = Configuration(tuple(self._sources), rules, tuple(self._files))
+        return Checked(configuration, problems, self._source_fields)
 
     def load_named(self, item: Item, folder: Path, source: str) -> tuple[RuleConfig, ...]:
         for pack in self._list(item, "rule_packs"):
@@ -225,7 +231,11 @@ class _Loader:
         if not isinstance(pattern.data, str) or not is_path(pattern.data):
             self._findings.error(pattern.location, "`rule_files` lists paths: this is none")
             return []
-        paths = self._footprint.find(absolute_glob(folder, pattern.data))
+        try:
+            paths = self._footprint.find(absolute_glob(folder, pattern.data))
+        except GlobError as error:
+            self._findings.error(pattern.location, str(error))
+            return []
         if not paths:
             self._findings.error(
                 pattern.location,
@@ -280,6 +290,7 @@ class _Loader:
         if filled is not None and "name" not in filled.rejected:
             self._unusable.discard(filled.model.name)
             self._sources.append(filled.model)
+            self._source_fields[filled.model.name] = fields
 
     def _check_source_name(self, item: Item, name: Value) -> None:
         if not isinstance(name, str):
@@ -307,7 +318,7 @@ class _Loader:
             return kind
         return None
 
-    def _check_whole(self, paths: Sequence[Path], rules: Iterable[RuleConfig]) -> None:
+    def _check_whole(self, paths: Sequence[Path], rules: Sequence[RuleConfig]) -> None:
         if self._findings.errors:
             # A missing list would be a consequence, not the cause.
             return
@@ -324,6 +335,7 @@ class _Loader:
                     self._source_places[source.name],
                     f"no rule listens to the source `{source.name}`: it is read for nothing",
                 )
+        recommend_formats(self._sources, self._source_places, rules, self._findings)
 
     def _sorted_problems(self) -> tuple[Problem, ...]:
         order = {str(path): index for index, path in enumerate(self._files)}

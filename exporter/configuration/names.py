@@ -16,7 +16,18 @@ _RULE_NAME = re.compile("[a-z][a-z0-9_]*")
 _SOURCE_NAME = re.compile("[a-z][a-z0-9_-]*")
 _METRIC_NAME = re.compile("[a-zA-Z_:][a-zA-Z0-9_:]*")
 _LABEL_NAME = re.compile("[a-zA-Z_][a-zA-Z0-9_]*")
-_OWN_METRICS = ("metric_filter_exporter_", "metric_filter_rule_info", "process_", "python_")
+_OWN_PREFIXES = (
+    "metric_filter_exporter_",
+    "metric_filter_rule_info",
+    "metric_filter_threshold",
+    "process_",
+    "python_",
+)
+_OWN_NAMES = ("metric_filter_rule", "metric_filter_matches", "metric_filter_matches_created")
+_SAMPLE_SUFFIXES = {
+    "counter": ("", "_total", "_created"),
+    "histogram": ("", "_bucket", "_count", "_sum", "_created"),
+}
 _HISTOGRAM_SUFFIXES = ("_total", "_bucket", "_count", "_sum", "_created", "_info")
 
 
@@ -53,17 +64,32 @@ def check_source_name(name: str) -> str:
 
 
 def check_metric_name(name: str) -> str:
-    """Return the name; ValueError where Prometheus or the exporter does not allow it."""
+    """Return the name; ValueError where Prometheus does not allow it."""
     if not _METRIC_NAME.fullmatch(name):
         hint = _suggestion(name, _METRIC_NAME)
         raise ValueError(f"must be letters, digits, _ and :, not beginning with a digit{hint}")
-    if name.startswith(_OWN_METRICS):
-        raise ValueError(f"{name} is a name of the exporter's own metrics: choose another")
     return name
 
 
-def check_metric_suffix(name: str, metric_type: str) -> None:
-    """Prometheus's naming: a counter ends in ``_total``, a histogram in its unit."""
+def family_names(metric: str, metric_type: str) -> frozenset[str]:
+    """The names that a metric takes for itself: its family's, and those of its samples.
+
+    OpenMetrics: no two families of a page may have one in common, or the page is refused whole.
+    """
+    family = metric.removesuffix("_total") if metric_type == "counter" else metric
+    return frozenset(family + suffix for suffix in _SAMPLE_SUFFIXES[metric_type])
+
+
+def check_metric_family(name: str, metric_type: str) -> None:
+    """ValueError where a metric of this type cannot have the name.
+
+    Prometheus: a counter ends in ``_total``, a histogram in its unit. The names of the exporter's
+    own metrics are taken.
+    """
+    own = name != DEFAULT_METRIC or metric_type != "counter"
+    for taken in sorted(family_names(name, metric_type) | {name}) if own else ():
+        if taken.startswith(_OWN_PREFIXES) or taken in _OWN_NAMES:
+            raise ValueError(f"{taken} is a name of the exporter's own metrics: choose another")
     if metric_type == "counter" and not name.endswith("_total"):
         stem = name.removesuffix("_count").removesuffix("_counter").rstrip("_")
         raise ValueError(f"a counter's name ends in _total: name it {stem or name}_total")

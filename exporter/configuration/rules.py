@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -20,12 +19,21 @@ from pydantic import (
 )
 
 from exporter.configuration.names import check_label_name, check_metric_name, check_rule_name
+from exporter.configuration.numbers import (
+    MAX_BUCKETS,
+    MAX_SERIES,
+    VALUES,
+    check_whole_number,
+    is_value,
+    read_number,
+)
 from exporter.configuration.problems import Location
 from exporter.configuration.references import (
     LabelValue,
     Reference,
     ValueSpec,
     parse_label_value,
+    parse_max_value,
     parse_scale,
     parse_value,
 )
@@ -34,6 +42,7 @@ from exporter.patterns import FilterPattern
 
 MetricType: TypeAlias = Literal["counter", "histogram"]
 
+_INFINITY = ("inf", "+inf", "infinity", "+infinity", ".inf", "+.inf")
 _BENCHMARK = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _CONTROL = re.compile(r"[^\s/]+")
 
@@ -47,18 +56,21 @@ def _read_pattern(data: object) -> object:
 
 
 def _read_buckets(data: object) -> tuple[float, ...]:
-    try:
-        bounds = [float(str(bound)) for bound in data] if isinstance(data, list) else []
-    except ValueError:
-        bounds = []
-    if bounds and bounds[-1] == math.inf:
+    elements = list(data) if isinstance(data, list) else []
+    if elements and str(elements[-1]).lower() in _INFINITY:
         # Every histogram has this one anyway.
-        bounds.pop()
-    if not bounds or not all(math.isfinite(bound) for bound in bounds):
+        elements.pop()
+    numbers = [number for number in map(read_number, elements) if number is not None]
+    if not elements or len(numbers) < len(elements):
         raise ValueError("must be a list of upper bounds such as [0.1, 1, 10]")
+    if len(numbers) > MAX_BUCKETS:
+        raise ValueError(f"must be at most {MAX_BUCKETS} bounds, not {len(numbers)}")
+    if not all(is_value(number) or is_value(number.copy_negate()) for number in numbers):
+        raise ValueError(f"must be bounds that are 0, or from {VALUES}, or the negative of these")
+    bounds = tuple(float(number) for number in numbers)
     if any(low >= high for low, high in itertools.pairwise(bounds)):
         raise ValueError("must be in ascending order, each bound once")
-    return tuple(bounds)
+    return bounds
 
 
 def _check_benchmark(name: str) -> str:
@@ -93,11 +105,14 @@ class RuleEntry(BaseModel):
     type: MetricType = "counter"
     value: Annotated[ValueSpec, PlainValidator(parse_value)] | None = None
     scale: Annotated[Decimal, PlainValidator(parse_scale)] | None = None
+    max_value: Annotated[float, PlainValidator(parse_max_value)] | None = None
     buckets: Annotated[tuple[float, ...], PlainValidator(_read_buckets)] | None = None
     labels: dict[LabelName, Annotated[LabelValue, PlainValidator(parse_label_value)]] = Field(
         default_factory=dict
     )
-    max_series: Annotated[int, Field(ge=1)] = 1000
+    max_series: Annotated[int, BeforeValidator(check_whole_number), Field(ge=1, le=MAX_SERIES)] = (
+        1000
+    )
     severity: str = ""
     controls: dict[Benchmark, Control] = Field(default_factory=dict)
     start: Start | None = None

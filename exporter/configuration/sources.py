@@ -19,11 +19,15 @@ from pydantic import (
 
 from exporter.configuration.durations import format_duration, parse_duration
 from exporter.configuration.names import check_source_name
+from exporter.configuration.validation import BetweenFieldsError
 from exporter.events import EventFormat
 
 _DAY = 86400.0
 EVENT_HISTORY_DAYS = 90
 """AWS: LookupEvents looks back 90 days."""
+_LONGEST_LOOKBACK_DAYS = 90
+_LONGEST_START_YEARS = 20
+"""CloudWatch Logs is from 2014. AWS takes no times before 1970."""
 
 _REGION = re.compile("[a-z]{2,5}(-[a-z]+)+-[0-9]+")
 _LOG_GROUP = re.compile(r"[A-Za-z0-9_./#*-]{1,512}")
@@ -44,18 +48,34 @@ def read_start(data: object) -> float:
 
 
 Duration: TypeAlias = Annotated[float, BeforeValidator(read_duration)]
-Start: TypeAlias = Annotated[float, BeforeValidator(read_start)]
 
 
-def _at_least_a_second(seconds: float) -> float:
+def _second_to_day(seconds: float) -> float:
     if seconds < 1:
         raise ValueError("must be at least 1s")
+    if seconds > _DAY:
+        raise ValueError("must be at most 1d")
     return seconds
 
 
 def _at_most_90_days(seconds: float) -> float:
     if seconds > EVENT_HISTORY_DAYS * _DAY:
         raise ValueError("must be at most 90d: event history goes back no further")
+    return seconds
+
+
+def _lookback(seconds: float) -> float:
+    if seconds > _LONGEST_LOOKBACK_DAYS * _DAY:
+        raise ValueError(
+            f"must be at most {_LONGEST_LOOKBACK_DAYS}d: AWS takes log events that are 14 days old"
+            " at most"
+        )
+    return seconds
+
+
+def _start(seconds: float) -> float:
+    if seconds > _LONGEST_START_YEARS * 365 * _DAY:
+        raise ValueError(f"must be at most {_LONGEST_START_YEARS}y: no log group is older")
     return seconds
 
 
@@ -92,7 +112,9 @@ def _some_and_distinct(values: tuple[str, ...]) -> tuple[str, ...]:
     return values
 
 
-Interval: TypeAlias = Annotated[Duration, AfterValidator(_at_least_a_second)]
+Start: TypeAlias = Annotated[float, BeforeValidator(read_start), AfterValidator(_start)]
+Lookback: TypeAlias = Annotated[Duration, AfterValidator(_lookback)]
+Interval: TypeAlias = Annotated[Duration, AfterValidator(_second_to_day)]
 Names: TypeAlias = Annotated[tuple[str, ...], AfterValidator(_some_and_distinct)]
 Regions: TypeAlias = Annotated[
     tuple[Annotated[str, AfterValidator(_region)], ...],
@@ -124,7 +146,7 @@ class _PolledConfig(_SourceConfig):
     """None: the session's region."""
     interval: Interval = 60.0
     """Between two polls of a partition."""
-    lookback: Duration = 1800.0
+    lookback: Lookback = 1800.0
     """How late an event may arrive and still be counted; at least one interval."""
     start: Start = 0.0
     """How far back from now the rules of the first run count; 0: from now on."""
@@ -132,8 +154,13 @@ class _PolledConfig(_SourceConfig):
     @model_validator(mode="after")
     def _lookback_covers_interval(self) -> _PolledConfig:
         if self.lookback < self.interval:
-            shortest = format_duration(self.interval)
-            raise ValueError(f"`lookback` must be at least one `interval` ({shortest})")
+            # The key that is written is the one to change.
+            field = "lookback" if "lookback" in self.model_fields_set else "interval"
+            raise BetweenFieldsError(
+                field,
+                f"`lookback` must be at least one `interval` ({format_duration(self.interval)}):"
+                f" it is {format_duration(self.lookback)}",
+            )
         return self
 
 
@@ -152,9 +179,9 @@ class LogGroupsConfig(_PolledConfig):
     type: Literal["log_groups"] = "log_groups"
     log_groups: LogGroups
     """Names, or patterns in which ``*`` stands for any characters, ``/`` included."""
-    format: Literal["auto", "cloudtrail"] = "auto"
+    format: EventFormat = "auto"
     interval: Interval = 30.0
-    lookback: Duration = 3600.0
+    lookback: Lookback = 3600.0
     discovery_interval: Interval = 300.0
     """Between two looks for log groups."""
 

@@ -24,8 +24,17 @@ _KINDS = {
     "int_parsing": "must be a whole number",
     "int_type": "must be a whole number",
     "int_from_float": "must be a whole number",
+    "int_parsing_size": "has too many digits",
     "missing": "is missing",
 }
+
+
+class BetweenFieldsError(ValueError):
+    """What a model's validator raises of several fields, and the field that is to be changed."""
+
+    def __init__(self, field: str, message: str) -> None:
+        super().__init__(message)
+        self.field = field
 
 
 @dataclass(frozen=True)
@@ -121,7 +130,10 @@ def _report(kind: type[Model], fields: Fields, detail: ErrorDetails, findings: F
     # A dictionary's key in error is reported as (name, key, "[key]").
     is_key = bool(detail["loc"]) and detail["loc"][-1] == "[key]"
     path = detail["loc"][:-1] if is_key else detail["loc"]
-    if not path:
+    error = detail.get("ctx", {}).get("error")
+    if isinstance(error, BetweenFieldsError):
+        findings.error(fields.key_of(error.field), str(error))
+    elif not path:
         findings.error(fields.item.location, _own_sentence(detail) or detail["msg"])
     elif detail["type"] == "extra_forbidden":
         findings.error(fields.key_of(*path), unknown_key(str(path[-1]), kind.model_fields))
@@ -143,6 +155,8 @@ def _sentence(detail: ErrorDetails) -> str:
         return f"must be {expected}, not {detail['input']!r}{hint}"
     if detail["type"] == "greater_than_equal":
         return f"must be at least {context['ge']}"
+    if detail["type"] == "less_than_equal":
+        return f"must be at most {context['le']}"
     sentence = _KINDS.get(detail["type"], detail["msg"])
     if detail["type"] == "string_type" and detail["input"] is None:
         sentence += ' (write "" for an empty one)'

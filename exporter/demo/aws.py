@@ -8,6 +8,7 @@ import socket
 import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
+from uuid import uuid4
 
 from moto.backends import get_backend
 from moto.core.base_backend import BackendDict
@@ -16,9 +17,10 @@ from moto.logs.exceptions import ResourceNotFoundException
 from moto.logs.models import LogsBackend
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 
+from exporter.demo.answers import resumed
 from exporter.demo.calls import Call, Calls
 from exporter.demo.event_history import EventHistory
-from exporter.demo.faults import ConnectionDropped, FaultInjector, Faults
+from exporter.demo.faults import ConnectionDropped, Drip, FaultInjector, Faults
 from exporter.demo.log_groups import LogEvents, group_of
 from exporter.demo.metric_filters import answer_test_metric_filter
 from exporter.demo.protocol import (
@@ -31,7 +33,7 @@ from exporter.demo.protocol import (
     success,
 )
 from exporter.demo.quotas import Quotas
-from exporter.demo.server import LoopbackServer
+from exporter.demo.server import LoopbackServer, send_dripping
 
 DEFAULT_ACCOUNT = "123456789012"
 DEFAULT_REGION = "us-east-1"
@@ -127,6 +129,14 @@ class EmbeddedAws:
             "no_proxy": "127.0.0.1",
         }
 
+    def access_key(self, account: str) -> tuple[str, str]:
+        """Make an access key of an account: its id and its secret."""
+        iam = get_backend("iam")[account]["aws"]
+        name = f"user-{uuid4()}"
+        iam.create_user(DEFAULT_REGION, name)
+        key = iam.create_access_key(name)
+        return str(key.access_key_id), str(key.secret_access_key)
+
     def record(
         self,
         account: str,
@@ -172,31 +182,41 @@ class EmbeddedAws:
 
     def _answer(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         """The WSGI application: faults and quotas first, then our operations, then moto."""
-        request = _request(environ)
+        marked, request = resumed(_request(environ))
         outcome = "ok"
+        headers: list[tuple[str, str]] | None = None
         try:
             self._injector.before(request)
             self._quotas.take(request)
-            if request.operation == "LookupEvents":
+            response = self._injector.in_place_of(marked)
+            if response is not None:
+                outcome = "untrue"
+            elif request.operation == "LookupEvents":
                 response = success(self._history.lookup(request))
             elif request.operation == "FilterLogEvents":
                 response = success(self._filter_log_events(request))
             elif request.operation == "TestMetricFilter":
                 response = success(answer_test_metric_filter(request))
             else:
-                return self._pass_on(request, environ, start_response)
+                response, headers = self._ask_moto(request, environ)
+                outcome = "ok" if response.status < 300 else f"HTTP {response.status}"
         except ApiError as error:
             outcome = error.code
             response = failure(error, request.protocol)
         except ConnectionDropped:
-            outcome = "dropped"
-            response = None
-        self._count(request, outcome)
-        if response is None:
+            self._count(request, "dropped")
             _drop_connection(environ)
-            response = Response(500, "text/plain", b"")
-        start_response(response.status_line, response.headers)
-        return [response.body]
+            start_response("500 Internal Server Error", [])
+            return []
+        disturbed = self._injector.disturbed(request, response)
+        drip = self._injector.drips(request)
+        self._count(request, "dripped" if drip is not Drip.NOT else outcome)
+        if headers is None or disturbed is not response:
+            headers = disturbed.headers
+        if drip is not Drip.NOT:
+            send_dripping(environ, disturbed, headers=drip is Drip.HEADERS)
+        start_response(disturbed.status_line, headers)
+        return [disturbed.body]
 
     def _filter_log_events(self, request: Request) -> dict[str, Any]:
         key = group_of(request.parameters(), request.account, request.region)
@@ -206,22 +226,24 @@ class EmbeddedAws:
             raise ApiError("ResourceNotFoundException", error.message)
         return self._log_events.filter(request, key)
 
-    def _pass_on(
-        self, request: Request, environ: dict[str, Any], start_response: Any
-    ) -> Iterable[bytes]:
-        """Let moto answer, and keep the log events that it accepts."""
-        statuses: list[int] = []
+    def _ask_moto(
+        self, request: Request, environ: dict[str, Any]
+    ) -> tuple[Response, list[tuple[str, str]]]:
+        """Moto's answer and its headers; the log events that it accepts are kept."""
+        environ["wsgi.input"] = io.BytesIO(request.body)
+        environ["CONTENT_LENGTH"] = str(len(request.body))
+        heads: list[tuple[str, list[tuple[str, str]]]] = []
 
-        def listen(status: str, headers: Any, *rest: Any) -> Any:
-            statuses.append(int(status.split(maxsplit=1)[0]))
-            return start_response(status, headers, *rest)
+        def listen(status: str, headers: list[tuple[str, str]], *_: Any) -> None:
+            heads.append((status, headers))
 
-        answer = b"".join(self._moto(environ, listen))
-        succeeded = statuses[-1] < 300
-        self._count(request, "ok" if succeeded else f"HTTP {statuses[-1]}")
-        if succeeded and request.service == "logs":
+        body = b"".join(self._moto(environ, listen))
+        status, headers = heads[-1]
+        content_type = dict(headers).get("Content-Type", "")
+        response = Response(int(status.split(maxsplit=1)[0]), content_type, body)
+        if response.status < 300 and request.service == "logs":
             self._follow(request)
-        return [answer]
+        return response, headers
 
     def _follow(self, request: Request) -> None:
         """Do for our log events what moto has just done for its own."""
@@ -247,8 +269,6 @@ class EmbeddedAws:
 def _request(environ: dict[str, Any]) -> Request:
     length = int(environ.get("CONTENT_LENGTH") or 0)
     body = environ["wsgi.input"].read(length) if length else b""
-    if length:
-        environ["wsgi.input"] = io.BytesIO(body)
     access_key, region, service = credential_scope(environ.get("HTTP_AUTHORIZATION", ""))
     operation, protocol = operation_of(
         environ.get("HTTP_X_AMZ_TARGET", ""),

@@ -7,12 +7,23 @@ import threading
 import time
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
+from enum import Enum, auto
+from http import HTTPStatus
 
-from exporter.demo.protocol import ApiError, Request
+from exporter.demo import answers
+from exporter.demo.protocol import ApiError, Request, Response
 
 
 class ConnectionDropped(Exception):  # noqa: N818 - it is no error of ours, it is the fault itself
     """The connection is to be closed without an answer."""
+
+
+class Drip(Enum):
+    """From where on an answer comes one byte a second."""
+
+    NOT = auto()
+    HEADERS = auto()
+    BODY = auto()
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,13 +43,25 @@ class Faults:
     expired: bool = False
     """Whether every call is refused with ExpiredTokenException."""
     operations: Collection[str] | None = None
-    """Operations that throttle, error, drop and slow hold for; None: all."""
+    """Operations that all of these faults but denied and expired hold for; None: all."""
     empty_page: float = 0.0
     """Pages that are empty and carry a token, though there is more to give."""
     page_size: tuple[int, int] | None = None
     """Bounds of a random number of events a page; None: as many as AWS allows."""
     duplicate: float = 0.0
     """Probability that an event comes twice in its page, with the same id."""
+    hollow: float = 0.0
+    """Successes that say nothing: ``{}``, a list that is null, a token without a list."""
+    odd: float = 0.0
+    """Pages with null, numbers, texts and records of wrong types between their records."""
+    endless: float = 0.0
+    """Pages that are empty and carry a token that is new each time, or one of two that alternate;
+    the token leads to where the call was."""
+    gzip: float = 0.0
+    """Answers with ``Content-Encoding: gzip``, though nobody asked for it."""
+    drip: float = 0.0
+    """Answers that come one byte a second: half of them from the first header on, half of them
+    from the body on."""
     seed: int = 0
     """Starts the random numbers: the same calls meet the same faults."""
 
@@ -70,7 +93,7 @@ class FaultInjector:
                 "ExpiredTokenException", "The security token included in the request is expired"
             )
         self._deny(faults, request)
-        if faults.operations is not None and request.operation not in faults.operations:
+        if not self._concerns(request):
             return
         if faults.slow[1] > 0:
             time.sleep(self._uniform(*faults.slow))
@@ -82,6 +105,33 @@ class FaultInjector:
             if self._happens(0.5):
                 raise ApiError("InternalFailure", "An internal error occurred.", status=500)
             raise ApiError("ServiceUnavailableException", "Try again later.", status=503)
+
+    def in_place_of(self, request: Request) -> Response | None:
+        """What is answered in place of the true answer; ``request`` as ``resumed`` marked it."""
+        if not self._concerns(request):
+            return None
+        if self._happens(self.faults.hollow):
+            with self._lock:
+                return answers.hollow(request, self._random)
+        if self._happens(self.faults.endless):
+            with self._lock:
+                return answers.endless(request, self._random)
+        return None
+
+    def disturbed(self, request: Request, response: Response) -> Response:
+        """The answer as it arrives: itself, with odd records, compressed."""
+        if not self._concerns(request):
+            return response
+        if response.status == HTTPStatus.OK and self._happens(self.faults.odd):
+            with self._lock:
+                response = answers.odd(request, response, self._random)
+        return answers.compressed(response) if self._happens(self.faults.gzip) else response
+
+    def drips(self, request: Request) -> Drip:
+        """How the answer trickles in."""
+        if not self._concerns(request) or not self._happens(self.faults.drip):
+            return Drip.NOT
+        return Drip.HEADERS if self._happens(0.5) else Drip.BODY
 
     def page(self, most: int) -> int:
         """How many events the next page may hold, 0 for an empty page with a token."""
@@ -96,6 +146,10 @@ class FaultInjector:
     def duplicated(self) -> bool:
         """Whether the next event of a page comes twice."""
         return self._happens(self.faults.duplicate)
+
+    def _concerns(self, request: Request) -> bool:
+        operations = self.faults.operations
+        return operations is None or request.operation in operations
 
     def _deny(self, faults: Faults, request: Request) -> None:
         for scope in (request.region, (request.account, request.region)):

@@ -62,6 +62,8 @@ class Response:
     status: int
     content_type: str
     body: bytes
+    encoding: str = ""
+    """The Content-Encoding, if any."""
 
     @property
     def status_line(self) -> str:
@@ -75,6 +77,7 @@ class Response:
             ("Content-Type", self.content_type),
             ("Content-Length", str(len(self.body))),
             ("x-amzn-RequestId", str(uuid4())),
+            *([("Content-Encoding", self.encoding)] if self.encoding else []),
         ]
 
 

@@ -5,10 +5,13 @@ from __future__ import annotations
 import contextlib
 import socket
 import threading
+import time
 from typing import Any
 
 from moto.moto_server.werkzeug_app import MotoRequestHandler
 from werkzeug.serving import BaseWSGIServer, make_server
+
+from exporter.demo.protocol import Response
 
 
 class LoopbackServer:
@@ -66,3 +69,21 @@ class LoopbackServer:
             for connection in self._connections:
                 with contextlib.suppress(OSError):
                     connection.shutdown(socket.SHUT_RDWR)
+
+
+def send_dripping(environ: dict[str, Any], response: Response, *, headers: bool) -> None:
+    """Send an answer one byte a second, then close the connection.
+
+    ``headers``: from the first byte on; else the body only. Returns early where the client closes
+    the connection or the server stops.
+    """
+    connection: socket.socket = environ["werkzeug.socket"]
+    lines = [f"HTTP/1.1 {response.status_line}", *(f"{n}: {v}" for n, v in response.headers)]
+    head = "\r\n".join([*lines, "", ""]).encode()
+    with contextlib.suppress(OSError):
+        if not headers:
+            connection.sendall(head)
+        for byte in (head if headers else b"") + response.body:
+            connection.sendall(bytes([byte]))
+            time.sleep(1)
+        connection.shutdown(socket.SHUT_RDWR)

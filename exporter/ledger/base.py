@@ -73,6 +73,8 @@ class Committed:
     """The increments that were new (value errors among them), duplicates left out."""
     overflowed: frozenset[str] = field(default_factory=frozenset)
     """Rules that sent an increment to their overflow series in this batch."""
+    saturated: frozenset[str] = field(default_factory=frozenset)
+    """Rules with a total that is too large to take a value of this batch (a value error)."""
 
 
 @dataclass(frozen=True, slots=True)

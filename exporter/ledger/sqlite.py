@@ -62,6 +62,8 @@ class SqliteLedger:
         self._clock = clock
         self._mutex = threading.Lock()
         self._rules: dict[str, SeriesRule] = {}
+        self._saturated: frozenset[str] = frozenset()
+        """Rules of which the log has told that a total is too large."""
         with self._transaction() as cursor:
             self._reading_time = ReadingTime.resume(cursor, steady, now=self._now())
             self._reading_time.keep(cursor)
@@ -74,16 +76,18 @@ class SqliteLedger:
         *,
         clock: Callable[[], float] = time.time,
         steady: Callable[[], float] = elapsed,
+        temporary: bool = False,
     ) -> SqliteLedger:
         """Open the ledger in a directory; both are created where missing.
 
         ``clock`` gives seconds since the epoch, ``steady`` seconds that no one sets.
+        ``temporary``: a new one is what is wanted, and is no warning.
 
         Raises:
             LedgerError: another process has it; or it is empty, damaged, of another version, no
                 ledger, or cannot be written. A ledger that cannot be used is never replaced.
         """
-        database = Database(directory / LEDGER_FILE)
+        database = Database(directory / LEDGER_FILE, temporary=temporary)
         try:
             return cls(database, clock, steady)
         except BaseException:
@@ -187,8 +191,8 @@ class SqliteLedger:
     def commit(self, batch: Batch) -> Committed:
         """See ``Ledger.commit``.
 
-        A value that is not finite, or would make a total so, is a value error like a missing one;
-        such an increment comes back in ``counted`` without its value.
+        A value that is not finite, or that a total cannot take, is a value error like a missing
+        one; such an increment comes back in ``counted`` without its value.
         """
         with self._transaction() as cursor:
             now = self._now()
@@ -211,6 +215,7 @@ class SqliteLedger:
                 partition=str(batch.partition),
                 matches=len(batch.increments) - len(increments),
             )
+        self._tell_saturated(batch.partition.source, committed.saturated)
         return committed
 
     def reveal(self, keys: Iterable[SeriesKey]) -> None:
@@ -273,6 +278,17 @@ class SqliteLedger:
     def close(self) -> None:
         """See ``Ledger.close``; waits for a transaction that is under way."""
         self._database.close()
+
+    def _tell_saturated(self, source: str, rules: frozenset[str]) -> None:
+        for rule in sorted(rules - self._saturated):
+            _log.warning(
+                "a total of the rule is too large to take its values: they are value errors from"
+                " now on; lower the rule's `max_value`, or set a `scale`, and give its metric"
+                " another name to begin anew",
+                source=source,
+                rule=rule,
+            )
+        self._saturated |= rules
 
     def _now(self) -> int:
         return int(self._clock() * 1000)

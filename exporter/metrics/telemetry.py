@@ -155,7 +155,7 @@ class Telemetry:
         self.matches = self._counter("matches", "Log events counted for the rule.", by_rule)
         self.value_errors = self._counter(
             "value_errors",
-            "Matches whose value is missing, not a number or negative; they add nothing.",
+            "Matches without a usable value (missing, not a number, negative or too large).",
             by_rule,
         )
         self.series = self._gauge(

@@ -9,6 +9,7 @@ from __future__ import annotations
 from exporter.patterns.document import Document
 from exporter.patterns.errors import PatternError, PatternWarning, caret
 from exporter.patterns.explanation import Explanation
+from exporter.patterns.json_text import json_text
 from exporter.patterns.numeric import NumberText
 from exporter.patterns.parser_selector import parse_selector
 from exporter.patterns.pattern import FilterPattern, Match, compile_pattern
@@ -28,6 +29,7 @@ __all__ = [
     "Selector",
     "caret",
     "compile_pattern",
+    "json_text",
     "parse_selector",
     "render",
 ]

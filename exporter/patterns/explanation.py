@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import islice
-from typing import Literal
+from typing import Literal, TypeAlias
 
 from exporter.patterns.alignment import Aligner
 from exporter.patterns.compiler import field_test, term_test, value_test
@@ -32,8 +32,16 @@ from exporter.patterns.syntax import (
 
 NodeKind = Literal["pattern", "and", "or", "condition", "field", "term"]
 
+Part = Literal["holds", "fails", "seen", "note"]
+Paint: TypeAlias = Callable[[str, Part], str]
+"""Gives a part of a rendered line its look."""
+
 _MAX_SHOWN = 100
 _MAX_VALUES = 5
+
+
+def _plain(text: str, _part: Part) -> str:
+    return text
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,21 +58,25 @@ class Explanation:
     """A sentence for the user, where the result would not be clear otherwise."""
     children: tuple[Explanation, ...] = ()
 
-    def render(self) -> str:
-        """The tree as text, one part a line: ✓ holds, ✗ does not."""
-        return "\n".join(self._lines(0))
+    def render(self, paint: Paint = _plain) -> str:
+        """The tree as text, one part a line: ✓ holds, ✗ does not.
 
-    def _lines(self, depth: int) -> list[str]:
+        ``paint`` gives each part of a line its look.
+        """
+        return "\n".join(self._lines(0, paint))
+
+    def _lines(self, depth: int, paint: Paint) -> list[str]:
         words = {"and": "all of", "or": "one of"}
-        line = f"{'  ' * depth}{'✓' if self.matched else '✗'} "
+        mark = paint("✓", "holds") if self.matched else paint("✗", "fails")
+        line = f"{'  ' * depth}{mark} "
         line += words.get(self.kind) or (" ".join(self.source.split()) or "(the empty pattern)")
         if self.seen is not None:
-            line += f"  ← {self.seen}"
+            line += paint(f"  ← {self.seen}", "seen")
         lines = [line]
         if self.note:
-            lines.append(f"{'  ' * depth}  ({self.note})")
+            lines.append(f"{'  ' * depth}  {paint(f'({self.note})', 'note')}")
         for child in self.children:
-            lines += child._lines(depth + 1)
+            lines += child._lines(depth + 1, paint)
         return lines
 
 
@@ -207,7 +219,7 @@ def _shown(value: object) -> str:
     if isinstance(value, list):
         return f"an array of {len(value)} elements"
     if isinstance(value, NumberText):
-        return _cut(value)
+        return _cut(str(value))
     if isinstance(value, str):
         return json.dumps(_cut(value), ensure_ascii=not value.isprintable())
     return json.dumps(value)

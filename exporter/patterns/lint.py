@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from exporter.patterns.errors import PatternWarning
 from exporter.patterns.numeric import NUMBER
 from exporter.patterns.syntax import (
-    And,
     AnyFields,
     Comparison,
     Condition,
@@ -18,7 +17,6 @@ from exporter.patterns.syntax import (
     JsonPattern,
     NotExists,
     Number,
-    Or,
     Regex,
     SpacePattern,
     Term,
@@ -26,6 +24,7 @@ from exporter.patterns.syntax import (
     Test,
     Text,
     Tree,
+    tests_of,
 )
 from exporter.patterns.wildcard import has_border, has_inner_wildcard
 
@@ -48,15 +47,6 @@ def conditions_of(tree: Tree) -> Iterator[Condition]:
         for entry in tree.entries:
             if isinstance(entry, Field) and entry.condition is not None:
                 yield entry.condition
-
-
-def tests_of(condition: Condition) -> Iterator[Test]:
-    """Give the tests that a condition is made of, from left to right."""
-    if isinstance(condition, And | Or):
-        for operand in condition.operands:
-            yield from tests_of(operand)
-    else:
-        yield condition
 
 
 def _tests(tree: Tree) -> Iterator[Test]:
@@ -222,14 +212,16 @@ def _lint_value(test: Comparison | FieldComparison) -> Iterator[PatternWarning]:
     else:
         if has_inner_wildcard(value.text):
             yield _uncertain(
-                "AWS documents * at the start and the end of a value only; write a regular "
+                "AWS documents * at the start and the end of a value only; in the middle it is any "
+                "text here, and was seen to match less on AWS (no second try). Write a regular "
                 "expression, such as %^a.*b$%.",
                 at,
             )
         elif value.text[:1] == "*" != value.text[-1:] and has_border(value.text.strip("*")):
             yield _uncertain(
-                "AWS takes the text after * where it is found first, and this one can overlap "
-                "itself: *1.1 does not match 1.1.1. Write a regular expression, such as %1\\.1$%.",
+                "The text after * can overlap itself: here *1.1 matches 1.1.1, which ends so; AWS "
+                "was seen to take the first 1.1 and not to match. Write a regular expression, such "
+                "as %1\\.1$%.",
                 at,
             )
         if not value.quoted and not _DOCUMENTED_BARE.fullmatch(value.text):

@@ -11,13 +11,16 @@ from exporter.patterns.document import Document
 from exporter.patterns.errors import PatternWarning
 from exporter.patterns.explanation import Explanation, explain
 from exporter.patterns.parser import parse
+from exporter.patterns.selector import Selector
 from exporter.patterns.syntax import (
     Field,
+    FieldComparison,
     JsonPattern,
     Kind,
     SpacePattern,
     TermsPattern,
     Tree,
+    tests_of,
 )
 
 
@@ -70,6 +73,33 @@ class FilterPattern:
             for entry in self.tree.entries
             if isinstance(entry, Field) and entry.name is not None
         )
+
+    @property
+    def selectors(self) -> tuple[Selector, ...]:
+        """What a JSON pattern tests, each selector once, in the pattern's order."""
+        if not isinstance(self.tree, JsonPattern):
+            return ()
+        tests = tests_of(self.tree.condition)
+        found = [test.selector for test in tests if not isinstance(test, FieldComparison)]
+        return tuple(dict.fromkeys(found))
+
+    def values(self, message: str) -> dict[str, object]:
+        """The values that the tests of a JSON pattern look at, by selector, as JSON has them.
+
+        Numbers are NumberText; of a selector with a wildcard it is the list of its values. What is
+        missing is left out.
+        """
+        document = Document(message)
+        if document.json is None:
+            return {}
+        found: dict[str, object] = {}
+        for selector in self.selectors:
+            values = list(selector.select_all(document.json))
+            if selector.has_wildcard:
+                found[str(selector)] = values
+            elif values:
+                found[str(selector)] = values[0]
+        return found
 
     def can_extract(self, reference: str) -> bool:
         """Whether ``Match.fields`` can ever hold ``reference`` (``$name`` or ``$3``)."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
@@ -166,3 +167,12 @@ class SpacePattern:
 
 
 Tree: TypeAlias = AllPattern | TermsPattern | JsonPattern | SpacePattern
+
+
+def tests_of(condition: Condition) -> Iterator[Test]:
+    """Give the tests that a condition is made of, from left to right."""
+    if isinstance(condition, And | Or):
+        for operand in condition.operands:
+            yield from tests_of(operand)
+    else:
+        yield condition

@@ -1,8 +1,7 @@
 """The wildcard ``*`` of compared values.
 
-AWS documents ``x*``, ``*x`` and ``*x*``. Observed on AWS: a ``*`` elsewhere is a wildcard too, and
-every piece of text is taken where it is found first, without trying again. So ``*111.111.111`` does
-not match ``111.111.111.111``: the piece is found at the start, and then is not at the end.
+AWS documents ``x*``, ``*x`` and ``*x*``: begins with, ends with, contains. A ``*`` elsewhere is
+taken in the same way, for any text: ``*111.111.111`` matches ``111.111.111.111``, which ends so.
 """
 
 from __future__ import annotations
@@ -11,34 +10,41 @@ from collections.abc import Callable
 
 
 def wildcard_test(text: str) -> Callable[[str], bool]:
-    """Compile a compared value to a predicate; linear in the length of the tested text."""
-    pieces = text.split("*")
-    if len(pieces) == 1:
+    """Compile a compared value to a predicate.
+
+    The pieces at the two ends have one place each, and of the pieces between them the first place
+    of each leaves the most room for the others. So no second try is needed, and the tested text is
+    searched once, however many ``*`` there are.
+    """
+    first, *others = text.split("*")
+    if not others:
         return text.__eq__
-    first, last = pieces[0], pieces[-1]
-    middle = [piece for piece in pieces[1:-1] if piece]
+    last = others.pop()
+    middle = [piece for piece in others if piece]
     if not first and not last and len(middle) <= 1:
         needle = middle[0] if middle else ""
         return lambda value: needle in value
     if not middle and not last:
         return lambda value: value.startswith(first)
+    if not middle and not first:
+        return lambda value: value.endswith(last)
 
     def test(value: str) -> bool:
-        if not value.startswith(first):
+        position, end = len(first), len(value) - len(last)
+        if position > end or not value.startswith(first) or not value.endswith(last):
             return False
-        position = len(first)
         for piece in middle:
-            found = value.find(piece, position)
+            found = value.find(piece, position, end)
             if found < 0:
                 return False
             position = found + len(piece)
-        return not last or value.find(last, position) == len(value) - len(last) >= position
+        return True
 
     return test
 
 
 def has_inner_wildcard(text: str) -> bool:
-    """Whether a ``*`` stands between other characters, where AWS documents nothing."""
+    """Whether a ``*`` is between other characters, where AWS documents nothing."""
     return "*" in text.strip("*")
 
 

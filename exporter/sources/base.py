@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, Protocol
 
 from exporter.errors import SourceError
 from exporter.events import EventFormat, LogEvent, Partition
@@ -31,8 +31,10 @@ class Reading:
     None: the source does not go by time (files)."""
     behind: bool = False
     """Whether more is due now than was read: the next poll should come soon."""
-    caught_up: bool = False
-    """Whether it completes a slice that was due besides the fresh one: progress in a backlog."""
+    completes: Literal["fresh", "older"] | None = None
+    """Whether a slice of time is complete with it: of the newest window that is due, or another."""
+    size: int = 0
+    """Bytes of the partition that it takes up, of those that ``Source.size`` tells."""
     undecodable: int = 0
     """Records in this batch that are not log events at all (broken files, look-ups without a
     record): counted, logged once, left out."""
@@ -79,6 +81,9 @@ class Source(Protocol):
 
     def read_up_to(self, partition: Partition, checkpoint: str | None) -> int | None:
         """``Reading.read_up_to`` of a committed checkpoint (None: never read)."""
+
+    def size(self, partition: Partition) -> int | None:
+        """Bytes that there are to read, where that is known beforehand (files)."""
 
     def poll(
         self,

@@ -90,6 +90,13 @@ class Files:
         """None: a file is not read by time."""
         return None
 
+    def size(self, partition: Partition) -> int | None:
+        """Bytes of the file; None if it cannot be looked at."""
+        try:
+            return Path(partition.path or "").stat().st_size
+        except OSError:
+            return None
+
     def poll(
         self,
         partition: Partition,
@@ -159,7 +166,7 @@ class Files:
             after = FilePosition(
                 "bytes", done, stat.st_ino, done, sample(file, done), midline=midline
             )
-            return batch.take(after)
+            return batch.take(after, size=done - start)
 
         file.seek(start)
         for line in split_lines(read_chunks(file, stat.st_size - start)):
@@ -221,8 +228,11 @@ class Files:
         done = 0 if position is None else position.done
         fingerprint = sample(file, stat.st_size)
         batch = _Batch(self._now())
+        read = 0
 
         def reading(*, finished: bool = False) -> Reading:
+            nonlocal read
+            before, read = read, stat.st_size if finished else file.tell()
             after = FilePosition(
                 "records",
                 done,
@@ -232,7 +242,7 @@ class Files:
                 modified=stat.st_mtime_ns,
                 finished=finished,
             )
-            return batch.take(after)
+            return batch.take(after, size=read - before)
 
         try:
             for record in itertools.islice(records, done, None):
@@ -275,8 +285,8 @@ class _Batch:
     def full(self, events: int, characters: int) -> bool:
         return len(self._events) + self.undecodable >= events or self._characters >= characters
 
-    def take(self, position: FilePosition) -> Reading:
-        reading = Reading(self._events, position.encode(), undecodable=self.undecodable)
+    def take(self, position: FilePosition, *, size: int) -> Reading:
+        reading = Reading(self._events, position.encode(), size=size, undecodable=self.undecodable)
         self._events, self._characters, self.undecodable = [], 0, 0
         return reading
 

@@ -140,6 +140,9 @@ class TimelineSource:
             return self._origin(partition, {}, self._now())
         return Progress.decode(checkpoint, self._schedule, self._now()).read_up_to
 
+    def size(self, partition: Partition) -> None:
+        """Unknown: an API does not tell."""
+
     def poll(
         self,
         partition: Partition,
@@ -179,12 +182,17 @@ class TimelineSource:
                         else progress.after(self._schedule, swept, now)
                     )
                 behind = bool(work) or rest.length > 0
-                yield replace(
-                    self._reading(page, progress, after, backfill, behind=behind),
-                    caught_up=swept is not None and due is not fresh,
-                )
+                reading = self._reading(page, progress, after, backfill, behind=behind)
+                if swept is not None:
+                    reading = replace(reading, completes="fresh" if due is fresh else "older")
+                yield reading
                 progress = after
-                if swept is not None and behind and self._monotonic() >= ends_at:
+                if (
+                    swept is not None
+                    and behind
+                    and due is not fresh
+                    and self._monotonic() >= ends_at
+                ):
                     pace.oldest_first = not pace.oldest_first
                     return
 

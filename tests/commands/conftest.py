@@ -12,6 +12,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from exporter.__main__ import app
+from tests.support.tools import ROOT
 
 Invoke = Callable[..., Result]
 Start = Callable[..., "subprocess.Popen[bytes]"]
@@ -41,6 +42,7 @@ def start(tmp_path: Path) -> Start:
         return subprocess.Popen(
             [sys.executable, "-m", "exporter", *arguments],
             cwd=tmp_path,
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
+import re
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,6 +15,8 @@ import pytest
 from typer.testing import Result
 
 from exporter import __version__
+from tests.support.processes import clean_environment
+from tests.support.tools import ROOT
 
 Invoke = Callable[..., Result]
 Start = Callable[..., "subprocess.Popen[bytes]"]
@@ -51,6 +57,75 @@ def test_run_once_reads_files_and_prints_the_metrics(start: Start, tmp_path: Pat
     assert process.returncode == 0, stderr
     values = [line for line in stdout.decode().splitlines() if line.startswith("app_errors_total{")]
     assert [float(line.rsplit(" ", 1)[1]) for line in values] == [2]
+
+
+def test_run_once_counts_from_nothing_without_a_storage_path_and_leaves_nothing_behind(
+    start: Start, tmp_path: Path
+) -> None:
+    (tmp_path / "app.log").write_text("one ERROR\nWARN\ntwo ERROR\n")
+
+    def count(pattern: str, *arguments: str) -> float:
+        (tmp_path / "metric-filter-exporter.yaml").write_text(
+            "sources: [{name: replay, type: files, paths: [app.log], format: lines}]\n"
+            f"rules: [{{name: errors, pattern: {pattern}, metric: app_errors_total}}]\n"
+        )
+        process = start("run", "--once", *arguments)
+        stdout, stderr = process.communicate(timeout=30)
+        assert process.returncode == 0, stderr
+        (line,) = [x for x in stdout.decode().splitlines() if x.startswith("app_errors_total{")]
+        return float(line.rsplit(" ", 1)[1])
+
+    before = sorted(path.name for path in tmp_path.iterdir())
+    assert count("ERROR") == 2
+    assert count("ERROR") == 2
+    assert count("WARN") == 1
+    after = {path.name for path in tmp_path.iterdir()} - {"metric-filter-exporter.yaml"}
+    assert after == set(before)
+    # On top of a ledger nothing counts twice.
+    assert [count("ERROR", "--storage.path", "kept") for _ in range(2)] == [2, 2]
+
+
+def test_run_once_shows_how_far_it_is_on_a_terminal(tmp_path: Path) -> None:
+    (tmp_path / "app.log").write_text("an ERROR\n" * 200_000)
+    (tmp_path / "metric-filter-exporter.yaml").write_text(
+        "sources: [{name: replay, type: files, paths: [app.log], format: lines}]\n"
+        "rules: [{name: errors, pattern: ERROR, metric: app_errors_total}]\n"
+    )
+    terminal, end = os.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "exporter", "run", "--once"],
+        cwd=tmp_path,
+        env={**clean_environment({"PYTHONPATH": str(ROOT)}), "TERM": "xterm", "COLUMNS": "120"},
+        stdout=subprocess.DEVNULL,
+        stderr=end,
+    )
+    os.close(end)
+    shown = b""
+    with contextlib.suppress(OSError):
+        while more := os.read(terminal, 65536):
+            shown += more
+    os.close(terminal)
+    assert process.wait(30) == 0
+    assert b"events" in shown
+    assert b"/s" in shown
+    assert re.search(rb"\d/1\.8 MB", shown)
+
+
+@pytest.mark.parametrize("log_format", ["json", "logfmt"])
+def test_why_the_daemon_cannot_start_is_logged_in_the_format_that_is_asked_for(
+    start: Start, tmp_path: Path, log_format: str
+) -> None:
+    (tmp_path / "metric-filter-exporter.yaml").write_text("rules: [{name: A, pattern: x}]\n")
+    process = start("run", f"--log.format={log_format}")
+    _, stderr = process.communicate(timeout=30)
+    assert process.returncode == 1
+    (line, *_) = stderr.decode().splitlines()
+    if log_format == "json":
+        told = json.loads(line)
+        assert (told["level"], told["at"]) == ("error", "metric-filter-exporter.yaml:1:16")
+    else:
+        assert "level=error" in line
+        assert "at=metric-filter-exporter.yaml:1:16" in line
 
 
 def test_a_rule_pack_counts_and_tells_its_facts(start: Start, tmp_path: Path) -> None:
@@ -99,7 +174,7 @@ def test_a_storage_path_that_is_a_file_is_told_without_a_traceback(
         "sources: [{name: f, type: files, paths: [x]}]\nrules: [{name: a, pattern: x}]\n"
     )
     (tmp_path / "data").write_text("in the way")
-    process = start("run", "--once")
+    process = start("run", "--once", "--storage.path", "data")
     _, stderr = process.communicate(timeout=30)
     assert process.returncode == 1
     assert stderr.startswith(b"error: ")

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 import os
+import socket
 import subprocess
 import sys
 import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 import boto3
+import httpx
 import pytest
 from botocore.exceptions import ClientError, ConnectionClosedError, EndpointConnectionError
+from botocore.parsers import ResponseParserError
 
 from exporter.demo.aws import EmbeddedAws
 from exporter.demo.faults import Faults
@@ -160,3 +166,122 @@ def test_another_process_needs_the_environment_only(aws: EmbeddedAws) -> None:
 
 def test_it_listens_on_loopback_only(aws: EmbeddedAws) -> None:
     assert aws.endpoint_url.startswith("http://127.0.0.1:")
+
+
+def raw(
+    aws: EmbeddedAws, operation: str = "FilterLogEvents", **parameters: object
+) -> httpx.Response:
+    """Call as no SDK does: an SDK would not show what came."""
+    target = {"LookupEvents": "CloudTrail_20131101", "FilterLogEvents": "Logs_20140328"}
+    headers = {
+        "X-Amz-Target": f"{target.get(operation, 'Logs_20140328')}.{operation}",
+        "Content-Type": "application/x-amz-json-1.1",
+        "Authorization": "AWS4-HMAC-SHA256 Credential=testing/20270101/us-east-1/logs/aws4_request",
+    }
+    return httpx.post(aws.endpoint_url, headers=headers, json=parameters, trust_env=False)
+
+
+def test_a_hollow_answer_has_no_list(aws: EmbeddedAws) -> None:
+    aws.log_group_create("us-east-1", "/a")
+    aws.faults = Faults(hollow=1)
+    for operation, member in [
+        ("LookupEvents", "Events"),
+        ("FilterLogEvents", "events"),
+        ("DescribeLogGroups", "logGroups"),
+        ("TestMetricFilter", "matches"),
+    ]:
+        bodies = [raw(aws, operation, logGroupName="/a").json() for _ in range(20)]
+        assert all(body.get(member) is None for body in bodies)
+        assert {} in bodies
+        assert {member: None} in bodies
+        assert any(body.get("NextToken") or body.get("nextToken") for body in bodies)
+
+
+def test_odd_records_come_on_top_of_the_true_ones(aws: EmbeddedAws) -> None:
+    aws.log_group_create("us-east-1", "/a")
+    aws.put_log_event("us-east-1", "/a", "true", timestamp=1)
+    (true,) = raw(aws, logGroupName="/a").json()["events"]
+    aws.faults = Faults(odd=1)
+    pages = [raw(aws, logGroupName="/a").json()["events"] for _ in range(30)]
+    assert all(page.count(true) == 1 for page in pages)
+    rest = [record for page in pages for record in page if record != true]
+    assert {type(record) for record in rest} == {dict, type(None), int, str, list}
+    assert any(isinstance(record, dict) and record.keys() == true.keys() for record in rest)
+    groups = raw(aws, "DescribeLogGroups").json()["logGroups"]
+    assert sum(isinstance(g, dict) and g.get("logGroupName") == "/a" for g in groups) == 1
+
+
+@pytest.mark.parametrize("operation", ["LookupEvents", "FilterLogEvents", "DescribeLogGroups"])
+def test_endless_pages_are_empty_and_end_where_the_call_was(
+    aws: EmbeddedAws, operation: str
+) -> None:
+    aws.log_group_create("us-east-1", "/a")
+    (member, token) = (
+        ("Events", "NextToken")
+        if operation == "LookupEvents"
+        else ("events" if operation == "FilterLogEvents" else "logGroups", "nextToken")
+    )
+    parameters = {"logGroupName": "/a"} if operation == "FilterLogEvents" else {}
+    true = raw(aws, operation, **parameters).json()
+    kinds = set()
+    for seed in range(8):
+        aws.faults = Faults(endless=1, seed=seed)
+        tokens: list[str] = []
+        for _ in range(6):
+            asked = parameters | ({token: tokens[-1]} if tokens else {})
+            page = raw(aws, operation, **asked).json()
+            assert page[member] == []
+            tokens.append(page[token])
+        assert all(one != next_ for one, next_ in itertools.pairwise(tokens))
+        kinds.add(len(set(tokens)))
+        aws.faults = Faults()
+        assert raw(aws, operation, **parameters, **{token: tokens[-1]}).json() == true
+    assert kinds == {2, 6}
+
+
+def test_an_answer_may_come_as_gzip(aws: EmbeddedAws) -> None:
+    plain = raw(aws, "LookupEvents")
+    aws.faults = Faults(gzip=1)
+    packed = raw(aws, "LookupEvents")
+    assert packed.headers["Content-Encoding"] == "gzip"
+    assert packed.json() == plain.json()
+    sts = boto3.client(
+        "sts",
+        region_name="us-east-1",
+        endpoint_url=aws.endpoint_url,
+        aws_access_key_id="testing",
+        aws_secret_access_key="testing",
+    )
+    with pytest.raises(ResponseParserError):  # botocore does not unpack it
+        sts.get_caller_identity()
+
+
+def test_an_answer_may_drip(aws: EmbeddedAws) -> None:
+    aws.faults = Faults(drip=1)
+    url = urlsplit(aws.endpoint_url)
+    address = (str(url.hostname), int(url.port or 0))
+    kinds: set[str] = set()
+    for _ in range(6):
+        with socket.create_connection(address) as connection:
+            connection.settimeout(0.3)
+            connection.sendall(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n")
+            received = bytearray()
+            with contextlib.suppress(TimeoutError):
+                while True:
+                    received += connection.recv(4096)
+        if len(received) > 1:
+            head, _, body = received.partition(b"\r\n\r\n")
+            assert head.startswith(b"HTTP/1.1 200 OK")
+            assert len(body) == 1
+        kinds.add("headers" if len(received) == 1 else "body")
+    assert kinds == {"headers", "body"}
+
+
+def test_an_access_key_belongs_to_its_account(aws: EmbeddedAws) -> None:
+    key, secret = aws.access_key("210987654321")
+    aws.record("210987654321", "us-east-1", {"eventTime": "2027-01-15T07:00:00Z", "eventID": "x"})
+    session = boto3.Session(key, secret, region_name="us-east-1")
+    sts = session.client("sts", endpoint_url=aws.endpoint_url)
+    assert sts.get_caller_identity()["Account"] == "210987654321"
+    trail = session.client("cloudtrail", endpoint_url=aws.endpoint_url)
+    assert [event["EventId"] for event in trail.lookup_events()["Events"]] == ["x"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from random import Random
 from typing import Any
 
 from hypothesis import given, settings
@@ -229,27 +230,39 @@ def test_lines_are_split_by_the_rule(line: str) -> None:
 
 
 def naive_wildcard(pattern: str, text: str) -> bool:
-    """Each piece where it is found first; the first at the start, the last at the end."""
-    first, *others = pattern.split("*")
-    if not others:
-        return pattern == text
-    if text[: len(first)] != first:
-        return False
-    rest = text[len(first) :]
-    for index, piece in enumerate(others):
-        if not piece:
-            continue
-        _, found, after = rest.partition(piece)
-        if not found or (index == len(others) - 1 and after):
-            return False
-        rest = after
-    return True
+    """The rule itself: a ``*`` takes no character, or one more."""
+    if not pattern:
+        return not text
+    if pattern[0] == "*":
+        return naive_wildcard(pattern[1:], text) or (
+            bool(text) and naive_wildcard(pattern, text[1:])
+        )
+    return text[:1] == pattern[0] and naive_wildcard(pattern[1:], text[1:])
+
+
+def test_wildcards_agree_with_the_rule_in_60_000_random_cases() -> None:
+    random = Random(20261126)
+    matches = 0
+    for _ in range(60_000):
+        pattern = "".join(random.choices("ab*", k=random.randint(0, 7)))
+        text = "".join(random.choices("ab", k=random.randint(0, 8)))
+        expected = naive_wildcard(pattern, text)
+        matches += expected
+        assert wildcard_test(pattern)(text) == expected, (pattern, text)
+    assert 10_000 < matches < 50_000  # both outcomes are met
 
 
 @settings(QUICK, max_examples=500)
-@given(st.text("ab*", max_size=7), st.text("ab", max_size=9))
-def test_wildcards_agree_with_the_rule(pattern: str, text: str) -> None:
-    assert wildcard_test(pattern)(text) == naive_wildcard(pattern, text)
+@given(st.text("ab*", min_size=1, max_size=7), st.text("ab", min_size=1, max_size=9))
+def test_wildcards_are_the_same_in_json_patterns_and_in_fields(pattern: str, text: str) -> None:
+    expected = naive_wildcard(pattern, text)
+    message = json.dumps({"v": text})
+    for sign, wanted in (("=", expected), ("!=", not expected)):
+        in_json = compile_pattern(f'{{ $.v {sign} "{pattern}" }}')
+        in_field = compile_pattern(f'[v {sign} "{pattern}"]')
+        assert (in_json.match(message) is not None) == wanted
+        assert (in_field.match(text) is not None) == wanted
+        assert in_json.explain(message).matched == in_field.explain(text).matched == wanted
 
 
 @QUICK

@@ -1,0 +1,82 @@
+"""What is allowed in a rule, and seldom meant."""
+
+from __future__ import annotations
+
+from exporter.configuration.names import snake_case
+from exporter.configuration.problems import Findings
+from exporter.configuration.references import Reference
+from exporter.configuration.rules import RuleEntry
+from exporter.configuration.validation import Fields
+from exporter.patterns import FilterPattern, PatternError, parse_selector
+
+_SCALES = {
+    "_seconds": {
+        **dict.fromkeys(("ms", "msec", "msecs", "millis", "millisecond", "milliseconds"), "0.001"),
+        **dict.fromkeys(("us", "usec", "usecs", "micros", "microseconds"), "0.000001"),
+        **dict.fromkeys(("ns", "nsec", "nsecs", "nanos", "nanoseconds"), "0.000000001"),
+        **dict.fromkeys(("min", "mins", "minutes"), "60"),
+        "hours": "3600",
+    },
+    "_bytes": {
+        **dict.fromkeys(("kb", "kilobytes"), "1000 (or 1024, if they are counted so)"),
+        **dict.fromkeys(("mb", "megabytes"), "1000000 (or 1048576, if they are counted so)"),
+        **dict.fromkeys(("gb", "gigabytes"), "1000000000 (or 1073741824, if they are counted so)"),
+        **dict.fromkeys(("kib", "kibibytes"), "1024"),
+        **dict.fromkeys(("mib", "mebibytes"), "1048576"),
+        **dict.fromkeys(("gib", "gibibytes"), "1073741824"),
+        "bits": "0.125",
+    },
+}
+"""By the unit that a metric's name ends in, the scale of the unit that a field's name ends in."""
+
+
+def warn_of_forgotten_signs(
+    entry: RuleEntry, pattern: FilterPattern, fields: Fields, findings: Findings
+) -> None:
+    """Warn of each label whose literal text looks like a field of the log event."""
+    for name, value in entry.labels.items():
+        if value.literal is not None and (meant := _field(value.literal, pattern)):
+            findings.warning(
+                fields.value_of("labels", name),
+                f"the label `{name}` is always the text {value.literal!r}: to take the value of the"
+                f" field, write {meant}",
+            )
+
+
+def _field(literal: str, pattern: FilterPattern) -> str | None:
+    """What was probably meant if a literal is a field's name without its ``$``."""
+    name = literal.removeprefix(".")
+    if f"${name}" in pattern.field_names:
+        return f"${name}"
+    try:
+        steps = parse_selector(f"$.{name}").steps
+    except PatternError:
+        return None
+    tested = {selector.steps for selector in pattern.selectors}
+    # A path of several keys below a key that the pattern knows is no text either.
+    is_below = len(steps) > 1 and steps[0] in {other[0] for other in tested}
+    return f"$.{name}" if literal != name or steps in tested or is_below else None
+
+
+def warn_of_unit(metric: str, entry: RuleEntry, fields: Fields, findings: Findings) -> None:
+    """Warn where the metric's name says another unit than the field that feeds it."""
+    reference = None if entry.value is None else entry.value.reference
+    if reference is None or entry.scale is not None:
+        return
+    base = metric.removesuffix("_total")
+    for suffix, scales in _SCALES.items():
+        scale = scales.get(_last_word(reference)) if base.endswith(suffix) else None
+        if scale is not None:
+            findings.warning(
+                fields.value_of("value"),
+                f"the metric {metric} is in {suffix[1:]}, but the name {reference} says another"
+                f" unit: add `scale: {scale}`",
+            )
+
+
+def _last_word(reference: Reference) -> str:
+    """The last word of the field's name: ``ms`` of ``$.took_ms``, ``$.durationMs`` and ``$ms``."""
+    keys = (reference.field,) if reference.selector is None else reference.selector.steps
+    names = [key for key in keys if isinstance(key, str)]
+    # KiB is one word.
+    return snake_case(names[-1].replace("iB", "ib")).rpartition("_")[2] if names else ""

@@ -1,0 +1,126 @@
+"""``run --once``: every source read up to now, and the metrics printed."""
+
+from __future__ import annotations
+
+import math
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Final
+
+from rich.console import Console
+from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
+
+from exporter.assembly import Assembler
+from exporter.clock import Clock
+from exporter.engine import Engine, PartitionState
+from exporter.ledger.sqlite import SqliteLedger
+from exporter.metrics.exposition import Exposition
+from exporter.metrics.scrapers import NOBODY
+from exporter.metrics.series import SeriesStore
+from exporter.metrics.telemetry import Telemetry
+from exporter.pipeline import Pipeline
+from exporter.scheduling import Scheduler
+from exporter.settings import Settings
+from exporter.sources.base import Source
+
+_POLLS_AT_ONCE: Final = 32
+"""Threads; most wait for AWS or for a quota, not for a core."""
+_LOOK_EVERY: Final = 0.2
+"""Seconds between two looks at how far it is."""
+
+_Work = Sequence[tuple[Source, PartitionState]]
+
+
+def run_once(settings: Settings) -> int:
+    """Read every source once up to now, print the metrics; the exit code: 1 if one failed.
+
+    Without a ``--storage.path`` it counts from nothing and leaves nothing behind. Raises
+    LedgerError and ConfigurationError if it cannot start.
+    """
+    with _ledger(settings) as ledger:
+        telemetry, clock = Telemetry(), Clock()
+        series = SeriesStore(birth_hold=None, created=settings.metrics_created)
+        series.load(ledger.series())
+        # Its scheduler is never started: what is to be done is done here.
+        engine = Engine(Pipeline(ledger, series, telemetry, clock), Scheduler())
+        assembler = Assembler(ledger, telemetry, clock, stop=threading.Event(), complete=True)
+        assembler.assemble(settings.config_file).put_in_force(engine, series, telemetry)
+        work = _read(engine)
+        exposition = Exposition(series, telemetry, ledger)
+        exposition.reveal(NOBODY)
+        sys.stdout.buffer.write(exposition.scrape().body)
+        sys.stdout.flush()
+    failed = any(engine.failures(source.name) for source in engine.sources)
+    return int(failed or any(state.error is not None for _, state in work))
+
+
+@contextmanager
+def _ledger(settings: Settings) -> Iterator[SqliteLedger]:
+    if "storage_path" in settings.model_fields_set:
+        with closing(SqliteLedger.open(settings.storage_path)) as ledger:
+            yield ledger
+        return
+    with (
+        tempfile.TemporaryDirectory(prefix="metric-filter-exporter-") as folder,
+        closing(SqliteLedger.open(Path(folder), temporary=True)) as ledger,
+    ):
+        yield ledger
+
+
+def _read(engine: Engine) -> _Work:
+    """Find and poll every partition; on a terminal, show how far it is."""
+    with ThreadPoolExecutor(_POLLS_AT_ONCE) as pool:
+        list(pool.map(engine.discover, engine.sources))
+        work = [(source, s) for source in engine.sources for s in engine.states(source.name)]
+        polls = [pool.submit(engine.poll, *one, turn=math.inf) for one in work]
+        console = Console(stderr=True)
+        if console.is_terminal:
+            with _progress(console, work) as show:
+                while not all(poll.done() for poll in polls):
+                    show()
+                    time.sleep(_LOOK_EVERY)
+        for poll in polls:
+            poll.result()
+    return work
+
+
+class _Shown:
+    """One bar over everything that is read."""
+
+    def __init__(self, progress: Progress, work: _Work) -> None:
+        self._progress = progress
+        self._work = work
+        self._began = time.monotonic()
+        sizes = [source.size(state.partition) for source, state in work]
+        known = [size for size in sizes if size is not None]
+        # An API does not tell how much there is: the bar then only shows that it goes on.
+        self._task = progress.add_task("", total=sum(known) if len(known) == len(sizes) else None)
+
+    def __call__(self) -> None:
+        polls = [state.polling for _, state in self._work if state.polling is not None]
+        events = sum(poll.events for poll in polls)
+        done = sum(state.attempts > 0 for _, state in self._work)
+        rate = events / max(time.monotonic() - self._began, 0.001)
+        self._progress.update(
+            self._task,
+            completed=sum(poll.size for poll in polls),
+            description=f"{done}/{len(self._work)} read, {events:,} events, {rate:,.0f}/s",
+        )
+
+
+@contextmanager
+def _progress(console: Console, work: _Work) -> Iterator[_Shown]:
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        DownloadColumn(),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=console, transient=True) as progress:
+        yield _Shown(progress, work)

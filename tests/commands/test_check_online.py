@@ -1,0 +1,98 @@
+"""``check --online`` asks AWS whether what the sources name is there, and changes nothing."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from typer.testing import Result
+
+from exporter.demo.aws import EmbeddedAws
+from exporter.demo.faults import Faults
+
+Invoke = Callable[..., Result]
+
+CONFIG = """\
+sources:
+  - {name: history, type: event_history, regions: [us-east-1]}
+  - name: apps
+    type: log_groups
+    regions: [us-east-1, eu-west-1]
+    log_groups: [there, "/aws/lambda/*", "/aws/ecs/*", absent]
+rules: [{name: errors, pattern: ERROR}]
+"""
+
+
+@pytest.fixture
+def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[EmbeddedAws]:
+    with EmbeddedAws(quotas={"DescribeLogGroups": math.inf}) as running:
+        for name, value in running.environment().items():
+            monkeypatch.setenv(name, value)
+        for region in ("us-east-1", "eu-west-1"):
+            running.log_group_create(region, "there")
+        running.log_group_create("eu-west-1", "/aws/lambda/checkout")
+        yield running
+
+
+@pytest.fixture
+def check(tmp_path: Path, invoke: Invoke) -> Callable[..., Result]:
+    path = tmp_path / "c.yaml"
+    path.write_text(CONFIG)
+    return lambda *options: invoke("check", "--config.file", str(path), *options)
+
+
+def told(result: Result) -> list[str]:
+    """The problems, without the lines that show their places."""
+    lines = result.stderr.splitlines()
+    return [line.split("c.yaml:")[1] for line in lines if "c.yaml:" in line]
+
+
+def test_without_the_flag_nothing_is_asked(aws: EmbeddedAws, check: Callable[..., Result]) -> None:
+    assert check().exit_code == 0
+    assert aws.calls.snapshot() == {}
+
+
+def test_log_groups_that_are_not_there_are_warnings_at_their_places(
+    aws: EmbeddedAws, check: Callable[..., Result]
+) -> None:
+    result = check("--online")
+    where = CONFIG.splitlines()[5]
+    absent, ecs = where.index("absent") + 1, where.index('"/aws/ecs') + 1
+    assert told(result) == [
+        f"6:{absent}: warning: there is no log group absent in account 123456789012, region"
+        f" {region}: correct the name, or name the source's `regions`"
+        for region in ("us-east-1", "eu-west-1")
+    ] + [
+        f"6:{ecs}: warning: no log group matches /aws/ecs/* in us-east-1, eu-west-1: correct the"
+        " pattern, or name the source's `regions`"
+    ]
+    assert (result.exit_code, result.stdout) == (0, "2 sources, 1 rule: ok (3 warnings)\n")
+    asked = {call.operation for call in aws.calls.snapshot()}
+    assert asked == {"GetCallerIdentity", "DescribeLogGroups"}
+
+
+def test_a_region_that_is_denied_is_an_error_and_the_others_are_asked(
+    aws: EmbeddedAws, check: Callable[..., Result]
+) -> None:
+    aws.faults = Faults(denied={"us-east-1": {"DescribeLogGroups"}})
+    result = check("--online")
+    denied, absent = told(result)
+    column = CONFIG.splitlines()[4].index("us-east-1") + 1
+    assert denied.startswith(f"5:{column}: error: logs:DescribeLogGroups in account 123456789012,")
+    assert "allow logs:DescribeLogGroups in the IAM policy" in denied
+    assert "no log group absent in account 123456789012, region eu-west-1" in absent
+    assert result.exit_code == 1
+
+
+def test_credentials_that_have_expired_are_told_for_each_source(
+    aws: EmbeddedAws, check: Callable[..., Result]
+) -> None:
+    aws.faults = Faults(expired=True)
+    result = check("--online")
+    problems = told(result)
+    assert [problem.partition(" error: ")[0] for problem in problems] == ["2:52:", "5:15:", "5:26:"]
+    assert all("the credentials have expired: renew them" in problem for problem in problems)
+    assert all("tried again" not in problem for problem in problems)
+    assert result.exit_code == 1
