@@ -34,6 +34,7 @@ from exporter.demo.protocol import (
 )
 from exporter.demo.quotas import Quotas
 from exporter.demo.server import LoopbackServer, send_dripping
+from exporter.demo.signatures import check_age
 
 DEFAULT_ACCOUNT = "123456789012"
 DEFAULT_REGION = "us-east-1"
@@ -55,7 +56,10 @@ class EmbeddedAws:
         port: 0 takes a free port at the first start and keeps it afterwards.
         quotas: requests per second by operation in place of AWS's (``math.inf``: none).
         faults: what goes wrong; may be replaced at run time.
-        clock: seconds since the epoch.
+        clock: seconds since the epoch. Every answer's Date is by it, and so is the age of
+            signatures: more than 5 minutes off, they are refused.
+        signature_age: whether signatures may be refused for their age. False: for a clock that is
+            not the clients'.
         retention: seconds after which events are dropped for good, to bound memory. None: the
             event history's 90 days; log groups keep everything.
     """
@@ -67,9 +71,11 @@ class EmbeddedAws:
         quotas: Mapping[str, float] | None = None,
         faults: Faults | None = None,
         clock: Callable[[], float] = time.time,
+        signature_age: bool = True,
         retention: float | None = None,
     ) -> None:
         self.calls = Calls()
+        self._signature_age = signature_age
         self._clock = clock
         self._port = port
         self._injector = FaultInjector(faults)
@@ -83,7 +89,7 @@ class EmbeddedAws:
     def start(self) -> EmbeddedAws:
         """Listen; returns itself. Raises OSError where the port is taken."""
         if self._server is None:
-            self._server = LoopbackServer(self._answer, self._port)
+            self._server = LoopbackServer(self._answer, self._port, self._clock)
             self._port = self._server.port
         return self
 
@@ -187,6 +193,8 @@ class EmbeddedAws:
         headers: list[tuple[str, str]] | None = None
         try:
             self._injector.before(request)
+            if self._signature_age:
+                check_age(request, self._clock())
             self._quotas.take(request)
             response = self._injector.in_place_of(marked)
             if response is not None:
@@ -214,7 +222,7 @@ class EmbeddedAws:
         if headers is None or disturbed is not response:
             headers = disturbed.headers
         if drip is not Drip.NOT:
-            send_dripping(environ, disturbed, headers=drip is Drip.HEADERS)
+            send_dripping(environ, disturbed, now=self._clock(), headers=drip is Drip.HEADERS)
         start_response(disturbed.status_line, headers)
         return [disturbed.body]
 
@@ -235,7 +243,9 @@ class EmbeddedAws:
         heads: list[tuple[str, list[tuple[str, str]]]] = []
 
         def listen(status: str, headers: list[tuple[str, str]], *_: Any) -> None:
-            heads.append((status, headers))
+            # moto dates its answers by the machine's clock, beside the server's own Date.
+            undated = [header for header in headers if header[0].lower() != "date"]
+            heads.append((status, undated))
 
         body = b"".join(self._moto(environ, listen))
         status, headers = heads[-1]
@@ -276,7 +286,9 @@ def _request(environ: dict[str, Any]) -> Request:
         environ.get("CONTENT_TYPE", ""),
         body,
     )
-    return Request(service, operation, get_account_id_from(access_key), region, protocol, body)
+    account = get_account_id_from(access_key)
+    signed_at = environ.get("HTTP_X_AMZ_DATE", "")
+    return Request(service, operation, account, region, protocol, body, signed_at)
 
 
 def _drop_connection(environ: dict[str, Any]) -> None:

@@ -34,6 +34,8 @@ class Faults:
     """Calls refused with ThrottlingException, though the quota is not used up."""
     error: float = 0.0
     """Calls that end in HTTP 500 (InternalFailure) or 503 (ServiceUnavailable)."""
+    refuse: float = 0.0
+    """Calls refused with AccessDeniedException, which no SDK tries again by itself."""
     drop: float = 0.0
     """Calls whose connection is closed without an answer."""
     slow: tuple[float, float] = (0.0, 0.0)
@@ -99,6 +101,8 @@ class FaultInjector:
             time.sleep(self._uniform(*faults.slow))
         if self._happens(faults.drop):
             raise ConnectionDropped
+        if self._happens(faults.refuse):
+            raise _denied(request)
         if self._happens(faults.throttle):
             raise ApiError("ThrottlingException", "Rate exceeded")
         if self._happens(faults.error):
@@ -155,12 +159,7 @@ class FaultInjector:
         for scope in (request.region, (request.account, request.region)):
             operations = faults.denied.get(scope, ())
             if "*" in operations or request.operation in operations:
-                raise ApiError(
-                    "AccessDeniedException",
-                    f"User: arn:aws:iam::{request.account}:user/demo is not authorized to perform:"
-                    f" {request.service}:{request.operation} because no identity-based policy"
-                    f" allows the {request.service}:{request.operation} action",
-                )
+                raise _denied(request)
 
     def _happens(self, probability: float) -> bool:
         if probability <= 0:
@@ -171,3 +170,12 @@ class FaultInjector:
     def _uniform(self, low: float, high: float) -> float:
         with self._lock:
             return self._random.uniform(low, high)
+
+
+def _denied(request: Request) -> ApiError:
+    action = f"{request.service}:{request.operation}"
+    return ApiError(
+        "AccessDeniedException",
+        f"User: arn:aws:iam::{request.account}:user/demo is not authorized to perform: {action}"
+        f" because no identity-based policy allows the {action} action",
+    )

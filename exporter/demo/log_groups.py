@@ -88,12 +88,13 @@ class LogEvents:
         with self._lock:
             self._numbers += 1
             entries = self._entries.setdefault(group, [])
-            bisect.insort(
-                entries,
-                _Entry(
-                    stamp, ingestion, self._numbers, event_id, stream, message, now + visible_in
-                ),
+            entry = _Entry(
+                stamp, ingestion, self._numbers, event_id, stream, message, now + visible_in
             )
+            if entries and entry < entries[-1]:
+                bisect.insort(entries, entry)
+            else:  # Most come in order; a search among some hundred thousand takes longer.
+                entries.append(entry)
             self._drop_old(entries, now)
         return event_id
 

@@ -43,6 +43,8 @@ class Request:
     protocol: str
     """``json``, ``query`` or ``rest``: decides how errors are written."""
     body: bytes = field(repr=False, default=b"")
+    signed_at: str = ""
+    """X-Amz-Date, as it came; empty where there is none."""
 
     def parameters(self) -> dict[str, Any]:
         """The parameters of a JSON call; raises ApiError where the body is no JSON object."""

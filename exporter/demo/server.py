@@ -6,6 +6,8 @@ import contextlib
 import socket
 import threading
 import time
+from collections.abc import Callable
+from email.utils import formatdate
 from typing import Any
 
 from moto.moto_server.werkzeug_app import MotoRequestHandler
@@ -18,10 +20,10 @@ class LoopbackServer:
     """Serves a WSGI application on 127.0.0.1, quietly, a thread a connection.
 
     ``port`` 0 takes a free one. ``stop`` also closes connections that clients keep alive: a
-    server that is gone must look gone.
+    server that is gone must look gone. ``clock``: seconds since the epoch, for the header Date.
     """
 
-    def __init__(self, application: Any, port: int) -> None:
+    def __init__(self, application: Any, port: int, clock: Callable[[], float]) -> None:
         connections: set[socket.socket] = set()
         lock = threading.Lock()
 
@@ -38,6 +40,9 @@ class LoopbackServer:
                 with lock:
                     connections.discard(self.request)
                 super().finish()
+
+            def date_time_string(self, timestamp: float | None = None) -> str:
+                return formatdate(clock() if timestamp is None else timestamp, usegmt=True)
 
             def log(self, *_arguments: Any) -> None:
                 """Say nothing."""
@@ -71,14 +76,17 @@ class LoopbackServer:
                     connection.shutdown(socket.SHUT_RDWR)
 
 
-def send_dripping(environ: dict[str, Any], response: Response, *, headers: bool) -> None:
+def send_dripping(
+    environ: dict[str, Any], response: Response, *, now: float, headers: bool
+) -> None:
     """Send an answer one byte a second, then close the connection.
 
-    ``headers``: from the first byte on; else the body only. Returns early where the client closes
-    the connection or the server stops.
+    ``now``: the time for the header Date. ``headers``: from the first byte on; else the body only.
+    Returns early where the client closes the connection or the server stops.
     """
     connection: socket.socket = environ["werkzeug.socket"]
-    lines = [f"HTTP/1.1 {response.status_line}", *(f"{n}: {v}" for n, v in response.headers)]
+    sent = [*response.headers, ("Date", formatdate(now, usegmt=True))]
+    lines = [f"HTTP/1.1 {response.status_line}", *(f"{n}: {v}" for n, v in sent)]
     head = "\r\n".join([*lines, "", ""]).encode()
     with contextlib.suppress(OSError):
         if not headers:

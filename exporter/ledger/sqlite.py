@@ -40,10 +40,10 @@ from exporter.ledger.rows import (
 from exporter.ledger.storage import LEDGER_FILE
 from exporter.rules.increments import SeriesKey
 
+_log = structlog.get_logger(__name__)
+
 _FORGOTTEN_TOGETHER: Final = 10_000
 """Matches forgotten in one transaction: commits wait no longer than that takes."""
-
-_log = structlog.get_logger(__name__)
 
 
 class SqliteLedger:
@@ -208,6 +208,7 @@ class SqliteLedger:
             )
             count.count(increments)
             committed = count.committed()
+        self._tell_saturated(batch.partition.source, committed.saturated)
         if len(increments) < len(batch.increments):
             _log.warning(
                 "matches of a partition that was away are not counted: whether another one brought"
@@ -215,7 +216,6 @@ class SqliteLedger:
                 partition=str(batch.partition),
                 matches=len(batch.increments) - len(increments),
             )
-        self._tell_saturated(batch.partition.source, committed.saturated)
         return committed
 
     def reveal(self, keys: Iterable[SeriesKey]) -> None:

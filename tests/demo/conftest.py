@@ -40,7 +40,7 @@ def clock() -> Clock:
 def aws(clock: Clock) -> Iterator[EmbeddedAws]:
     """Without quotas, its time the test's."""
     unlimited = dict.fromkeys(("LookupEvents", "FilterLogEvents", "DescribeLogGroups"), math.inf)
-    with EmbeddedAws(clock=clock, quotas=unlimited) as running:
+    with EmbeddedAws(clock=clock, signature_age=False, quotas=unlimited) as running:
         yield running
 
 

@@ -79,6 +79,17 @@ def test_a_region_an_operation_or_everything_can_be_denied(
     assert aws.calls.count(outcome="AccessDeniedException") == 2
 
 
+def test_some_calls_of_an_operation_can_be_refused(
+    aws: EmbeddedAws, cloudtrail: MakeTrail, logs: MakeLogs
+) -> None:
+    aws.faults = Faults(refuse=0.3, operations=["LookupEvents"], seed=1)
+    seen = outcomes(cloudtrail(aws), 40)
+    assert set(seen) == {"ok", "AccessDeniedException"}
+    assert 4 < seen.count("AccessDeniedException") < 24
+    aws.faults = Faults(refuse=1.0, operations=["LookupEvents"])
+    logs(aws).describe_log_groups()
+
+
 def test_expired_credentials_are_refused_everywhere(
     aws: EmbeddedAws, cloudtrail: MakeTrail
 ) -> None:

@@ -141,7 +141,7 @@ def test_event_ids_are_unique_over_groups_and_lives_of_the_server(
 ) -> None:
     seen: list[str] = []
     for _ in range(2):
-        with EmbeddedAws(clock=clock) as aws:
+        with EmbeddedAws(clock=clock, signature_age=False) as aws:
             for name in ("/a", "/b"):
                 aws.log_group_create(REGION, name)
                 for _ in range(3):

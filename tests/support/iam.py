@@ -59,9 +59,9 @@ def _resource(action: str, request: Request) -> str:
             return "*"
 
 
-def policy_for(configuration: Path) -> dict[str, Any]:
-    """What ``iam-policy`` prints for the embedded AWS's account and region."""
-    scope = Scope(DEFAULT_ACCOUNT, region=DEFAULT_REGION)
+def policy_for(configuration: Path, account: str = DEFAULT_ACCOUNT) -> dict[str, Any]:
+    """What ``iam-policy`` prints for an account of the embedded AWS, in its region."""
+    scope = Scope(account, region=DEFAULT_REGION)
     return iam_policy(load([configuration]).sources, scope)
 
 

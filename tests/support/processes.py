@@ -17,6 +17,7 @@ import httpx
 from tests.support.expositions import Exposition, parse_exposition
 from tests.support.tools import ROOT
 from tests.support.waiting import wait_for
+from tests.support.wall_clock import WallClock
 
 
 def free_port() -> int:
@@ -43,7 +44,8 @@ class Exporter:
     """``metric-filter-exporter run`` on a free port.
 
     ``start`` after ``kill`` or ``terminate`` runs it again on the same port, ledger and log. As a
-    context manager it is started, and killed at the end if it still runs.
+    context manager it is started, and killed at the end if it still runs. ``wall_clock``: the clock
+    that it runs by, in place of the machine's.
     """
 
     def __init__(
@@ -53,6 +55,7 @@ class Exporter:
         *,
         arguments: tuple[str, ...] = (),
         environment: Mapping[str, str] | None = None,
+        wall_clock: WallClock | None = None,
     ) -> None:
         self.port = free_port()
         self.address = f"127.0.0.1:{self.port}"
@@ -68,7 +71,8 @@ class Exporter:
             f"--web.listen-address={self.address}",
             *arguments,
         ]
-        self._environment = clean_environment(environment or {})
+        clock = wall_clock.environment if wall_clock is not None else {}
+        self._environment = clean_environment({**(environment or {}), **clock})
         self._process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Self:
