@@ -34,7 +34,7 @@ class Database:
     def __init__(self, path: Path, *, temporary: bool = False) -> None:
         """Open the database, or create it and its directory where there is none.
 
-        ``temporary``: a new one is what is wanted.
+        ``temporary``: that is no warning.
         """
         make_directory(path.parent)
         self._path = path

@@ -80,7 +80,7 @@ class SqliteLedger:
         """Open the ledger in a directory; both are created where missing.
 
         ``clock`` gives seconds since the epoch, ``steady`` seconds that no one sets.
-        ``temporary``: it is only for this process, so a new one is no warning.
+        ``temporary``: a new one is what is wanted, and is no warning.
 
         Raises:
             LedgerError: another process has it; or it is empty, damaged, of another version, no
