@@ -72,8 +72,9 @@ def test_every_pin_has_hashes_and_names_no_index(lock: str) -> None:
 
 
 def test_the_image_keeps_the_models_of_every_service_that_is_called() -> None:
-    called = set(re.findall(r'self\._client\("([a-z0-9-]+)"', Path(session.__file__).read_text()))
-    assert called
+    calls = r'self\.(?:_client\(|_make\(self\._open\(\), )"([a-z0-9-]+)"'
+    called = set(re.findall(calls, Path(session.__file__).read_text()))
+    assert len(called) == 3
     assert called <= SERVICES
 
 
