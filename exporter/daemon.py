@@ -23,6 +23,7 @@ from exporter.ledger.base import Ledger, LedgerError
 from exporter.ledger.sqlite import SqliteLedger
 from exporter.ledger.storage import LEDGER_FILE
 from exporter.metrics.exposition import Exposition
+from exporter.metrics.scrapers import NOBODY
 from exporter.metrics.series import SeriesStore
 from exporter.metrics.telemetry import Telemetry
 from exporter.overview import rule_statuses, source_status
@@ -78,8 +79,9 @@ def run_once(settings: Settings) -> int:
             list(pool.map(engine.discover, engine.sources))
             states = [(source, s) for source in engine.sources for s in engine.states(source.name)]
             list(pool.map(lambda work: engine.poll(work[0], work[1].partition), states))
-        page = Exposition(series, telemetry, ledger).scrape()
-        sys.stdout.buffer.write(page.body)
+        exposition = Exposition(series, telemetry, ledger)
+        exposition.reveal(NOBODY)
+        sys.stdout.buffer.write(exposition.scrape().body)
         sys.stdout.flush()
     failed = any(engine.failures(source.name) for source in engine.sources)
     return int(failed or any(state.error is not None for _, state in states))

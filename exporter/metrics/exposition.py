@@ -13,13 +13,12 @@ from prometheus_client.registry import Collector
 
 from exporter.failures import Failures
 from exporter.ledger.base import Ledger, LedgerError
-from exporter.metrics.scrapers import Client, Visit
+from exporter.metrics.scrapers import Client, Edition
 from exporter.metrics.series import RenderedFamily, SeriesStore
 from exporter.metrics.telemetry import Telemetry
 from exporter.metrics.text import TextFormat, accepts_gzip, encodable, negotiate
 
 _EOF: Final = "# EOF\n"
-_NOBODY: Final = Client("")
 _GZIP_LEVEL: Final = 1
 """A page repeats itself: higher levels cost double and save a few percent."""
 
@@ -30,15 +29,14 @@ class Page:
 
     body: bytes
     headers: dict[str, str]
-    visit: Visit
+    edition: Edition
     """For ``Exposition.delivered``, once the response was sent."""
 
 
 class Exposition:
     """Answers scrapes; thread-safe.
 
-    It waits for the ledger where a series is to be revealed, so an asynchronous web server calls
-    it in a thread.
+    ``reveal`` waits for the ledger, so an asynchronous web server calls it in a thread.
     """
 
     def __init__(self, store: SeriesStore, telemetry: Telemetry, ledger: Ledger) -> None:
@@ -47,35 +45,16 @@ class Exposition:
         self._ledger = ledger
         self._revealing = Failures("showing new series at their totals")
 
-    def scrape(
-        self,
-        accept: str | None = None,
-        accept_encoding: str | None = None,
-        client: Client = _NOBODY,
-    ) -> Page:
-        """The page for these request headers (``Accept``, ``Accept-Encoding``) and this client.
+    def reveal(self, client: Client) -> None:
+        """Let the series be shown at their totals that may be, now that a client asks for a page.
 
-        Series that may be revealed are recorded so in the ledger before they are shown. If that
-        fails, they stay at 0, the error is logged and counted, and the page is served.
+        They are recorded so in the ledger first. If that fails, they stay at 0, and the error is
+        logged and counted.
 
         Raises:
             LedgerError: it fails in a store that holds nothing back (``run --once``): there is no
                 later scrape that could show the values.
         """
-        self._reveal(client)
-        text_format = negotiate(accept)
-        body, visit = self._render(text_format, client)
-        headers = {"Content-Type": text_format.content_type, "Vary": "Accept, Accept-Encoding"}
-        if accepts_gzip(accept_encoding):
-            body = gzip.compress(body, compresslevel=_GZIP_LEVEL, mtime=0)
-            headers["Content-Encoding"] = "gzip"
-        return Page(body, headers, visit)
-
-    def delivered(self, page: Page) -> None:
-        """Note that the page was sent whole: its client has seen its series."""
-        self._store.delivered(page.visit)
-
-    def _reveal(self, client: Client) -> None:
         due = self._store.due(client)
         if not due:
             return
@@ -90,9 +69,23 @@ class Exposition:
         self._revealing.succeeded()
         self._store.revealed(due)
 
-    def _render(self, text_format: TextFormat, client: Client) -> tuple[bytes, Visit]:
+    def scrape(self, accept: str | None = None, accept_encoding: str | None = None) -> Page:
+        """The page for these request headers (``Accept``, ``Accept-Encoding``)."""
+        text_format = negotiate(accept)
+        body, edition = self._render(text_format)
+        headers = {"Content-Type": text_format.content_type, "Vary": "Accept, Accept-Encoding"}
+        if accepts_gzip(accept_encoding):
+            body = gzip.compress(body, compresslevel=_GZIP_LEVEL, mtime=0)
+            headers["Content-Encoding"] = "gzip"
+        return Page(body, headers, edition)
+
+    def delivered(self, page: Page, client: Client) -> None:
+        """Note that the page was sent whole to a client, who has seen its series."""
+        self._store.delivered(page.edition, client)
+
+    def _render(self, text_format: TextFormat) -> tuple[bytes, Edition]:
         openmetrics = text_format.openmetrics
-        rendered = self._store.render(client, openmetrics=openmetrics)
+        rendered = self._store.render(openmetrics=openmetrics)
         own = registry_families(
             self._telemetry.registry, openmetrics=openmetrics, created=self._store.created
         )
@@ -101,7 +94,7 @@ class Exposition:
         texts = [family.text for family in families]
         if openmetrics:
             texts.append(_EOF)
-        return "".join(texts).encode("utf-8"), rendered.visit
+        return "".join(texts).encode("utf-8"), rendered.edition
 
 
 def registry_families(

@@ -48,15 +48,18 @@ class Client:
         return cls(address, seconds if math.isfinite(seconds) and seconds > 0 else 0.0)
 
 
-@dataclass(frozen=True, slots=True)
-class Visit:
-    """A request for the page and what it was answered with."""
+NOBODY: Final = Client("")
+"""Who asks for a page within the process."""
 
-    client: Client
-    page: int
+
+@dataclass(frozen=True, slots=True)
+class Edition:
+    """Which page it is."""
+
+    number: int
     """Pages are numbered from 1."""
     at: float
-    """Seconds, on the clock of the series store."""
+    """When it was rendered, in seconds on the clock of the series store."""
 
 
 @dataclass(slots=True)
@@ -98,22 +101,21 @@ class _Audience:
         """Whether there is a current scraper."""
         return any(scraper.is_current(now) for scraper in self._scrapers.values())
 
-    def served(self, visit: Visit) -> None:
-        """Take note of a page that was sent whole."""
-        if not self.is_current(visit.at):
-            self._since = visit.at
-        address = visit.client.address
-        scraper = self._scrapers.get(address)
-        if scraper is None and not self._has_room(visit.at):
+    def served(self, client: Client, page: Edition) -> None:
+        """See ``Scrapers.served``."""
+        if not self.is_current(page.at):
+            self._since = page.at
+        scraper = self._scrapers.get(client.address)
+        if scraper is None and not self._has_room(page.at):
             return
-        if scraper is None or not scraper.is_current(visit.at):
-            timeout = visit.client.timeout or 0.0
-            self._scrapers[address] = _Scraper(visit.at, visit.at, visit.page, timeout)
+        if scraper is None or not scraper.is_current(page.at):
+            timeout = client.timeout or 0.0
+            self._scrapers[client.address] = _Scraper(page.at, page.at, page.number, timeout)
             return
-        scraper.page = max(scraper.page, visit.page)
-        if visit.at > scraper.last:
-            scraper.gaps.append(visit.at - scraper.last)
-            scraper.last = visit.at
+        scraper.page = max(scraper.page, page.number)
+        if page.at > scraper.last:
+            scraper.gaps.append(page.at - scraper.last)
+            scraper.last = page.at
 
     def seen(self, now: float, requester: str | None) -> int:
         """See ``Scrapers.seen``; ``requester``: who asks, if it is of this kind."""
@@ -171,10 +173,10 @@ class Scrapers:
         self._announcing = _Audience(awaits_newcomers=True)
         self._others = _Audience(awaits_newcomers=False)
 
-    def served(self, visit: Visit) -> None:
-        """Take note of a page that was sent whole. An aborted request is not a visit."""
-        audience = self._others if visit.client.timeout is None else self._announcing
-        audience.served(visit)
+    def served(self, client: Client, page: Edition) -> None:
+        """Take note of a page that was sent whole to a client; an aborted one does not count."""
+        audience = self._others if client.timeout is None else self._announcing
+        audience.served(client, page)
 
     def seen(self, client: Client, now: float) -> int:
         """The number of the newest page that every current scraper has been served; 0: none.

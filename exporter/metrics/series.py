@@ -10,10 +10,8 @@ from typing import Final
 
 from exporter.ledger.base import SeriesTotal
 from exporter.metrics.families import Lines, MetricFamily, unknown_family
-from exporter.metrics.scrapers import LONGEST_WAIT, Client, Scrapers, Visit
+from exporter.metrics.scrapers import LONGEST_WAIT, Client, Edition, Scrapers
 from exporter.rules.increments import Labels, SeriesKey
-
-_NOBODY: Final = Client("")
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +28,7 @@ class Rendered:
     """The rule series' part of a page."""
 
     families: list[RenderedFamily]
-    visit: Visit
+    edition: Edition
     """Give it to ``SeriesStore.delivered`` once the page has been sent."""
 
 
@@ -80,7 +78,8 @@ class SeriesStore:
     down:
 
     1. ``render`` shows it at 0; the web layer sends the page and calls ``delivered``.
-    2. ``due`` names it. The caller records that in the ledger (``Ledger.reveal``).
+    2. ``due``, which is called before each page, names it. The caller records that in the ledger
+       (``Ledger.reveal``).
     3. Only then the caller calls ``revealed``, and the next ``render`` shows the total.
 
     Were step 3 to come before step 2, a crash between them would forget that the total had been
@@ -169,16 +168,19 @@ class SeriesStore:
                 if pending is None or _progress(total) > _progress(pending):
                     self._loaded[total.key] = total
 
-    def due(self, client: Client = _NOBODY) -> list[SeriesKey]:
+    def due(self, client: Client) -> list[SeriesKey]:
         """The series that may be revealed: persist that before ``revealed`` is called.
 
-        ``client`` asks for the next page.
+        ``client`` asks for the next page. The totals that were loaded end here too, once all have
+        seen them.
         """
         with self._lock:
             if self._birth_hold is None:
                 return list(self._held)
             now = self._clock()
             seen = self._seen(client, now)
+            if self._loaded and (seen or self._nobody_came(now)):
+                self._catch_up(now)
             until = now - self._birth_hold
             return [
                 key
@@ -195,16 +197,13 @@ class SeriesStore:
                     entry.total = replace(entry.total, revealed=True)
                     entry.lines.forget()
 
-    def render(self, client: Client = _NOBODY, *, openmetrics: bool) -> Rendered:
-        """All series as they may be shown to a client now: one moment, between two commits."""
+    def render(self, *, openmetrics: bool) -> Rendered:
+        """All series as they may be shown now: one moment, between two commits."""
         with self._lock:
-            now = self._clock()
-            if self._loaded and (self._seen(client, now) or self._nobody_came(now)):
-                self._catch_up(now)
             self._pages += 1
-            if self._pages == 1:
-                self._first_page_at = now
-            visit = Visit(client, self._pages, now)
+            edition = Edition(self._pages, self._clock())
+            if edition.number == 1:
+                self._first_page_at = edition.at
             parts = [
                 (
                     family.described,
@@ -231,12 +230,12 @@ class SeriesStore:
             for described, lines in parts
         ]
         families.sort(key=lambda family: family.name)
-        return Rendered(families, visit)
+        return Rendered(families, edition)
 
-    def delivered(self, visit: Visit) -> None:
-        """A page was sent whole: its client has seen what is on it."""
+    def delivered(self, page: Edition, client: Client) -> None:
+        """A page was sent whole to a client, who has seen what is on it."""
         with self._lock:
-            self._scrapers.served(visit)
+            self._scrapers.served(client, page)
 
     def totals(self) -> list[SeriesTotal]:
         """Every series as committed, shown or not."""

@@ -35,11 +35,14 @@ class Page(Protocol):
 class Metrics(Protocol):
     """Where expositions come from; thread-safe."""
 
-    def scrape(self, accept: str, accept_encoding: str, client: Client) -> Page:
-        """Render a page for a client and what its headers accept (empty: no such header)."""
+    def reveal(self, client: Client) -> None:
+        """Get ready for a page that a client asks for: show what may be shown from now on."""
 
-    def delivered(self, page: Any) -> None:
-        """Take note that a page of ``scrape`` was sent wholly."""
+    def scrape(self, accept: str, accept_encoding: str) -> Page:
+        """Render a page for what the request's headers accept (empty: no such header)."""
+
+    def delivered(self, page: Any, client: Client) -> None:
+        """Take note that a page of ``scrape`` was sent wholly to a client."""
 
 
 def scrape_endpoint(metrics: Metrics) -> Callable[[Request], Awaitable[Response]]:
@@ -51,7 +54,9 @@ def scrape_endpoint(metrics: Metrics) -> Callable[[Request], Awaitable[Response]
     async def endpoint(request: Request) -> Response:
         accept = _joined(request.headers, "accept")
         accept_encoding = _joined(request.headers, "accept-encoding")
-        page = await run_in_threadpool(metrics.scrape, accept, accept_encoding, _client(request))
+        client = _client(request)
+        await run_in_threadpool(metrics.reveal, client)
+        page = await run_in_threadpool(metrics.scrape, accept, accept_encoding)
         headers = {
             **page.headers,
             "Cache-Control": "no-store",
@@ -59,7 +64,7 @@ def scrape_endpoint(metrics: Metrics) -> Callable[[Request], Awaitable[Response]
         }
         if request.method == "HEAD":
             return Response(page.body, headers=headers)
-        return _Acknowledged(page, headers, metrics.delivered)
+        return _Acknowledged(page, headers, lambda: metrics.delivered(page, client))
 
     return endpoint
 
@@ -76,11 +81,8 @@ def _joined(headers: Headers, name: str) -> str:
 class _Acknowledged(Response):
     """Calls ``delivered`` as the last bytes are sent, unless the client has gone before that."""
 
-    def __init__(
-        self, page: Page, headers: dict[str, str], delivered: Callable[[Page], None]
-    ) -> None:
+    def __init__(self, page: Page, headers: dict[str, str], delivered: Callable[[], None]) -> None:
         super().__init__(page.body, headers=headers)
-        self._page = page
         self._delivered = delivered
 
     async def __call__(self, _scope: Scope, receive: Receive, send: Send) -> None:
@@ -100,7 +102,7 @@ class _Acknowledged(Response):
                 return
             # Before the last bytes, not after: who has them may scrape again at once. That they
             # arrive nobody could tell: the kernel takes them either way.
-            self._delivered(self._page)
+            self._delivered()
             await send({"type": "http.response.body", "body": bytes(body[last:])})
         finally:
             gone.cancel()

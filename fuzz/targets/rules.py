@@ -16,6 +16,7 @@ from exporter.ledger.base import Committed, SeriesRule, SeriesTotal
 from exporter.ledger.counting import BatchCount
 from exporter.ledger.storage import open_database
 from exporter.metrics.families import MetricFamily
+from exporter.metrics.scrapers import NOBODY
 from exporter.metrics.series import SeriesStore
 from exporter.rules import RuleSet
 from exporter.rules.increments import Increment
@@ -131,7 +132,7 @@ def _check_pages(totals: Iterable[SeriesTotal]) -> None:
     for openmetrics in (False, True):
         text = "".join(family.text for family in store.render(openmetrics=openmetrics).families)
         assert all(value == 0 for name, _, value in read_samples(text, openmetrics=openmetrics))
-    store.revealed(store.due())
+    store.revealed(store.due(NOBODY))
     for openmetrics in (False, True):
         text = "".join(family.text for family in store.render(openmetrics=openmetrics).families)
         samples = read_samples(text, openmetrics=openmetrics)

@@ -13,7 +13,7 @@ from exporter.ledger.base import LedgerError
 from exporter.ledger.sqlite import SqliteLedger
 from exporter.metrics.exposition import Exposition, Page
 from exporter.metrics.families import MetricFamily
-from exporter.metrics.scrapers import Client
+from exporter.metrics.scrapers import NOBODY, Client
 from exporter.metrics.series import SeriesStore
 from exporter.metrics.telemetry import Telemetry
 from tests.support.counting import METRIC, RULE, SOURCE, batch, increment, key, series_rule, total
@@ -76,7 +76,7 @@ def test_commits_that_report_in_the_other_order_never_lower_a_series(store: Seri
 def test_without_a_hold_everything_is_due_at_once() -> None:
     store = SeriesStore(None)
     store.apply([total("a", 3.0)])
-    assert store.due() == [key("a")]
+    assert store.due(NOBODY) == [key("a")]
 
 
 def test_a_scrape_sees_one_moment_between_two_commits() -> None:
@@ -109,6 +109,13 @@ def ledger(tmp_path: Path) -> SqliteLedger:
     return opened
 
 
+def scrape(exposition: Exposition, client: Client = PROMETHEUS) -> Page:
+    exposition.reveal(client)
+    page = exposition.scrape()
+    exposition.delivered(page, client)
+    return page
+
+
 def value(page: Page, name: str = METRIC, **labels: str) -> float:
     return next(
         sample.value
@@ -125,11 +132,9 @@ def test_a_first_match_goes_from_zero_to_one_and_stays_over_a_restart(
     exposition = Exposition(store, Telemetry(), ledger)
     store.apply(ledger.commit(batch(increment("root", event_id="1"))).series)
     for clock.now in (0, 30, HOLD - 1):
-        page = exposition.scrape(client=PROMETHEUS)
-        assert value(page) == 0
-        exposition.delivered(page)
+        assert value(scrape(exposition)) == 0
     clock.now = HOLD
-    assert value(exposition.scrape(client=PROMETHEUS)) == 1
+    assert value(scrape(exposition)) == 1
     ledger.close()
 
     reopened = SqliteLedger.open(tmp_path)
@@ -146,10 +151,10 @@ def test_where_the_ledger_fails_the_page_is_served_and_nothing_is_revealed(
     exposition = Exposition(store, Telemetry(), ledger)
     store.apply(ledger.commit(batch(increment("root", event_id="1"))).series)
     for clock.now in (0, 15):
-        exposition.delivered(exposition.scrape(client=PROMETHEUS))
+        scrape(exposition)
     ledger.close()
     clock.now = 30
-    page = exposition.scrape(client=PROMETHEUS)
+    page = scrape(exposition)
     assert value(page) == 0
     errors = "metric_filter_exporter_ledger_errors_total"
     assert value(page, errors, operation="reveal") == 1
@@ -160,9 +165,9 @@ def test_run_once_shows_values_as_they_are_or_fails(ledger: SqliteLedger) -> Non
     exposition = Exposition(store, Telemetry(), ledger)
     store.describe([MetricFamily(METRIC, "counter", "Logins.")])
     store.apply(ledger.commit(batch(increment("a", event_id="1"))).series)
-    assert value(exposition.scrape()) == 1
+    assert value(scrape(exposition, NOBODY)) == 1
     assert [series.revealed for series in ledger.series()] == [True]
     store.apply(ledger.commit(batch(increment("b", event_id="2"))).series)
     ledger.close()
     with pytest.raises(LedgerError, match="closed"):
-        exposition.scrape()
+        scrape(exposition, NOBODY)

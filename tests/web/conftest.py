@@ -136,12 +136,15 @@ class SmallPage:
 class SmallMetrics:
     """Metrics that are always the same."""
 
-    def scrape(self, accept: str, accept_encoding: str, client: Client) -> SmallPage:
+    def scrape(self, accept: str, accept_encoding: str) -> SmallPage:
         """Return the page."""
-        del accept, accept_encoding, client
+        del accept, accept_encoding
         return SmallPage()
 
-    def delivered(self, page: SmallPage) -> None:
+    def reveal(self, client: Client) -> None:
+        """Reveal nothing."""
+
+    def delivered(self, page: SmallPage, client: Client) -> None:
         """Take no notice."""
 
 

@@ -171,12 +171,15 @@ class Endless:
     def __init__(self) -> None:
         self.deliveries = 0
 
-    def scrape(self, accept: str, accept_encoding: str, client: Client) -> Endless:
-        del accept, accept_encoding, client
+    def scrape(self, accept: str, accept_encoding: str) -> Endless:
+        del accept, accept_encoding
         return self
 
-    def delivered(self, page: Endless) -> None:
-        del page
+    def reveal(self, client: Client) -> None:
+        del client
+
+    def delivered(self, page: Endless, client: Client) -> None:
+        del page, client
         self.deliveries += 1
 
 

@@ -36,13 +36,16 @@ class BigMetrics:
         self.release.set()
         self.delivered_pages = 0
 
-    def scrape(self, accept: str, accept_encoding: str, client: Client) -> BigPage:
-        del accept, accept_encoding, client
+    def scrape(self, accept: str, accept_encoding: str) -> BigPage:
+        del accept, accept_encoding
         self.rendering.set()
         self.release.wait(10)
         return BigPage()
 
-    def delivered(self, page: BigPage) -> None:
+    def reveal(self, client: Client) -> None:
+        del client
+
+    def delivered(self, page: BigPage, client: Client) -> None:
         assert page.body
         self.delivered_pages += 1
 
