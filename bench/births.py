@@ -27,7 +27,7 @@ def measure(servers: int) -> dict[str, list[Birth]]:
     with (
         tempfile.TemporaryDirectory() as folder,
         EmbeddedAws(quotas=QUOTAS) as aws,
-        Births(Path(folder), aws, find_tool("prometheus"), scrape_interval=f"{SCRAPE}s") as scene,
+        Births(Path(folder), aws, find_tool("prometheus3"), scrape_interval=f"{SCRAPE}s") as scene,
     ):
         for _ in range(servers):
             scene.add_server()
