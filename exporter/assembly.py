@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -54,13 +54,12 @@ class Assembly:
     rule_infos: Sequence[RuleInfo]
     source_infos: Sequence[SourceInfo]
     rule_totals: Sequence[RuleTotal]
-    ended: Sequence[SeriesKey]
+    ended: Collection[SeriesKey]
     """Series that edits of rules have ended."""
 
     def put_in_force(self, engine: Engine, series: SeriesStore, telemetry: Telemetry) -> None:
         """Let everything work by it. Raises LedgerError, which leaves everything as it was."""
-        engine.apply(self.sources, self.rules)
-        series.end(self.ended)
+        engine.apply(self.sources, self.rules, self.ended)
         series.describe(self.families)
         telemetry.set_rules(self.rule_infos)
         telemetry.set_sources(self.source_infos)
@@ -142,7 +141,7 @@ class Assembler:
             rule_infos=[_rule_info(rule) for rule in configuration.rules],
             source_infos=[_source_info(source) for source in configuration.sources],
             rule_totals=self._ledger.rule_totals(),
-            ended=loaded.ended,
+            ended=frozenset(loaded.ended),
         )
 
     def _source(self, config: SourceConfig, since: Mapping[str, int]) -> Source:

@@ -89,8 +89,8 @@ class SeriesRule:
     """The rule's metric. Given, series that the ledger keeps of it end if the rule can no longer
     feed them, and those of a metric that the rule fed before no longer count towards
     ``max_series``."""
-    labels: frozenset[str] = frozenset()
-    """Names of the rule's own labels."""
+    labels: frozenset[str] | None = None
+    """Names of the rule's own labels. None: any will do."""
     shares: bool = True
     """Whether all rules of the metric have these labels; else each has its own (the default
     metric, whose label ``rule`` tells them apart)."""

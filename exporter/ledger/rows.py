@@ -201,7 +201,8 @@ def take_rule(cursor: sqlite3.Cursor, rule: SeriesRule) -> list[SeriesKey]:
     ended: list[tuple[int, SeriesKey]] = []
     for id_, text, stored in found:
         labels = _labels_of(text)
-        if stored != bounds or {name for name, _ in labels} - _OF_EVERY_SERIES != rule.labels:
+        names = {name for name, _ in labels} - _OF_EVERY_SERIES
+        if stored != bounds or (rule.labels is not None and names != rule.labels):
             ended.append((id_, SeriesKey(rule.metric, labels)))
     for table, column in (("rule_series", "series"), ("series", "id")):
         cursor.executemany(

@@ -107,7 +107,7 @@ def test_rules_of_the_default_metric_have_labels_of_their_own(ledger: SqliteLedg
     keys = {
         one.name: SeriesKey(
             "metric_filter_matches_total",
-            tuple(sorted([(n, one.name) for n in one.labels] + [("source", SOURCE)])),
+            tuple(sorted([(n, one.name) for n in one.labels or ()] + [("source", SOURCE)])),
         )
         for one in rules
     }
