@@ -21,17 +21,16 @@ from exporter.configuration import Configuration, ConfigurationError
 from exporter.engine import Engine
 from exporter.ledger.base import Ledger, LedgerError
 from exporter.ledger.sqlite import SqliteLedger
-from exporter.ledger.storage import LEDGER_FILE
 from exporter.metrics.exposition import Exposition
 from exporter.metrics.series import SeriesStore
 from exporter.metrics.telemetry import Telemetry
-from exporter.overview import rule_statuses, source_status
+from exporter.overview import ledger_status, rule_statuses, source_status
 from exporter.pipeline import Pipeline
 from exporter.scheduling import Scheduler
 from exporter.settings import Settings
 from exporter.watching import Watch
 from exporter.web import LiveWebConfig, Server, create_app
-from exporter.web.status import LedgerStatus, ReloadStatus, StatusPage
+from exporter.web.status import ReloadStatus, StatusPage
 
 _log = structlog.get_logger(__name__)
 
@@ -68,7 +67,8 @@ class Daemon:
         self._ledger = ledger
         self._started = datetime.now(UTC)
         self._telemetry = Telemetry()
-        self._series = SeriesStore(birth_hold=settings.metrics_birth_hold)
+        self._telemetry.watch_ledger(ledger)
+        self._series = SeriesStore(settings.metrics_birth_hold, created=settings.metrics_created)
         self._series.load(ledger.series())
         self._clock = Clock()
         self._scheduler = Scheduler()
@@ -197,7 +197,6 @@ class Daemon:
         """Everything that the status page shows."""
         engine, clock = self._engine, self._clock
         configuration = self._assembly.configuration if self._assembly else Configuration((), ())
-        path = self._settings.storage_path / LEDGER_FILE
         return StatusPage(
             version=__version__,
             now=datetime.now(UTC),
@@ -205,7 +204,7 @@ class Daemon:
             ready=self.ready(),
             configuration_files=[str(file) for file in self._settings.config_file],
             reload=self._reload,
-            ledger=LedgerStatus(str(path), path.stat().st_size if path.exists() else None),
+            ledger=ledger_status(self._ledger.condition()),
             sources=[source_status(s, engine, clock) for s in configuration.sources],
             rules=rule_statuses(configuration.rules, self._ledger.rule_totals()),
             api_calls=self._telemetry.api_calls(),

@@ -11,7 +11,7 @@ from functools import partial
 import structlog
 
 from exporter.arrivals import Arrivals
-from exporter.errors import PartitionGoneError, SourceError
+from exporter.errors import DamagedCheckpointError, PartitionGoneError, SourceError
 from exporter.events import Partition
 from exporter.failures import Failures
 from exporter.ledger.base import LedgerError
@@ -40,6 +40,8 @@ class PartitionState:
     """Log events read."""
     last_success: float | None = None
     """Seconds since the epoch."""
+    read_by: Rules | None = None
+    """The rules in force when an attempt began that succeeded; None: none did."""
     read_up_to: int | None = None
     """Milliseconds: everything before this was read. None: it is not read by time (a file)."""
     polling: Poll | None = None
@@ -69,6 +71,8 @@ class _SourceState:
     """Where its partitions could not be looked for, and why."""
     discoveries: dict[Partition, Failures] = field(default_factory=dict)
     discovered: bool = False
+    looked_at: int | None = None
+    """Milliseconds: when the last look for partitions began that could look everywhere."""
     ready: bool = False
     forgetting: Failures = field(init=False)
 
@@ -150,6 +154,7 @@ class Engine:
 
         Returns in how many seconds to look again, if that is sooner than usual.
         """
+        began = round(self._clock.now() * 1000)
         try:
             discovery = source.discover()
         except Exception as error:
@@ -181,12 +186,14 @@ class Engine:
                     examples=", ".join(unread[:_EXAMPLES]) or None,
                 )
             unseen = {(s.account_id, s.region) for s in failures if s.log_group is None}
-            for partition in set(state.partitions).difference(discovery.partitions):
-                if not unseen & {(partition.account_id, partition.region), ("", "")}:
-                    self._drop(state, partition, "it no longer exists")
+            for gone in set(state.partitions).difference(discovery.partitions):
+                if not unseen & {(gone.account_id, gone.region), ("", gone.region), ("", "")}:
+                    self._drop(state, gone, "it no longer exists")
             self._telemetry.partitions.labels(source.name).set(len(state.partitions))
             self._note_failures(state, failures)
             state.discovered = True
+            if not unseen:
+                state.looked_at = began
             if not (state.partitions or failures):
                 self._now_ready(state)
         pause = max(_LOOK_AGAIN_AFTER, source.interval)
@@ -202,6 +209,7 @@ class Engine:
         began = time.monotonic()
         error: SourceError | LedgerError | None = None
         poll = state.polling = Poll(behind=state.behind, read_up_to=state.read_up_to)
+        rules = self._pipeline.rules
         try:
             self._pipeline.poll(
                 source,
@@ -221,9 +229,19 @@ class Engine:
             error = failure
         except Exception as failure:
             error = _internal_error(partition, failure)
+        else:
+            state.read_by = rules
         if isinstance(error, SourceError) and error.reason == "stopping":
             return None
+        if isinstance(error, SourceError) and error.reason == "account_changed":
+            self._discover_soon(source)
         return self._note_poll(source, state, poll, error, time.monotonic() - began)
+
+    def _discover_soon(self, source: Source) -> None:
+        with self._guard:
+            state = self._sources.get(source.name)
+            if state is not None:
+                state.jobs[0].run_within(max(_LOOK_AGAIN_AFTER, source.interval))
 
     def _is_polled(self, state: PartitionState) -> bool:
         of = self._sources.get(state.partition.source)
@@ -294,7 +312,7 @@ class Engine:
         try:
             checkpoint = self._ledger.checkpoint(partition)
             state.read_up_to = source.read_up_to(partition, checkpoint)
-        except LedgerError:
+        except (LedgerError, DamagedCheckpointError):  # its polls say what is wrong with it
             self._telemetry.ledger_errors.labels("read").inc()
         if state.read_up_to is not None:
             self._telemetry.read_up_to(partition, state.read_up_to / 1000)
@@ -387,14 +405,16 @@ class Engine:
         return self._clock.now() - state.read_up_to / 1000 > 2 * source.interval
 
     def _forget(self, source: Source) -> None:
-        partitions = [state.partition for state in self.states(source.name)]
-        state = self._sources.get(source.name)
-        if state is None:
-            return
+        with self._guard:
+            state = self._sources.get(source.name)
+            if state is None:
+                return
+            found = dict(state.partitions)
+            # What a partition will bring that was not read by the rules in force is unknown.
+            known = all(one.read_by is self._pipeline.rules for one in found.values())
+            looked_at = state.looked_at if known else None
         try:
-            self._ledger.forget(
-                source.name, partitions, now=round(self._clock.now() * 1000), memory=source.memory
-            )
+            self._ledger.forget(source.name, found, looked_at=looked_at, memory=source.memory)
         except LedgerError as error:
             self._telemetry.ledger_errors.labels("forget").inc()
             state.forgetting.failed(error)

@@ -16,5 +16,9 @@ class SourceError(Exception):
         ``unreachable``, ``unreadable``, …"""
 
 
+class DamagedCheckpointError(Exception):
+    """A checkpoint is none of the source's: what the ledger keeps of it was damaged."""
+
+
 class PartitionGoneError(SourceError):
     """The partition no longer exists (a deleted log group): it is dropped, not retried."""

@@ -8,8 +8,8 @@ from typing import Literal
 EventFormat = Literal["auto", "cloudtrail", "lines"]
 """How a source's messages are to be understood.
 
-``cloudtrail``: each message is a CloudTrail record. ``lines``: none is. ``auto``: a message that
-looks like a CloudTrail record is one.
+``cloudtrail``: each JSON message is a CloudTrail record. ``lines``: none is. ``auto``: a message
+with what only CloudTrail writes together is one.
 """
 
 

@@ -21,6 +21,7 @@ from exporter.clock import Clock
 from exporter.engine import Engine, PartitionState
 from exporter.ledger.sqlite import SqliteLedger
 from exporter.metrics.exposition import Exposition
+from exporter.metrics.scrapers import NOBODY
 from exporter.metrics.series import SeriesStore
 from exporter.metrics.telemetry import Telemetry
 from exporter.pipeline import Pipeline
@@ -44,15 +45,16 @@ def run_once(settings: Settings) -> int:
     """
     with _storage(settings) as path, closing(SqliteLedger.open(path)) as ledger:
         telemetry, clock = Telemetry(), Clock()
-        series = SeriesStore(birth_hold=None)
+        series = SeriesStore(birth_hold=None, created=settings.metrics_created)
         series.load(ledger.series())
         # Its scheduler is never started: what is to be done is done here.
         engine = Engine(Pipeline(ledger, series, telemetry, clock), Scheduler())
         assembler = Assembler(ledger, telemetry, clock, stop=threading.Event(), complete=True)
         assembler.assemble(settings.config_file).put_in_force(engine, series, telemetry)
         work = _read(engine)
-        page = Exposition(series, telemetry, ledger).scrape()
-        sys.stdout.buffer.write(page.body)
+        exposition = Exposition(series, telemetry, ledger)
+        exposition.reveal(NOBODY)
+        sys.stdout.buffer.write(exposition.scrape().body)
         sys.stdout.flush()
     failed = any(engine.failures(source.name) for source in engine.sources)
     return int(failed or any(state.error is not None for _, state in work))

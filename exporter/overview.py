@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 from exporter.clock import Clock
 from exporter.configuration import RuleConfig, SourceConfig
 from exporter.engine import Engine, PartitionState
-from exporter.ledger.base import RuleTotal
-from exporter.web.status import PartitionStatus, RuleStatus, SourceStatus, State
+from exporter.ledger.base import LedgerCondition, RuleTotal
+from exporter.web.status import LedgerStatus, PartitionStatus, RuleStatus, SourceStatus, State
 
 
 def source_status(config: SourceConfig, engine: Engine, clock: Clock) -> SourceStatus:
@@ -79,6 +80,19 @@ def _rule_status(rule: RuleConfig, totals: Mapping[str, list[RuleTotal]]) -> Rul
         remediation=rule.remediation,
         controls=[f"{benchmark} {control}" for benchmark, control in rule.controls.items()],
         pack=rule.pack,
+    )
+
+
+def ledger_status(condition: LedgerCondition) -> LedgerStatus:
+    """The ledger, as it is now."""
+    path = Path(condition.place)
+    return LedgerStatus(
+        path=str(path),
+        size=path.stat().st_size if path.exists() else None,
+        created=moment(condition.created / 1000),
+        checking=condition.checking,
+        files_lost=condition.files_lost,
+        problem=condition.problem,
     )
 
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from exporter.arrivals import Arrivals
 from exporter.clock import Clock
+from exporter.errors import DamagedCheckpointError
 from exporter.events import Partition
 from exporter.ledger.base import Batch, Committed, Ledger, LedgerError
+from exporter.ledger.errors import damaged_checkpoint
 from exporter.metrics.series import SeriesStore
 from exporter.metrics.telemetry import Telemetry
 from exporter.rules import Evaluation, Increment, RuleSet
@@ -80,7 +82,7 @@ class Pipeline:
         horizon = 0
         listeners = self.rules.listeners.get(source.name, {})
         noted = checkpoint is not None
-        for reading in source.poll(partition, checkpoint, rules=listeners, turn=turn):
+        for reading in self._readings(source, partition, checkpoint, listeners, turn):
             rules = self.rules
             evaluation = rules.evaluated.evaluate(reading.events, partition, source.format)
             since = rules.listeners.get(source.name, {})
@@ -107,6 +109,19 @@ class Pipeline:
             if reading.horizon is not None:
                 horizon = reading.horizon
         arrivals.forget(horizon)
+
+    def _readings(
+        self,
+        source: Source,
+        partition: Partition,
+        checkpoint: str | None,
+        listeners: Mapping[str, Listener],
+        turn: float,
+    ) -> Iterator[Reading]:
+        try:
+            yield from source.poll(partition, checkpoint, rules=listeners, turn=turn)
+        except DamagedCheckpointError as error:
+            raise damaged_checkpoint(self.ledger.condition().place, partition) from error
 
     def stop(self) -> None:
         """Let nothing be committed any more. Waits for a commit that is under way."""

@@ -32,6 +32,7 @@ FLAGS = {
     "log_level": "--log.level",
     "log_format": "--log.format",
     "metrics_birth_hold": "--metrics.birth-hold",
+    "metrics_created": "--metrics.created",
     "shutdown_timeout": "--shutdown-timeout",
 }
 """Each setting's flag."""
@@ -122,8 +123,10 @@ class Settings(BaseSettings):
     """The ledger's folder."""
     log_level: Literal["debug", "info", "warn", "error"] = "info"
     log_format: Literal["logfmt", "json"] = "logfmt"
-    metrics_birth_hold: _Duration = 60.0
+    metrics_birth_hold: _Duration = 0.0
     """Seconds for which a new series stays at 0, at least."""
+    metrics_created: bool = False
+    """Whether OpenMetrics has ``_created`` lines."""
     shutdown_timeout: _Duration = 10.0
     """Seconds in which the process ends after SIGTERM."""
 

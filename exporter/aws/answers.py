@@ -1,37 +1,144 @@
-"""Whether an answer is AWS's at all."""
+"""What AWS always sends, and answers that cannot be AWS's.
+
+An answer without its list is not an empty page: read as one, it would move the position past
+events that nobody has seen. It counts as a gateway's error (502) and is tried again like one.
+"""
 
 from __future__ import annotations
 
 import json
+import zlib
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
+from xml.etree import ElementTree
 
-from exporter.aws.errors import Call
-from exporter.errors import SourceError
+UNREADABLE = "UnreadableAnswer"
+"""Our own error code, beside AWS's: an answer of 200 that is not AWS's."""
+MOST_BYTES = 32 * 2**20
+"""How large an answer may be, as it comes and decompressed.
 
-_JSON = ("json", "rest-json")
+AWS: FilterLogEvents sends 1 MB of log events at most; LookupEvents 50 records of up to 256 KB,
+which are twice that if every character of theirs has to be escaped.
+"""
+
+_BAD_GATEWAY = 502
 
 
-def check_answer(operation: Any, answer: Mapping[str, Any], call: Call) -> None:
-    """Refuse a success that AWS cannot have sent: a proxy's page, a JSON text that is cut off.
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """What the answer to an operation always holds, however little there is to tell."""
 
-    botocore takes such a body for an answer without any fields. An empty page would be read into
-    it, and the position would move past events that nobody has seen.
+    member: str
+    type: type
+    following: str = ""
+    """The token: the member that leads to the next page; empty: there are no pages."""
 
-    ``operation`` is botocore's model, ``answer`` the raw answer (of the event ``before-parse``).
-    Raises SourceError with reason ``unreadable``.
+
+ALWAYS_SENT: Mapping[str, Sent] = {
+    # The AWS API references ("Response Syntax"); types and names are also in botocore's models,
+    # which call no member of an answer required. Where there is nothing, the lists are `[]`.
+    "LookupEvents": Sent("Events", list, following="NextToken"),
+    "FilterLogEvents": Sent("events", list, following="nextToken"),
+    "DescribeLogGroups": Sent("logGroups", list, following="nextToken"),
+    "TestMetricFilter": Sent("matches", list),
+    "GetCallerIdentity": Sent("Account", str),
+}
+"""By operation; no other is called."""
+
+
+class _NotAwsError(ValueError):
+    """Why an answer cannot be AWS's; completes "the answer …"."""
+
+
+def admit(operation: Any, answer: dict[str, Any], members: dict[str, Any]) -> None:
+    """Decode an answer before botocore parses it, and refuse what AWS cannot have sent.
+
+    For botocore's event ``before-parse``: ``operation`` is its model, ``answer`` the raw answer,
+    ``members`` what is added to the parsed one. The members of a JSON answer are handed on as they
+    came: botocore's parser raises TypeError, AttributeError … where a page holds odd shapes, and
+    loses the page; whoever reads a page knows what to do with one odd record.
     """
-    if answer["status_code"] >= 300 or operation.service_model.resolved_protocol not in _JSON:
-        return
+    status = answer["status_code"]
     try:
-        body = json.loads(answer["body"])
-    except (ValueError, RecursionError):
-        body = None
-    shape = operation.output_shape
-    if isinstance(body, dict) and (not body or shape is None or body.keys() & shape.members.keys()):
+        answer["body"] = _decoded(answer["body"], answer["headers"].get("Content-Encoding", ""))
+        if status >= 300:
+            _check_error(operation, answer["body"])
+            return
+        found = _members(operation, answer["body"])
+        _check(ALWAYS_SENT[operation.name], found)
+    except (ValueError, RecursionError, zlib.error, ElementTree.ParseError) as error:
+        why = str(error) if isinstance(error, _NotAwsError) else "cannot be read"
+        # Every parser of botocore makes a plain error of an empty 5xx.
+        answer.update(status_code=_BAD_GATEWAY, body=b"")
+        code = UNREADABLE if status < 300 else str(status)
+        members["Error"] = {"Code": code, "Message": f"the answer {why}"}
         return
-    raise SourceError(
-        f"{call} was answered with something that is not AWS's; is there a proxy between that "
-        "answers for it? It is tried again.",
-        reason="unreadable",
-    )
+    if _is_json(operation):
+        answer["body"] = b"{}"
+        members.update(found)
+
+
+def is_refused(parsed: Mapping[str, Any]) -> bool:
+    """Whether an answer of 200 was refused by ``admit``; ``parsed`` as botocore parsed it."""
+    return bool(parsed.get("Error", {}).get("Code") == UNREADABLE)
+
+
+def _decoded(body: bytes, encoding: str) -> bytes:
+    """The body as AWS wrote it; the exporter asks for no encoding, but proxies add one."""
+    match encoding.strip().lower():
+        case "" | "identity":
+            return body
+        case "gzip" | "x-gzip":
+            return _unpacked(body)
+        case _:
+            raise _NotAwsError("has a Content-Encoding other than gzip")
+
+
+def _unpacked(body: bytes) -> bytes:
+    text = bytearray()
+    while body:  # a gzip stream may have several members
+        unpacker = zlib.decompressobj(wbits=16 + zlib.MAX_WBITS)
+        text += unpacker.decompress(body, MOST_BYTES + 1 - len(text))
+        if len(text) > MOST_BYTES:
+            raise _NotAwsError(f"is larger than {MOST_BYTES // 2**20} MiB when decompressed")
+        if not unpacker.eof:
+            raise _NotAwsError("is cut off")
+        body = unpacker.unused_data
+    return bytes(text)
+
+
+def _is_json(operation: Any) -> bool:
+    return bool(operation.service_model.resolved_protocol == "json")
+
+
+def _members(operation: Any, body: bytes) -> dict[str, object]:
+    """The members of the answer, as they came; raises ValueError or ParseError."""
+    if _is_json(operation):
+        document = json.loads(body)
+        if not isinstance(document, dict):
+            raise _NotAwsError("is no JSON object")
+        return {name: document[name] for name in operation.output_shape.members if name in document}
+    # The query protocol, which STS speaks. Expat bounds what entities expand to.
+    root = ElementTree.fromstring(body)  # noqa: S314
+    result = root.find(f"{{*}}{operation.output_shape.serialization['resultWrapper']}")
+    return {} if result is None else {child.tag.rpartition("}")[2]: child.text for child in result}
+
+
+def _check(sent: Sent, found: Mapping[str, object]) -> None:
+    if not isinstance(found.get(sent.member), sent.type):
+        raise _NotAwsError(f"has no {sent.member}")
+    if not isinstance(found.get(sent.following), str | None):
+        raise _NotAwsError(f"has a {sent.following} that is no text")
+
+
+def _check_error(operation: Any, body: bytes) -> None:
+    """Refuse an error that botocore's parser would raise TypeError, AttributeError … at."""
+    if _is_json(operation):
+        document = json.loads(body or b"{}")
+        if not isinstance(document, dict) or not isinstance(document.get("__type", ""), str):
+            raise _NotAwsError("is not AWS's")
+        return
+    errors = ElementTree.fromstring(body).findall(".//{*}Error")  # noqa: S314
+    if len(errors) != 1 or not errors[0].findtext("{*}Code"):
+        raise _NotAwsError("is not AWS's")

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from botocore import exceptions as botocore
 from botocore.parsers import ResponseParserError
 
+from exporter.aws.answers import UNREADABLE
+from exporter.aws.transport import CutOffError
 from exporter.errors import SourceError
 
 AWS_ERRORS = (botocore.ClientError, botocore.BotoCoreError, ResponseParserError)
@@ -46,6 +48,7 @@ _REASONS: dict[str, frozenset[str]] = {
         {"ExpiredToken", "ExpiredTokenException", "RequestExpired", "TokenRefreshRequired"}
     ),
     "region_disabled": frozenset({"OptInRequired", "RegionDisabledException"}),
+    "unreadable": frozenset({UNREADABLE}),
 }
 _REFUSED_CREDENTIALS = frozenset(
     {"InvalidClientTokenId", "UnrecognizedClientException", "AuthFailure", "InvalidAccessKeyId"}
@@ -131,6 +134,9 @@ _ADVICE: dict[str, Callable[[Call], str]] = {
         f"enable region {call.region} for the account, or take it out of the source's `regions`"
     ),
     "invalid_request": lambda _call: "check the source's `regions` and names",
+    "unreadable": lambda _call: (
+        "it is not AWS's: is there a proxy between that answers for AWS? It is tried again"
+    ),
     "not_found": lambda _call: "it was deleted, or its name is misspelt",
     "error": lambda _call: "it is tried again",
 }
@@ -170,6 +176,9 @@ def source_error(error: BaseException, call: Call) -> SourceError:
     """
     if isinstance(error, SourceError):
         return error
+    cause = cut_off(error)
+    if cause is not None:
+        return SourceError(f"{call} {cause}; it is tried again.", reason=cause.reason)
     code = error_code(error)
     reason = _reason(error, code, call)
     advice = _ADVICE[reason](call)
@@ -178,6 +187,12 @@ def source_error(error: BaseException, call: Call) -> SourceError:
     elif code in _REFUSED_CREDENTIALS and reason == "no_credentials":
         advice = "AWS does not know the access key, or the region is not enabled: check both"
     return SourceError(f"{call} failed with {_said(error, code)}; {advice}.", reason=reason)
+
+
+def cut_off(error: BaseException | None) -> CutOffError | None:
+    """The bound that an HTTP call has met, in the wrap that botocore puts around it."""
+    cause = getattr(error, "kwargs", {}).get("error")
+    return cause if isinstance(cause, CutOffError) else None
 
 
 def _reason(error: BaseException, code: str, call: Call) -> str:

@@ -62,6 +62,8 @@ class Quotas:
 
         Raises SourceError with reason ``stopping`` as soon as ``stop`` is set.
         """
+        if stop.is_set():
+            raise _stopping_error()
         limit = self._limit(operation, region)
         if limit is None:
             return
@@ -89,4 +91,8 @@ class _Quota:
                 # Typed for asynchronous buckets too; the one in memory answers at once.
                 delay = cast("int", self._bucket.waiting(item))
                 stop.wait(max(delay, 1) / 1000)
-        raise SourceError("The exporter is stopping; the reading goes on later.", reason="stopping")
+        raise _stopping_error()
+
+
+def _stopping_error() -> SourceError:
+    return SourceError("The exporter is stopping; the reading goes on later.", reason="stopping")

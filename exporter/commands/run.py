@@ -14,7 +14,7 @@ from exporter.commands.options import ConfigFile, fail, settings_from
 from exporter.configuration import ConfigurationError
 from exporter.ledger.base import LedgerError
 from exporter.logs import configure_logging
-from exporter.settings import FLAGS, PREFIX
+from exporter.settings import FLAGS, PREFIX, Settings
 
 _log = structlog.get_logger(__name__)
 
@@ -25,12 +25,13 @@ _HELP = {
     "storage_path": ("FOLDER", "Where the ledger is kept.", "data/"),
     "log_level": ("LEVEL", "debug, info, warn or error.", "info"),
     "log_format": ("FORMAT", "logfmt or json.", "logfmt"),
-    "metrics_birth_hold": ("DURATION", "How long a new series stays at 0, at least.", "60s"),
+    "metrics_birth_hold": ("DURATION", "How long a new series stays at 0, at least.", "0s"),
     "shutdown_timeout": ("DURATION", "How long ending may take.", "10s"),
 }
 _SWITCHES = {
     "config_watch": "Reload when the configuration's files change.",
     "web_enable_lifecycle": "Reload on POST /-/reload.",
+    "metrics_created": "Add _created lines to OpenMetrics.",
 }
 
 
@@ -50,9 +51,10 @@ def with_setting_flags(command: Callable[..., None]) -> Callable[..., None]:
         annotations[field] = Annotated[str | None, option]
     for field, text in _SWITCHES.items():
         name, variable = FLAGS[field], PREFIX + field.upper()
+        default = str(Settings.model_fields[field].default).lower()
         option = typer.Option(
             f"{name}/{name.replace('--', '--no-')}",
-            help=f"{text} [env: {variable}; default: true]",
+            help=f"{text} [env: {variable}; default: {default}]",
             show_default=False,
         )
         annotations[field] = Annotated[bool | None, option]

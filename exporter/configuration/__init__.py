@@ -5,7 +5,12 @@ from exporter.configuration.footprint import Footprint
 from exporter.configuration.loading import Checked, Configuration, check, load
 from exporter.configuration.names import DEFAULT_METRIC, SERIES_LABELS
 from exporter.configuration.problems import ConfigurationError, Location, Problem
-from exporter.configuration.references import LabelValue, Reference, ValueSpec
+from exporter.configuration.references import (
+    EXACT_INTEGERS,
+    LabelValue,
+    Reference,
+    ValueSpec,
+)
 from exporter.configuration.rules import MetricType, RuleConfig
 from exporter.configuration.sources import (
     EventHistoryConfig,
@@ -16,6 +21,7 @@ from exporter.configuration.sources import (
 
 __all__ = [
     "DEFAULT_METRIC",
+    "EXACT_INTEGERS",
     "SERIES_LABELS",
     "Checked",
     "Configuration",

@@ -13,7 +13,7 @@ from exporter.configuration.names import (
 )
 from exporter.configuration.packs import PackMembership
 from exporter.configuration.problems import Findings
-from exporter.configuration.references import Reference, ValueSpec, check_fit
+from exporter.configuration.references import EXACT_INTEGERS, Reference, ValueSpec, check_fit
 from exporter.configuration.rule_warnings import warn_of_forgotten_signs, warn_of_unit
 from exporter.configuration.rules import RuleEntry
 from exporter.configuration.validation import Fields, fill
@@ -52,7 +52,11 @@ class Draft:
     def value(self) -> ValueSpec:
         """What a match adds, the default filled in."""
         value = self.entry.value or ValueSpec(number=1.0)
-        return value if self.entry.scale is None else replace(value, scale=self.entry.scale)
+        if self.entry.scale is not None:
+            value = replace(value, scale=self.entry.scale)
+        if self.entry.max_value is not None:
+            value = replace(value, max_value=self.entry.max_value)
+        return value
 
 
 def read_rule(
@@ -148,6 +152,24 @@ def _check_type(draft: Draft, findings: Findings) -> None:
         findings.error(
             fields.key_of("scale"),
             "`scale` needs a `value` that is read from the log event, such as $.latency or $bytes",
+        )
+    _check_max_value(draft, findings)
+
+
+def _check_max_value(draft: Draft, findings: Findings) -> None:
+    value, fields = draft.value, draft.fields
+    if value.number is not None and value.number > value.max_value:
+        key = "max_value" if draft.entry.max_value is not None else "value"
+        findings.error(
+            fields.value_of(key),
+            f"`{fields.spelling_of('value')}` is {value.number:g}, more than the rule's"
+            f" `max_value` ({value.max_value:g}): nothing would ever be added",
+        )
+    if value.max_value > EXACT_INTEGERS:
+        findings.warning(
+            fields.value_of("max_value"),
+            "`max_value` is above 2^53, from where on a total does not hold every whole number:"
+            " after one such value, smaller ones may be value errors for good",
         )
 
 

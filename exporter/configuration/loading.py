@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from exporter.configuration.consistency import (
 from exporter.configuration.documents import Item, Value, read_document
 from exporter.configuration.drafts import Draft, read_rule
 from exporter.configuration.footprint import Footprint
+from exporter.configuration.formats import recommend_formats
 from exporter.configuration.globs import GlobError
 from exporter.configuration.names import did_you_mean
 from exporter.configuration.packs import (
@@ -317,7 +318,7 @@ class _Loader:
             return kind
         return None
 
-    def _check_whole(self, paths: Sequence[Path], rules: Iterable[RuleConfig]) -> None:
+    def _check_whole(self, paths: Sequence[Path], rules: Sequence[RuleConfig]) -> None:
         if self._findings.errors:
             # A missing list would be a consequence, not the cause.
             return
@@ -334,6 +335,7 @@ class _Loader:
                     self._source_places[source.name],
                     f"no rule listens to the source `{source.name}`: it is read for nothing",
                 )
+        recommend_formats(self._sources, self._source_places, rules, self._findings)
 
     def _sorted_problems(self) -> tuple[Problem, ...]:
         order = {str(path): index for index, path in enumerate(self._files)}

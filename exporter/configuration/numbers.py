@@ -14,6 +14,8 @@ _SMALLEST_VALUE = Decimal("1e-9")
 VALUES = f"{_SMALLEST_VALUE:g} to {_LARGEST_VALUE} (2^53)"
 """For messages: the values that there are beside 0."""
 SMALLEST_SCALE, LARGEST_SCALE = Decimal("1e-15"), Decimal("1e15")
+SMALLEST_LIMIT, LARGEST_LIMIT = Decimal("1e-9"), Decimal("1e300")
+"""Of ``max_value``."""
 MAX_BUCKETS = 200
 """Each is a series more for every series of the rule."""
 MAX_SERIES = 1_000_000

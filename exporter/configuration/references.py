@@ -8,13 +8,18 @@ from decimal import Decimal
 
 from exporter.configuration.names import did_you_mean
 from exporter.configuration.numbers import (
+    LARGEST_LIMIT,
     LARGEST_SCALE,
+    SMALLEST_LIMIT,
     SMALLEST_SCALE,
     VALUES,
     is_value,
     read_number,
 )
 from exporter.patterns import FilterPattern, PatternError, Selector, parse_selector
+
+EXACT_INTEGERS = 2.0**53
+"""Up to here a float, which is what Prometheus keeps, holds every whole number exactly."""
 
 _FIELD = re.compile(r"\$[A-Za-z0-9_-]+")
 
@@ -58,6 +63,8 @@ class ValueSpec:
     scale: Decimal = Decimal(1)
     """What the referenced value is multiplied by: 0.001 makes seconds of milliseconds. Decimal, so
     that 12.34 ms are 0.01234 s."""
+    max_value: float = EXACT_INTEGERS
+    """The largest value, once scaled; a match with a larger one is a value error."""
 
 
 def parse_reference(text: str) -> Reference:
@@ -116,6 +123,16 @@ def parse_scale(data: object) -> Decimal:
     if not SMALLEST_SCALE <= factor <= LARGEST_SCALE:
         raise ValueError(f"must be from {SMALLEST_SCALE:g} to {LARGEST_SCALE:g}")
     return factor
+
+
+def parse_max_value(data: object) -> float:
+    """Read a rule's ``max_value``; ValueError with a sentence."""
+    limit = read_number(data)
+    if limit is None or limit <= 0:
+        raise ValueError("must be a number greater than 0 such as 1e12")
+    if not SMALLEST_LIMIT <= limit <= LARGEST_LIMIT:
+        raise ValueError(f"must be from {SMALLEST_LIMIT:g} to {LARGEST_LIMIT:g}")
+    return float(limit)
 
 
 def check_fit(reference: Reference, pattern: FilterPattern) -> None:

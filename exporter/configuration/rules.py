@@ -33,6 +33,7 @@ from exporter.configuration.references import (
     Reference,
     ValueSpec,
     parse_label_value,
+    parse_max_value,
     parse_scale,
     parse_value,
 )
@@ -104,6 +105,7 @@ class RuleEntry(BaseModel):
     type: MetricType = "counter"
     value: Annotated[ValueSpec, PlainValidator(parse_value)] | None = None
     scale: Annotated[Decimal, PlainValidator(parse_scale)] | None = None
+    max_value: Annotated[float, PlainValidator(parse_max_value)] | None = None
     buckets: Annotated[tuple[float, ...], PlainValidator(_read_buckets)] | None = None
     labels: dict[LabelName, Annotated[LabelValue, PlainValidator(parse_label_value)]] = Field(
         default_factory=dict

@@ -179,7 +179,7 @@ class LogGroupsConfig(_PolledConfig):
     type: Literal["log_groups"] = "log_groups"
     log_groups: LogGroups
     """Names, or patterns in which ``*`` stands for any characters, ``/`` included."""
-    format: Literal["auto", "cloudtrail"] = "auto"
+    format: EventFormat = "auto"
     interval: Interval = 30.0
     lookback: Lookback = 3600.0
     discovery_interval: Interval = 300.0

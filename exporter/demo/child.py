@@ -60,6 +60,7 @@ class Exporter:
         self._command += ["--config.file", str(CONFIG_FILE)]
         self._command += ["--web.listen-address", str(address)]
         self._command += ["--storage.path", str(storage)]
+        # The demo itself looks at the page before Prometheus has come for the first time.
         self._command += ["--metrics.birth-hold", "5s"]
         self._log = log
         self._process: subprocess.Popen[bytes] | None = None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -73,6 +73,8 @@ class Committed:
     """The increments that were new (value errors among them), duplicates left out."""
     overflowed: frozenset[str] = field(default_factory=frozenset)
     """Rules that sent an increment to their overflow series in this batch."""
+    saturated: frozenset[str] = field(default_factory=frozenset)
+    """Rules with a total that is too large to take a value of this batch (a value error)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +88,22 @@ class SeriesRule:
     metric: str | None = None
     """The rule's metric. Given, ``load_rules`` refuses buckets other than the stored ones, and
     series of a metric that the rule fed before no longer count towards ``max_series``."""
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerCondition:
+    """How a ledger is."""
+
+    created: int
+    """Milliseconds: when it was begun."""
+    place: str
+    """Where it is kept, for messages."""
+    files_lost: int = 0
+    """How often its files were found removed or replaced while they were open."""
+    checking: bool = False
+    """Whether it is still being checked for damage."""
+    problem: str | None = None
+    """Why nothing can be committed, a sentence; None: nothing is known of."""
 
 
 class Ledger(Protocol):
@@ -131,14 +149,22 @@ class Ledger(Protocol):
     def rule_totals(self) -> list[RuleTotal]:
         """All (source, rule) totals."""
 
-    def forget(self, source: str, partitions: Iterable[Partition], *, now: int, memory: int) -> int:
-        """Forget matches that no partition of the source can bring again; return how many.
+    def forget(
+        self, source: str, found: Iterable[Partition], *, looked_at: int | None, memory: int
+    ) -> int:
+        """Forget counted events that no partition of the source can bring again; return how many.
 
-        A match is kept until its own partition's ``remember_from`` has passed it by ``memory``
-        milliseconds, and that of every given partition too; for others' matches a partition that
-        has made no progress for 7 days holds nothing back longer. After 90 days without progress
-        a partition begins anew: its checkpoint goes with its matches.
+        ``exporter/ledger/memory.py`` has the rule. ``found``: the partitions that there are.
+        ``looked_at``: when the last look for them began that could look everywhere, milliseconds;
+        None while there was none, or while one of them was not yet read under this configuration:
+        what it will bring is unknown. ``memory``: see Source.memory, milliseconds.
         """
+
+    def condition(self) -> LedgerCondition:
+        """How the ledger is."""
+
+    def watch_files(self, on_loss: Callable[[], object]) -> None:
+        """Call ``on_loss`` whenever the ledger's files are found removed or replaced."""
 
     def close(self) -> None:
         """Release the ledger; idempotent."""

@@ -57,19 +57,25 @@ class BatchCount:
         *,
         checkpoint: int,
         now: int,
+        remembered_at: int | None = None,
     ) -> None:
-        """``checkpoint``: id of the partition's row, under which its matches are remembered."""
+        """``checkpoint``: id of the partition's row, under which its matches are remembered.
+
+        ``remembered_at``: the time under which; None: each under its own.
+        """
         self._cursor = cursor
         self._source = source
         self._checkpoint = checkpoint
         self._rules = rules
         self._now = now
+        self._remembered_at = remembered_at
         self._series: dict[SeriesKey, SeriesRow] = {}
         self._places: dict[tuple[str, SeriesKey], tuple[SeriesRow, bool]] = {}
         self._series_counts: dict[tuple[str, bool], int] = {}
         self._changed: dict[int, SeriesRow] = {}
         self._counts: dict[str, _RuleCount] = {}
         self._counted: list[Increment] = []
+        self._saturated: set[str] = set()
 
     def count(self, increments: Iterable[Increment]) -> None:
         """Count the increments that are new, and remember them.
@@ -89,18 +95,27 @@ class BatchCount:
             rules=rule_totals(self._cursor, self._source, self._counts),
             counted=self._counted,
             overflowed=frozenset(rule for rule, count in self._counts.items() if count.overflowed),
+            saturated=frozenset(self._saturated),
         )
 
     def _remember(self, increments: Iterable[Increment]) -> list[Increment]:
-        digests = [self._digest(increment) for increment in increments]
-        known = self._known({digest for digest, _ in digests if digest is not None})
+        named = [(increment, self._identities(increment)) for increment in increments]
+        known = self._known({digest for _, identities in named for digest in identities})
         new: list[Increment] = []
         remembered: dict[bytes, int] = {}
-        for digest, increment in digests:
-            if digest is not None:
-                if digest in known or digest in remembered:
+        for increment, identities in named:
+            time = max(-_LARGEST, min(increment.time, _LARGEST))
+            if identities:
+                # A record's id names one event; any other's, only the line of that time.
+                if any(
+                    digest in known and (known[digest] == time or event_id == increment.event_id)
+                    for digest, event_id in identities.items()
+                ):
                     continue
-                remembered[digest] = max(-_LARGEST, min(increment.time, _LARGEST))
+                own = next(iter(identities))
+                if own in remembered:
+                    continue
+                remembered[own] = time if self._remembered_at is None else self._remembered_at
             new.append(increment)
         # In the order of the key, neighbours go to the same page.
         self._cursor.executemany(
@@ -109,26 +124,32 @@ class BatchCount:
         )
         return new
 
-    def _digest(self, increment: Increment) -> tuple[bytes | None, Increment]:
+    def _identities(self, increment: Increment) -> dict[bytes, str]:
+        """The event id of each digest that the match may be remembered by, its own first."""
         if increment.event_id is None:
-            return None, increment
-        name = "\0".join((self._source, increment.rule, increment.scope, increment.event_id))
-        return (
-            hashlib.blake2b(
-                name.encode("utf-8", "surrogatepass"), digest_size=_DIGEST_BYTES
-            ).digest(),
-            increment,
-        )
+            return {}
+        own = (increment.scope, increment.event_id)
+        return {
+            self._digest(increment.rule, scope, event_id): event_id
+            for scope, event_id in (own, *increment.aliases)
+        }
 
-    def _known(self, digests: set[bytes]) -> set[bytes]:
-        known: set[bytes] = set()
+    def _digest(self, rule: str, scope: str, event_id: str) -> bytes:
+        name = "\0".join((self._source, rule, scope, event_id))
+        return hashlib.blake2b(
+            name.encode("utf-8", "surrogatepass"), digest_size=_DIGEST_BYTES
+        ).digest()
+
+    def _known(self, digests: set[bytes]) -> dict[bytes, int]:
+        """The time of each digest that is remembered."""
+        known: dict[bytes, int] = {}
         for chunk in _chunks(sorted(digests), _LOOKED_UP_TOGETHER):
             marks = ",".join("?" * len(chunk))
             self._cursor.execute(
-                f"SELECT digest FROM matches WHERE digest IN ({marks})",  # noqa: S608
+                f"SELECT digest, time FROM matches WHERE digest IN ({marks})",  # noqa: S608
                 chunk,
             )
-            known.update(digest for (digest,) in self._cursor)
+            known.update(self._cursor)
         return known
 
     def _add(self, increment: Increment) -> Increment:
@@ -146,11 +167,13 @@ class BatchCount:
         if value is not None:
             place = self._places.get((increment.rule, increment.series))
             row, overflow = place or self._place(increment)
-            if math.isfinite(row.total + value):
+            total = _sum(row.total, value)
+            if total is not None:
                 count.overflowed += overflow
                 self._changed[row.id] = row
-                _observe(row, value, increment.event_id, time)
+                _observe(row, total, value, increment.event_id, time)
                 return increment
+            self._saturated.add(increment.rule)
         count.value_errors += 1
         return increment if increment.value is None else replace(increment, value=None)
 
@@ -245,18 +268,33 @@ class BatchCount:
 
 
 def _countable(value: float | None) -> float | None:
-    """The value as a total can take it; None: it cannot."""
+    """The value as a total can take it; None: it cannot, or not exactly."""
     if value is None:
         return None
     try:
         number = float(value)
     except OverflowError:
         return None
-    return number if number >= 0 and math.isfinite(number) else None
+    return number if number >= 0 and math.isfinite(number) and number == value else None
 
 
-def _observe(row: SeriesRow, value: float, event_id: str | None, time: int | None) -> None:
-    row.total += value
+def _sum(total: float, value: float) -> float | None:
+    """The total with a value added; None: a float cannot hold it, and it would be lost.
+
+    Whole numbers are added exactly or not at all; of other values, none that leaves no trace.
+    """
+    after = total + value
+    if not math.isfinite(after) or (value > 0 and after == total):
+        return None
+    if total.is_integer() and value.is_integer() and int(after) != int(total) + int(value):
+        return None
+    return after
+
+
+def _observe(
+    row: SeriesRow, total: float, value: float, event_id: str | None, time: int | None
+) -> None:
+    row.total = total
     if row.buckets is not None and row.bounds is not None:
         row.buckets[bisect_left(row.bounds, value)] += 1
     # The last match is the one that happened last; history comes newest first.

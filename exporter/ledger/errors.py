@@ -6,7 +6,9 @@ import errno
 import shutil
 import sqlite3
 from pathlib import Path
+from typing import Final
 
+from exporter.events import Partition
 from exporter.ledger.base import LedgerError
 
 _START_ANEW = (
@@ -16,9 +18,23 @@ _START_ANEW = (
 _LAST_COMMIT_STANDS = "Nothing is lost: the ledger stands at its last commit"
 
 
+DATABASE_ERRORS: Final = (sqlite3.Error, UnicodeDecodeError)
+"""What the sqlite3 module raises; the second where a damaged name is in SQLite's own message."""
+
+
+class UnreadableRowError(ValueError):
+    """A row of the ledger does not hold what its table is for; the message begins with which."""
+
+
 def damaged(path: Path, what: str) -> LedgerError:
     """The error for a ledger file whose contents cannot be trusted."""
     return LedgerError(f"The ledger {path} is damaged: {what}. {_START_ANEW}.")
+
+
+def damaged_checkpoint(place: str, partition: Partition) -> LedgerError:
+    """The error for a position that its source cannot read."""
+    what = f"table checkpoints has a position of {partition} that cannot be read"
+    return damaged(Path(place), what)
 
 
 def not_a_ledger(path: Path, what: str) -> LedgerError:
@@ -29,11 +45,13 @@ def not_a_ledger(path: Path, what: str) -> LedgerError:
     )
 
 
-def explain(error: sqlite3.Error, path: Path, doing: str) -> LedgerError:
+def explain(error: sqlite3.Error | UnicodeDecodeError, path: Path, doing: str) -> LedgerError:
     """What went wrong, at which path, and what to do about it.
 
     ``doing`` is the end of "The ledger … could not be …": ``opened``, ``written``.
     """
+    if isinstance(error, UnicodeDecodeError):
+        return damaged(path, "it has text that is no UTF-8")
     name = getattr(error, "sqlite_errorname", "") or type(error).__name__
     failed = f"The ledger {path} could not be {doing}"
     if name.startswith("SQLITE_FULL"):
@@ -46,7 +64,7 @@ def explain(error: sqlite3.Error, path: Path, doing: str) -> LedgerError:
             "exporter's user write access to the file and its directory, or choose another "
             "directory with --storage.path."
         )
-    if name.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")):
+    if name.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")) or "decode to UTF-8" in str(error):
         return damaged(path, str(error))
     if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
         return LedgerError(

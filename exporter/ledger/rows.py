@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import math
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final
 
 from exporter.ledger.base import LedgerError, RuleTotal, SeriesRule, SeriesTotal
+from exporter.ledger.errors import UnreadableRowError
 from exporter.rules.increments import Labels, SeriesKey
 
 _COLUMNS: Final = (
@@ -64,8 +67,64 @@ def bounds_text(bounds: tuple[float, ...] | None) -> str | None:
 
 
 def bounds_of(text: str | None) -> tuple[float, ...] | None:
-    """What ``bounds_text`` made a text of."""
-    return None if text is None else tuple(json.loads(text))
+    """What ``bounds_text`` made a text of.
+
+    Raises:
+        UnreadableRowError: the text is none of its.
+    """
+    if text is None:
+        return None
+    with _parsing("series", "bounds"):
+        bounds = tuple(json.loads(text))
+        _require(all(isinstance(bound, float) and math.isfinite(bound) for bound in bounds))
+        _require(bounds_text(bounds) == text and list(bounds) == sorted(set(bounds)))
+    return bounds
+
+
+def checkpoint_of(blob: object) -> str:
+    """A checkpoint from what the ledger keeps of it.
+
+    Raises:
+        UnreadableRowError: that is no text.
+    """
+    try:
+        if isinstance(blob, bytes):
+            return blob.decode("utf-8", "surrogatepass")
+    except UnicodeDecodeError:
+        pass
+    raise UnreadableRowError("table checkpoints has a checkpoint that cannot be read")
+
+
+def _labels_of(text: str) -> Labels:
+    with _parsing("series", "labels"):
+        labels = tuple((name, value) for name, value in json.loads(text))
+        _require(all(isinstance(name, str) and isinstance(value, str) for name, value in labels))
+        _require(labels_text(labels) == text)
+    return labels
+
+
+def _buckets_of(text: str | None, bounds: tuple[float, ...] | None) -> list[int] | None:
+    with _parsing("series", "buckets"):
+        _require((text is None) == (bounds is None))
+        if text is None or bounds is None:
+            return None
+        buckets = list(json.loads(text))
+        _require(all(type(count) is int and count >= 0 for count in buckets))
+        _require(json.dumps(buckets) == text and len(buckets) == len(bounds) + 1)
+    return buckets
+
+
+@contextmanager
+def _parsing(table: str, column: str) -> Iterator[None]:
+    try:
+        yield
+    except (ValueError, TypeError, RecursionError) as error:
+        raise UnreadableRowError(f"table {table} has {column} that cannot be read") from error
+
+
+def _require(condition: bool) -> None:
+    if not condition:
+        raise ValueError
 
 
 def all_series(cursor: sqlite3.Cursor) -> Iterable[SeriesRow]:
@@ -165,15 +224,23 @@ def rule_totals(
 
 def _row(columns: tuple[Any, ...], key: SeriesKey | None = None) -> SeriesRow:
     (id_, metric, labels, total, bounds, buckets, created, revealed, *event) = columns
-    if key is None:
-        key = SeriesKey(metric, tuple((name, value) for name, value in json.loads(labels)))
-    event_id, event_value, event_time = event
+    try:
+        if key is None:
+            key = SeriesKey(metric, _labels_of(labels))
+        upper_bounds = bounds_of(bounds)
+        counts = _buckets_of(buckets, upper_bounds)
+        event_id, event_value, event_time = event
+        with _parsing("series", "numbers"):
+            _require(type(total) is float and type(event_value) is float)
+            _require(type(created) is int and type(event_time) in (int, type(None)))
+    except UnreadableRowError as error:
+        raise UnreadableRowError(f"{error} (row {id_}, metric {metric!r})") from error
     return SeriesRow(
         id=id_,
         key=key,
         total=total,
-        bounds=bounds_of(bounds),
-        buckets=None if buckets is None else json.loads(buckets),
+        bounds=upper_bounds,
+        buckets=counts,
         created=created,
         revealed=bool(revealed),
         event_id=event_id,

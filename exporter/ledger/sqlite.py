@@ -5,45 +5,47 @@ from __future__ import annotations
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import closing, contextmanager, suppress
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Final
 
+import structlog
+
+from exporter.clock import elapsed
 from exporter.events import Partition
 from exporter.ledger.base import (
     Batch,
     Committed,
+    LedgerCondition,
     LedgerError,
     RuleTotal,
     SeriesRule,
     SeriesTotal,
 )
 from exporter.ledger.counting import BatchCount
-from exporter.ledger.errors import explain
+from exporter.ledger.database import Database
+from exporter.ledger.memory import RESERVED, ReadingTime, creation_time, judged, limits, name
 from exporter.ledger.rows import (
     all_series,
     bounds_of,
     bounds_text,
     buckets_changed,
     check_buckets,
+    checkpoint_of,
     create_series,
     find_series,
     labels_text,
     rule_totals,
 )
-from exporter.ledger.storage import LEDGER_FILE, DirectoryLock, make_directory, open_database
+from exporter.ledger.storage import LEDGER_FILE
 from exporter.rules.increments import SeriesKey
 
-STALLED_AFTER: Final = 7 * 24 * 3600 * 1000
-"""Milliseconds without a commit after which a partition holds no memory of matches back."""
-
-ABANDONED_AFTER: Final = 90 * 24 * 3600 * 1000
-"""Milliseconds without a commit after which a partition's checkpoint goes, and its matches with it:
-it would begin anew. Event history reaches back no further either."""
+_log = structlog.get_logger(__name__)
 
 _FORGOTTEN_TOGETHER: Final = 10_000
 """Matches forgotten in one transaction: commits wait no longer than that takes."""
+
+_log = structlog.get_logger(__name__)
 
 
 class SqliteLedger:
@@ -54,38 +56,43 @@ class SqliteLedger:
     """
 
     def __init__(
-        self,
-        path: Path,
-        connection: sqlite3.Connection,
-        lock: DirectoryLock,
-        clock: Callable[[], float],
+        self, database: Database, clock: Callable[[], float], steady: Callable[[], float]
     ) -> None:
-        self._path = path
-        self._connection: sqlite3.Connection | None = connection
-        self._lock = lock
+        self._database = database
+        self._transaction = database.transaction
+        self._reading = database.reading
         self._clock = clock
-        self._mutex = threading.RLock()
+        self._mutex = threading.Lock()
         self._rules: dict[str, SeriesRule] = {}
+        self._saturated: frozenset[str] = frozenset()
+        """Rules of which the log has told that a total is too large."""
+        with self._transaction() as cursor:
+            self._reading_time = ReadingTime.resume(cursor, steady, now=self._now())
+            self._reading_time.keep(cursor)
+            self._created = creation_time(cursor, now=self._now())
 
     @classmethod
-    def open(cls, directory: Path, *, clock: Callable[[], float] = time.time) -> SqliteLedger:
+    def open(
+        cls,
+        directory: Path,
+        *,
+        clock: Callable[[], float] = time.time,
+        steady: Callable[[], float] = elapsed,
+    ) -> SqliteLedger:
         """Open the ledger in a directory; both are created where missing.
 
-        ``clock`` gives seconds since the epoch.
+        ``clock`` gives seconds since the epoch, ``steady`` seconds that no one sets.
 
         Raises:
             LedgerError: another process has it; or it is empty, damaged, of another version, no
                 ledger, or cannot be written. A ledger that cannot be used is never replaced.
         """
-        make_directory(directory)
-        lock = DirectoryLock(directory)
-        path = directory / LEDGER_FILE
+        database = Database(directory / LEDGER_FILE)
         try:
-            connection = open_database(path)
-        except LedgerError:
-            lock.release()
+            return cls(database, clock, steady)
+        except BaseException:
+            database.close()
             raise
-        return cls(path, connection, lock, clock)
 
     def load_rules(
         self, starts: Mapping[str, Mapping[str, int | None]], *, rules: Iterable[SeriesRule]
@@ -129,7 +136,11 @@ class SqliteLedger:
         wanted = [(source, scope) for source, of in scopes.items() for scope in of]
         with self._transaction() as cursor:
             cursor.execute("SELECT source, scope, since FROM scopes")
-            known = {(source, scope): since for source, scope, since in cursor}
+            known = {
+                (source, scope): since
+                for source, scope, since in cursor
+                if not scope.startswith(RESERVED)
+            }
             cursor.executemany(
                 "DELETE FROM scopes WHERE source = ? AND scope = ?", known.keys() - set(wanted)
             )
@@ -167,9 +178,9 @@ class SqliteLedger:
         with self._reading() as cursor:
             found = cursor.execute(
                 "SELECT checkpoint FROM checkpoints WHERE source = ? AND partition = ?",
-                _names(partition),
+                (partition.source, name(partition)),
             ).fetchone()
-        return None if found is None else found[0].decode("utf-8", "surrogatepass")
+            return None if found is None else checkpoint_of(found[0])
 
     def has_progress(self, source: str) -> bool:
         """See ``Ledger.has_progress``."""
@@ -180,17 +191,31 @@ class SqliteLedger:
     def commit(self, batch: Batch) -> Committed:
         """See ``Ledger.commit``.
 
-        A value that is not finite, or would make a total so, is a value error like a missing one;
-        such an increment comes back in ``counted`` without its value.
+        A value that is not finite, or that a total cannot take, is a value error like a missing
+        one; such an increment comes back in ``counted`` without its value.
         """
         with self._transaction() as cursor:
             now = self._now()
+            increments = judged(cursor, batch)
             checkpoint = _move_checkpoint(cursor, batch, now)
             count = BatchCount(
-                cursor, batch.partition.source, self._rules, checkpoint=checkpoint, now=now
+                cursor,
+                batch.partition.source,
+                self._rules,
+                checkpoint=checkpoint,
+                now=now,
+                remembered_at=self._reading_time.now() if batch.remember_from is None else None,
             )
-            count.count(batch.increments)
+            count.count(increments)
             committed = count.committed()
+        self._tell_saturated(batch.partition.source, committed.saturated)
+        if len(increments) < len(batch.increments):
+            _log.warning(
+                "matches of a partition that was away are not counted: whether another one brought"
+                " these events before is forgotten",
+                partition=str(batch.partition),
+                matches=len(batch.increments) - len(increments),
+            )
         return committed
 
     def reveal(self, keys: Iterable[SeriesKey]) -> None:
@@ -211,22 +236,21 @@ class SqliteLedger:
         with self._reading() as cursor:
             return rule_totals(cursor)
 
-    def forget(self, source: str, partitions: Iterable[Partition], *, now: int, memory: int) -> int:
-        """See ``Ledger.forget``.
-
-        A partition that was never read holds back what is younger than 7 days, and so does a
-        source that has no partition with progress: what it will bring is unknown.
-        """
+    def forget(
+        self, source: str, found: Iterable[Partition], *, looked_at: int | None, memory: int
+    ) -> int:
+        """See ``Ledger.forget``."""
         with self._transaction() as cursor:
-            limits = [_held_from(cursor, partition, now) for partition in partitions]
-            held = [limit for limit in limits if limit is not None]
-            before = min(held, default=now - STALLED_AFTER) - memory
-            forgotten = _abandon(cursor, source, now - ABANDONED_AFTER)
-            own = _own_limits(cursor, source, now)
-        return forgotten + sum(
-            self._forget(checkpoint, min(before, remember_from - memory))
-            for checkpoint, remember_from in own
-        )
+            self._reading_time.keep(cursor)
+            forgettable = limits(
+                cursor,
+                source,
+                found,
+                looked_at=looked_at,
+                memory=memory,
+                reading_time=self._reading_time.now(),
+            )
+        return sum(self._forget(limit.checkpoint, limit.before) for limit in forgettable)
 
     def _forget(self, checkpoint: int, before: int) -> int:
         """Forget a partition's matches of events older than ``before``, some at a time."""
@@ -243,50 +267,31 @@ class SqliteLedger:
             if deleted < _FORGOTTEN_TOGETHER:
                 return forgotten
 
+    def condition(self) -> LedgerCondition:
+        """See ``Ledger.condition``."""
+        return self._database.condition(self._created)
+
+    def watch_files(self, on_loss: Callable[[], object]) -> None:
+        """See ``Ledger.watch_files``."""
+        self._database.on_loss = on_loss
+
     def close(self) -> None:
         """See ``Ledger.close``; waits for a transaction that is under way."""
-        with self._mutex:
-            connection, self._connection = self._connection, None
-            if connection is not None:
-                try:
-                    connection.close()
-                finally:
-                    self._lock.release()
+        self._database.close()
+
+    def _tell_saturated(self, source: str, rules: frozenset[str]) -> None:
+        for rule in sorted(rules - self._saturated):
+            _log.warning(
+                "a total of the rule is too large to take its values: they are value errors from"
+                " now on; lower the rule's `max_value`, or set a `scale`, and give its metric"
+                " another name to begin anew",
+                source=source,
+                rule=rule,
+            )
+        self._saturated |= rules
 
     def _now(self) -> int:
         return int(self._clock() * 1000)
-
-    @contextmanager
-    def _transaction(self) -> Iterator[sqlite3.Cursor]:
-        with self._cursor("written") as cursor:
-            cursor.execute("BEGIN IMMEDIATE")
-            try:
-                yield cursor
-                cursor.execute("COMMIT")
-            finally:
-                if cursor.connection.in_transaction:
-                    with suppress(sqlite3.Error):
-                        cursor.execute("ROLLBACK")
-
-    @contextmanager
-    def _reading(self) -> Iterator[sqlite3.Cursor]:
-        with self._cursor("read") as cursor:
-            yield cursor
-
-    @contextmanager
-    def _cursor(self, doing: str) -> Iterator[sqlite3.Cursor]:
-        with self._mutex:
-            if self._connection is None:
-                raise LedgerError(f"The ledger {self._path} is closed.")
-            with closing(self._connection.cursor()) as cursor:
-                try:
-                    yield cursor
-                except sqlite3.Error as error:
-                    raise explain(error, self._path, doing) from error
-
-
-def _names(partition: Partition) -> tuple[str, bytes]:
-    return partition.source, partition.key.encode("utf-8", "surrogatepass")
 
 
 def _take_rule(cursor: sqlite3.Cursor, rule: SeriesRule) -> None:
@@ -307,20 +312,6 @@ def _take_rule(cursor: sqlite3.Cursor, rule: SeriesRule) -> None:
     )
 
 
-def _held_from(cursor: sqlite3.Cursor, partition: Partition, now: int) -> int | None:
-    """Since when the partition may still bring events, milliseconds; None: it holds nothing."""
-    found = cursor.execute(
-        "SELECT remember_from, updated FROM checkpoints WHERE source = ? AND partition = ?",
-        _names(partition),
-    ).fetchone()
-    if found is None:
-        return now - STALLED_AFTER
-    remember_from, updated = found
-    if updated <= now - STALLED_AFTER:
-        return None
-    return now if remember_from is None else min(int(remember_from), now)
-
-
 def _move_checkpoint(cursor: sqlite3.Cursor, batch: Batch, now: int) -> int:
     """Write the batch's checkpoint; the id of its row."""
     cursor.execute(
@@ -329,34 +320,15 @@ def _move_checkpoint(cursor: sqlite3.Cursor, batch: Batch, now: int) -> int:
         " checkpoint = excluded.checkpoint, remember_from = excluded.remember_from,"
         " updated = excluded.updated",
         (
-            *_names(batch.partition),
+            batch.partition.source,
+            name(batch.partition),
             batch.checkpoint.encode("utf-8", "surrogatepass"),
             batch.remember_from,
             now,
         ),
     )
     found = cursor.execute(
-        "SELECT id FROM checkpoints WHERE source = ? AND partition = ?", _names(batch.partition)
+        "SELECT id FROM checkpoints WHERE source = ? AND partition = ?",
+        (batch.partition.source, name(batch.partition)),
     ).fetchone()
     return int(found[0])
-
-
-def _abandon(cursor: sqlite3.Cursor, source: str, before: int) -> int:
-    """Let go of the source's partitions without a commit since ``before``; return their matches."""
-    abandoned = "FROM checkpoints WHERE source = ? AND updated < ?"
-    cursor.execute(
-        f"DELETE FROM matches WHERE checkpoint IN (SELECT id {abandoned})",  # noqa: S608
-        (source, before),
-    )
-    forgotten = cursor.rowcount
-    cursor.execute(f"DELETE {abandoned}", (source, before))
-    return forgotten
-
-
-def _own_limits(cursor: sqlite3.Cursor, source: str, now: int) -> list[tuple[int, int]]:
-    """Since when each partition that was read may bring an event once more, by checkpoint id.
-
-    However long it stands still, that is what it must remember of its own.
-    """
-    cursor.execute("SELECT id, remember_from FROM checkpoints WHERE source = ?", (source,))
-    return [(row, now if limit is None else limit) for row, limit in cursor]

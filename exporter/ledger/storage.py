@@ -1,8 +1,7 @@
-"""The ledger's files: one process at a time, created whole or not at all, checked when opened."""
+"""The ledger's files: created whole or not at all, kept at their paths, saved when they go."""
 
 from __future__ import annotations
 
-import fcntl
 import os
 import sqlite3
 from contextlib import closing, suppress
@@ -10,58 +9,158 @@ from pathlib import Path
 from typing import Final
 
 from exporter.ledger.base import LedgerError
-from exporter.ledger.errors import damaged, explain, explain_os, not_a_ledger
+from exporter.ledger.errors import (
+    DATABASE_ERRORS,
+    damaged,
+    explain,
+    explain_os,
+    not_a_ledger,
+)
+from exporter.ledger.locking import FileLock, Identity, identity
 from exporter.ledger.schema import APPLICATION_ID, SCHEMA_VERSION, TABLES
 
 LEDGER_FILE: Final = "ledger.sqlite3"
-LOCK_FILE: Final = "ledger.lock"
 
-CHECKED_BYTES: Final = 256 * 1024 * 1024
-"""Up to this size the whole file is checked when it is opened (about a second); above, SQLite
-checks each page as it reads it."""
-
+_OLD_LOCK_FILE: Final = "ledger.lock"
+"""What versions before 0.1.0 locked; nobody looks at it any more."""
 _MAGIC: Final = b"SQLite format 3\0"
 _HEADER_BYTES: Final = 100
 _BUSY_SECONDS: Final = 5.0
 
 
-class DirectoryLock:
-    """Keeps a second process off a ledger, for as long as this one lives.
+class DatabaseFile:
+    """A ledger's file, open and locked. Not thread-safe."""
 
-    A lock of the kernel (flock): it ends with the process, however that ends.
-    """
-
-    def __init__(self, directory: Path) -> None:
-        """Take the lock.
+    def __init__(self, path: Path, lock: FileLock, *, is_new: bool) -> None:
+        """Open what ``lock`` holds at ``path``.
 
         Raises:
-            LedgerError: another process has it, or there can be no lock in this directory.
+            LedgerError: it cannot be opened or written, or is no ledger of this version.
         """
-        path = directory / LOCK_FILE
-        try:
-            self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-        except OSError as error:
-            raise explain_os(error, path, "opened for writing") from error
-        try:
-            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            holder = os.pread(self._descriptor, 32, 0).decode("ascii", "replace").strip()
-            os.close(self._descriptor)
-            raise LedgerError(
-                f"The ledger in {directory} is in use by another process (pid {holder or '?'}). "
-                "Stop that one first, or give this one a directory of its own with --storage.path."
-            ) from error
-        except OSError as error:
-            os.close(self._descriptor)
-            raise explain_os(error, path, "locked") from error
-        # The pid is for the message above only: on a full disk the lock holds without it.
-        with suppress(OSError):
-            os.ftruncate(self._descriptor, 0)
-            os.pwrite(self._descriptor, f"{os.getpid()}\n".encode(), 0)
+        self.path = path
+        self.is_new = is_new
+        """Whether this process made the ledger: there was none."""
+        self._lock = lock
+        self.connection: sqlite3.Connection | None = None
+        self._connect()
 
-    def release(self) -> None:
-        """Let another process in."""
-        os.close(self._descriptor)
+    @classmethod
+    def open(cls, path: Path) -> DatabaseFile:
+        """Open the ledger file, or create it where there is none.
+
+        Raises:
+            LedgerError: another process has it; or it is empty, cut, of another version or another
+                program, or cannot be written.
+        """
+        try:
+            lock, made = _lock_or_create(path)
+            try:
+                _check_header(path, lock.descriptor)
+                _remove(path.with_name(_OLD_LOCK_FILE))
+                return cls(path, lock, is_new=made)
+            except BaseException:
+                lock.release()
+                raise
+        except OSError as error:
+            raise explain_os(error, path, "opened") from error
+
+    def close(self) -> None:
+        """Close the file and let another process in."""
+        connection, self.connection = self.connection, None
+        try:
+            if connection is not None:
+                connection.close()
+        finally:
+            # Last: SQLite's own locks go when any descriptor of the file is closed.
+            self._lock.release()
+
+    def strayed(self) -> str | None:
+        """Which of the open files is no longer what is at its path, and how; None: all are there.
+
+        SQLite goes on with open files that have lost their names as if nothing were wrong; all
+        that it writes to them is gone when the process ends.
+        """
+        if self.connection is None:
+            return "it could not be opened again"
+        for path, opened in self._opened.items():
+            try:
+                found = identity(path)
+            except OSError:
+                continue  # Nobody can say; SQLite's own error comes if it is one.
+            if found != opened:
+                return f"{path.name} was {'removed' if found is None else 'replaced'}"
+        return None
+
+    def save(self) -> None:
+        """Write all that is open to the path again, and go on with that; nothing is lost.
+
+        A file that took the ledger's place is kept as ``….replaced``.
+
+        Raises:
+            LedgerError: it cannot be written there, or another process has taken the place. The
+                open files are then as they were.
+        """
+        try:
+            if self.connection is not None:
+                self._write_again(self.connection)
+            self._connect()
+        except OSError as error:
+            raise explain_os(error, self.path, "saved again") from error
+        except DATABASE_ERRORS as error:
+            raise explain(error, self.path, "saved again") from error
+
+    def _write_again(self, connection: sqlite3.Connection) -> None:
+        make_directory(self.path.parent)
+        new = _beside(self.path, ".new")
+        lock = FileLock(new, create=True)
+        in_the_way: FileLock | None = None
+        try:
+            _empty(new, lock)
+            with closing(sqlite3.connect(new, isolation_level=None)) as copy:
+                connection.backup(copy)
+            os.fsync(lock.descriptor)
+            found = identity(self.path)
+            if found not in (None, self._lock.identity):
+                in_the_way = FileLock(self.path)
+                self.path.rename(_beside(self.path, ".replaced"))
+            wal = _beside(self.path, "-wal")
+            if identity(wal) not in (None, self._opened[wal]):
+                # Another's log must not be played into the copy. Our own has nothing else in it.
+                wal.rename(_beside(self.path, ".replaced-wal"))
+            new.rename(self.path)
+            sync_directory(self.path.parent)
+        except BaseException:
+            _remove(new)
+            lock.release()
+            raise
+        finally:
+            if in_the_way is not None:
+                in_the_way.release()
+        # The copy is in place. Closing removes the log by its name: before the next one is made.
+        self.connection = None
+        with suppress(sqlite3.Error):
+            connection.close()
+        self._lock.release()
+        self._lock = lock
+        for suffix in ("-wal", "-shm"):
+            _remove(_beside(self.path, suffix))
+
+    def _connect(self) -> None:
+        try:
+            connection = connect(self.path)
+            try:
+                _prepare(connection, self.path)
+                names = (_beside(self.path, suffix) for suffix in ("-wal", "-shm"))
+                self._opened: dict[Path, Identity | None] = {
+                    self.path: self._lock.identity,
+                    **{name: identity(name) for name in names},
+                }
+            except BaseException:
+                connection.close()
+                raise
+        except DATABASE_ERRORS as error:
+            raise explain(error, self.path, "opened") from error
+        self.connection = connection
 
 
 def make_directory(directory: Path) -> None:
@@ -76,37 +175,8 @@ def make_directory(directory: Path) -> None:
         raise explain_os(error, directory, "created") from error
 
 
-def open_database(path: Path) -> sqlite3.Connection:
-    """Open the ledger file, or create it where there is none; the caller holds the lock.
-
-    Raises:
-        LedgerError: the file is empty, damaged, of another version or another program, or cannot
-            be written.
-    """
-    try:
-        if path.exists():
-            _check_header(path)
-        else:
-            _create(path)
-        size = path.stat().st_size
-    except OSError as error:
-        raise explain_os(error, path, "opened") from error
-    try:
-        connection = _connect(path)
-    except sqlite3.Error as error:
-        raise explain(error, path, "opened") from error
-    try:
-        _prepare(connection, path, check=size <= CHECKED_BYTES)
-    except sqlite3.Error as error:
-        connection.close()
-        raise explain(error, path, "opened") from error
-    except LedgerError:
-        connection.close()
-        raise
-    return connection
-
-
-def _connect(path: Path) -> sqlite3.Connection:
+def connect(path: Path) -> sqlite3.Connection:
+    """A connection to a ledger file that exists. Raises sqlite3.Error."""
     # mode=rw: SQLite would otherwise create what is missing, an empty ledger.
     return sqlite3.connect(
         f"{path.absolute().as_uri()}?mode=rw",
@@ -117,10 +187,18 @@ def _connect(path: Path) -> sqlite3.Connection:
     )
 
 
-def _check_header(path: Path) -> None:
+def sync_directory(directory: Path) -> None:
+    """Make a renaming in a directory durable. Raises OSError."""
+    descriptor = os.open(directory, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _check_header(path: Path, descriptor: int) -> None:
     """Look at the file before SQLite does, which would recover and change what is not ours."""
-    with path.open("rb") as file:
-        header = file.read(_HEADER_BYTES)
+    header = os.pread(descriptor, _HEADER_BYTES, 0)
     if not header:
         raise damaged(path, "the file is empty")
     if header[: len(_MAGIC)] != _MAGIC[: len(header)]:
@@ -139,43 +217,66 @@ def _check_header(path: Path) -> None:
         )
 
 
-def _create(path: Path) -> None:
+def _lock_or_create(path: Path) -> tuple[FileLock, bool]:
+    """The lock of the ledger file, and whether the file was made for it."""
+    while True:
+        try:
+            return FileLock(path), False
+        except FileNotFoundError:
+            lock = _create(path)
+        if lock is not None:
+            return lock, True
+
+
+def _create(path: Path) -> FileLock | None:
     """Make a new ledger under a temporary name, and give it its name when it is on the disk.
 
-    So a file under the ledger's name was whole once: an empty or cut one is damage, never new.
+    So a file under the ledger's name was whole once: an empty or cut one is damage, never new. It
+    is locked from before it has its name: of two processes that begin together, one is refused.
+    None: another process was quicker.
     """
     for suffix in ("-wal", "-journal"):
-        if path.with_name(path.name + suffix).exists():
+        if _beside(path, suffix).exists():
             raise LedgerError(
                 f"The ledger {path} is missing, but its {path.name}{suffix} is there. Put the "
                 f"file back, or delete {path.name}{suffix} to begin a new ledger: all counters "
                 "then start from zero."
             )
-    new = path.with_name(path.name + ".new")
-    for leftover in (new, new.with_name(new.name + "-journal")):
-        leftover.unlink(missing_ok=True)
+    new = _beside(path, ".new")
+    lock = FileLock(new, create=True)
     try:
-        with closing(sqlite3.connect(new, isolation_level=None)) as connection:
-            connection.executescript(
-                f"PRAGMA synchronous = FULL; PRAGMA application_id = {APPLICATION_ID};"
-                f"PRAGMA user_version = {SCHEMA_VERSION}; BEGIN; {TABLES} COMMIT;"
-            )
-    except sqlite3.Error as error:
-        raise explain(error, path, "created") from error
-    _sync(new)
-    new.rename(path)
-    _sync(path.parent)
+        if path.exists():
+            _remove(new)
+            raise FileExistsError
+        _empty(new, lock)
+        try:
+            with closing(sqlite3.connect(new, isolation_level=None)) as connection:
+                connection.executescript(
+                    f"PRAGMA synchronous = FULL; PRAGMA application_id = {APPLICATION_ID};"
+                    f"PRAGMA user_version = {SCHEMA_VERSION}; BEGIN; {TABLES} COMMIT;"
+                )
+        except DATABASE_ERRORS as error:
+            raise explain(error, path, "created") from error
+        os.fsync(lock.descriptor)
+        new.rename(path)
+        sync_directory(path.parent)
+    except FileExistsError:
+        lock.release()
+        return None
+    except BaseException:
+        lock.release()
+        raise
+    return lock
 
 
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+def _empty(new: Path, lock: FileLock) -> None:
+    """Take away what an interrupted creation has left."""
+    os.ftruncate(lock.descriptor, 0)
+    for suffix in ("-journal", "-wal", "-shm"):
+        _remove(_beside(new, suffix))
 
 
-def _prepare(connection: sqlite3.Connection, path: Path, *, check: bool) -> None:
+def _prepare(connection: sqlite3.Connection, path: Path) -> None:
     (mode,) = connection.execute("PRAGMA journal_mode = WAL").fetchone()
     if mode != "wal":
         raise LedgerError(
@@ -183,12 +284,17 @@ def _prepare(connection: sqlite3.Connection, path: Path, *, check: bool) -> None
             f"{mode!r}). Choose a directory on a local volume with --storage.path."
         )
     connection.execute("PRAGMA synchronous = FULL")
-    if check:
-        found = [str(row[0]) for row in connection.execute("PRAGMA quick_check(3)")]
-        if found != ["ok"]:
-            raise damaged(path, "; ".join(found))
     # SQLite opens a file that it may not write as a read-only one, without a word, and even BEGIN
     # IMMEDIATE succeeds there. Rolled back, this writes nothing to the disk.
     connection.execute("BEGIN IMMEDIATE")
     connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
     connection.execute("ROLLBACK")
+
+
+def _beside(path: Path, suffix: str) -> Path:
+    return path.with_name(path.name + suffix)
+
+
+def _remove(path: Path) -> None:
+    with suppress(OSError):
+        path.unlink()

@@ -13,10 +13,10 @@ from prometheus_client.registry import Collector
 
 from exporter.failures import Failures
 from exporter.ledger.base import Ledger, LedgerError
+from exporter.metrics.scrapers import Client, Edition
 from exporter.metrics.series import RenderedFamily, SeriesStore
 from exporter.metrics.telemetry import Telemetry
 from exporter.metrics.text import TextFormat, accepts_gzip, encodable, negotiate
-from exporter.rules.increments import SeriesKey
 
 _EOF: Final = "# EOF\n"
 _GZIP_LEVEL: Final = 1
@@ -29,15 +29,14 @@ class Page:
 
     body: bytes
     headers: dict[str, str]
-    token: frozenset[SeriesKey]
+    edition: Edition
     """For ``Exposition.delivered``, once the response was sent."""
 
 
 class Exposition:
     """Answers scrapes; thread-safe.
 
-    It waits for the ledger where a series is to be revealed, so an asynchronous web server calls
-    it in a thread.
+    ``reveal`` waits for the ledger, so an asynchronous web server calls it in a thread.
     """
 
     def __init__(self, store: SeriesStore, telemetry: Telemetry, ledger: Ledger) -> None:
@@ -46,31 +45,17 @@ class Exposition:
         self._ledger = ledger
         self._revealing = Failures("showing new series at their totals")
 
-    def scrape(self, accept: str | None = None, accept_encoding: str | None = None) -> Page:
-        """The page for these request headers (``Accept``, ``Accept-Encoding``).
+    def reveal(self, client: Client) -> None:
+        """Let the series be shown at their totals that may be, now that a client asks for a page.
 
-        Series that may be revealed are recorded so in the ledger before they are shown. Where
-        that fails they stay at 0, the error is logged and counted, and the page is served.
+        They are recorded so in the ledger first. If that fails, they stay at 0, and the error is
+        logged and counted.
 
         Raises:
             LedgerError: it fails in a store that holds nothing back (``run --once``): there is no
                 later scrape that could show the values.
         """
-        self._reveal()
-        text_format = negotiate(accept)
-        body, token = self._render(text_format)
-        headers = {"Content-Type": text_format.content_type, "Vary": "Accept, Accept-Encoding"}
-        if accepts_gzip(accept_encoding):
-            body = gzip.compress(body, compresslevel=_GZIP_LEVEL, mtime=0)
-            headers["Content-Encoding"] = "gzip"
-        return Page(body, headers, token)
-
-    def delivered(self, page: Page) -> None:
-        """Note that the page was sent whole: its series at 0 were seen."""
-        self._store.delivered(page.token)
-
-    def _reveal(self) -> None:
-        due = self._store.due()
+        due = self._store.due(client)
         if not due:
             return
         try:
@@ -84,30 +69,46 @@ class Exposition:
         self._revealing.succeeded()
         self._store.revealed(due)
 
-    def _render(self, text_format: TextFormat) -> tuple[bytes, frozenset[SeriesKey]]:
+    def scrape(self, accept: str | None = None, accept_encoding: str | None = None) -> Page:
+        """The page for these request headers (``Accept``, ``Accept-Encoding``)."""
+        text_format = negotiate(accept)
+        body, edition = self._render(text_format)
+        headers = {"Content-Type": text_format.content_type, "Vary": "Accept, Accept-Encoding"}
+        if accepts_gzip(accept_encoding):
+            body = gzip.compress(body, compresslevel=_GZIP_LEVEL, mtime=0)
+            headers["Content-Encoding"] = "gzip"
+        return Page(body, headers, edition)
+
+    def delivered(self, page: Page, client: Client) -> None:
+        """Note that the page was sent whole to a client, who has seen its series."""
+        self._store.delivered(page.edition, client)
+
+    def _render(self, text_format: TextFormat) -> tuple[bytes, Edition]:
         openmetrics = text_format.openmetrics
         rendered = self._store.render(openmetrics=openmetrics)
-        families = [
-            *rendered.families,
-            *registry_families(self._telemetry.registry, openmetrics=openmetrics),
-        ]
+        own = registry_families(
+            self._telemetry.registry, openmetrics=openmetrics, created=self._store.created
+        )
+        families = [*rendered.families, *own]
         families.sort(key=lambda family: family.name)
         texts = [family.text for family in families]
         if openmetrics:
             texts.append(_EOF)
-        return "".join(texts).encode("utf-8"), rendered.token
+        return "".join(texts).encode("utf-8"), rendered.edition
 
 
 def registry_families(
-    registry: CollectorRegistry, *, openmetrics: bool
+    registry: CollectorRegistry, *, openmetrics: bool, created: bool = False
 ) -> Iterator[RenderedFamily]:
     """What prometheus_client writes for each family of a registry.
 
-    ``_created`` is left out of the text format, where it would be a metric of its own.
+    ``created``: with ``_created``, but never in the text format, where it would be a metric of its
+    own.
     """
+    created = created and openmetrics
     encode: Callable[[Any], bytes] = generate_openmetrics if openmetrics else generate_latest
     for metric in registry.collect():
-        single = _SingleFamily(_cleaned(metric, openmetrics=openmetrics))
+        single = _SingleFamily(_cleaned(metric, created=created))
         text = encode(single).decode("utf-8").removesuffix(_EOF)
         suffix = {"counter": "_total", "info": "_info"}.get(metric.type, "")
         yield RenderedFamily(metric.name + ("" if openmetrics else suffix), text)
@@ -123,13 +124,13 @@ class _SingleFamily(Collector):
         yield self._metric
 
 
-def _cleaned(metric: Metric, *, openmetrics: bool) -> Metric:
+def _cleaned(metric: Metric, *, created: bool) -> Metric:
     """The family with label values that UTF-8 can hold; a path may be any bytes."""
     cleaned = Metric(metric.name, metric.documentation, metric.type, metric.unit)
-    created = metric.name + "_created"
+    birth = metric.name + "_created"
     cleaned.samples = [
         sample._replace(labels={name: encodable(value) for name, value in sample.labels.items()})
         for sample in metric.samples
-        if openmetrics or sample.name != created
+        if created or sample.name != birth
     ]
     return cleaned

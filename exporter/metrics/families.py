@@ -78,13 +78,29 @@ class Lines:
         self._openmetrics: str | None = None
 
     def text(
-        self, total: SeriesTotal, family: MetricFamily, *, shown: bool, openmetrics: bool
+        self,
+        total: SeriesTotal,
+        family: MetricFamily,
+        *,
+        shown: bool,
+        openmetrics: bool,
+        created: bool,
     ) -> str:
-        """The lines; a series that is not ``shown`` yet stands at 0, without exemplar."""
+        """The lines; a series that is not ``shown`` yet is at 0, without exemplar.
+
+        ``created``: OpenMetrics has a ``_created`` line.
+        """
         kept = self._openmetrics if openmetrics else self._plain
         if kept is None:
             render = _counter if family.type == "counter" else _histogram
-            kept = render(self.labels, total, family, shown, openmetrics)
+            kept = render(
+                self.labels,
+                total,
+                family,
+                shown=shown,
+                openmetrics=openmetrics,
+                created=created and openmetrics,
+            )
             if openmetrics:
                 self._openmetrics = kept
             else:
@@ -93,19 +109,30 @@ class Lines:
 
 
 def _counter(
-    labels: str, total: SeriesTotal, family: MetricFamily, shown: bool, openmetrics: bool
+    labels: str,
+    total: SeriesTotal,
+    family: MetricFamily,
+    *,
+    shown: bool,
+    openmetrics: bool,
+    created: bool,
 ) -> str:
     line = f"{family.name}{labels} {number(total.total) if shown else '0'}"
-    if not openmetrics:
-        return line + "\n"
-    if not family.name.endswith("_total"):
+    if not openmetrics or not family.name.endswith("_total"):
         return line + "\n"
     exemplar = _exemplar(total) if shown else ""
-    return f"{line}{exemplar}\n{family.base}_created{labels} {seconds(total.created)}\n"
+    birth = f"{family.base}_created{labels} {seconds(total.created)}\n" if created else ""
+    return f"{line}{exemplar}\n{birth}"
 
 
 def _histogram(
-    labels: str, total: SeriesTotal, family: MetricFamily, shown: bool, openmetrics: bool
+    labels: str,
+    total: SeriesTotal,
+    family: MetricFamily,
+    *,
+    shown: bool,
+    openmetrics: bool,
+    created: bool,
 ) -> str:
     name, counts = family.name, total.buckets or ()
     if not shown:
@@ -124,7 +151,7 @@ def _histogram(
     ]
     lines.append(f"{name}_sum{labels} {number(total.total) if shown else '0'}\n")
     lines.append(f"{name}_count{labels} {observations}\n")
-    if openmetrics:
+    if created:
         lines.append(f"{name}_created{labels} {seconds(total.created)}\n")
     return "".join(lines)
 

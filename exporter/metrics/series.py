@@ -10,9 +10,8 @@ from typing import Final
 
 from exporter.ledger.base import SeriesTotal
 from exporter.metrics.families import Lines, MetricFamily, unknown_family
+from exporter.metrics.scrapers import LONGEST_WAIT, Client, Edition, Scrapers
 from exporter.rules.increments import Labels, SeriesKey
-
-_NO_SERIES: Final[frozenset[SeriesKey]] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,9 +28,8 @@ class Rendered:
     """The rule series' part of a page."""
 
     families: list[RenderedFamily]
-    token: frozenset[SeriesKey]
-    """The series that stand at 0 on it though they may have counted more: give it to
-    ``SeriesStore.delivered`` once the page has been sent."""
+    edition: Edition
+    """Give it to ``SeriesStore.delivered`` once the page has been sent."""
 
 
 @dataclass(slots=True)
@@ -45,7 +43,8 @@ class _Held:
     """A series that is not revealed."""
 
     since: float
-    seen: bool = False
+    first_page: int
+    """The number of the first page that has it at 0."""
 
 
 class _Family:
@@ -73,32 +72,41 @@ class _Family:
 class SeriesStore:
     """The series in memory, for exposition; thread-safe.
 
-    A series that is not revealed stands at 0 until a scrape has seen it so and ``birth_hold``
-    seconds have passed since it first stood here. Without that ``increase()`` would never see a
-    series' first matches. The order of events is what keeps it from ever going down:
+    A series that is not revealed is shown at 0 until every current scraper (see ``Scrapers``) has
+    been served it so, and until ``birth_hold`` seconds have passed. Without that ``increase()``
+    would never see a series' first matches. The order of events is what keeps it from ever going
+    down:
 
     1. ``render`` shows it at 0; the web layer sends the page and calls ``delivered``.
-    2. ``due`` names it. The caller records that in the ledger (``Ledger.reveal``).
+    2. ``due``, which is called before each page, names it. The caller records that in the ledger
+       (``Ledger.reveal``).
     3. Only then the caller calls ``revealed``, and the next ``render`` shows the total.
 
     Were step 3 to come before step 2, a crash between them would forget that the total had been
     shown; the restart would hold the series at 0 once more, and Prometheus would take that for a
     counter reset and count everything again. As it is, a crash between 2 and 3 only means that
-    the restart shows the total at once, which a scrape has seen at 0 before.
+    the restart shows the total at once, which all scrapers have seen at 0 before.
 
-    A restart holds for a moment what was shown before: until a scrape has seen those totals, or for
-    ``birth_hold`` where nobody scrapes, they stay as they were loaded. The first poll after a long
-    stop may count a lot at once; committed before the first scrape, it would be a jump between two
-    samples further apart than an alert's window looks back, which ``increase()`` does not see.
+    A restart holds for a moment what was shown before: the totals stay as they were loaded until
+    every current scraper has been served them. The first poll after a long stop may count a lot at
+    once; committed before the first scrape, it would be a jump between two samples further apart
+    than an alert's window looks back, which ``increase()`` does not see. If nobody scrapes, that
+    ends after ``LONGEST_WAIT``.
     """
 
     def __init__(
-        self, birth_hold: float | None, clock: Callable[[], float] = time.monotonic
+        self,
+        birth_hold: float | None,
+        clock: Callable[[], float] = time.monotonic,
+        *,
+        created: bool = False,
     ) -> None:
         """``birth_hold`` in seconds; None: nothing is held (``run --once``), all is due at once.
 
-        ``clock`` gives seconds from any point on.
+        ``clock`` gives seconds from any point on, and never goes back. ``created``: OpenMetrics has
+        ``_created`` lines.
         """
+        self.created: Final = created
         self._birth_hold = birth_hold
         self._clock = clock
         self._lock = threading.Lock()
@@ -106,8 +114,12 @@ class SeriesStore:
         self._described: dict[str, MetricFamily] | None = None
         self._held: dict[SeriesKey, _Held] = {}
         self._loaded: dict[SeriesKey, SeriesTotal | None] = {}
-        """Series that stand at their loaded totals, and what was committed of them since."""
+        """Series that are shown at their loaded totals, and what was committed of them since."""
         self._loaded_at = 0.0
+        self._scrapers = Scrapers()
+        self._pages = 0
+        """How many pages were rendered: the number of the newest."""
+        self._first_page_at = 0.0
 
     @property
     def holds(self) -> bool:
@@ -122,7 +134,10 @@ class SeriesStore:
         """
         described = {family.name: family for family in families}
         with self._lock:
+            hidden = [held for key, held in self._held.items() if not self._exposes(key)]
             self._described = described
+            for held in hidden:
+                held.first_page = self._pages + 1
             for name, family in self._families.items():
                 first = next(iter(family.entries.values())).total
                 family.described = described.get(name) or unknown_family(first)
@@ -130,7 +145,7 @@ class SeriesStore:
                     entry.lines.forget()
 
     def load(self, totals: Iterable[SeriesTotal]) -> None:
-        """Take over series from the ledger, at the start; those revealed stay so until a scrape."""
+        """Take over series from the ledger, at the start; those revealed stay so until seen."""
         totals = list(totals)
         self.apply(totals)
         with self._lock:
@@ -153,13 +168,25 @@ class SeriesStore:
                 if pending is None or _progress(total) > _progress(pending):
                     self._loaded[total.key] = total
 
-    def due(self) -> list[SeriesKey]:
-        """The series that may be revealed: persist that before ``revealed`` is called."""
+    def due(self, client: Client) -> list[SeriesKey]:
+        """The series that may be revealed: persist that before ``revealed`` is called.
+
+        ``client`` asks for the next page. The totals that were loaded end here too, once all have
+        seen them.
+        """
         with self._lock:
             if self._birth_hold is None:
                 return list(self._held)
-            until = self._clock() - self._birth_hold
-            return [key for key, held in self._held.items() if held.seen and held.since <= until]
+            now = self._clock()
+            seen = self._seen(client, now)
+            if self._loaded and (seen or self._nobody_came(now)):
+                self._catch_up(now)
+            until = now - self._birth_hold
+            return [
+                key
+                for key, held in self._held.items()
+                if held.first_page <= seen and held.since <= until and self._exposes(key)
+            ]
 
     def revealed(self, keys: Iterable[SeriesKey]) -> None:
         """Show these at their totals from now on; the ledger knows it already."""
@@ -173,8 +200,10 @@ class SeriesStore:
     def render(self, *, openmetrics: bool) -> Rendered:
         """All series as they may be shown now: one moment, between two commits."""
         with self._lock:
-            if self._loaded and self._clock() - self._loaded_at >= (self._birth_hold or 0):
-                self._catch_up()
+            self._pages += 1
+            edition = Edition(self._pages, self._clock())
+            if edition.number == 1:
+                self._first_page_at = edition.at
             parts = [
                 (
                     family.described,
@@ -184,6 +213,7 @@ class SeriesStore:
                             family.described,
                             shown=entry.total.revealed,
                             openmetrics=openmetrics,
+                            created=self.created,
                         )
                         for entry in family.sorted_entries()
                         if family.described.exposes(entry.total.key)
@@ -192,7 +222,6 @@ class SeriesStore:
                 for name, family in self._families.items()
                 if self._described is None or name in self._described
             ]
-            token = frozenset(key for key in self._held if self._exposes(key)) or _NO_SERIES
         families = [
             RenderedFamily(
                 described.base if openmetrics else described.name,
@@ -201,16 +230,12 @@ class SeriesStore:
             for described, lines in parts
         ]
         families.sort(key=lambda family: family.name)
-        return Rendered(families, token)
+        return Rendered(families, edition)
 
-    def delivered(self, token: frozenset[SeriesKey]) -> None:
-        """A page was sent: its series at 0, and the totals that were loaded, have been seen."""
+    def delivered(self, page: Edition, client: Client) -> None:
+        """A page was sent whole to a client, who has seen what is on it."""
         with self._lock:
-            self._catch_up()
-            for key in token:
-                held = self._held.get(key)
-                if held is not None:
-                    held.seen = True
+            self._scrapers.served(client, page)
 
     def totals(self) -> list[SeriesTotal]:
         """Every series as committed, shown or not."""
@@ -221,9 +246,20 @@ class SeriesStore:
                 for entry in family.sorted_entries()
             ]
 
-    def _catch_up(self) -> None:
+    def _seen(self, client: Client, now: float) -> int:
+        """The number of the newest page that all scrapers have seen; 0 until the hold is over.
+
+        Nobody could see anything before the first page, so the hold counts from there.
+        """
+        if not self._pages or now - self._first_page_at < (self._birth_hold or 0):
+            return 0
+        return self._scrapers.seen(client, now)
+
+    def _nobody_came(self, now: float) -> bool:
+        return now - self._loaded_at >= max(LONGEST_WAIT, self._birth_hold or 0)
+
+    def _catch_up(self, now: float) -> None:
         pending, self._loaded = self._loaded, {}
-        now = self._clock()
         for total in pending.values():
             if total is not None:
                 self._apply(total, now)
@@ -244,7 +280,7 @@ class SeriesStore:
         if entry is None:
             family.add(_Entry(total, Lines(key)))
             if not total.revealed:
-                self._held[key] = _Held(since=now)
+                self._held[key] = _Held(now, self._pages + 1)
             return
         if _progress(total) < _progress(entry.total):
             return

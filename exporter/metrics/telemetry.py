@@ -25,7 +25,7 @@ from prometheus_client.registry import Collector
 
 from exporter import __version__
 from exporter.events import Partition
-from exporter.ledger.base import Committed, RuleTotal
+from exporter.ledger.base import Committed, Ledger, RuleTotal
 
 PREFIX: Final = "metric_filter_exporter_"
 RULE_INFO: Final = "metric_filter_rule_info"
@@ -155,7 +155,7 @@ class Telemetry:
         self.matches = self._counter("matches", "Log events counted for the rule.", by_rule)
         self.value_errors = self._counter(
             "value_errors",
-            "Matches whose value is missing, not a number or negative; they add nothing.",
+            "Matches without a usable value (missing, not a number, negative or too large).",
             by_rule,
         )
         self.series = self._gauge(
@@ -173,6 +173,14 @@ class Telemetry:
         )
         for operation in LEDGER_OPERATIONS:
             self.ledger_errors.labels(operation)
+        self.ledger_created = self._gauge(
+            "ledger_created_timestamp_seconds", "When the ledger was begun."
+        )
+        self.ledger_files_lost = self._counter(
+            "ledger_files_lost",
+            "How often the ledger's files were removed or replaced while they were open.",
+            (),
+        )
 
     def _add_process(self) -> None:
         self.config_last_reload_successful = self._gauge(
@@ -191,6 +199,11 @@ class Telemetry:
         self.build_info.info({"version": __version__, "python_version": platform.python_version()})
         self._rules = _RuleInfoCollector()
         self.registry.register(self._rules)
+
+    def watch_ledger(self, ledger: Ledger) -> None:
+        """Show the ledger's condition from now on."""
+        self.ledger_created.set_function(lambda: ledger.condition().created / 1000)
+        ledger.watch_files(self.ledger_files_lost.inc)
 
     def set_rules(self, rules: Iterable[RuleInfo]) -> None:
         """Replace the facts and limits of all rules: at the start and on each reload."""

@@ -7,6 +7,9 @@ from dataclasses import dataclass
 Labels = tuple[tuple[str, str], ...]
 """Label names and values, in the order in which they are exposed."""
 
+Identity = tuple[str, str]
+"""A scope and an event id that is unique within it. The scope is empty for all of a source, else a
+partition's key."""
 
 OVERFLOW = "__overflow__"
 """Stands in every dynamic label of a rule's overflow series."""
@@ -34,8 +37,9 @@ class Increment:
     """The same series with ``__overflow__`` in its dynamic labels (equal to ``series`` where the
     rule has none)."""
     value: float | None
-    """What is added. None: the match's value is missing, not a number, or negative; the match is
-    remembered and counted as a value error, the series is left alone."""
+    """What is added. None: the match's value is missing, not a number, negative, or above the
+    rule's ``max_value``; the match is remembered and counted as a value error, the series is left
+    alone."""
     time: int
     """The log event's time, milliseconds (see LogEvent.time): memory of matches goes by it."""
     event_time: int | None
@@ -44,5 +48,7 @@ class Increment:
     event_id: str | None
     """A (rule, source, scope, event id) counts once. None: no memory needed."""
     scope: str = ""
-    """Within what the event id is unique: empty, everywhere (a CloudTrail record's eventID); else
-    a partition's key."""
+    """Within what the event id is unique (see Identity)."""
+    aliases: tuple[Identity, ...] = ()
+    """What the same match may be remembered by already, from when its source had another format.
+    The scope and id of such a memory are this event's if the ids are equal, or the times."""

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable
 from decimal import Decimal
 
-from exporter.configuration import Reference
+from exporter.configuration import EXACT_INTEGERS, Reference, ValueSpec
 from exporter.patterns import MISSING, Document, Match, NumberText
 
 MAX_LABEL_LENGTH = 200
@@ -42,23 +42,27 @@ def label_text(text: str) -> str:
     return text.encode("utf-8", "backslashreplace").decode()[:MAX_LABEL_LENGTH]
 
 
-def metric_value(
-    reference: Reference, document: Document, match: Match, scale: Decimal = _UNSCALED
-) -> float | None:
-    """The referenced value as what a match adds, multiplied by ``scale``.
+def metric_value(spec: ValueSpec, document: Document, match: Match) -> float | None:
+    """The value that a rule reads from the log event, scaled: what a match adds.
 
-    None where it is missing, not a number (a text that reads as a decimal number is one), negative,
-    or beyond what a float holds.
+    None if it is missing, not a number (a text that reads as a decimal number is one), negative,
+    above the rule's ``max_value``, or written as a whole number that a float cannot hold exactly.
     """
-    value = _look_up(reference, document, match)
+    value = None if spec.reference is None else _look_up(spec.reference, document, match)
     if not isinstance(value, str) or len(value) > MAX_LABEL_LENGTH:
         return None
     if _NUMBER.fullmatch(value) is None:
         return None
     number = float(value)
-    if scale != _UNSCALED and number and abs(number) < math.inf:
-        number = float(Decimal(value) * scale)
-    return number if 0 <= number < math.inf else None
+    if spec.scale != _UNSCALED and number and abs(number) < math.inf:
+        number = float(Decimal(value) * spec.scale)
+    if not 0 <= number <= spec.max_value:
+        return None
+    if number >= EXACT_INTEGERS:
+        exact, limit = Decimal(value) * spec.scale, Decimal(str(spec.max_value))
+        if exact > limit or (value.lstrip("+").isdigit() and exact != number):
+            return None
+    return number
 
 
 def _look_up(reference: Reference, document: Document, match: Match) -> object:

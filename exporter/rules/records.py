@@ -1,13 +1,13 @@
-"""What a log event tells about itself: its id, time, account and region."""
+"""What is known of a log event itself: its id, time, account and region."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from functools import lru_cache
 
 from exporter.events import EventFormat, LogEvent, Partition
 from exporter.patterns import Document
+from exporter.rules.cloudtrail import is_account_id, is_record, milliseconds
+from exporter.rules.increments import Identity
 from exporter.rules.labels import label_text
 
 
@@ -30,41 +30,46 @@ def facts(
     """A CloudTrail record speaks for itself, wherever it was read; else the partition does.
 
     AWS: ``recipientAccountId`` is the account that the record was delivered to, which in an
-    organization's trail is not the account of the bucket or log group.
+    organization's trail is not the account of the bucket or log group. In the format ``auto``
+    nothing is taken from a message but what CloudTrail can have written, and its id holds within
+    its log group only: whoever can write to another log group can copy it.
     """
     record = document.json if event_format != "lines" else None
     event_time = event.time if partition.path is None else None
-    if record is None or not (event_format == "cloudtrail" or _is_record(record)):
+    is_declared = event_format == "cloudtrail"
+    if record is None or not (is_declared or is_record(record)):
         return Facts(event.id, partition.key, event_time, partition.account_id, partition.region)
-    happened, event_id = _text(record, "eventTime"), _text(record, "eventID")
+    event_id, happened = _text(record, "eventID"), _text(record, "eventTime")
+    account_id, region = _text(record, "recipientAccountId"), _text(record, "awsRegion")
     return Facts(
         event_id or event.id,
-        "" if event_id else partition.key,
+        "" if event_id and (is_declared or partition.log_group is None) else partition.key,
         (milliseconds(happened) if happened else None) or event_time,
-        label_text(_text(record, "recipientAccountId")) or partition.account_id,
-        label_text(_text(record, "awsRegion")) or partition.region,
+        label_text(account_id if is_declared or is_account_id(account_id) else "")
+        or partition.account_id,
+        label_text(region) or partition.region,
     )
 
 
-def _is_record(document: dict[str, object]) -> bool:
-    """Whether a JSON message looks like a CloudTrail record."""
-    return type(document.get("eventID")) is str and (
-        type(document.get("eventTime")) is str or type(document.get("eventVersion")) is str
-    )
+def aliases(
+    event: LogEvent, document: Document, partition: Partition, fact: Facts
+) -> tuple[Identity, ...]:
+    """What a log group's event is remembered by under the source's other formats.
+
+    A source whose format changes counts nothing again, nor does a ledger of the time when any
+    message with an ``eventID`` was taken for a record whose id holds in all log groups.
+    """
+    record = document.json if partition.log_group is not None else None
+    event_id = "" if record is None else _text(record, "eventID")
+    if record is None or event.id is None or not event_id:
+        return ()
+    identities = [("", event_id), (partition.key, event.id)]
+    if fact.event_id == event_id or is_record(record):
+        identities.append((partition.key, event_id))
+    own = (fact.scope, fact.event_id)
+    return tuple(identity for identity in identities if identity != own)
 
 
 def _text(record: dict[str, object], key: str) -> str:
     value = record.get(key)
     return value if isinstance(value, str) else ""
-
-
-@lru_cache(maxsize=1024)
-def milliseconds(text: str) -> int | None:
-    """Milliseconds since the epoch of an ISO 8601 time, UTC where it names no zone; else None."""
-    try:
-        moment = datetime.fromisoformat(text)
-    except (ValueError, OverflowError):
-        return None
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=UTC)
-    return round(moment.timestamp() * 1000)

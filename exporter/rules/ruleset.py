@@ -15,7 +15,7 @@ from exporter.events import EventFormat, LogEvent, Partition
 from exporter.patterns import Document, Match
 from exporter.rules.increments import OVERFLOW, Increment, Labels, SeriesKey
 from exporter.rules.labels import label_value, metric_value
-from exporter.rules.records import Facts, facts
+from exporter.rules.records import Facts, aliases, facts
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +110,7 @@ class _Rule:
         spec = self.config.value
         value = spec.number
         if spec.reference is not None:
-            value = metric_value(spec.reference, document, match, spec.scale)
+            value = metric_value(spec, document, match)
         return Increment(
             rule=self.config.name,
             series=series,
@@ -120,6 +120,7 @@ class _Rule:
             event_time=fact.event_time,
             event_id=fact.event_id,
             scope=fact.scope,
+            aliases=aliases(event, document, partition, fact),
         )
 
     def key(self, labels: dict[str, str], fact: Facts, partition: Partition) -> SeriesKey:

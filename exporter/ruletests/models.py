@@ -13,7 +13,7 @@ SOURCE = "test"
 """The source that all rules under test listen to."""
 
 ExpectedValue: TypeAlias = float | Literal["error"] | None
-"""``error``: the match's value is missing, not a number, or negative. None: any."""
+"""``error``: the match's value is missing, not a number, negative or too large. None: any."""
 
 
 @dataclass(frozen=True, slots=True)

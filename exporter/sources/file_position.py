@@ -6,7 +6,9 @@ import hashlib
 import json
 import os
 from dataclasses import asdict, dataclass
-from typing import BinaryIO, Literal
+from typing import BinaryIO, Literal, get_type_hints
+
+from exporter.errors import DamagedCheckpointError
 
 _SAMPLE = 1024
 
@@ -40,8 +42,16 @@ class FilePosition:
 
     @classmethod
     def decode(cls, text: str) -> FilePosition:
-        """From text."""
-        return cls(**json.loads(text))
+        """From text. Raises DamagedCheckpointError."""
+        try:
+            position = cls(**json.loads(text))
+        except (ValueError, TypeError) as error:
+            raise DamagedCheckpointError from error
+        for name, kind in get_type_hints(cls).items():
+            value = getattr(position, name)
+            if value not in ("bytes", "records") if name == "unit" else type(value) is not kind:
+                raise DamagedCheckpointError
+        return position
 
     def holds_for(self, file: BinaryIO, stat: os.stat_result) -> bool:
         """Whether an open file is the one that was read, unchanged or with more at its end."""

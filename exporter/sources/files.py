@@ -33,7 +33,7 @@ from exporter.sources.json_records import (
     split_records,
 )
 
-_WEEK = 7 * 86_400_000
+_TWO_WEEKS = 14 * 86_400_000
 _HEAD = 64 * 1024
 
 _log = structlog.get_logger(__name__)
@@ -48,7 +48,7 @@ class Files:
     once (a single run); else when the file stays as it is from one poll to the next.
     """
 
-    memory = _WEEK
+    memory = _TWO_WEEKS
 
     def __init__(
         self,

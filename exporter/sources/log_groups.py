@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Mapping, Sequence
 
 from exporter.aws.errors import Call
 from exporter.aws.pages import pages
 from exporter.aws.session import AwsAccount
 from exporter.errors import PartitionGoneError, SourceError
 from exporter.events import LogEvent, Partition
+from exporter.sources.accounts import Failures, locate, out_of_reach, unidentified
 from exporter.sources.base import Discovery
-from exporter.sources.event_history import locate, unidentified
+from exporter.sources.fields import identifier, milliseconds, text
 from exporter.sources.log_group_names import LogGroupNames
 from exporter.sources.timeline import Page
-
-if TYPE_CHECKING:
-    from mypy_boto3_logs.type_defs import FilteredLogEventTypeDef, LogGroupTypeDef
 
 # AWS: a page holds up to 10,000 log events or 1 MB; CloudTrail records and longer application
 # lines make that some thousand.
@@ -25,7 +22,8 @@ _PAGE_EVENTS = 10_000
 _PAGE_GROUPS = 50
 _READABLE_CLASS = "STANDARD"
 
-_Failures = list[tuple[Partition, SourceError]]
+_Groups = Mapping[str, Mapping[str, object]]
+"""Log groups as DescribeLogGroups sends them, by name."""
 
 
 class LogGroups:
@@ -59,21 +57,24 @@ class LogGroups:
         except SourceError as error:
             return Discovery((), unidentified(self._name, self._regions, error))
         partitions: list[Partition] = []
-        failures: _Failures = []
+        failures = out_of_reach(self._name, self._account, regions, account_id)
         for region in regions:
             try:
-                groups = self._groups(account_id, region)
+                groups, odd = self._groups(account_id, region)
             except SourceError as error:
                 failures.append((Partition(self._name, account_id, region), error))
                 continue
+            if odd:
+                failures.append((Partition(self._name, account_id, region), _odd(region, odd)))
             for name, group in groups.items():
                 partition = Partition(self._name, account_id, region, log_group=name)
                 log_group_class = group.get("logGroupClass", _READABLE_CLASS)
                 if log_group_class != _READABLE_CLASS:
-                    failures.append((partition, _unreadable(name, region, log_group_class)))
+                    failures.append((partition, _unreadable(name, region, str(log_group_class))))
                     continue
-                if "creationTime" in group:
-                    self._born[partition] = group["creationTime"]
+                born = milliseconds(group.get("creationTime"), 1)
+                if born is not None:
+                    self._born[partition] = born
                 partitions.append(partition)
             failures += self._missing(account_id, region, groups)
         return Discovery(partitions, failures)
@@ -93,10 +94,9 @@ class LogGroups:
             partition.region,
             resource=f"log group {name}",
         )
-        answers = pages(
-            self._account.logs(partition.region).filter_log_events,
+        found = pages(
+            self._account.logs(partition.region, partition.account_id).filter_log_events,
             call,
-            "nextToken",
             {
                 "logGroupName": name,
                 "startTime": max(start, 0),
@@ -105,8 +105,8 @@ class LogGroups:
             },
         )
         try:
-            for answer in answers:
-                yield _page(answer.get("events", ()))
+            for records in found:
+                yield _page(records)
         except SourceError as error:
             if error.reason == "not_found":
                 raise PartitionGoneError(str(error), reason=error.reason) from error
@@ -116,25 +116,26 @@ class LogGroups:
         """The log group's creationTime, milliseconds."""
         return self._born.get(partition)
 
-    def _groups(self, account_id: str, region: str) -> dict[str, LogGroupTypeDef]:
-        """The region's log groups with a name that is asked for."""
+    def _groups(self, account_id: str, region: str) -> tuple[_Groups, int]:
+        """The region's log groups with a name that is asked for, and how many have none."""
         call = Call("logs", "DescribeLogGroups", account_id, region)
-        client = self._account.logs(region)
-        found: dict[str, LogGroupTypeDef] = {}
+        client = self._account.logs(region, account_id)
+        found: dict[str, Mapping[str, object]] = {}
+        odd = 0
         for prefix in self._names.prefixes:
             parameters: dict[str, object] = {"limit": _PAGE_GROUPS}
             if prefix:
                 parameters["logGroupNamePrefix"] = prefix
-            for answer in pages(client.describe_log_groups, call, "nextToken", parameters):
-                for group in answer.get("logGroups", ()):
-                    name = group.get("logGroupName", "")
-                    if self._names.wanted(name):
+            for records in pages(client.describe_log_groups, call, parameters):
+                for group in records:
+                    name = text(group.get("logGroupName")) if isinstance(group, Mapping) else None
+                    if not isinstance(group, Mapping) or not name:
+                        odd += 1
+                    elif self._names.wanted(name):
                         found[name] = group
-        return dict(sorted(found.items()))
+        return dict(sorted(found.items())), odd
 
-    def _missing(
-        self, account_id: str, region: str, groups: dict[str, LogGroupTypeDef]
-    ) -> _Failures:
+    def _missing(self, account_id: str, region: str, groups: _Groups) -> Failures:
         return [
             (
                 Partition(self._name, account_id, region, log_group=name),
@@ -149,13 +150,21 @@ class LogGroups:
         ]
 
 
-def _page(records: Sequence[FilteredLogEventTypeDef]) -> Page:
-    events = [
-        LogEvent(record["message"], record["timestamp"], record["eventId"])
-        for record in records
-        if "message" in record and "timestamp" in record and record.get("eventId")
-    ]
+def _page(records: Sequence[object]) -> Page:
+    events = [event for event in map(_event, records) if event is not None]
     return Page(events, undecodable=len(records) - len(events))
+
+
+def _event(record: object) -> LogEvent | None:
+    """The log event of a FilteredLogEvent; None: it is none."""
+    if not isinstance(record, Mapping):
+        return None
+    message = text(record.get("message"))
+    time = milliseconds(record.get("timestamp"), 1)
+    event_id = identifier(record.get("eventId"))
+    if message is None or time is None or event_id is None:
+        return None
+    return LogEvent(message, time, event_id)
 
 
 def _unreadable(name: str, region: str, log_group_class: str) -> SourceError:
@@ -163,4 +172,12 @@ def _unreadable(name: str, region: str, log_group_class: str) -> SourceError:
         f"Log group {name} in region {region} is of class {log_group_class}, which "
         "FilterLogEvents does not read; use a STANDARD log group, or a pattern that leaves it out.",
         reason="unsupported",
+    )
+
+
+def _odd(region: str, groups: int) -> SourceError:
+    return SourceError(
+        f"logs:DescribeLogGroups in region {region} brought {groups} log groups without a name, "
+        "which AWS does not send; the others are read. It is tried again.",
+        reason="unreadable",
     )

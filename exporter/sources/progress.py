@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
+from exporter.errors import DamagedCheckpointError
 from exporter.sources.base import Listener
 from exporter.sources.schedule import Schedule, Span, Sweep, Window
 
@@ -127,15 +128,35 @@ class Progress:
 
     @classmethod
     def decode(cls, text: str, schedule: Schedule, now: int) -> Progress:
-        """From text, fitted to the schedule."""
+        """From text, fitted to the schedule. Raises DamagedCheckpointError."""
 
         def sweep(levels: Sequence[Sequence[int]]) -> Sweep:
-            return schedule.fit([(age, position) for age, position in levels], now)
+            return schedule.fit([(_number(age), _number(at)) for age, at in levels], now)
 
-        document = json.loads(text)
-        return cls(
-            sweep(document["sweep"]),
-            tuple(Span(sweep(levels), end) for levels, end in document.get("backlog", ())),
-            frozenset(document.get("backfilled", ())),
-            tuple(Backfill(frozenset(r), s, e) for r, s, e in document.get("backfills", ())),
-        )
+        try:
+            document = json.loads(text)
+            return cls(
+                sweep(document["sweep"]),
+                tuple(
+                    Span(sweep(levels), _number(end)) for levels, end in document.get("backlog", ())
+                ),
+                frozenset(map(_name, document.get("backfilled", ()))),
+                tuple(
+                    Backfill(frozenset(map(_name, rules)), _number(start), _number(end))
+                    for rules, start, end in document.get("backfills", ())
+                ),
+            )
+        except (ValueError, TypeError, LookupError, AttributeError) as error:
+            raise DamagedCheckpointError from error
+
+
+def _number(value: object) -> int:
+    if type(value) is not int:
+        raise TypeError
+    return value
+
+
+def _name(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError
+    return value

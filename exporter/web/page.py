@@ -132,6 +132,8 @@ def _match_note(page: StatusPage, latest: datetime | None) -> str:
 
 
 def _badge(page: StatusPage) -> str:
+    if page.ledger.problem:
+        return "Ledger failing"
     if page.failures:
         return f"{page.failures:,} failing"
     if page.reload.errors:
@@ -190,8 +192,8 @@ def _notes(rule: RuleStatus) -> list[str]:
     if rule.value_errors:
         matches = "1 match" if rule.value_errors == 1 else f"{rule.value_errors:,} matches"
         notes.append(
-            f"{matches} had no usable value (missing, negative or not a number)"
-            " and added nothing to the metric."
+            f"{matches} had no usable value (missing, not a number, negative"
+            " or too large) and added nothing to the metric."
         )
     return [*notes, *rule.warnings]
 

@@ -12,8 +12,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
+from exporter.metrics.scrapers import Client
+
 _CHUNK = 64 * 1024
 """Bytes handed to the server at a time: it waits for the client between two of them."""
+_SCRAPE_TIMEOUT = "X-Prometheus-Scrape-Timeout-Seconds"
+"""Prometheus: sent with each scrape."""
 
 
 class Page(Protocol):
@@ -31,11 +35,14 @@ class Page(Protocol):
 class Metrics(Protocol):
     """Where expositions come from; thread-safe."""
 
+    def reveal(self, client: Client) -> None:
+        """Get ready for a page that a client asks for: show what may be shown from now on."""
+
     def scrape(self, accept: str, accept_encoding: str) -> Page:
         """Render a page for what the request's headers accept (empty: no such header)."""
 
-    def delivered(self, page: Any) -> None:
-        """Take note that a page of ``scrape`` was sent wholly."""
+    def delivered(self, page: Any, client: Client) -> None:
+        """Take note that a page of ``scrape`` was sent wholly to a client."""
 
 
 def scrape_endpoint(metrics: Metrics) -> Callable[[Request], Awaitable[Response]]:
@@ -47,6 +54,8 @@ def scrape_endpoint(metrics: Metrics) -> Callable[[Request], Awaitable[Response]
     async def endpoint(request: Request) -> Response:
         accept = _joined(request.headers, "accept")
         accept_encoding = _joined(request.headers, "accept-encoding")
+        client = _client(request)
+        await run_in_threadpool(metrics.reveal, client)
         page = await run_in_threadpool(metrics.scrape, accept, accept_encoding)
         headers = {
             **page.headers,
@@ -55,9 +64,14 @@ def scrape_endpoint(metrics: Metrics) -> Callable[[Request], Awaitable[Response]
         }
         if request.method == "HEAD":
             return Response(page.body, headers=headers)
-        return _Acknowledged(page, headers, metrics.delivered)
+        return _Acknowledged(page, headers, lambda: metrics.delivered(page, client))
 
     return endpoint
+
+
+def _client(request: Request) -> Client:
+    address = request.client.host if request.client else ""
+    return Client.announcing(address, request.headers.get(_SCRAPE_TIMEOUT))
 
 
 def _joined(headers: Headers, name: str) -> str:
@@ -67,11 +81,8 @@ def _joined(headers: Headers, name: str) -> str:
 class _Acknowledged(Response):
     """Calls ``delivered`` as the last bytes are sent, unless the client has gone before that."""
 
-    def __init__(
-        self, page: Page, headers: dict[str, str], delivered: Callable[[Page], None]
-    ) -> None:
+    def __init__(self, page: Page, headers: dict[str, str], delivered: Callable[[], None]) -> None:
         super().__init__(page.body, headers=headers)
-        self._page = page
         self._delivered = delivered
 
     async def __call__(self, _scope: Scope, receive: Receive, send: Send) -> None:
@@ -91,7 +102,7 @@ class _Acknowledged(Response):
                 return
             # Before the last bytes, not after: who has them may scrape again at once. That they
             # arrive nobody could tell: the kernel takes them either way.
-            self._delivered(self._page)
+            self._delivered()
             await send({"type": "http.response.body", "body": bytes(body[last:])})
         finally:
             gone.cancel()

@@ -101,6 +101,14 @@ class LedgerStatus:
     path: str
     size: int | None
     """Bytes, where they are known."""
+    created: datetime | None = None
+    """When it was begun."""
+    checking: bool = False
+    """Whether it is still being checked for damage."""
+    files_lost: int = 0
+    """How often its files were removed or replaced while they were open."""
+    problem: str | None = None
+    """Why nothing can be committed: a sentence."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +145,6 @@ class StatusPage:
     @property
     def state(self) -> State:
         """Failing where anything fails, waiting until everything was attempted once."""
-        if self.failures or self.reload.errors:
+        if self.failures or self.reload.errors or self.ledger.problem:
             return "failing"
         return "ok" if self.ready else "waiting"

@@ -14,8 +14,9 @@ from exporter.configuration import RuleConfig, load
 from exporter.events import EventFormat, LogEvent, Partition
 from exporter.ledger.base import Committed, SeriesRule, SeriesTotal
 from exporter.ledger.counting import BatchCount
-from exporter.ledger.storage import open_database
+from exporter.ledger.storage import DatabaseFile
 from exporter.metrics.families import MetricFamily
+from exporter.metrics.scrapers import NOBODY
 from exporter.metrics.series import SeriesStore
 from exporter.rules import RuleSet
 from exporter.rules.increments import Increment
@@ -66,7 +67,8 @@ _SERIES_RULES = {
 
 
 def _database() -> sqlite3.Connection:
-    connection = open_database(_FOLDER / "ledger.db")
+    connection = DatabaseFile.open(_FOLDER / "ledger.db").connection
+    assert connection is not None
     connection.execute("INSERT INTO checkpoints VALUES (1, 'trail', x'', x'', NULL, 0)")
     return connection
 
@@ -131,7 +133,7 @@ def _check_pages(totals: Iterable[SeriesTotal]) -> None:
     for openmetrics in (False, True):
         text = "".join(family.text for family in store.render(openmetrics=openmetrics).families)
         assert all(value == 0 for name, _, value in read_samples(text, openmetrics=openmetrics))
-    store.revealed(store.due())
+    store.revealed(store.due(NOBODY))
     for openmetrics in (False, True):
         text = "".join(family.text for family in store.render(openmetrics=openmetrics).families)
         samples = read_samples(text, openmetrics=openmetrics)

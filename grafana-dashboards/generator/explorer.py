@@ -215,7 +215,7 @@ def _limits() -> list[Line]:
                 graph(
                     "Overflow and value errors",
                     "Overflow: matches past the limit. Value errors: matches whose value is"
-                    " missing, not a number or negative; they add nothing.",
+                    " missing, not a number, negative or too large; they add nothing.",
                     Query(total(per_interval(overflow)), "overflow", color=style.ORANGE),
                     Query(total(per_interval(errors)), "value errors", color=style.RED),
                     bars=True,

@@ -187,10 +187,15 @@ def process() -> list[Line]:
                 graph(
                     "Ledger errors",
                     "Operations of the ledger that failed: a full or broken disk. Nothing is"
-                    " counted meanwhile, and nothing is lost.",
+                    " counted meanwhile, and nothing is lost. Also how often its files were found"
+                    " removed or replaced, and saved again.",
                     Query(
                         total(per_interval(own("ledger_errors_total")), "operation"),
                         "{{operation}}",
+                    ),
+                    Query(
+                        total(per_interval(own("ledger_files_lost_total"))),
+                        "files removed or replaced",
                     ),
                     bars=True,
                     legend=("sum",),
@@ -235,12 +240,16 @@ def process() -> list[Line]:
                 ),
                 listing(
                     "Versions",
-                    "What runs, since when, and when its configuration was last loaded.",
+                    "What runs, since when, when its configuration was last loaded, and how old its"
+                    " ledger is.",
                     [
                         f"max by (instance, version, python_version) ({own('build_info')})",
                         f"max by (instance) ({select('process_start_time_seconds')}) * 1000",
                         "max by (instance) ("
                         + own("config_last_reload_success_timestamp_seconds")
+                        + ") * 1000",
+                        "max by (instance) ("
+                        + own("ledger_created_timestamp_seconds")
                         + ") * 1000",
                     ],
                     [
@@ -249,6 +258,7 @@ def process() -> list[Line]:
                         Column("python_version", "Python", width=70),
                         Column("Value #B", "Runs since", unit="dateTimeFromNow", width=105),
                         Column("Value #C", "Configuration", unit="dateTimeFromNow", width=105),
+                        Column("Value #D", "Ledger", unit="dateTimeFromNow", width=105),
                     ],
                 ),
             ],

@@ -1,13 +1,15 @@
-"""An AWS on loopback that the environment's endpoint names."""
+"""An AWS on loopback that the environment's endpoint names, and one that answers anything."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from types import SimpleNamespace
 
 import pytest
 
 from exporter.demo.aws import EmbeddedAws
+from tests.support.answering import Answering
 
 
 @pytest.fixture
@@ -17,3 +19,17 @@ def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[EmbeddedAws]:
         for name, value in running.environment().items():
             monkeypatch.setenv(name, value)
         yield running
+
+
+@pytest.fixture
+def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Answering]:
+    with Answering() as answering:
+        for name, value in answering.environment.items():
+            monkeypatch.setenv(name, value)
+        yield answering
+
+
+@pytest.fixture
+def no_pause(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Retries follow at once."""
+    monkeypatch.setattr("botocore.endpoint.time", SimpleNamespace(sleep=lambda _seconds: None))

@@ -1,59 +1,30 @@
-"""An answer that is not AWS's is an error, never an empty page."""
+"""An answer that is not AWS's is an error, never an empty page; odd records are only themselves."""
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+import gzip
+import json
+import zlib
+from collections.abc import Callable
+from typing import Any
 
+import botocore.session
 import pytest
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
 
-from exporter.aws.quotas import Quotas
+from exporter.aws.answers import ALWAYS_SENT, MOST_BYTES
 from exporter.aws.session import AwsAccount
 from exporter.errors import SourceError
-from exporter.events import Partition
+from exporter.events import LogEvent, Partition
 from exporter.sources.event_history import EventHistory
 from exporter.sources.log_groups import LogGroups
+from tests.support.answering import ACCOUNT, IDENTITY, Answer, Answering
+from tests.support.aws import Requests, open_account
 
-HISTORY = Partition("history", "123456789012", "us-east-1")
-GROUP = Partition("apps", "123456789012", "us-east-1", log_group="/app")
-
-
-class Answering(ThreadingHTTPServer):
-    """Answers everything with 200 and one body."""
-
-    body = b""
-
-
-class _Handler(BaseHTTPRequestHandler):
-    def do_POST(self) -> None:
-        self.rfile.read(int(self.headers["Content-Length"]))
-        assert isinstance(self.server, Answering)
-        self.send_response(200)
-        self.send_header("Content-Type", "application/x-amz-json-1.1")
-        self.send_header("Content-Length", str(len(self.server.body)))
-        self.end_headers()
-        self.wfile.write(self.server.body)
-
-    def log_message(self, *_: object) -> None:
-        pass
-
-
-@pytest.fixture
-def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Answering]:
-    with Answering(("127.0.0.1", 0), _Handler) as answering:
-        threading.Thread(target=answering.serve_forever, daemon=True).start()
-        for name, value in {
-            "AWS_ENDPOINT_URL": f"http://127.0.0.1:{answering.server_port}",
-            "AWS_ACCESS_KEY_ID": "testing",
-            "AWS_SECRET_ACCESS_KEY": "testing",
-            "AWS_REGION": "us-east-1",
-        }.items():
-            monkeypatch.setenv(name, value)
-        yield answering
-        answering.shutdown()
-
-
+REGION = "us-east-1"
+HISTORY = Partition("history", ACCOUNT, REGION)
+GROUP = Partition("apps", ACCOUNT, REGION, log_group="/app")
 FOREIGN = [
     b"<html><body>Sign in to the network</body></html>",
     b'{"Events": [{"EventId": "a"',
@@ -61,26 +32,272 @@ FOREIGN = [
     b"",
     b"[]",
     b"null",
+    b'"Events"',
     b'{"message": "maintenance"}',
+    b"\xff\xfe",
+    b"[" * 100_000,
+]
+HOLLOW = [
+    b"{}",
+    b'{"Events": null, "events": null, "logGroups": null, "matches": null}',
+    b'{"Events": {}, "events": {}, "logGroups": {}, "matches": {}}',
+    b'{"Events": "", "events": 0, "logGroups": "no list", "matches": 5}',
+    b'{"NextToken": null, "nextToken": null}',
+    b'{"NextToken": "go on", "nextToken": "go on"}',
+    b'{"Events": [], "NextToken": 0, "events": [], "nextToken": 0, "logGroups": [], "x": 0}',
+    b'{"Events": [], "NextToken": {}, "events": [], "nextToken": [], "logGroups": []}',
+]
+EMPTY = b'{"Events": [], "events": [], "logGroups": []}'
+FIELDS = st.sampled_from(
+    (
+        "EventId EventTime CloudTrailEvent eventId timestamp message Resources logGroupName "
+        "creationTime logGroupClass Error __type ResponseMetadata"
+    ).split()
+)
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(FIELDS, inner, max_size=6),
+    max_leaves=8,
+)
+many_examples = settings(
+    deadline=None, max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+
+
+@pytest.fixture
+def account(server: Answering) -> AwsAccount:  # noqa: ARG001 - the environment names it
+    """One that knows who it is; clients take a while to make."""
+    opened = open_account()
+    opened.identify([REGION])
+    return opened
+
+
+def look_up(account: AwsAccount) -> list[LogEvent]:
+    pages = EventHistory("history", account, [REGION]).pages(HISTORY, 0, 1000)
+    return [event for page in pages for event in page.events]
+
+
+def filter_log_events(account: AwsAccount) -> list[LogEvent]:
+    pages = LogGroups("apps", account, ["/app"]).pages(GROUP, 0, 1000)
+    return [event for page in pages for event in page.events]
+
+
+def describe_log_groups(account: AwsAccount) -> None:
+    discovery = LogGroups("apps", account, ["/app*"], [REGION]).discover()
+    assert not discovery.partitions
+    for _, error in discovery.failures:
+        raise error
+
+
+CALLS: dict[str, Callable[[AwsAccount], object]] = {
+    "LookupEvents": look_up,
+    "FilterLogEvents": filter_log_events,
+    "DescribeLogGroups": describe_log_groups,
+}
+
+
+@pytest.mark.usefixtures("no_pause")
+@pytest.mark.parametrize("operation", CALLS)
+def test_what_is_not_awss_is_no_empty_page(server: Answering, operation: str) -> None:
+    requests = Requests()
+    account = open_account(observer=requests)
+    for body in (*FOREIGN, *HOLLOW):
+        server.answer = Answer(body)
+        with pytest.raises(SourceError, match="is not AWS's") as caught:
+            CALLS[operation](account)
+        assert caught.value.reason == "unreadable"
+        assert f":{operation} " in str(caught.value)
+        assert f"in account {ACCOUNT}, region {REGION} failed" in str(caught.value)
+    counted = {key: count for key, count in requests.counts.items() if operation in key[0]}
+    assert list(counted.values()) == [server.calls[operation]]
+    assert {outcome for _, _, outcome in counted} == {"error"}
+
+
+@pytest.mark.usefixtures("no_pause")
+def test_an_answer_that_is_not_awss_is_asked_for_again_as_an_error_is(server: Answering) -> None:
+    server.answer = Answer(b"{}")
+    with pytest.raises(SourceError):
+        look_up(open_account())
+    untrue = server.calls["LookupEvents"]
+    server.answer = Answer(b"", status=502)
+    with pytest.raises(SourceError):
+        look_up(open_account())
+    assert server.calls["LookupEvents"] == 2 * untrue > 2
+
+
+@pytest.mark.parametrize("operation", CALLS)
+def test_an_empty_page_is_one(server: Answering, operation: str) -> None:
+    server.answer = Answer(EMPTY)
+    CALLS[operation](open_account())
+    assert server.calls[operation] == 1
+
+
+IDENTITIES = [
+    b"<GetCallerIdentityResponse></GetCallerIdentityResponse>",
+    IDENTITY.replace(ACCOUNT.encode(), b""),
+    IDENTITY[:-5],
+    b"{}",
+    b"",
+    b"<html/>",
 ]
 
 
-@pytest.mark.parametrize("body", FOREIGN)
-def test_what_is_not_awss_is_no_empty_page(server: Answering, body: bytes) -> None:
-    server.body = body
-    account = AwsAccount(quotas=Quotas(lambda *_: None))
-    with pytest.raises(SourceError, match="not AWS's") as history:
-        list(EventHistory("history", account, ["us-east-1"]).pages(HISTORY, 0, 1000))
-    assert history.value.reason == "unreadable"
-    with pytest.raises(SourceError, match="not AWS's"):
-        list(LogGroups("apps", account, ["/app"]).pages(GROUP, 0, 1000))
+@pytest.mark.usefixtures("no_pause")
+@pytest.mark.parametrize("body", IDENTITIES)
+def test_an_identity_without_account_is_none(server: Answering, body: bytes) -> None:
+    server.answers["GetCallerIdentity"] = Answer(body)
+    with pytest.raises(SourceError, match="is not AWS's") as caught:
+        open_account().identify([REGION])
+    assert caught.value.reason == "unreadable"
 
 
-@pytest.mark.parametrize("body", [b"{}", b'{"Events": [], "events": []}'])
-def test_a_page_without_events_is_one(server: Answering, body: bytes) -> None:
-    server.body = body
-    account = AwsAccount(quotas=Quotas(lambda *_: None))
-    (page,) = EventHistory("history", account, ["us-east-1"]).pages(HISTORY, 0, 1000)
-    assert page.events == []
+def test_the_table_agrees_with_botocores_models() -> None:
+    session = botocore.session.Session()
+    models = {
+        operation: model
+        for service in ("cloudtrail", "logs", "sts")
+        for model in [session.get_service_model(service)]
+        for operation in model.operation_names
+    }
+    for operation, sent in ALWAYS_SENT.items():
+        shape = models[operation].operation_model(operation).output_shape
+        assert shape is not None
+        members = shape.members
+        assert members[sent.member].type_name == ("list" if sent.type is list else "string")
+        assert bool(sent.following) == ("oken" in "".join(members))
+        assert not sent.following or members[sent.following].type_name == "string"
+        # What is read here; another protocol of a newer botocore would need its own reading.
+        assert models[operation].resolved_protocol in ("json", "query")
+
+
+@pytest.mark.usefixtures("aws")
+def test_an_operation_that_the_table_does_not_know_is_not_called() -> None:
+    with pytest.raises(LookupError, match=r"DescribeTrails.*answers\.py"):
+        open_account().cloudtrail(REGION).describe_trails()
+
+
+def packed(body: bytes) -> Answer:
+    return Answer(gzip.compress(body), headers={"Content-Encoding": "gzip"})
+
+
+@pytest.mark.usefixtures("no_pause")
+def test_an_answer_with_gzip_is_read(server: Answering) -> None:
+    record = {"EventId": "a", "EventTime": 1, "CloudTrailEvent": "{}"}
+    body = json.dumps({"Events": [record]}).encode()
+    twice = gzip.compress(body[:20]) + gzip.compress(body[20:])
+    server.answers["GetCallerIdentity"] = packed(IDENTITY)
+    for answer in (packed(body), Answer(twice, headers={"content-encoding": "GZIP"})):
+        server.answer = answer
+        account = open_account()
+        account.identify([REGION])
+        assert [event.id for event in look_up(account)] == ["a"]
+    denied = json.dumps({"__type": "AccessDeniedException", "message": "No."}).encode()
+    server.answer = Answer(gzip.compress(denied), 400, {"Content-Encoding": "gzip"})
+    with pytest.raises(SourceError) as caught:
+        look_up(open_account())
+    assert caught.value.reason == "access_denied"
+
+
+def bomb() -> bytes:
+    """A few kilobytes that unpack to more than may be."""
+    return gzip.compress(EMPTY + b" " * MOST_BYTES)
+
+
+@pytest.mark.usefixtures("no_pause")
+@pytest.mark.parametrize(
+    ("body", "encoding", "why"),
+    [
+        (bomb(), "gzip", "larger than 32 MiB"),
+        (gzip.compress(EMPTY)[:-4], "gzip", "cut off"),
+        (EMPTY, "gzip", "cannot be read"),
+        (zlib.compress(EMPTY), "deflate", "Content-Encoding"),
+    ],
+)
+def test_what_cannot_be_unpacked_is_an_error(
+    server: Answering, body: bytes, encoding: str, why: str
+) -> None:
+    server.answer = Answer(body, headers={"Content-Encoding": encoding})
+    with pytest.raises(SourceError, match=why) as caught:
+        look_up(open_account())
+    assert caught.value.reason == "unreadable"
+
+
+TRUE = {"EventId": "true", "EventTime": 1, "CloudTrailEvent": "{}", "eventId": "true"}
+TRUE |= {"timestamp": 1, "message": "m", "logGroupName": "/app/true"}
+ODD: list[Any] = [{}, None, 5, "text", [], {**TRUE, "EventTime": "2026", "timestamp": "2026"}]
+ODD += [{**TRUE, "EventTime": time, "timestamp": time} for time in (1e300, -1, True, 2**80, None)]
+ODD += [{**TRUE, "EventId": 5, "eventId": {}}, {**TRUE, "EventId": "\ud800", "eventId": ""}]
+ODD += [{**TRUE, "CloudTrailEvent": {}, "message": ["m"]}, {**TRUE, "EventTime": float("nan")}]
+
+
+def test_odd_records_are_undecodable_and_nothing_else_is_lost(server: Answering) -> None:
+    records = [TRUE, *ODD, {**TRUE, "EventId": "last", "eventId": "last"}]
+    server.answer = Answer(json.dumps({"Events": records, "events": records}).encode())
+    account = open_account()
+    (page,) = EventHistory("history", account, [REGION]).pages(HISTORY, 0, 1000)
+    assert [event.id for event in page.events] == ["true", "last"]
+    assert page.undecodable == len(ODD)
     (page,) = LogGroups("apps", account, ["/app"]).pages(GROUP, 0, 1000)
-    assert page.events == []
+    # The last of the odd ones has a time that only LookupEvents reads.
+    assert [event.id for event in page.events] == ["true", "true", "last"]
+
+
+@many_examples
+@given(odd=st.lists(JSON, max_size=4), place=st.integers(0, 4))
+def test_whatever_is_in_a_page_the_true_records_come(
+    server: Answering, account: AwsAccount, odd: list[Any], place: int
+) -> None:
+    records = [*odd[:place], TRUE, *odd[place:]]
+    members = {"Events": records, "events": records, "logGroups": records}
+    server.answer = Answer(json.dumps(members).encode())
+    assert LogEvent("{}", 1000, "true") in look_up(account)
+    assert LogEvent("m", 1, "true") in filter_log_events(account)
+    discovery = LogGroups("apps", account, ["/app/*"], [REGION]).discover()
+    assert Partition("apps", ACCOUNT, REGION, log_group="/app/true") in discovery.partitions
+    assert {error.reason for _, error in discovery.failures} <= {"unreadable", "unsupported"}
+
+
+def test_groups_without_a_name_leave_what_is_known_of_the_region(server: Answering) -> None:
+    server.answer = Answer(json.dumps({"logGroups": [{}, {"logGroupName": "/app/a"}]}).encode())
+    discovery = LogGroups("apps", open_account(), ["/app/*"], [REGION]).discover()
+    assert [partition.log_group for partition in discovery.partitions] == ["/app/a"]
+    ((scope, error),) = discovery.failures
+    assert scope == Partition("apps", ACCOUNT, REGION)
+    assert "1 log groups without a name" in str(error)
+
+
+XML_ERRORS = [
+    b"<a><Error>x</Error></a>",
+    b"<a><Error><Code>1</Code></Error><Error><Code>2</Code></Error></a>",
+]
+
+
+@pytest.mark.usefixtures("no_pause")
+@many_examples
+@given(
+    status=st.sampled_from([300, 301, 400, 403, 404, 429, 500, 503]),
+    body=st.one_of(
+        st.sampled_from(FOREIGN),
+        JSON.map(lambda document: json.dumps(document).encode()),
+        st.dictionaries(FIELDS, JSON, max_size=3).map(lambda found: json.dumps(found).encode()),
+    ),
+)
+@example(status=400, body=b'{"__type": 5}')
+def test_whatever_an_error_says_it_is_an_error_of_the_source(
+    server: Answering, account: AwsAccount, status: int, body: bytes
+) -> None:
+    server.answer = Answer(body, status)
+    for call in CALLS.values():
+        with pytest.raises(SourceError):
+            call(account)
+
+
+@pytest.mark.usefixtures("no_pause")
+@pytest.mark.parametrize("status", [301, 400, 503])
+@pytest.mark.parametrize("body", [*IDENTITIES, *XML_ERRORS])
+def test_so_it_is_where_the_account_is_asked_for(
+    server: Answering, status: int, body: bytes
+) -> None:
+    server.answers["GetCallerIdentity"] = Answer(body, status)
+    with pytest.raises(SourceError):
+        open_account().identify([REGION])

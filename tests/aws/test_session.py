@@ -21,10 +21,7 @@ from tests.support.aws import ACCOUNT, Requests, open_account
 
 def test_the_account_is_asked_for_once(aws: EmbeddedAws) -> None:
     account = open_account()
-    assert account.account_id == ""
-
     assert [account.identify(["us-east-1"]) for _ in range(3)] == [ACCOUNT] * 3
-    assert account.account_id == ACCOUNT
     assert aws.calls.count("GetCallerIdentity") == 1
 
 
@@ -83,15 +80,16 @@ def test_every_attempt_is_counted_by_its_outcome(
     requests = Requests()
     account = open_account(observer=requests)
     account.identify([])
+    cloudtrail, logs = account.cloudtrail("us-east-1", ACCOUNT), account.logs("us-east-1", ACCOUNT)
     aws.faults = Faults(throttle=1, operations={"LookupEvents"})
     with pytest.raises(ClientError):
-        account.cloudtrail("us-east-1").lookup_events()
+        cloudtrail.lookup_events()
     aws.faults = Faults(denied={"us-east-1": {"FilterLogEvents"}})
     with pytest.raises(ClientError):
-        account.logs("us-east-1").filter_log_events(logGroupName="x")
+        logs.filter_log_events(logGroupName="x")
     aws.faults = Faults(drop=1)
     with pytest.raises(Exception, match="Connection was closed"):
-        account.cloudtrail("us-east-1").lookup_events()
+        cloudtrail.lookup_events()
 
     attempts = aws.calls.count("LookupEvents", outcome="ThrottlingException")
     dropped = aws.calls.count("LookupEvents", outcome="dropped")
@@ -122,13 +120,13 @@ def test_retries_keep_to_the_quota_and_end_when_the_exporter_stops(aws: Embedded
 
 @pytest.mark.usefixtures("aws")
 def test_requests_say_who_makes_them() -> None:
-    client = open_account().sts("us-east-1")
+    client = open_account().logs("us-east-1")
     agents: list[str] = []
 
     def listen(request: Any, **_: object) -> None:
         agents.append(request.headers["User-Agent"].decode())
 
     client.meta.events.register("before-send", listen)
-    client.get_caller_identity()
+    client.describe_log_groups()
 
     assert f"metric-filter-exporter/{__version__}" in agents[0]

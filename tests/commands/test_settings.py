@@ -16,7 +16,8 @@ def test_without_flags_and_variables_the_defaults_hold() -> None:
     assert settings.web_telemetry_path == "/metrics"
     assert settings.storage_path == Path("data")
     assert (settings.log_level, settings.log_format) == ("info", "logfmt")
-    assert (settings.metrics_birth_hold, settings.shutdown_timeout) == (60, 10)
+    assert (settings.metrics_birth_hold, settings.shutdown_timeout) == (0, 10)
+    assert not settings.metrics_created
     assert settings.web_config_file is None
     assert settings.config_watch
     assert settings.web_enable_lifecycle

@@ -123,6 +123,31 @@ def test_a_scale_is_taken_as_it_is_written(load_rules: LoadRules) -> None:
     assert rule.value == ValueSpec(reference=reference("$.ms"), scale=Decimal("0.001"))
 
 
+def test_values_are_at_most_2_to_53_unless_a_rule_says_otherwise(load_rules: LoadRules) -> None:
+    rules = load_rules(
+        """
+        rules:
+          - {name: a, pattern: x, metric: a_total, value: $.bytes}
+          - {name: b, pattern: x, metric: b_total, value: $.bytes, max_value: 1e12}
+          - filterName: pasted
+            filterPattern: '[size]'
+            metricTransformations: [{metricNamespace: A, metricName: B, metricValue: $size}]
+            max_value: 1000000
+        """
+    )
+    assert [rule.value.max_value for rule in rules] == [2**53, 1e12, 1e6]
+
+
+def test_a_max_value_that_lets_a_total_stand_still_is_a_warning(
+    problems_of_rules: ProblemsOf,
+) -> None:
+    (problem,) = problems_of_rules(
+        "rules: [{name: a, pattern: x, metric: a_total, value: $.b, max_value: 1e300}]\n"
+    )
+    assert (problem.severity, problem.line, problem.column) == ("warning", 3, 71)
+    assert "above 2^53" in problem.message
+
+
 def test_references_name_the_fields_that_a_match_has(load_rules: LoadRules) -> None:
     (rule,) = load_rules("rules: [{name: a, pattern: '[ip, , x]', labels: {i: $ip, n: $2}}]")
     match = rule.compiled.match("127.0.0.1 - end")
@@ -199,6 +224,12 @@ def test_rules_may_share_a_metric_if_their_labels_are_equal(load_rules: LoadRule
         ("{name: a, pattern: x, value: $.ms, scale: -1}", 4, 47, "`scale` must be a number"),
         ("{name: a, pattern: x, value: 2, scale: 0.001}", 4, 37, "`scale` needs a `value`"),
         ("{name: a, pattern: x, scale: 0.001}", 4, 27, "`scale` needs a `value`"),
+        ("{name: a, pattern: x, max_value: 0}", 4, 38, "`max_value` must be a number greater"),
+        ("{name: a, pattern: x, max_value: inf}", 4, 38, "`max_value` must be a number greater"),
+        ("{name: a, pattern: x, max_value: nan}", 4, 38, "`max_value` must be a number greater"),
+        ("{name: a, pattern: x, max_value: 1e999}", 4, 38, "`max_value` must be from 1e-9 to"),
+        ("{name: a, pattern: x, value: 1e16}", 4, 34, "`value` must be 0, or from 1e-9 to"),
+        ("{name: a, pattern: x, value: 3, max_value: 2}", 4, 48, "`value` is 3, more than"),
         ("{name: a, pattern: '[x, y]', value: $z}", 4, 41, "`value`: the pattern has no field $z"
          " (it has $x, $y)"),
         ("{name: a, pattern: '[x, y]', value: $0}", 4, 41, "the pattern has no field $0"),

@@ -112,7 +112,10 @@ def test_everything_that_is_written_is_taken(tmp_path: Path) -> None:
         ("{name: h, type: log_groups, log_groups: []}", "`log_groups` must not be empty"),
         ("{name: h, type: log_groups, log_groups: ['a b']}", "'a b' is not a log group"),
         ("{name: h, type: log_groups, log_groups: ['arn:aws:logs']}", "not its ARN"),
-        ("{name: h, type: log_groups, log_groups: [a], format: lines}", "must be auto or cloudtr"),
+        (
+            "{name: h, type: log_groups, log_groups: [a], format: json}",
+            "must be auto, cloudtrail or",
+        ),
         ("{name: h, type: files}", "`paths` is missing"),
         ("{name: h, type: files, paths: [a], start: now}", "unknown key `start`"),
         ("{name: h, type: files, paths: [a], format: cloudtrial}", "did you mean `cloudtrail`?"),

@@ -3,71 +3,60 @@
 from __future__ import annotations
 
 import subprocess
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 from exporter.demo.aws import EmbeddedAws
+from tests.support.births import CONFIGURATION, INTERVAL, Birth, Births, over_restarts
 from tests.support.processes import Exporter
-from tests.support.prometheus import Prometheus
 from tests.support.records import ACCOUNT, trail_record
 from tests.support.tools import PrometheusBinaries
 from tests.support.waiting import wait_for
 
-CONFIGURATION = {
-    "sources": [
-        {
-            "name": "history",
-            "type": "event_history",
-            "regions": ["us-east-1"],
-            "interval": "1s",
-            "lookback": "60s",
-        }
-    ],
-    "rules": [
-        {
-            "name": "root_logins",
-            "title": "Sign-ins of the root user",
-            "pattern": '{ $.eventName = ConsoleLogin && $.userIdentity.type = "Root" }',
-            "metric": "root_logins_total",
-            "labels": {"source_ip": "$.sourceIPAddress"},
-        }
-    ],
-}
+SCRAPE = 1.0
+SLACK = 1.5
+"""Seconds for a machine that is busy with other tests."""
 
 
-def test_increase_sees_the_first_match_of_a_new_series_and_a_restart_adds_nothing(
+def check(births: list[Birth], *, first: float = 0.0, samples: int = 4) -> None:
+    for birth in births:
+        assert (birth.values[0], birth.values[-1]) == (first, first + 1), birth
+        assert birth.increase > 0, birth
+        assert len(birth.values) <= samples, birth
+        assert birth.seconds <= INTERVAL + 3 * SCRAPE + SLACK, birth
+
+
+def test_increase_sees_each_first_match_within_three_scrapes_running_restarted_and_after_an_outage(
     tmp_path: Path,
     aws: EmbeddedAws,
-    make_exporter: Callable[..., Exporter],
     prometheus_binaries: PrometheusBinaries,
 ) -> None:
-    exporter = make_exporter(CONFIGURATION, "--metrics.birth-hold=2s")
-    with (
-        exporter,
-        Prometheus(
-            prometheus_binaries.prometheus,
-            tmp_path / "prometheus",
-            targets={"exporter": exporter.address},
-        ) as prometheus,
-    ):
-        exporter.wait_until_ready()
-        prometheus.wait_until_up("exporter")
-        root = {"type": "Root"}
-        login = trail_record("ConsoleLogin", userIdentity=root, sourceIPAddress="192.0.2.7")
-        aws.record(ACCOUNT, "us-east-1", login)
-
-        def increase() -> float:
-            samples = prometheus.query("sum(increase(root_logins_total[5m]))")
-            return samples[0].value if samples else 0.0
-
-        # One, but for the extrapolation to the window's end, a part of a scrape interval.
-        wait_for("increase() to see the login", lambda: round(increase()) == 1)
-        exporter.kill()
-        exporter.start()
-        exporter.wait_until_ready()
-        prometheus.wait_for_scrapes("exporter", 2)
-        assert round(increase()) == 1
-        assert prometheus.query("sum(resets(root_logins_total[5m]))")[0].value == 0
+    with Births(tmp_path, aws, prometheus_binaries.prometheus) as scene:
+        scene.add_server()
+        began = time.time()
+        scene.login("192.0.2.4")
+        check(scene.seen("192.0.2.4", began), samples=3)
+        scene.add_server()
+        began = time.time()
+        scene.login("192.0.2.1")
+        check(scene.seen("192.0.2.1", began), samples=3)
+        found = over_restarts(scene)
+        totals = scene.exporter.scrape().series("root_logins_total")
+        resets = [
+            server.query("sum(resets(root_logins_total[5m]))")[0].value for server in scene.servers
+        ]
+    assert all(len(births) == 2 for births in found.values())
+    check(found["restart"])
+    check(found["outage"])
+    check(found["outage, known series"], first=1)
+    assert resets == [0, 0]
+    assert {dict(labels)["source_ip"]: value for labels, value in totals.items()} == {
+        "192.0.2.1": 2,
+        "192.0.2.2": 1,
+        "192.0.2.3": 1,
+        "192.0.2.4": 1,
+    }
 
 
 def test_promtool_has_nothing_to_say_about_the_page(
@@ -75,7 +64,7 @@ def test_promtool_has_nothing_to_say_about_the_page(
     make_exporter: Callable[..., Exporter],
     prometheus_binaries: PrometheusBinaries,
 ) -> None:
-    with make_exporter(CONFIGURATION, "--metrics.birth-hold=0s") as exporter:
+    with make_exporter(CONFIGURATION) as exporter:
         exporter.wait_until_ready()
         aws.record(ACCOUNT, "us-east-1", trail_record("ConsoleLogin"))
         wait_for(

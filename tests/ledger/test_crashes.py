@@ -128,7 +128,9 @@ TestLedgers.settings = settings(max_examples=40, stateful_step_count=15, deadlin
 COMMITS_FOREVER = """
 import sys, pathlib
 from exporter.ledger.sqlite import SqliteLedger
+from exporter.logs import configure_logging
 from tests.support.counting import *
+configure_logging("info", "logfmt")
 ledger = SqliteLedger.open(pathlib.Path(sys.argv[1]))
 ledger.load_rules({SOURCE: {RULE: None}}, rules=[series_rule()])
 number = int(ledger.checkpoint(PARTITION) or "0")

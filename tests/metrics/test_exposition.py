@@ -52,8 +52,8 @@ def telemetry() -> Telemetry:
 
 
 @pytest.fixture
-def exposition(telemetry: Telemetry, tmp_path: Path) -> Exposition:
-    store = SeriesStore(None)
+def exposition(telemetry: Telemetry, tmp_path: Path, request: pytest.FixtureRequest) -> Exposition:
+    store = SeriesStore(None, created=getattr(request, "param", False))
     store.describe([MetricFamily(METRIC, "counter", 'Sign-ins\nof \\ "users".'), HISTOGRAM])
     ledger = SqliteLedger.open(tmp_path)
     exposition = Exposition(store, telemetry, ledger)
@@ -109,10 +109,25 @@ def test_counters_and_histograms_come_with_help_type_and_values(
     ]
 
 
-def test_openmetrics_has_created_times_and_exemplars(exposition: Exposition) -> None:
+@pytest.mark.parametrize("exposition", [True], indirect=True)
+def test_created_times_are_in_openmetrics_if_asked_for_and_never_in_the_text_format(
+    exposition: Exposition,
+) -> None:
     page = families(exposition, openmetrics=True)
     created = [s.value for s in page["logins"].samples if s.name == "logins_created"]
     assert created == [1_700_000_000.0] * 3
+    for family in ("size_bytes", "metric_filter_exporter_polls"):
+        assert f"{family}_created" in {sample.name for sample in page[family].samples}
+    assert "_created" not in exposition.scrape("text/plain").body.decode()
+
+
+def test_without_that_no_format_has_created_times(exposition: Exposition) -> None:
+    for accept in (OPENMETRICS_TYPE, "text/plain"):
+        assert "_created" not in exposition.scrape(accept).body.decode()
+
+
+def test_openmetrics_has_exemplars(exposition: Exposition) -> None:
+    page = families(exposition, openmetrics=True)
     exemplars = [s.exemplar for s in samples(page["logins"])]
     assert [e and (e.labels, e.value, float(e.timestamp or 0)) for e in exemplars] == [
         ({"event_id": "e-1"}, 0.5, 1_700_000_000.123),
@@ -123,9 +138,8 @@ def test_openmetrics_has_created_times_and_exemplars(exposition: Exposition) -> 
     assert {le: e.labels for le, e in marked.items()} == {"10.0": {"event_id": "e-3"}}
 
 
-def test_the_text_format_has_neither(exposition: Exposition) -> None:
+def test_the_text_format_has_no_exemplars(exposition: Exposition) -> None:
     text = exposition.scrape("text/plain").body.decode()
-    assert "_created" not in text
     assert "# {" not in text
     assert "# EOF" not in text
 
@@ -172,10 +186,7 @@ def test_a_series_whose_rule_is_gone_is_not_exposed_and_comes_back_where_it_stoo
     store.load([total("a", 1.0, revealed=True), total("b", 3.0, metric="old_total")])
     logins = MetricFamily(METRIC, "counter", "Logins.")
     store.describe([logins])
-    rendered = store.render(openmetrics=False)
-    assert [family.name for family in rendered.families] == [METRIC]
-    store.delivered(rendered.token)
-    assert store.due() == [], "nobody has seen it at 0"
+    assert [family.name for family in store.render(openmetrics=False).families] == [METRIC]
     store.describe([logins, MetricFamily("old_total", "counter", "Old.")])
     assert store.totals()[-1].total == 3.0
     assert [f.name for f in store.render(openmetrics=False).families] == [METRIC, "old_total"]
@@ -318,7 +329,7 @@ def many(count: int) -> Iterable[SeriesTotal]:
 
 @pytest.mark.parametrize("openmetrics", [False, True])
 def test_a_page_of_20000_series_is_quick(openmetrics: bool) -> None:
-    store = SeriesStore(None)
+    store = SeriesStore(None, created=True)
     store.load(many(20_000))
     store.render(openmetrics=openmetrics)
     store.apply([total(f"user-{n}", 1e6 + n, revealed=True) for n in range(100)])

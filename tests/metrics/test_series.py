@@ -1,4 +1,4 @@
-"""Born at zero: what a scrape may see of a series, and when."""
+"""What a scrape sees of the committed series; who has to see a new one first: test_born.py."""
 
 from __future__ import annotations
 
@@ -7,20 +7,19 @@ import threading
 from pathlib import Path
 
 import pytest
-from hypothesis import settings
-from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, rule
 from prometheus_client.parser import text_string_to_metric_families
 
 from exporter.ledger.base import LedgerError
 from exporter.ledger.sqlite import SqliteLedger
 from exporter.metrics.exposition import Exposition, Page
 from exporter.metrics.families import MetricFamily
+from exporter.metrics.scrapers import NOBODY, Client
 from exporter.metrics.series import SeriesStore
 from exporter.metrics.telemetry import Telemetry
 from tests.support.counting import METRIC, RULE, SOURCE, batch, increment, key, series_rule, total
 
 HOLD = 60.0
+PROMETHEUS = Client("192.0.2.1", 10.0)
 
 
 class Clock:
@@ -51,73 +50,14 @@ def shown(store: SeriesStore) -> dict[str, float]:
     }
 
 
-def scrape(store: SeriesStore) -> None:
-    store.delivered(store.render(openmetrics=True).token)
-
-
-def test_a_new_series_is_held_at_zero_until_seen_and_for_the_hold(
-    store: SeriesStore, clock: Clock
-) -> None:
-    store.apply([total("a", 3.0)])
-    assert shown(store) == {"a": 0.0}
-    clock.now = HOLD
-    assert store.due() == []
-    scrape(store)
-    assert store.due() == [key("a")]
-    assert shown(store) == {"a": 0.0}
-    store.revealed(store.due())
-    assert shown(store) == {"a": 3.0}
-    assert store.due() == []
-
-
-def test_after_a_restart_the_old_total_is_seen_before_what_the_first_poll_counts(
-    store: SeriesStore,
-) -> None:
-    store.load([total("a", 3.0, revealed=True)])
-    store.apply([total("a", 8.0, revealed=True), total("a", 5.0, revealed=True)])
-    assert shown(store) == {"a": 3.0}
-    scrape(store)
-    assert shown(store) == {"a": 8.0}
-
-
-def test_where_nobody_scrapes_a_restart_holds_nothing_back_longer_than_the_hold(
-    store: SeriesStore, clock: Clock
-) -> None:
-    store.load([total("a", 3.0, revealed=True)])
-    store.apply([total("a", 8.0, revealed=True)])
-    clock.now = HOLD
-    assert shown(store) == {"a": 8.0}
-
-
-def test_a_series_that_was_seen_still_waits_for_the_hold(store: SeriesStore, clock: Clock) -> None:
-    store.apply([total("a", 1.0)])
-    scrape(store)
-    clock.now = HOLD - 0.1
-    assert store.due() == []
-    store.apply([total("a", 2.0), total("b", 1.0)])
-    clock.now = HOLD
-    assert store.due() == [key("a")]
-
-
-def test_a_page_that_was_not_delivered_was_not_seen(store: SeriesStore, clock: Clock) -> None:
-    store.apply([total("a", 1.0)])
-    early = store.render(openmetrics=False)
-    store.apply([total("b", 1.0)])
-    clock.now = HOLD
-    store.delivered(early.token)
-    assert store.due() == [key("a")]
-
-
 def test_a_revealed_series_is_shown_at_once(store: SeriesStore) -> None:
     store.load([total("a", 5.0, revealed=True), total("b", 5.0)])
     assert shown(store) == {"a": 5.0, "b": 0.0}
 
 
-def test_a_commit_from_before_the_reveal_does_not_hide_it(store: SeriesStore, clock: Clock) -> None:
+def test_a_commit_from_before_the_reveal_does_not_hide_it(store: SeriesStore) -> None:
     store.apply([total("a", 1.0)])
-    scrape(store)
-    clock.now = HOLD
-    store.revealed(store.due())
+    store.revealed([key("a")])
     store.apply([total("a", 2.0, revealed=False)])
     assert shown(store) == {"a": 2.0}
 
@@ -136,15 +76,7 @@ def test_commits_that_report_in_the_other_order_never_lower_a_series(store: Seri
 def test_without_a_hold_everything_is_due_at_once() -> None:
     store = SeriesStore(None)
     store.apply([total("a", 3.0)])
-    assert store.due() == [key("a")]
-
-
-def test_no_hold_still_waits_for_a_scrape() -> None:
-    store = SeriesStore(0.0)
-    store.apply([total("a", 3.0)])
-    assert store.due() == []
-    scrape(store)
-    assert store.due() == [key("a")]
+    assert store.due(NOBODY) == [key("a")]
 
 
 def test_a_scrape_sees_one_moment_between_two_commits() -> None:
@@ -170,66 +102,18 @@ def test_a_scrape_sees_one_moment_between_two_commits() -> None:
     assert pages[-1]["user-0"] > 0
 
 
-class Page0(RuleBasedStateMachine):
-    """Commits, scrapes, broken connections, time and crashes in any order.
-
-    As Prometheus sees it: no series ever goes down, and each is first seen at 0.
-    """
-
-    users = st.sampled_from("abc")
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.clock = Clock()
-        self.durable: dict[str, tuple[float, bool]] = {}
-        self.seen: dict[str, float] = {}
-        self.restart()
-
-    @rule()
-    def restart(self) -> None:
-        self.store = SeriesStore(HOLD, self.clock)
-        self.store.load(total(u, v, revealed=r) for u, (v, r) in self.durable.items())
-
-    @rule(user=users, value=st.integers(0, 3))
-    def commit(self, user: str, value: int) -> None:
-        before, revealed = self.durable.get(user, (0.0, False))
-        self.durable[user] = (before + value, revealed)
-        self.store.apply([total(user, before + value, revealed=revealed)])
-
-    @rule(delivered=st.booleans(), crash=st.sampled_from(["no", "before", "between"]))
-    def scrape(self, delivered: bool, crash: str) -> None:
-        due = self.store.due()
-        if crash == "before":
-            return self.restart()
-        for series in due:
-            user = dict(series.labels)["user"]
-            self.durable[user] = (self.durable[user][0], True)
-        if crash == "between":
-            return self.restart()
-        self.store.revealed(due)
-        page = self.store.render(openmetrics=False)
-        values = shown(self.store)
-        if delivered:
-            for user, value in values.items():
-                assert value >= self.seen.setdefault(user, value if value == 0 else -1) >= 0
-                self.seen[user] = value
-            self.store.delivered(page.token)
-        return None
-
-    @rule(seconds=st.sampled_from([1.0, HOLD / 2, HOLD]))
-    def wait(self, seconds: float) -> None:
-        self.clock.now += seconds
-
-
-TestPage0 = Page0.TestCase
-TestPage0.settings = settings(max_examples=60, stateful_step_count=25, deadline=None)
-
-
 @pytest.fixture
 def ledger(tmp_path: Path) -> SqliteLedger:
     opened = SqliteLedger.open(tmp_path)
     opened.load_rules({SOURCE: {RULE: None}}, rules=[series_rule()])
     return opened
+
+
+def scrape(exposition: Exposition, client: Client = PROMETHEUS) -> Page:
+    exposition.reveal(client)
+    page = exposition.scrape()
+    exposition.delivered(page, client)
+    return page
 
 
 def value(page: Page, name: str = METRIC, **labels: str) -> float:
@@ -247,12 +131,10 @@ def test_a_first_match_goes_from_zero_to_one_and_stays_over_a_restart(
     store = SeriesStore(HOLD, clock)
     exposition = Exposition(store, Telemetry(), ledger)
     store.apply(ledger.commit(batch(increment("root", event_id="1"))).series)
-    for _ in range(3):
-        page = exposition.scrape()
-        assert value(page) == 0
-        exposition.delivered(page)
+    for clock.now in (0, 30, HOLD - 1):
+        assert value(scrape(exposition)) == 0
     clock.now = HOLD
-    assert value(exposition.scrape()) == 1
+    assert value(scrape(exposition)) == 1
     ledger.close()
 
     reopened = SqliteLedger.open(tmp_path)
@@ -263,14 +145,16 @@ def test_a_first_match_goes_from_zero_to_one_and_stays_over_a_restart(
 
 
 def test_where_the_ledger_fails_the_page_is_served_and_nothing_is_revealed(
-    ledger: SqliteLedger,
+    ledger: SqliteLedger, clock: Clock
 ) -> None:
-    store = SeriesStore(0.0)
+    store = SeriesStore(0.0, clock)
     exposition = Exposition(store, Telemetry(), ledger)
     store.apply(ledger.commit(batch(increment("root", event_id="1"))).series)
-    exposition.delivered(exposition.scrape())
+    for clock.now in (0, 15):
+        scrape(exposition)
     ledger.close()
-    page = exposition.scrape()
+    clock.now = 30
+    page = scrape(exposition)
     assert value(page) == 0
     errors = "metric_filter_exporter_ledger_errors_total"
     assert value(page, errors, operation="reveal") == 1
@@ -281,9 +165,9 @@ def test_run_once_shows_values_as_they_are_or_fails(ledger: SqliteLedger) -> Non
     exposition = Exposition(store, Telemetry(), ledger)
     store.describe([MetricFamily(METRIC, "counter", "Logins.")])
     store.apply(ledger.commit(batch(increment("a", event_id="1"))).series)
-    assert value(exposition.scrape()) == 1
+    assert value(scrape(exposition, NOBODY)) == 1
     assert [series.revealed for series in ledger.series()] == [True]
     store.apply(ledger.commit(batch(increment("b", event_id="2"))).series)
     ledger.close()
     with pytest.raises(LedgerError, match="closed"):
-        exposition.scrape()
+        scrape(exposition, NOBODY)

@@ -61,6 +61,8 @@ NAMES = {
     "series_overflow": "series_overflow_total",
     "ledger_commit_duration": "ledger_commit_duration_seconds",
     "ledger_errors": "ledger_errors_total",
+    "ledger_created": "ledger_created_timestamp_seconds",
+    "ledger_files_lost": "ledger_files_lost_total",
     "config_last_reload_successful": "config_last_reload_successful",
     "config_last_reload_success_timestamp_seconds": "config_last_reload_success_timestamp_seconds",
     "web_config_last_reload_successful": "web_config_last_reload_successful",

@@ -58,7 +58,7 @@ def checked(tmp_path_factory: pytest.TempPathFactory) -> Checked:
     path.write_text(
         "sources:\n"
         "  - {name: history, type: event_history}\n"
-        "  - {name: logs, type: log_groups, log_groups: ['*']}\n"
+        "  - {name: logs, type: log_groups, log_groups: ['*'], format: auto}\n"
         f"rule_packs: [{', '.join(PACKS)}]\n"
     )
     return check([path])

@@ -136,6 +136,11 @@ def test_the_overflow_series_keeps_all_but_the_dynamic_labels(make_rules: MakeRu
         ("[1]", None),
         ("1e400", None),
         ('"' + "9" * 10_000 + '"', None),
+        ("9007199254740992", 2.0**53),
+        ("9007199254740993", None),
+        ("9.007199254740993e15", None),
+        ('"+9007199254740993"', None),
+        ("1e16", None),
     ],
 )
 def test_a_value_that_is_no_number_of_at_least_0_adds_nothing(
@@ -175,6 +180,30 @@ def test_a_scale_makes_base_units_without_rounding_twice(
     assert increment.value == added
 
 
+@pytest.mark.parametrize(
+    ("value", "rule", "added"),
+    [
+        ("1000", {"max_value": "1e3"}, 1000.0),
+        ("1000.5", {"max_value": "1e3"}, None),
+        ("1000", {"max_value": "1", "scale": "0.001"}, 1.0),
+        ("1001", {"max_value": "1", "scale": "0.001"}, None),
+        ("1e18", {"max_value": "1e18"}, 1e18),
+        ("1000000000000000001", {"max_value": "2e18"}, None),
+        ("9007199254740993", {"max_value": "2e18"}, None),
+        ("1.152921504606847e+18", {"max_value": "2e18"}, 2.0**60),
+        ("1e23", {"max_value": "1e23"}, 1e23),
+    ],
+)
+def test_a_value_above_max_value_or_rounded_adds_nothing(
+    make_rules: MakeRules, value: str, rule: dict[str, str], added: float | None
+) -> None:
+    rules = make_rules(
+        {"pattern": "{ $.on = 1 }", "value": "$.value", "metric": "size_bytes_total", **rule}
+    )
+    (increment,) = evaluate(rules, f'{{"on": 1, "value": {value}}}')
+    assert increment.value == added
+
+
 def test_a_space_delimited_pattern_gives_values_and_labels(make_rules: MakeRules) -> None:
     rules = make_rules(
         {
@@ -194,7 +223,9 @@ RECORD = {
     "eventVersion": "1.09",
     "eventID": "11111111-2222-3333-4444-555555555555",
     "eventTime": "2026-11-22T10:20:30Z",
+    "eventSource": "signin.amazonaws.com",
     "eventName": "ConsoleLogin",
+    "userIdentity": {"type": "Root"},
     "recipientAccountId": "999999999999",
     "awsRegion": "us-east-1",
 }
@@ -213,18 +244,54 @@ def test_a_cloudtrail_record_speaks_for_itself_wherever_it_was_read(
     assert labels(increment)["region"] == "us-east-1"
 
 
-def test_the_same_record_in_two_groups_is_one_event_and_the_same_id_of_messages_is_two(
+OTHER = Partition("history", "111111111111", "eu-west-1", log_group="/app/search")
+
+
+@pytest.mark.parametrize(
+    ("event_format", "identities"),
+    [
+        ("cloudtrail", {("", RECORD["eventID"])}),
+        ("auto", {(GROUP.key, RECORD["eventID"]), (OTHER.key, RECORD["eventID"])}),
+        ("lines", {(GROUP.key, "id-0"), (OTHER.key, "id-0")}),
+    ],
+)
+def test_a_record_in_two_log_groups_is_one_event_if_both_are_declared_to_hold_cloudtrail(
+    make_rules: MakeRules, event_format: EventFormat, identities: set[tuple[str, str]]
+) -> None:
+    rules = make_rules({"pattern": "{ $.eventName = * }"})
+    found = [
+        increment
+        for partition in (GROUP, OTHER)
+        for increment in evaluate(rules, RECORD, partition=partition, event_format=event_format)
+    ]
+    assert {(increment.scope, increment.event_id) for increment in found} == identities
+
+
+@pytest.mark.parametrize("event_format", ["auto", "cloudtrail"])
+def test_a_record_in_two_files_is_one_event(
+    make_rules: MakeRules, event_format: EventFormat
+) -> None:
+    rules = make_rules({"pattern": "{ $.eventName = * }"})
+    (increment,) = evaluate(rules, RECORD, partition=FILE, event_format=event_format)
+    assert (increment.scope, increment.event_id) == ("", RECORD["eventID"])
+    assert increment.aliases == ()
+
+
+def test_an_event_of_a_log_group_is_known_by_the_names_it_has_in_other_formats(
     make_rules: MakeRules,
 ) -> None:
-    other = Partition("history", "111111111111", "eu-west-1", log_group="/app/search")
-    rules = make_rules({"pattern": "{ $.a = 1 || $.eventName = * }"})
-
-    def names(message: dict[str, Any]) -> set[tuple[str | None, str]]:
-        found = [*evaluate(rules, message), *evaluate(rules, message, partition=other)]
-        return {(increment.event_id, increment.scope) for increment in found}
-
-    assert names(RECORD) == {(RECORD["eventID"], "")}
-    assert len(names({"a": 1})) == 2
+    rules = make_rules({"pattern": "event"})
+    event_id = str(RECORD["eventID"])
+    names = {("", event_id), (GROUP.key, event_id), (GROUP.key, "id-0")}
+    formats: tuple[EventFormat, ...] = ("auto", "cloudtrail", "lines")
+    for event_format in formats:
+        (increment,) = evaluate(rules, RECORD, partition=GROUP, event_format=event_format)
+        own = (increment.scope, increment.event_id)
+        assert {own, *increment.aliases} == names
+        assert own not in increment.aliases
+    (lookalike,) = evaluate(rules, {"eventID": "7", "eventTime": "now"}, partition=GROUP)
+    assert lookalike.aliases == (("", "7"),)
+    assert evaluate(rules, "event", partition=GROUP)[0].aliases == ()
 
 
 def test_what_a_record_does_not_tell_the_partition_does(make_rules: MakeRules) -> None:
@@ -236,18 +303,38 @@ def test_what_a_record_does_not_tell_the_partition_does(make_rules: MakeRules) -
     assert labels(increment)["region"] == HISTORY.region
 
 
-@pytest.mark.parametrize(
-    ("odd", "label"),
-    [("700***", "700***"), ("x" * 300, "x" * 200), ("\ud800", "\\ud800"), ("", "111111111111")],
-)
-def test_account_and_region_are_the_records_own_whatever_they_are_and_cut_like_any_label(
-    make_rules: MakeRules, odd: str, label: str
+ODD = ["700***", "x" * 300, "\ud800", "", "123456789", "mars-1", "us-east-1\n"]
+
+
+@pytest.mark.parametrize("odd", ODD)
+def test_account_and_region_of_a_declared_record_are_its_own_and_cut_like_any_label(
+    make_rules: MakeRules, odd: str
 ) -> None:
     rules = make_rules({"pattern": "{ $.eventName = * }"})
-    (increment,) = evaluate(rules, RECORD | {"recipientAccountId": odd}, partition=GROUP)
-    assert labels(increment)["account_id"] == label
-    (increment,) = evaluate(rules, RECORD | {"awsRegion": odd or "x"}, partition=GROUP)
-    assert labels(increment)["region"] == (label if odd else "x")
+    label = "x" * 200 if len(odd) > 200 else "\\ud800" if odd == "\ud800" else odd
+    for field, name, partitions in (
+        ("recipientAccountId", "account_id", GROUP.account_id),
+        ("awsRegion", "region", GROUP.region),
+    ):
+        (increment,) = evaluate(
+            rules, RECORD | {field: odd}, partition=GROUP, event_format="cloudtrail"
+        )
+        assert labels(increment)[name] == (label or partitions)
+
+
+@pytest.mark.parametrize("odd", ODD)
+@pytest.mark.parametrize("field", ["recipientAccountId", "awsRegion"])
+def test_else_only_what_can_be_an_account_or_a_region_is_taken_from_a_message(
+    make_rules: MakeRules, field: str, odd: str
+) -> None:
+    rules = make_rules({"pattern": "{ $.eventName = * }"})
+    (increment,) = evaluate(rules, RECORD | {field: odd}, partition=GROUP)
+    expected = {"account_id": "999999999999", "region": "us-east-1"}
+    if field == "recipientAccountId":
+        expected["account_id"] = GROUP.account_id
+    else:  # It is no record at all.
+        expected = {"account_id": GROUP.account_id, "region": GROUP.region}
+    assert expected.items() <= labels(increment).items()
 
 
 def test_labels_that_look_alike_on_the_page_are_one_series(make_rules: MakeRules) -> None:

@@ -55,7 +55,7 @@ def test_files(tmp_path: Path, complete: bool) -> None:
     ]
 
     assert (source.interval, source.format) == (5, "auto")
-    assert source.memory == 7 * 86_400_000
+    assert source.memory == 14 * 86_400_000
     assert messages == (["no newline"] if complete else [])
 
 

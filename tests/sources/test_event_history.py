@@ -8,10 +8,10 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from botocore.stub import Stubber
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from exporter.aws.session import AwsAccount
 from exporter.demo.aws import EmbeddedAws
 from exporter.demo.faults import Faults
 from exporter.errors import SourceError
@@ -84,36 +84,6 @@ def test_the_record_comes_as_it_was_written(aws: EmbeddedAws) -> None:
     assert page.undecodable == 0
 
 
-@pytest.mark.usefixtures("aws")
-def test_a_look_up_without_record_or_id_is_counted_as_undecodable() -> None:
-    account = open_account()
-    moment = datetime.fromtimestamp(NOW, UTC)
-    events = [
-        {"EventId": "1", "EventTime": moment, "CloudTrailEvent": "{}"},
-        {"EventId": "2", "EventTime": moment},
-        {"EventTime": moment, "CloudTrailEvent": "{}"},
-        {"EventId": "4", "CloudTrailEvent": "{}"},
-    ]
-    with Stubber(account.cloudtrail("us-east-1")) as stub:
-        stub.add_response("lookup_events", {"Events": events})
-        history = EventHistory("history", account, ["us-east-1"])
-        (page,) = history.pages(PARTITION, NOW * 1000, (NOW + 1) * 1000)
-
-    assert [event.id for event in page.events] == ["1"]
-    assert page.undecodable == 3
-
-
-@pytest.mark.usefixtures("aws")
-def test_a_token_that_comes_for_ever_is_given_up() -> None:
-    account = open_account()
-    with Stubber(account.cloudtrail("us-east-1")) as stub:
-        for _ in range(200):
-            stub.add_response("lookup_events", {"Events": [], "NextToken": "again"})
-        history = EventHistory("history", account, ["us-east-1"])
-        with pytest.raises(SourceError, match="same NextToken"):
-            _ids(history, NOW * 1000, (NOW + 1) * 1000)
-
-
 def test_each_region_is_a_partition_of_the_account(aws: EmbeddedAws) -> None:
     history = EventHistory("history", open_account(), ["eu-west-1", "us-east-1"])
     discovery = history.discover()
@@ -136,12 +106,10 @@ def test_the_session_s_region_is_the_default() -> None:
 
 @pytest.mark.usefixtures("aws")
 def test_without_any_region_the_user_is_told_to_name_one() -> None:
-    account = open_account(region="us-east-1")
-    account._session = None
     with pytest.MonkeyPatch.context() as patch:
         patch.delenv("AWS_REGION")
         patch.delenv("AWS_DEFAULT_REGION")
-        ((scope, error),) = EventHistory("history", account).discover().failures
+        ((scope, error),) = EventHistory("history", AwsAccount()).discover().failures
 
     assert scope == Partition("history")
     assert "AWS_REGION" in str(error)

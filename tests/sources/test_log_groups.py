@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import re
 import time
 
 import pytest
-from botocore.stub import Stubber
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
@@ -16,6 +16,7 @@ from exporter.errors import PartitionGoneError, SourceError
 from exporter.events import Partition
 from exporter.sources.log_group_names import LogGroupNames
 from exporter.sources.log_groups import LogGroups
+from tests.support.answering import Answer, Answering
 from tests.support.aws import ACCOUNT, open_account
 
 REGION = "us-east-1"
@@ -123,16 +124,18 @@ def test_a_failing_sts_is_a_failure_of_each_region(aws: EmbeddedAws) -> None:
     ]
 
 
-@pytest.mark.usefixtures("aws")
-def test_a_group_of_a_class_that_cannot_be_read_is_a_failure_of_its_own() -> None:
-    account = open_account()
+def test_a_group_of_a_class_that_cannot_be_read_is_a_failure_of_its_own(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     described = [
         {"logGroupName": "a1", "logGroupClass": "INFREQUENT_ACCESS"},
         {"logGroupName": "a2", "logGroupClass": "STANDARD"},
     ]
-    with Stubber(account.logs(REGION)) as stub:
-        stub.add_response("describe_log_groups", {"logGroups": described})
-        discovery = LogGroups("apps", account, ["a*"]).discover()
+    with Answering() as server:
+        for name, value in server.environment.items():
+            monkeypatch.setenv(name, value)
+        server.answer = Answer(json.dumps({"logGroups": described}).encode())
+        discovery = LogGroups("apps", open_account(), ["a*"]).discover()
 
     assert list(discovery.partitions) == [_partition("a2")]
     ((scope, error),) = discovery.failures
@@ -181,22 +184,6 @@ def test_a_log_event_has_the_id_that_cloudwatch_gave_it(aws: EmbeddedAws) -> Non
     (page,) = LogGroups("apps", open_account(), ["a"]).pages(_partition("a"), NOW, NOW + 1)
 
     assert [event.id for event in page.events] == [event_id]
-
-
-@pytest.mark.usefixtures("aws")
-def test_a_log_event_without_message_or_id_is_counted_as_undecodable() -> None:
-    account = open_account()
-    events = [
-        {"eventId": "1", "timestamp": NOW, "message": "m"},
-        {"eventId": "2", "timestamp": NOW},
-        {"timestamp": NOW, "message": "m"},
-    ]
-    with Stubber(account.logs(REGION)) as stub:
-        stub.add_response("filter_log_events", {"events": events})
-        (page,) = LogGroups("apps", account, ["a"]).pages(_partition("a"), NOW, NOW + 1)
-
-    assert len(page.events) == 1
-    assert page.undecodable == 2
 
 
 @pytest.mark.usefixtures("aws")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections import Counter
 
-import boto3
+from botocore.session import Session
 
 from exporter.aws.quotas import Quotas
 from exporter.aws.session import AwsAccount
@@ -35,9 +35,13 @@ def open_account(
     stop: threading.Event | None = None,
 ) -> AwsAccount:
     """An account that does not wait for quotas, at the endpoint that the environment names."""
-    session = boto3.Session(
-        aws_access_key_id="testing", aws_secret_access_key="testing", region_name=region
-    )
+
+    def session() -> Session:
+        made = Session()
+        made.set_credentials("testing", "testing")
+        made.set_config_variable("region", region)
+        return made
+
     return AwsAccount(
         session, quotas=quotas or Quotas(lambda *_: None), observer=observer, stop=stop
     )

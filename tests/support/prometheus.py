@@ -25,7 +25,7 @@ class Sample:
 
 
 class Prometheus:
-    """Scrapes targets every second and answers PromQL.
+    """Scrapes targets, by default every second, and answers PromQL.
 
     Use as a context manager: it is running inside, and nothing of it is left behind outside of
     ``directory``.
@@ -39,12 +39,17 @@ class Prometheus:
         targets: Mapping[str, str],
         extra: Mapping[str, Any] | None = None,
         rule_files: Sequence[Path] = (),
+        interval: str = "1s",
     ) -> None:
-        """``targets``: address (host:port) of each job's target; ``extra``: goes into each job."""
+        """``targets``: address (host:port) of each job's target; ``extra``: goes into each job.
+
+        ``interval``: of scrapes and evaluations, and the scrapes' timeout.
+        """
         self._binary = binary
         self._directory = directory
         self._targets = dict(targets)
         self._extra = dict(extra or {})
+        self._interval = interval
         self._rule_files = [str(path) for path in rule_files]
         self._process: subprocess.Popen[bytes] | None = None
         self.url = f"http://127.0.0.1:{free_port()}"
@@ -85,9 +90,9 @@ class Prometheus:
     def _configuration(self) -> dict[str, Any]:
         return {
             "global": {
-                "scrape_interval": "1s",
-                "scrape_timeout": "1s",
-                "evaluation_interval": "1s",
+                "scrape_interval": self._interval,
+                "scrape_timeout": self._interval,
+                "evaluation_interval": self._interval,
             },
             "rule_files": self._rule_files,
             "scrape_configs": [
@@ -143,3 +148,13 @@ class Prometheus:
         if data["resultType"] == "scalar":
             return [Sample({}, float(data["result"][1]))]
         return [Sample(row["metric"], float(row["value"][1])) for row in data["result"]]
+
+    def samples(self, selector: str, *, since: float = 0.0) -> list[tuple[float, float]]:
+        """Return the stored samples of one series of the last hour: (seconds, value).
+
+        ``since``: only those from then on. Empty if there is no such series.
+        """
+        rows = self.get("/api/v1/query", query=f"{selector}[1h]")["result"]
+        assert len(rows) <= 1, [row["metric"] for row in rows]
+        values = rows[0]["values"] if rows else []
+        return [(at, float(value)) for at, value in values if at >= since]

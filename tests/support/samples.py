@@ -16,7 +16,9 @@ from tests.support.expositions import Exposition, parse_exposition
 from tests.support.processes import clean_environment
 from tests.support.tools import ROOT
 
-CLOUDTRAIL = ROOT.parent / "shared" / "samples" / "cloudtrail"
+SAMPLES = ROOT.parent / "shared" / "samples"
+CLOUDTRAIL = SAMPLES / "cloudtrail"
+LOGS = SAMPLES / "logs"
 
 
 def cloudtrail_files() -> list[Path]:
@@ -24,6 +26,14 @@ def cloudtrail_files() -> list[Path]:
     files = sorted(CLOUDTRAIL.glob("*.jsonl"))
     if not files:
         pytest.skip(f"no CloudTrail samples in {CLOUDTRAIL}")
+    return files
+
+
+def log_files() -> list[Path]:
+    """The files of systems' and applications' logs; skips the test where the folder is absent."""
+    files = sorted(LOGS.glob("*"))
+    if not files:
+        pytest.skip(f"no log samples in {LOGS}")
     return files
 
 

@@ -13,6 +13,7 @@ import pytest
 import yaml
 from starlette.types import ASGIApp
 
+from exporter.metrics.scrapers import Client
 from exporter.web import Limits, LiveWebConfig, Server, create_app
 from exporter.web.status import (
     LedgerStatus,
@@ -140,7 +141,10 @@ class SmallMetrics:
         del accept, accept_encoding
         return SmallPage()
 
-    def delivered(self, page: SmallPage) -> None:
+    def reveal(self, client: Client) -> None:
+        """Reveal nothing."""
+
+    def delivered(self, page: SmallPage, client: Client) -> None:
         """Take no notice."""
 
 

@@ -12,6 +12,7 @@ import pytest
 from starlette.applications import Starlette
 from starlette.types import Message, Scope
 
+from exporter.metrics.scrapers import Client
 from exporter.web import create_app
 from exporter.web.scrape import Metrics
 from exporter.web.status import StatusPage
@@ -35,12 +36,17 @@ class RecordingMetrics:
     )
     asked: list[tuple[str, str]] = field(default_factory=list)
     acknowledged: list[bytes] = field(default_factory=list)
+    clients: list[Client] = field(default_factory=list)
 
     def scrape(self, accept: str, accept_encoding: str) -> FixedPage:
         self.asked.append((accept, accept_encoding))
         return FixedPage(self.body, self.headers)
 
-    def delivered(self, page: FixedPage) -> None:
+    def reveal(self, client: Client) -> None:
+        self.clients.append(client)
+
+    def delivered(self, page: FixedPage, client: Client) -> None:
+        assert client == self.clients[-1]
         self.acknowledged.append(page.body)
 
 
@@ -108,6 +114,13 @@ def test_what_the_client_accepts_reaches_the_negotiation(web: Fixture) -> None:
     assert web.metrics.asked == [("application/openmetrics-text", "gzip"), ("", "")]
 
 
+def test_who_asks_and_the_scrape_timeout_that_it_announces_reach_the_metrics(web: Fixture) -> None:
+    web.get("/metrics", X_Prometheus_Scrape_Timeout_Seconds="9.5")
+    web.get("/metrics")
+    assert [client.timeout for client in web.metrics.clients] == [9.5, None]
+    assert {client.address for client in web.metrics.clients} == {"testclient"}
+
+
 def test_a_reload_that_is_switched_off_is_refused_with_another_way(
     make: Callable[..., Fixture],
 ) -> None:
@@ -125,7 +138,7 @@ def test_a_scrape_is_acknowledged_with_its_last_bytes_and_not_before(web: Fixtur
     order: list[str] = []
 
     class Ordered(RecordingMetrics):
-        def delivered(self, page: FixedPage) -> None:
+        def delivered(self, page: FixedPage, client: Client) -> None:
             order.append("delivered")
 
     app = create_app(

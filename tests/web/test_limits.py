@@ -16,6 +16,7 @@ import httpx
 import pytest
 from starlette.types import ASGIApp
 
+from exporter.metrics.scrapers import Client
 from exporter.web import Limits, LiveWebConfig, create_app
 from exporter.web.status import StatusPage
 from tests.support.certificates import Authority
@@ -174,8 +175,11 @@ class Endless:
         del accept, accept_encoding
         return self
 
-    def delivered(self, page: Endless) -> None:
-        del page
+    def reveal(self, client: Client) -> None:
+        del client
+
+    def delivered(self, page: Endless, client: Client) -> None:
+        del page, client
         self.deliveries += 1
 
 

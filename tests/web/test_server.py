@@ -13,6 +13,7 @@ from typing import Any
 import httpx
 import pytest
 
+from exporter.metrics.scrapers import Client
 from exporter.web import ListenError, Server, create_app
 from exporter.web.status import StatusPage
 from tests.support.waiting import wait_for
@@ -41,7 +42,10 @@ class BigMetrics:
         self.release.wait(10)
         return BigPage()
 
-    def delivered(self, page: BigPage) -> None:
+    def reveal(self, client: Client) -> None:
+        del client
+
+    def delivered(self, page: BigPage, client: Client) -> None:
         assert page.body
         self.delivered_pages += 1
 

@@ -256,7 +256,7 @@ def hostile_page(text: str) -> StatusPage:
         ready=True,
         configuration_files=[text],
         reload=ReloadStatus(now, [text]),
-        ledger=LedgerStatus(text, 1),
+        ledger=LedgerStatus(text, 1, now, True, 1, text),
         sources=[SourceStatus(text, text, 60.0, None, [partition], [text])],
         rules=[rule],
     )

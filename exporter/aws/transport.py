@@ -1,0 +1,128 @@
+"""Bounds of one HTTP call: how long it may take, how large its answer may be, and when to stop."""
+
+from __future__ import annotations
+
+import http.client
+import io
+import socket
+import threading
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from botocore.awsrequest import (
+    AWSHTTPConnection,
+    AWSHTTPConnectionPool,
+    AWSHTTPSConnection,
+    AWSHTTPSConnectionPool,
+)
+
+if TYPE_CHECKING:
+    from _typeshed import WriteableBuffer
+
+_LOOK_AROUND = 0.5
+"""Seconds after which a read that waits looks whether it should go on."""
+
+
+class CutOffError(Exception):
+    """The exporter itself ended an HTTP call; the message completes "it …"."""
+
+    def __init__(self, message: str, *, reason: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+        """As of a SourceError."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """What an HTTP call is held to."""
+
+    seconds: float
+    """From the request to the last byte of the answer. botocore's read_timeout is for one read of
+    the socket: an answer that comes byte by byte never meets it."""
+    most_bytes: int
+    """Of the answer, headers included."""
+    stop: threading.Event
+    """Ends the call at once."""
+
+
+def bind(client: Any, bounds: Bounds) -> None:
+    """Hold every HTTP call of a botocore client to bounds; it then fails with CutOffError.
+
+    botocore wraps that in an HTTPClientError and has no setting for its connection classes:
+    ``_endpoint`` and ``_pool_classes_by_scheme`` are private names.
+    """
+
+    class Response(http.client.HTTPResponse):
+        def __init__(self, sock: socket.socket, *arguments: Any, **options: Any) -> None:
+            super().__init__(_Bounded(sock, bounds), *arguments, **options)  # type: ignore[arg-type]
+
+    class Connection(AWSHTTPConnection):
+        response_class = Response  # type: ignore[assignment]
+
+    class TlsConnection(AWSHTTPSConnection):
+        response_class = Response  # type: ignore[assignment]
+
+    class Pool(AWSHTTPConnectionPool):
+        ConnectionCls = Connection
+
+    class TlsPool(AWSHTTPSConnectionPool):
+        ConnectionCls = TlsConnection
+
+    client._endpoint.http_session._pool_classes_by_scheme.update(http=Pool, https=TlsPool)
+
+
+class _Bounded:
+    """A connected socket, for http.client to read one answer from."""
+
+    def __init__(self, sock: socket.socket, bounds: Bounds) -> None:
+        self._sock = sock
+        self._bounds = bounds
+
+    def makefile(self, _mode: str) -> io.BufferedReader:
+        """The answer as a file, for reading bytes."""
+        return io.BufferedReader(_Reader(self._sock, self._bounds))
+
+
+class _Reader(io.RawIOBase):
+    def __init__(self, sock: socket.socket, bounds: Bounds) -> None:
+        # Keeps the socket open until the answer is read, as http.client relies on.
+        self._held = sock.makefile("rb", buffering=0)
+        self._sock = sock
+        self._silence = sock.gettimeout()
+        self._bounds = bounds
+        self._deadline = time.monotonic() + bounds.seconds
+        self._received = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: WriteableBuffer) -> int:
+        silent_until = time.monotonic() + (self._silence or self._bounds.seconds)
+        while True:
+            now = time.monotonic()
+            if self._bounds.stop.is_set():
+                raise CutOffError("was ended, the exporter needs it no more", reason="stopping")
+            if now >= self._deadline:
+                raise CutOffError(
+                    f"was not answered in full within {self._bounds.seconds:g} s",
+                    reason="unreachable",
+                )
+            if now >= silent_until:
+                raise TimeoutError("timed out")
+            self._sock.settimeout(min(_LOOK_AROUND, self._deadline - now, silent_until - now))
+            try:
+                received = self._sock.recv_into(buffer)
+            except TimeoutError:
+                continue
+            self._received += received
+            if self._received > self._bounds.most_bytes:
+                raise CutOffError(
+                    f"was answered with more than {self._bounds.most_bytes // 2**20} MiB",
+                    reason="unreadable",
+                )
+            return received
+
+    def close(self) -> None:
+        self._held.close()
+        super().close()

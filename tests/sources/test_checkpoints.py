@@ -1,0 +1,52 @@
+"""A damaged checkpoint is refused as such, if it can be seen at all."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from exporter.errors import DamagedCheckpointError
+from exporter.sources.file_position import FilePosition
+from exporter.sources.progress import Backfill, Progress
+from exporter.sources.schedule import Schedule
+
+SCHEDULE = Schedule(60_000, 600_000)
+PROGRESS = Progress(
+    SCHEDULE.begin(1_700_000_000_000),
+    backfilled=frozenset({"logins"}),
+    backfills=(Backfill(frozenset({"logins"}), 5, 10),),
+).encode(SCHEDULE.ages)
+POSITION = FilePosition("records", 5, 77, 100, "ab12", modified=9, finished=True).encode()
+
+DECODERS: dict[str, tuple[str, Callable[[str], object]]] = {
+    "progress": (PROGRESS, lambda text: Progress.decode(text, SCHEDULE, 1_700_000_900_000)),
+    "position": (POSITION, FilePosition.decode),
+}
+
+
+@pytest.mark.parametrize("kind", DECODERS)
+@given(data=st.data())
+def test_one_changed_character(kind: str, data: st.DataObject) -> None:
+    text, decode = DECODERS[kind]
+    place = data.draw(st.integers(0, len(text) - 1))
+    changed = text[:place] + data.draw(st.characters(codec="utf-8")) + text[place + 1 :]
+    with suppress(DamagedCheckpointError):
+        decode(changed)
+    decode(text)
+
+
+@pytest.mark.parametrize("kind", DECODERS)
+@given(text=st.text())
+@example("[]")
+@example("{}")
+@example('{"sweep": []}')
+@example('{"sweep": [[0, 1.5]]}')
+@example('{"unit": "lines", "done": 1, "inode": 1, "covered": 1, "sample": ""}')
+@example('{"unit": [], "done": 1, "inode": 1, "covered": 1, "sample": ""}')
+def test_other_text(kind: str, text: str) -> None:
+    with pytest.raises(DamagedCheckpointError):
+        DECODERS[kind][1](text)
