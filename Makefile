@@ -1,33 +1,37 @@
 .DEFAULT_GOAL := help
-.PHONY: help setup tools run dashboards chart image sbom lock lint format test fuzz soak clean
+.PHONY: always help setup tools run dashboards chart image sbom lock lint format test fuzz soak clean
 
-BIN := .venv/bin
-DEV := .venv/.dev
-DEMO := .venv/.demo
+# NEWEST=1: the newest release of everything in place of what the lock files say, in an environment
+# of its own. `make test NEWEST=1` tells whether they may be moved.
+VENV := .venv$(if $(NEWEST),-newest)
+BIN := $(VENV)/bin
+DEV := $(VENV)/.dev
+DEMO := $(VENV)/.demo
+export VENV
 
 help:
 	@echo "make setup   install the project into .venv"
-	@echo "make run     run the exporter against an embedded AWS (metric-filter-exporter demo)"
+	@echo "make run     run the exporter against an embedded AWS (ARGS=--web.listen-address=:8080)"
 	@echo "make dashboards  write grafana-dashboards/*.json anew"
-	@echo "make chart   write the table of values in the chart's README anew"
-	@echo "make test    run every check and every test"
+	@echo "make chart   write the chart's copies of alerts and dashboards, and its README's table, anew"
+	@echo "make test    run every check and every test; NEWEST=1: with the newest of everything"
 	@echo "make fuzz    fuzz for a minute a target (SECONDS=60 SEED=1 TARGETS=…)"
 	@echo "make soak    every trouble at random, every count exact (MINUTES=60 SEED=…)"
 	@echo "make lint    run the checks only: ruff, mypy, import-linter"
 	@echo "make format  let ruff mend what it can"
 	@echo "make image   build the container image (ENGINE=docker, podman or buildah)"
 	@echo "make sbom    list every part of the image in dist/sbom.cdx.json (CycloneDX)"
-	@echo "make lock    bring requirements.lock in step with pyproject.toml; UPGRADE=1: all newest"
-	@echo "make clean   remove .venv, .tools and caches"
+	@echo "make lock    bring requirements*.lock in step with pyproject.toml; UPGRADE=1: all newest"
+	@echo "make clean   remove .venv, .venv-newest, .tools and caches"
 
 setup: $(DEV)
 
-$(DEV): pyproject.toml scripts/setup
-	@scripts/setup dev
+$(DEV): pyproject.toml scripts/setup requirements-dev.lock $(if $(NEWEST),always)
+	@scripts/setup $(if $(NEWEST),newest,dev)
 	@touch $(DEMO) $@
 
-$(DEMO): pyproject.toml scripts/setup
-	@scripts/setup
+$(DEMO): pyproject.toml scripts/setup requirements-demo.lock
+	@scripts/setup demo
 	@touch $@
 
 # What some tests need besides Python packages: Prometheus, a browser, a C compiler.
@@ -35,12 +39,14 @@ tools: setup
 	@$(BIN)/python scripts/install_tools.py
 
 run: $(DEMO)
-	@$(BIN)/metric-filter-exporter demo
+	@$(BIN)/metric-filter-exporter demo $(ARGS)
 
 dashboards: setup
 	@PYTHONPATH=grafana-dashboards $(BIN)/python -m generator
+	@$(BIN)/python scripts/chart_files.py
 
 chart: setup
+	@$(BIN)/python scripts/chart_files.py
 	@$(BIN)/python scripts/chart_readme.py
 
 # The image. ENGINE: the first of these that works here. BASE_IMAGE: another base than the pinned one.
@@ -88,7 +94,7 @@ SECONDS ?= 60
 SEED ?= 1
 
 fuzz: setup
-	@$(BIN)/python -m pip install -qq --root-user-action ignore --group fuzz
+	@$(BIN)/python -m pip install -qq --root-user-action ignore --require-hashes -r requirements-fuzz.lock
 	@$(BIN)/python -m fuzz.run --seconds $(SECONDS) --seed $(SEED) $(TARGETS)
 
 # Rounds of kills, faults, wrong clocks, removed files …; SEED: begin with that round again.
@@ -98,5 +104,5 @@ soak: tools
 	@$(BIN)/python -m bench.soak --minutes $(MINUTES) $(if $(filter command% environment%,$(origin SEED)),--seed $(SEED))
 
 clean:
-	rm -rf .venv .tools dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf .venv .venv-newest .tools dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

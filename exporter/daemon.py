@@ -17,6 +17,7 @@ from exporter import __version__
 from exporter.assembly import Assembler, Assembly
 from exporter.changes import loses_most_rules, summary
 from exporter.clock import Clock
+from exporter.coalescing import Coalescing
 from exporter.configuration import Configuration, ConfigurationError
 from exporter.engine import Engine
 from exporter.ledger.base import Ledger, LedgerError
@@ -34,6 +35,8 @@ from exporter.web.status import ReloadStatus, StatusPage
 
 _log = structlog.get_logger(__name__)
 
+_BETWEEN_RELOADS = 1.0
+"""Seconds, so that somebody who reloads in a loop leaves time for reading."""
 _HARD_END = 0.9
 """Part of --shutdown-timeout after which nothing more is waited for."""
 
@@ -77,6 +80,7 @@ class Daemon:
         self._stopping = threading.Event()
         self._assembler = Assembler(ledger, self._telemetry, self._clock, stop=self._stopping)
         self._reloading = threading.Lock()
+        self._reloads = Coalescing(self.reload, pause=_BETWEEN_RELOADS)
         self._ready = False
         self._assembly: Assembly | None = None
         self._load()
@@ -86,7 +90,7 @@ class Daemon:
                 metrics=Exposition(self._series, self._telemetry, ledger),
                 status=self.status,
                 ready=self.ready,
-                reload=self.reload if settings.web_enable_lifecycle else None,
+                reload=self._reloads if settings.web_enable_lifecycle else None,
                 telemetry_path=settings.web_telemetry_path,
             ),
             address.host,
@@ -101,11 +105,15 @@ class Daemon:
             signal.signal(number, lambda *_: self.stop())
         signal.signal(
             signal.SIGHUP,
-            lambda *_: threading.Thread(target=self.reload, name="reload", daemon=True).start(),
+            lambda *_: threading.Thread(
+                target=self._reloads.submit, name="reload", daemon=True
+            ).start(),
         )
         threading.Thread(target=self._end_in_time, name="end", daemon=True).start()
         if self._settings.config_watch:
-            watch = Watch(lambda: self._assembler.footprint, self.reload)
+            watch = Watch(
+                lambda: self._assembler.footprint, lambda: self._reloads.submit().result()
+            )
             threading.Thread(
                 target=watch.run, args=(self._stopping,), name="watch", daemon=True
             ).start()

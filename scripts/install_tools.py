@@ -19,12 +19,14 @@ import tempfile
 import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 BIN = ROOT / ".tools" / "bin"
-PROMETHEUS_SUITE = "trixie"
-"""Debian's suite that Prometheus is taken from, on any Debian: its binaries need no newer libc."""
+PROMETHEUS = {"2": ("bookworm",), "3": ("forky", "sid")}
+"""Debian's suites that a Prometheus of each major version is taken from, on any Debian, the best
+first: 2.42 of 2023 and 3.5 LTS. Their binaries need no newer libc."""
 CONTAINERS = ROOT / ".tools" / "containers"
 """Images of the tests, away from those of the machine's user."""
 BASE_IMAGE = "localhost/base"
@@ -110,33 +112,39 @@ def debian_mirrors() -> list[str]:
     )
 
 
-def apt_sources() -> Iterator[str | None]:
-    """Yield what Prometheus may be taken from, the best first.
+def apt_sources(major: str) -> Iterator[str | None]:
+    """Yield what a Prometheus may be taken from, the best first; None: the machine's own sources.
 
     A mirror that is not Debian's own (a third party's) does not carry its signature and fails.
     """
     for keyring in ("debian-archive-keyring.pgp", "debian-archive-keyring.gpg"):
         path = Path("/usr/share/keyrings") / keyring
         if path.exists():
-            for mirror in debian_mirrors():
-                yield f"deb [signed-by={path}] {mirror} {PROMETHEUS_SUITE} main"
+            for suite in PROMETHEUS[major]:
+                for mirror in debian_mirrors():
+                    yield f"deb [signed-by={path}] {mirror} {suite} main"
             break
     yield None
 
 
-def install_prometheus() -> None:
+def install_prometheus(major: str) -> None:
     """Unpack Debian's (or Ubuntu's) prometheus and promtool into .tools/bin."""
     if shutil.which("apt-get") is None:
-        raise UnavailableError("there is no apt here; install prometheus and promtool on the PATH")
+        raise UnavailableError(
+            f"there is no apt here; put prometheus{major} and promtool{major} on the PATH"
+        )
     failure = UnavailableError("no apt source has it")
-    for source in apt_sources():
+    for source in apt_sources(major):
         # promtool is a package of its own in newer releases, and part of prometheus before.
         for packages in (("prometheus", "promtool"), ("prometheus",)):
             with tempfile.TemporaryDirectory(prefix="apt-") as directory:
                 try:
                     root = Apt(Path(directory), source=source).unpack(*packages)
-                    for name in ("prometheus", "promtool"):
-                        place(root / "usr" / "bin" / name)
+                    binaries = [root / "usr" / "bin" / name for name in ("prometheus", "promtool")]
+                    if f" {major}." not in run(str(binaries[0]), "--version").splitlines()[0]:
+                        raise UnavailableError(f"{source or 'apt'} has another major version")
+                    for binary in binaries:
+                        place(binary, name=f"{binary.name}{major}")
                 except UnavailableError as error:
                     failure = error
                 else:
@@ -144,21 +152,23 @@ def install_prometheus() -> None:
     raise failure
 
 
-def place(binary: Path, *, version: str = "--version") -> None:
-    """Put a binary into .tools/bin, if it runs on this machine."""
+def place(binary: Path, *, version: str = "--version", name: str = "") -> None:
+    """Put a binary into .tools/bin, under another name if one is given, if it runs here."""
     run(str(binary), version)
     BIN.mkdir(parents=True, exist_ok=True)
     part = BIN / f".{binary.name}"
     shutil.copy2(binary, part)
-    part.replace(BIN / binary.name)
+    part.replace(BIN / (name or binary.name))
 
 
-def has_prometheus() -> bool:
-    """Whether both binaries are there, in .tools/bin or on the PATH."""
-    return all(
-        (BIN / name).exists() or shutil.which(name) is not None
-        for name in ("prometheus", "promtool")
-    )
+def has_prometheus(major: str) -> bool:
+    """Whether both binaries are there."""
+    return all(is_installed(f"{name}{major}") for name in ("prometheus", "promtool"))
+
+
+def is_installed(name: str) -> bool:
+    """Whether a program is in .tools/bin or on the PATH."""
+    return (BIN / name).exists() or shutil.which(name) is not None
 
 
 def install_as_root(*packages: str) -> None:
@@ -304,7 +314,8 @@ def has_helm() -> bool:
 
 
 TOOLS = (
-    Tool("prometheus", has_prometheus, install_prometheus),
+    Tool("prometheus 2", partial(has_prometheus, "2"), partial(install_prometheus, "2")),
+    Tool("prometheus 3", partial(has_prometheus, "3"), partial(install_prometheus, "3")),
     Tool("chromium", has_chromium, install_chromium),
     Tool("C compiler", has_compiler, install_compiler),
     Tool("helm", has_helm, install_helm),

@@ -1,7 +1,8 @@
-"""Writes the lock files of the image: each package's version and hashes, for every platform.
+"""Writes the lock files: each package's version and hashes, for every platform and Python.
 
-``requirements.lock`` has what the exporter runs on, ``requirements-build.lock`` what its wheel is
-built with. Pins that still fit pyproject.toml stay; ``--upgrade`` takes the newest of everything.
+There is one for each thing that is installed (LOCKS). They agree: what the image runs on is what
+the tests ran with. Pins that still fit pyproject.toml stay; ``--upgrade`` takes the newest of
+everything.
 """
 
 from __future__ import annotations
@@ -9,26 +10,69 @@ from __future__ import annotations
 import subprocess
 import sys
 import tomllib
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-LOCK = ROOT / "requirements.lock"
-BUILD_LOCK = ROOT / "requirements-build.lock"
 _HEADER = "# Written by `make lock` from pyproject.toml; do not edit.\n"
 
 
+@dataclass(frozen=True)
+class Lock:
+    """A lock file and what of pyproject.toml it is for."""
+
+    name: str
+    extras: tuple[str, ...] = ()
+    groups: tuple[str, ...] = ()
+    whole: bool = True
+    """Whether the project's own dependencies are in it."""
+    build: bool = False
+    """Whether what its wheel is built with is in it."""
+
+    @property
+    def path(self) -> Path:
+        """Where it is."""
+        return ROOT / self.name
+
+
+ALL = Lock("requirements-dev.lock", extras=("demo",), groups=("dev", "editable"), build=True)
+LOCKS = (
+    # `make setup`
+    ALL,
+    # `make run`
+    Lock("requirements-demo.lock", extras=("demo",), groups=("editable",), build=True),
+    # the image, and whoever installs the exporter
+    Lock("requirements.lock"),
+    # the image's wheel
+    Lock("requirements-build.lock", whole=False, build=True),
+    # `make fuzz`, besides ALL
+    Lock("requirements-fuzz.lock", groups=("fuzz",), whole=False),
+)
+"""The first has most of what the others have, and they take its versions."""
+
+
 def main() -> int:
-    """Write both files; the exit code is uv's, where it fails."""
+    """Write every file; the exit code is uv's, where it fails."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
     python = project["project"]["requires-python"].removeprefix(">=")
-    build_requirements = "\n".join(project["build-system"]["requires"])
-    return compile_lock(LOCK, "pyproject.toml", python) or compile_lock(
-        BUILD_LOCK, "-", python, given=build_requirements
-    )
+    for lock in LOCKS:
+        code = compile_lock(lock, python, project["build-system"]["requires"])
+        if code:
+            return code
+    return 0
 
 
-def compile_lock(path: Path, source: str, python: str, *, given: str = "") -> int:
-    """Resolve what a file names (``-``: what is given) for Python versions from the oldest on."""
+def compile_lock(lock: Lock, python: str, build_requirements: Sequence[str]) -> int:
+    """Resolve what a lock is for, for Python versions from the oldest on; return uv's exit code."""
+    options = [
+        *(["pyproject.toml"] if lock.whole else []),
+        *(["-"] if lock.build else []),
+        *(f"--extra={extra}" for extra in lock.extras),
+        *(f"--group={group}" for group in lock.groups),
+        *(["--upgrade"] if "--upgrade" in sys.argv else []),
+        *([f"--constraint={ALL.name}"] if lock is not ALL else []),
+    ]
     done = subprocess.run(  # noqa: S603 - our own tool and our own arguments
         [
             str(Path(sys.executable).parent / "uv"),
@@ -39,17 +83,16 @@ def compile_lock(path: Path, source: str, python: str, *, given: str = "") -> in
             "--generate-hashes",
             "--no-header",
             f"--python-version={python}",
-            f"--output-file={path.name}",
-            *(["--upgrade"] if "--upgrade" in sys.argv else []),
-            source,
+            f"--output-file={lock.name}",
+            *options,
         ],
-        input=given,
+        input="\n".join(build_requirements) if lock.build else None,
         cwd=ROOT,
         text=True,
         check=False,
     )
     if done.returncode == 0:
-        path.write_text(_HEADER + path.read_text().removeprefix(_HEADER))
+        lock.path.write_text(_HEADER + lock.path.read_text().removeprefix(_HEADER))
     return done.returncode
 
 

@@ -6,13 +6,25 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.tools import PrometheusBinaries, find_tool
+from tests.support.tools import PROMETHEUS_MAJORS, PrometheusBinaries, find_tool
 
 
 @pytest.fixture(scope="session")
 def prometheus_binaries() -> PrometheusBinaries:
-    """Prometheus and promtool; skips where they are missing, fails with CI=true."""
-    return PrometheusBinaries(find_tool("prometheus"), find_tool("promtool"))
+    """The newest Prometheus; skips where it is missing, fails with CI=true."""
+    return PrometheusBinaries.find(PROMETHEUS_MAJORS[-1])
+
+
+@pytest.fixture(scope="session")
+def both_prometheus() -> tuple[PrometheusBinaries, ...]:
+    """The oldest Prometheus and the newest, for what runs both at once."""
+    return tuple(PrometheusBinaries.find(major) for major in PROMETHEUS_MAJORS)
+
+
+@pytest.fixture(scope="session", params=PROMETHEUS_MAJORS)
+def each_prometheus(request: pytest.FixtureRequest) -> PrometheusBinaries:
+    """Each in turn."""
+    return PrometheusBinaries.find(request.param)
 
 
 @pytest.fixture(scope="session")

@@ -8,14 +8,23 @@ from typing import Annotated
 import typer
 
 from exporter.commands.options import USAGE_ERROR, fail
-from exporter.settings import ListenAddress
+from exporter.settings import PREFIX, ListenAddress
+
+_VARIABLE = f"{PREFIX}WEB_LISTEN_ADDRESS"
 
 
 def demo(
     web_listen_address: Annotated[
-        str,
-        typer.Option("--web.listen-address", metavar="ADDRESS", help="Where to serve."),
-    ] = ":10911",
+        str | None,
+        typer.Option(
+            "--web.listen-address",
+            metavar="ADDRESS",
+            envvar=_VARIABLE,
+            show_envvar=False,
+            help="Where to serve. [env: MFE_WEB_LISTEN_ADDRESS; default: 127.0.0.1:10911, or the"
+            " next port that is free]",
+        ),
+    ] = None,
     storage_path: Annotated[
         Path | None,
         typer.Option(
@@ -25,12 +34,15 @@ def demo(
         ),
     ] = None,
 ) -> None:
-    """Run the whole exporter against an embedded AWS with realistic events; ctrl-C ends it."""
+    """Run the whole exporter against an embedded AWS with realistic events; ctrl-C ends it.
+
+    Where Prometheus is installed, one runs beside it on a free port of loopback, with every alert.
+    """
     # What only this command needs must not slow the others down.
     from exporter import demo as demonstration  # noqa: PLC0415
 
     try:
-        ListenAddress.parse(web_listen_address)
+        address = ListenAddress.parse(web_listen_address) if web_listen_address else None
     except ValueError as error:
-        fail(f"--web.listen-address: {error}", USAGE_ERROR)
-    raise typer.Exit(demonstration.run(web_listen_address, storage_path))
+        fail(f"--web.listen-address or {_VARIABLE}: {error}", USAGE_ERROR)
+    raise typer.Exit(demonstration.run(address, storage_path))

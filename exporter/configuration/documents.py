@@ -7,6 +7,7 @@ would turn ``no`` into false, ``1:30`` into 90 and ``007`` into 7, and labels wa
 from __future__ import annotations
 
 import bisect
+import contextlib
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -204,7 +205,25 @@ def _compose(document: Document, findings: Findings) -> yaml.Node | None:
 
 
 def _find_too_deep(text: str) -> tuple[int, int] | None:
-    """Guard the composer, which is recursive C code: depth would crash the process."""
+    """Guard the composer, which is recursive C code: depth would crash the process.
+
+    The library's scanner runs ahead of its events, and from libyaml 0.2.6 on it refuses what is
+    deeper than 1,000 levels before the first event of it. Whatever it stops at, the text before
+    that place is looked at alone, so that the error is the same with every version.
+    """
+    try:
+        return _first_too_deep(text)
+    except yaml.MarkedYAMLError as error:
+        if error.problem_mark is not None:
+            with contextlib.suppress(yaml.YAMLError):
+                found = _first_too_deep(text[: error.problem_mark.index])
+                if found is not None:
+                    return found
+        raise
+
+
+def _first_too_deep(text: str) -> tuple[int, int] | None:
+    """Return line and column of the first collection that is too deep. Raises YAMLError."""
     depth = 0
     for event in yaml.parse(text, Loader=yaml.CSafeLoader):
         if isinstance(event, yaml.CollectionStartEvent) and event.start_mark is not None:

@@ -183,7 +183,9 @@ def _check_labels(draft: Draft, findings: Findings) -> None:
             findings.error(place, "a histogram carries the label `le` by itself")
         if name in _SCRAPE_LABELS:
             findings.warning(
-                place, f"Prometheus sets `{name}` itself and renames this to exported_{name}"
+                place,
+                f"Prometheus sets `{name}` itself: with honor_labels this replaces it, without it"
+                f" becomes exported_{name}; choose another name",
             )
         for reference in value.references:
             _check_reference(draft, reference, ("labels", name), findings)

@@ -8,11 +8,14 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+from exporter.settings import ListenAddress
 
-def run(listen_address: str = ":10911", storage: Path | None = None) -> int:
+
+def run(listen_address: ListenAddress | None = None, storage: Path | None = None) -> int:
     """Run the demo until SIGINT or SIGTERM; return the exit code.
 
-    ``storage``: where the ledger is kept; None: in a folder that is removed afterwards.
+    ``listen_address``: where the exporter listens; None: 127.0.0.1:10911, or the next port that is
+    free. ``storage``: where the ledger is kept; None: in a folder that is removed afterwards.
     """
     try:
         import flask  # noqa: F401, PLC0415

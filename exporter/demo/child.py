@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import socket
 import subprocess
 import sys
 import urllib.error
@@ -21,32 +20,6 @@ CONFIG_FILE = Path(__file__).with_name("config.yaml")
 _SECONDS_TO_END = 15.0
 _LONGEST_LINE = 500
 _OWN_METRICS = ("metric_filter_", "python_", "process_")
-
-
-class ListenAddressError(Exception):
-    """The exporter cannot listen where it was told to; the message says what to do."""
-
-
-def free_address(listen_address: str) -> ListenAddress:
-    """The address to listen on, a port of 0 replaced by a free one.
-
-    Raises ListenAddressError where it is taken or is none of this machine's.
-    """
-    try:
-        address = ListenAddress.parse(listen_address)
-    except ValueError as error:
-        raise ListenAddressError(f"--web.listen-address: {error}") from error
-    family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
-    with socket.socket(family, socket.SOCK_STREAM) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((address.host, address.port))
-        except OSError as error:
-            raise ListenAddressError(
-                f"The exporter cannot listen on {listen_address}: {error.strerror or error}."
-                " Name another address with --web.listen-address, such as :10912."
-            ) from error
-        return ListenAddress(address.host, int(probe.getsockname()[1]))
 
 
 class Exporter:

@@ -13,11 +13,13 @@ from types import FrameType
 
 from rich.console import Console
 
+from exporter.demo.addresses import DEFAULT, ListenAddressError, free_address
 from exporter.demo.aws import EmbeddedAws
-from exporter.demo.child import Exporter, ListenAddressError, free_address
+from exporter.demo.child import Exporter
 from exporter.demo.prometheus import Prometheus, find_prometheus
 from exporter.demo.traffic import Traffic
 from exporter.demo.view import LiveView, PlainView, View
+from exporter.settings import ListenAddress
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _SECONDS_TO_START = 60.0
@@ -25,13 +27,15 @@ _SECONDS_TO_START = 60.0
 _RETENTION = 900.0
 
 
-def run(listen_address: str, storage: Path | None) -> int:
+def run(wanted: ListenAddress | None, storage: Path | None) -> int:
     """Run the demo until SIGINT or SIGTERM; return the exit code (see exporter.demo.run)."""
     try:
-        address = free_address(listen_address)
+        address = free_address(wanted)
     except ListenAddressError as error:
         print(error, file=sys.stderr)
         return 1
+    if wanted is None and address != DEFAULT:
+        print(f"Port {DEFAULT.port} is taken: the exporter listens on {address}.")
     with _stop_event() as stop, tempfile.TemporaryDirectory(prefix="mfe-demo-") as folder:
         aws = EmbeddedAws(retention=_RETENTION)
         exporter = Exporter(

@@ -6,6 +6,7 @@ import os
 import shutil
 import socket
 import subprocess
+from collections.abc import Iterable
 from pathlib import Path
 
 _REPOSITORY = Path(__file__).parents[2]
@@ -24,10 +25,19 @@ scrape_configs:
 """
 
 
+def configuration(rule_files: Iterable[Path], target: str) -> str:
+    """Prometheus's configuration file; ``target``: the exporter's host and port."""
+    return _CONFIGURATION.format(rules=[str(path) for path in rule_files], target=target)
+
+
 def find_prometheus() -> Path | None:
-    """Where Prometheus is installed, if it is: the repository's own tools first."""
-    found = shutil.which("prometheus", path=os.pathsep.join((str(_TOOLS), os.environ["PATH"])))
-    return Path(found) if found else None
+    """Where Prometheus is installed, if it is: the newest of the repository's own tools first."""
+    places = os.pathsep.join((str(_TOOLS), os.environ["PATH"]))
+    for name in ("prometheus3", "prometheus2", "prometheus"):
+        found = shutil.which(name, path=places)
+        if found is not None:
+            return Path(found)
+    return None
 
 
 class Prometheus:
@@ -35,7 +45,7 @@ class Prometheus:
 
     def __init__(self, binary: Path, folder: Path, target: str) -> None:
         """``folder`` takes all its files; ``target``: the exporter's host and port."""
-        self._binary = binary
+        self.binary = binary
         self._folder = folder
         self._target = target
         self._process: subprocess.Popen[bytes] | None = None
@@ -47,15 +57,14 @@ class Prometheus:
     def start(self) -> None:
         """Start it; it scrapes within some seconds."""
         self._folder.mkdir(parents=True, exist_ok=True)
-        rules = [str(path) for path in sorted(_ALERTS.glob("*.yaml"))]
-        configuration = self._folder / "prometheus.yml"
-        configuration.write_text(_CONFIGURATION.format(rules=rules, target=self._target))
+        path = self._folder / "prometheus.yml"
+        path.write_text(configuration(sorted(_ALERTS.glob("*.yaml")), self._target))
         with (self._folder / "prometheus.log").open("wb") as log:
             # A group of its own, as the exporter: ctrl-C reaches the demo only.
             self._process = subprocess.Popen(  # noqa: S603
                 [
-                    str(self._binary),
-                    f"--config.file={configuration}",
+                    str(self.binary),
+                    f"--config.file={path}",
                     f"--storage.tsdb.path={self._folder / 'data'}",
                     f"--web.listen-address={self._address}",
                     "--enable-feature=exemplar-storage",

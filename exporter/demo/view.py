@@ -20,7 +20,9 @@ from exporter.demo.traffic import Headline, Traffic
 _HIDDEN_LABELS = ("account_id", "source", "instance", "job")
 _HEADLINES = 5
 """How many are shown at a time."""
-_FRAME = 16
+_BESIDE_THE_METRIC = 36
+"""Columns of the terminal for a total and the beginning of its labels."""
+_FRAME = 17
 """Lines of the picture that are neither headlines nor counters, and the URLs above it."""
 
 
@@ -73,6 +75,17 @@ class _Common:
             places.append(("Prometheus", f"{self._prometheus.url}/alerts"))
         for name, url in places:
             self._console.print(f"{name:<13}[bold]{url}[/bold]", highlight=False)
+        if self._prometheus is None:
+            self._console.print(
+                "Prometheus   none is installed; with one on the PATH the alerts run as well",
+                highlight=False,
+            )
+        else:
+            self._console.print(
+                f"The Prometheus is {self._prometheus.binary}, started for the demo.",
+                highlight=False,
+                soft_wrap=True,
+            )
         self._console.print(
             "The AWS and everything in it is made up; its CloudTrail delivers within seconds,"
             " the real one within minutes. Ctrl-C ends it all.",
@@ -150,8 +163,8 @@ class LiveView(_Common):
 
     def _picture(self) -> RenderableType:
         headlines = Table(title="What happened in the account", expand=True, show_header=False)
-        headlines.add_column(width=8, style="dim")
-        headlines.add_column(no_wrap=True)
+        headlines.add_column(width=8, no_wrap=True, style="dim")
+        headlines.add_column(no_wrap=True, ratio=1)  # what is cut where the terminal is narrow
         for headline in list(self._traffic.headlines)[-_HEADLINES:]:
             headlines.add_row(_clock(headline.time), Text(headline.text))
         return Group(self._counters(), headlines, Text(self._made(), style="dim"))
@@ -167,7 +180,8 @@ class LiveView(_Common):
             self._values[name, labels] = value
         shown = list(self._latest)[-max(5, self._console.height - _HEADLINES - _FRAME) :]
         table = Table(title="Counters that rose last, read from /metrics", expand=True)
-        table.add_column("metric", no_wrap=True)
+        widest = max(self._console.width - _BESIDE_THE_METRIC, 10)
+        table.add_column("metric", no_wrap=True, max_width=widest)
         table.add_column("total", justify="right", style="bold", no_wrap=True)
         table.add_column("rose last", no_wrap=True, style="dim", ratio=1)
         for name in sorted(shown):

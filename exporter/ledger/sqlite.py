@@ -45,8 +45,6 @@ _log = structlog.get_logger(__name__)
 _FORGOTTEN_TOGETHER: Final = 10_000
 """Matches forgotten in one transaction: commits wait no longer than that takes."""
 
-_log = structlog.get_logger(__name__)
-
 
 class SqliteLedger:
     """The ``Ledger`` protocol on SQLite: WAL, synced at each commit, for one process.

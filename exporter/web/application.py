@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 
 from starlette.applications import Starlette
-from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
+from exporter.coalescing import Coalescing
+from exporter.web.origin import is_cross_site
 from exporter.web.page import CONTENT_SECURITY_POLICY, render
 from exporter.web.scrape import Metrics, scrape_endpoint
+from exporter.web.shared import Shared
 from exporter.web.status import StatusPage
 
 _Endpoint = Callable[[Request], Awaitable[Response]]
@@ -31,15 +33,14 @@ def create_app(
     metrics: Metrics,
     status: Callable[[], StatusPage],
     ready: Callable[[], bool],
-    reload: Callable[[], Sequence[str]] | None,
+    reload: Coalescing[list[str]] | None,
     telemetry_path: str = "/metrics",
 ) -> Starlette:
     """Return the application.
 
     ``status`` gathers the facts of the status page. ``ready`` is asked often and answers at once.
-    ``reload`` loads the configuration anew and returns why it could not (nothing: it did); it is
-    called in a worker thread, as ``status`` and ``metrics`` are, possibly several at a time. None:
-    the path refuses.
+    ``reload`` loads the configuration anew and returns why it could not (nothing: it did). None:
+    the path refuses. ``status`` and ``metrics`` are called in worker threads.
     Raises ValueError where ``telemetry_path`` is a path of something else.
     """
     _check_telemetry_path(telemetry_path)
@@ -50,7 +51,7 @@ def create_app(
         Route(
             "/-/reload",
             _reload_endpoint(reload) if reload else _reload_refused,
-            methods=["POST", "PUT"],
+            methods=["POST"],
         ),
     ]
     if telemetry_path != "/":
@@ -91,9 +92,15 @@ def _ready_endpoint(ready: Callable[[], bool]) -> _Endpoint:
     return endpoint
 
 
-def _reload_endpoint(reload: Callable[[], Sequence[str]]) -> _Endpoint:
-    async def endpoint(_: Request) -> Response:
-        errors = await run_in_threadpool(reload)
+def _reload_endpoint(reload: Coalescing[list[str]]) -> _Endpoint:
+    async def endpoint(request: Request) -> Response:
+        if is_cross_site(request.headers):
+            return PlainTextResponse(
+                "403 Forbidden: a page of another site asks for a reload; the exporter's own pages"
+                " and clients that are no browsers may\n",
+                403,
+            )
+        errors = await reload.outcome()
         if errors:
             text = "The configuration was not reloaded, the old one stays in force:\n\n"
             body = (text + "\n".join(errors) + "\n").encode("utf-8", errors="replace")
@@ -112,11 +119,13 @@ async def _reload_refused(_: Request) -> Response:
 
 
 def _status_endpoint(status: Callable[[], StatusPage], telemetry_path: str) -> _Endpoint:
+    pages = Shared[int | None, bytes](
+        lambda refresh: render(status(), telemetry_path=telemetry_path, refresh=refresh)
+    )
+
     async def endpoint(request: Request) -> Response:
         refresh = _refresh(request.query_params.get("refresh", ""))
-        body = await run_in_threadpool(
-            lambda: render(status(), telemetry_path=telemetry_path, refresh=refresh)
-        )
+        body = await pages.get(refresh)
         return HTMLResponse(body, headers=_PAGE_HEADERS)
 
     return endpoint

@@ -11,14 +11,11 @@ from collections.abc import Mapping
 
 import bcrypt
 
-_REMEMBERED = 128
-_WAITING = 64
+from exporter.web.turns import Turns
+
+_REMEMBERED = 1024
 _SIGNIFICANT = 72
 """Bytes of a password that bcrypt looks at."""
-
-
-class BusyError(Exception):
-    """Too many passwords wait to be checked."""
 
 
 def parse_basic(header: bytes) -> tuple[bytes, bytes] | None:
@@ -38,7 +35,7 @@ class PasswordCheck:
     """Tells whether a password is a user's.
 
     An unknown user takes as long as a known one. One hash is computed at a time, beside the event
-    loop, so that guessing passwords takes one core at most.
+    loop, so that guessing passwords takes one core at most; ``Turns`` says whose.
     """
 
     def __init__(self) -> None:
@@ -46,32 +43,32 @@ class PasswordCheck:
         # Apart, so that a flood of guesses does not push out who is known.
         self._right = _Recent()
         self._wrong = _Recent()
-        self._one_at_a_time = asyncio.Lock()
-        self._waiting = 0
+        self._turns = Turns()
 
-    async def verify(self, users: Mapping[bytes, bytes], user: bytes, password: bytes) -> bool:
+    async def verify(
+        self, users: Mapping[bytes, bytes], user: bytes, password: bytes, address: str
+    ) -> bool:
         """Whether ``users`` (bcrypt hashes by name) has this user with this password.
 
-        Raises BusyError where too many others wait.
+        What was asked lately is known at once, wherever it comes from. Anything else waits for a
+        turn of ``address``; raises BusyError where too many others of it wait.
         """
         hashed = users.get(user, b"")
+        # The library refuses longer ones; htpasswd and Go cut them.
+        password = password[:_SIGNIFICANT]
         key = self._digest(user, hashed, password)
         if (known := self._remembered(key)) is not None:
             return known
-        if self._waiting >= _WAITING:
-            raise BusyError
-        self._waiting += 1
-        try:
-            async with self._one_at_a_time:
-                if (known := self._remembered(key)) is not None:
-                    return known
-                against = hashed or _slowest(users)
-                matches = await asyncio.to_thread(_matches, password, against)
-        finally:
-            self._waiting -= 1
-        right = matches and bool(hashed)
-        (self._right if right else self._wrong).add(key)
-        return right
+
+        async def check() -> bool:
+            if (known := self._remembered(key)) is not None:  # by now, from another address
+                return known
+            against = hashed or _slowest(users)
+            right = await asyncio.to_thread(bcrypt.checkpw, password, against) and bool(hashed)
+            (self._right if right else self._wrong).add(key)
+            return right
+
+        return await self._turns.check(address, key, check)
 
     def _remembered(self, key: bytes) -> bool | None:
         if self._right.knows(key):
@@ -107,8 +104,3 @@ class _Recent:
 def _slowest(users: Mapping[bytes, bytes]) -> bytes:
     """The hash of the highest cost: ``$2y$12$…``."""
     return max(users.values(), key=lambda hashed: hashed[4:6])
-
-
-def _matches(password: bytes, hashed: bytes) -> bool:
-    # The library refuses longer ones; htpasswd and Go cut them.
-    return bcrypt.checkpw(password[:_SIGNIFICANT], hashed)

@@ -59,8 +59,10 @@ class Loaded:
     """A file that can be used."""
 
     config: WebConfig
-    context: ssl.SSLContext | None
+    tls: TlsConfig | None
     """None: plain HTTP."""
+    context: ssl.SSLContext | None
+    """Made of ``tls``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,9 +116,10 @@ class _Loader:
 
     def _sections(self, item: Item) -> Loaded:
         reject_unknown(item, SECTIONS, self._findings, hints={})
-        context = self._tls(item)
+        tls = self._tls(item)
+        context = None if tls is None else self._context(*tls)
         config = WebConfig(self._headers(item), self._users(item), self._rate_limit(item))
-        return Loaded(config, context)
+        return Loaded(config, tls and tls[1], context)
 
     def _section(self, item: Item, name: str, kind: type[Section]) -> tuple[Fields, Section] | None:
         """Fill a section's model; None where there is no section, or where it is wrong."""
@@ -140,7 +143,7 @@ class _Loader:
             return {}
         return data
 
-    def _tls(self, item: Item) -> ssl.SSLContext | None:
+    def _tls(self, item: Item) -> tuple[Fields, TlsConfig] | None:
         found = self._section(item, "tls_server_config", TlsSection)
         if found is None:
             return None
@@ -153,7 +156,7 @@ class _Loader:
         if certificate is None or key is None or len(self._findings.errors) > before:
             return None
         sans = section.client_allowed_sans
-        config = TlsConfig(
+        return fields, TlsConfig(
             certificate=certificate,
             key=key,
             client_ca=client_ca,
@@ -165,6 +168,8 @@ class _Loader:
             prefer_server_cipher_suites=section.prefer_server_cipher_suites,
             curves=section.curve_preferences,
         )
+
+    def _context(self, fields: Fields, config: TlsConfig) -> ssl.SSLContext | None:
         try:
             return make_context(config)
         except TlsError as error:

@@ -8,16 +8,22 @@ import socket
 import ssl
 import time
 from collections.abc import Callable, Generator
+from typing import Any
 
 import structlog
 import uvicorn
 
+from exporter.web.addresses import group_of
 from exporter.web.limits import Limits, Sweeper
+from exporter.web.places import Place, to_give_up
 
 _log = structlog.get_logger(__name__)
 
 _QUIET = 60.0
 """Seconds between two log lines of the same kind: any client can cause them."""
+
+_AT_ONCE = 16
+"""Connections that are accepted before others have their turn."""
 
 TlsContext = Callable[[], ssl.SSLContext | None]
 """The context for a connection that begins now; None: no TLS."""
@@ -37,9 +43,11 @@ class ConnectionServer(uvicorn.Server):
         self._tls = tls
         self._sweeper = Sweeper(limits)
         self._accepting: list[asyncio.Task[None]] = []
-        self._handshakes: set[asyncio.Task[None]] = set()
+        self._handshakes: dict[asyncio.Task[None], Place] = {}
+        self._leaving: set[object] = set()
+        """Who had to make room, until the connection is gone."""
         self._refusals = _Summary("TLS handshake failed")
-        self._crowds = _Summary("too many connections; idle ones are closed")
+        self._crowds = _Summary("too many connections; some are closed to make room")
         self._accept_failures = _Summary("cannot accept connections")
 
     @contextlib.contextmanager
@@ -75,27 +83,44 @@ class ConnectionServer(uvicorn.Server):
         loop = asyncio.get_running_loop()
         while True:
             try:
-                connection, _ = await loop.sock_accept(listener)
+                self._welcome(*await loop.sock_accept(listener))
+                # Those that queue behind it must not wait for a turn of the loop each.
+                for _ in range(_AT_ONCE):
+                    self._welcome(*listener.accept())
+            except BlockingIOError:
+                pass
             except OSError as error:  # no file descriptors left, or the client has gone
                 self._accept_failures.note(error=error.strerror or str(error))
                 await asyncio.sleep(0.1)
-                continue
-            while self._open >= self._limits.connections:
-                self._crowds.note(connections=self._open)
-                self._sweeper.close_an_idle_one()
-                await asyncio.sleep(0.02)
-            task = loop.create_task(self._connect(connection))
-            self._handshakes.add(task)
-            task.add_done_callback(self._handshakes.discard)
             # Where clients queue, accepting never waits; others must have their turn.
             await asyncio.sleep(0)
 
-    @property
-    def _open(self) -> int:
-        return len(self._handshakes) + len(self.server_state.connections)
+    def _welcome(self, connection: socket.socket, peer: tuple[Any, ...]) -> None:
+        client: str = peer[0]
+        address = group_of(client)
+        self._make_room(address)
+        connection.setblocking(False)
+        task = asyncio.get_running_loop().create_task(self._connect(connection, client))
+        self._handshakes[task] = Place(task, address, "handshake", time.monotonic(), task.cancel)
+        task.add_done_callback(self._handshakes.pop)
 
-    async def _connect(self, connection: socket.socket) -> None:
-        client = _address(connection)
+    def _make_room(self, address: str) -> None:
+        connections = self.server_state.connections
+        self._leaving = {
+            holder
+            for holder in self._leaving
+            if holder in connections or holder in self._handshakes
+        }
+        open_ = len(self._handshakes) + len(connections)
+        if open_ - len(self._leaving) < self._limits.connections:
+            return
+        self._crowds.note(connections=open_)
+        places = [*self._handshakes.values(), *self._sweeper.places(connections)]
+        place = to_give_up([p for p in places if p.holder not in self._leaving], address)
+        self._leaving.add(place.holder)
+        place.leave()
+
+    async def _connect(self, connection: socket.socket, client: str) -> None:
         context = self._tls()
         try:
             await asyncio.get_running_loop().connect_accepted_socket(
@@ -134,13 +159,6 @@ class _Summary:
         more = {"more_since_the_last": self._more} if self._more else {}
         _log.warning(self._message, **facts, **more)
         self._last, self._more = now, 0
-
-
-def _address(connection: socket.socket) -> str:
-    try:
-        return str(connection.getpeername()[0])
-    except OSError:  # gone already
-        return ""
 
 
 def _reason(error: OSError) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 import time
 
@@ -9,11 +10,16 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from exporter.web.auth import BusyError, PasswordCheck, parse_basic
+from exporter.web.addresses import group_of
+from exporter.web.auth import PasswordCheck, parse_basic
 from exporter.web.config import RateLimit, WebConfig
 from exporter.web.live import LiveWebConfig
+from exporter.web.turns import BusyError
 
 _CHALLENGE = {"WWW-Authenticate": 'Basic realm="metric-filter-exporter", charset="UTF-8"'}
+_PAUSE = 1.0
+"""Seconds before a client hears that too many passwords wait, so that one that asks again at once
+leaves the server time for others."""
 
 
 class Guard:
@@ -38,9 +44,7 @@ class Guard:
                     headers[name] = value
             await send(message)
 
-        refusal = self._limit(config.rate_limit) or await self._identify(
-            config, Headers(scope=scope)
-        )
+        refusal = self._limit(config.rate_limit) or await self._identify(config, scope)
         await (refusal or self._app)(scope, receive, send_with_headers)
 
     def _limit(self, limit: RateLimit | None) -> Response | None:
@@ -54,17 +58,19 @@ class Guard:
         wait = {"Retry-After": str(math.ceil(limit.interval))}
         return PlainTextResponse("429 Too Many Requests\n", 429, headers=wait)
 
-    async def _identify(self, config: WebConfig, headers: Headers) -> Response | None:
+    async def _identify(self, config: WebConfig, scope: Scope) -> Response | None:
         if not config.users:
             return None
-        given = headers.getlist("authorization")
+        given = Headers(scope=scope).getlist("authorization")
         login = parse_basic(given[0].encode("latin-1")) if len(given) == 1 else None
+        address = group_of(scope["client"][0]) if scope["client"] else ""
         try:
-            if login and await self._passwords.verify(config.users, *login):
+            if login and await self._passwords.verify(config.users, *login, address):
                 return None
         except BusyError:
+            await asyncio.sleep(_PAUSE)
             wait = {"Retry-After": "5"}
-            text = "503 Service Unavailable: too many passwords to check\n"
+            text = "503 Service Unavailable: too many passwords from your address wait\n"
             return PlainTextResponse(text, 503, headers=wait)
         return PlainTextResponse("401 Unauthorized\n", 401, headers=_CHALLENGE)
 

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Literal
 
 import h11
 from starlette.datastructures import Headers
-from starlette.responses import PlainTextResponse
+from starlette.responses import PlainTextResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-_Phase = Literal["request", "answering", "stalled", "idle", "closing"]
+from exporter.web.addresses import group_of
+from exporter.web.places import Phase, Place
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,8 +21,8 @@ class Limits:
     """Times are in seconds."""
 
     connections: int = 256
-    """Open at once, TLS handshakes included. A further one takes the place of the one that has
-    been idle longest; where none is idle, it waits in the kernel's queue."""
+    """Open at once, TLS handshakes included. A further one takes the place of one of the address
+    that has the most (``places.to_give_up``)."""
     header_bytes: int = 16 * 1024
     body_bytes: int = 64 * 1024
     """No path reads a body; a small one is thrown away, a larger one refused."""
@@ -46,12 +46,12 @@ class Sweeper:
     """Ends connections that overstay; uvicorn itself has a limit for idle ones only."""
 
     def __init__(self, limits: Limits) -> None:
-        self._limits: dict[_Phase, float] = {
+        self._limits: dict[Phase, float] = {
             "request": limits.request,
             "stalled": limits.stalled,
             "closing": limits.closing,
         }
-        self._since: dict[H11Protocol, tuple[_Phase, int, float]] = {}
+        self._since: dict[H11Protocol, tuple[Phase, int, float]] = {}
 
     def sweep(self, connections: Iterable[object]) -> None:
         """Look at every open connection; to be called several times a second."""
@@ -69,18 +69,19 @@ class Sweeper:
                 connection.transport.abort()
         self._since = seen
 
-    def close_an_idle_one(self) -> None:
-        """Make room: end the connection that has had no request for the longest time."""
-        idle = [
-            (since, connection)
-            for connection, (phase, _, since) in self._since.items()
-            if phase == "idle" and _phase(connection) == "idle"
-        ]
-        if idle:
-            min(idle, key=lambda entry: entry[0])[1].transport.close()
+    def places(self, connections: Iterable[object]) -> Iterator[Place]:
+        """Yield each open connection with what it does, and since when as far as was seen."""
+        now = time.monotonic()
+        for connection in connections:
+            if isinstance(connection, H11Protocol):
+                phase = _phase(connection)
+                before = self._since.get(connection)
+                since = before[2] if before and before[0] == phase else now
+                host = connection.client[0] if connection.client else ""
+                yield Place(connection, group_of(host), phase, since, connection.transport.abort)
 
 
-def _phase(connection: H11Protocol) -> _Phase:
+def _phase(connection: H11Protocol) -> Phase:
     if connection.transport.is_closing():
         return "closing"
     # uvicorn: None until the first request's headers are complete.
@@ -94,10 +95,11 @@ def _phase(connection: H11Protocol) -> _Phase:
     return "request"
 
 
-class BodyLimit:
-    """Refuses a request with a large body, or with one of unknown length, before it is read.
+class RequestLimit:
+    """Refuses what is not HTTP/1, and large bodies before they are read.
 
-    What the client sends all the same is thrown away, for as long as a request may take.
+    A body of unknown length counts as large. What the client sends all the same is thrown away,
+    for as long as a request may take.
     """
 
     def __init__(self, app: ASGIApp, limits: Limits) -> None:
@@ -105,11 +107,18 @@ class BodyLimit:
         self._most = limits.body_bytes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer 413 or hand the request on."""
-        if scope["type"] == "http" and self._is_too_large(Headers(scope=scope)):
-            await PlainTextResponse("413 Request Entity Too Large\n", 413)(scope, receive, send)
-            return
-        await self._app(scope, receive, send)
+        """Answer 413 or 505, or hand the request on."""
+        refusal = self._refusal(scope) if scope["type"] == "http" else None
+        await (refusal or self._app)(scope, receive, send)
+
+    def _refusal(self, scope: Scope) -> Response | None:
+        # RFC 9110, 6.2: a higher minor version is read as the highest one known.
+        if not scope["http_version"].startswith("1."):
+            text = "505 HTTP Version Not Supported: HTTP/1.1 is what is served\n"
+            return PlainTextResponse(text, 505, headers={"Connection": "close"})
+        if self._is_too_large(Headers(scope=scope)):
+            return PlainTextResponse("413 Request Entity Too Large\n", 413)
+        return None
 
     def _is_too_large(self, headers: Headers) -> bool:
         # h11 has seen to it that a length is a number, and that there is only one.

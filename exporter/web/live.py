@@ -9,6 +9,7 @@ import structlog
 
 from exporter.configuration.problems import ConfigurationError, Location, Problem
 from exporter.web.config import Attempt, Loaded, load_web_config, read_file
+from exporter.web.protection import refusals
 
 _log = structlog.get_logger(__name__)
 
@@ -20,7 +21,8 @@ def _ignore(_good: bool) -> None:
 class LiveWebConfig:
     """A file and the certificates that it names, as they are now.
 
-    What cannot be used once the server runs is logged, once, and changes nothing. For one thread.
+    What cannot be used once the server runs, or would take authentication or TLS away, is logged,
+    once, and changes nothing. For one thread.
     """
 
     def __init__(self, path: Path, *, on_load: Callable[[bool], None] = _ignore) -> None:
@@ -48,10 +50,9 @@ class LiveWebConfig:
         attempt = load_web_config(self._path)
         self._files = attempt.files
         errors = list(attempt.errors)
-        if attempt.loaded and (attempt.loaded.context is None) != (self._loaded.context is None):
-            switch = "on" if attempt.loaded.context else "off"
+        if attempt.loaded is not None:
             place = Location(str(self._path))
-            errors.append(Problem(f"TLS is switched {switch} by a restart only", place))
+            errors += [Problem(text, place) for text in refusals(self._loaded, attempt.loaded)]
         self._on_load(not errors)
         if errors or attempt.loaded is None:
             text = "; ".join(problem.render() for problem in errors)

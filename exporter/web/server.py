@@ -11,10 +11,12 @@ from starlette.types import ASGIApp
 
 from exporter.web.connections import ConnectionServer
 from exporter.web.guard import Guard
-from exporter.web.limits import DEFAULT_LIMITS, BodyLimit, Limits
+from exporter.web.limits import DEFAULT_LIMITS, Limits, RequestLimit
 from exporter.web.live import LiveWebConfig
 
-_BACKLOG = 128
+_BACKLOG = 1024
+"""Connections that the kernel keeps until they are accepted. If there are more, their clients try
+again a second later at the earliest, so a burst of one client must not fill it."""
 
 
 class ListenError(Exception):
@@ -51,7 +53,7 @@ class Server:
             app = Guard(app, web_config)
         self._server = ConnectionServer(
             uvicorn.Config(
-                BodyLimit(app, limits),
+                RequestLimit(app, limits),
                 loop="asyncio",
                 http="h11",
                 ws="none",

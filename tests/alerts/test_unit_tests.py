@@ -31,15 +31,15 @@ def promtool(binaries: PrometheusBinaries, *arguments: str | Path) -> None:
 
 
 @pytest.mark.parametrize("path", rule_files(), ids=lambda path: path.stem)
-def test_promtool_accepts_the_rules(path: Path, prometheus_binaries: PrometheusBinaries) -> None:
-    promtool(prometheus_binaries, "check", "rules", "--lint=all", "--lint-fatal", path)
+def test_promtool_accepts_the_rules(path: Path, each_prometheus: PrometheusBinaries) -> None:
+    promtool(each_prometheus, "check", "rules", "--lint=all", "--lint-fatal", path)
 
 
 @pytest.mark.parametrize("path", TESTS, ids=lambda path: path.name.partition(".")[0])
 def test_the_rules_do_what_their_unit_tests_say(
-    path: Path, prometheus_binaries: PrometheusBinaries
+    path: Path, each_prometheus: PrometheusBinaries
 ) -> None:
-    promtool(prometheus_binaries, "test", "rules", path)
+    promtool(each_prometheus, "test", "rules", path)
 
 
 def test_each_rule_file_has_its_unit_tests() -> None:

@@ -125,7 +125,7 @@ def test_a_problem_is_rendered_with_its_line_and_a_caret(problems_of: ProblemsOf
         (SOURCE + "rules: [{name: a, <<: x, pattern: x}]\n", 2, "`<<` merges mappings"),
         ("--- {}\n--- {}\n", 2, "but found another document"),
         ("a: \x07\n", 1, "control characters are not allowed"),
-        ("a: " + "[" * 100_000, 1, "nested deeper than 50 levels"),
+        ("a: [b, c\n", 2, "did not find expected"),
     ],
 )
 def test_what_is_wrong_with_a_file_is_said(
@@ -134,6 +134,33 @@ def test_what_is_wrong_with_a_file_is_said(
     (problem,) = problems_of(text)
     assert message in problem.message
     assert problem.line == line
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "column"),
+    [
+        # By what the scanner sees before the parser: all of it, the first thousand, one by one.
+        ("a: " + "[" * 51, 1, 53),
+        ("a: " + "[" * 999, 1, 53),
+        ("a: " + "[" * 100_000, 1, 53),
+        ("a: " + "[\n" * 100_000, 50, 1),
+        ("a: " + "[" * 60 + "]" * 60 + "\n", 1, 53),
+        ("{a: " * 60 + "1" + "}" * 60 + "\n", 1, 201),
+        ("- " * 100_000 + "x\n", 1, 101),
+        ("".join(" " * depth + "a:\n" for depth in range(1_100)), 51, 51),
+        ("é: " + "[" * 2_000 + "\n", 1, 53),
+    ],
+)
+def test_depth_is_the_same_error_at_the_same_place_with_every_version_of_the_library(
+    problems_of: ProblemsOf, text: str, line: int, column: int
+) -> None:
+    (problem,) = problems_of(text)
+    assert problem.message == "the file is nested deeper than 50 levels here"
+    assert (problem.line, problem.column) == (line, column)
+
+
+def test_fifty_levels_are_no_error_of_depth(problems_of: ProblemsOf) -> None:
+    assert not [p for p in problems_of("a: " + "[" * 49 + "]" * 49 + "\n") if "deep" in p.message]
 
 
 def test_files_that_cannot_be_read_say_why(tmp_path: Path) -> None:

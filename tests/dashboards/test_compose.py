@@ -76,7 +76,7 @@ def test_prometheus_scrapes_the_exporter_and_loads_the_alerts(services: dict[str
 
 
 def test_promtool_accepts_the_configuration() -> None:
-    promtool = find_tool("promtool")
+    promtool = find_tool("promtool3")
     command = [str(promtool), "check", "config", "--syntax-only", str(_COMPOSE / "prometheus.yaml")]
     done = subprocess.run(command, check=False, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr + done.stdout

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import signal
 import socket
 import subprocess
 import sys
 import urllib.request
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -16,13 +18,17 @@ from rich.console import Console
 
 import exporter.demo
 from exporter.configuration import check
+from exporter.demo import addresses
+from exporter.demo.addresses import ListenAddressError, free_address
 from exporter.demo.aws import EmbeddedAws
-from exporter.demo.child import CONFIG_FILE, Exporter, ListenAddressError, free_address
+from exporter.demo.child import CONFIG_FILE, Exporter
+from exporter.demo.prometheus import Prometheus
 from exporter.demo.traffic import Headline, Traffic
-from exporter.demo.view import LiveView
+from exporter.demo.view import LiveView, PlainView
 from exporter.settings import ListenAddress
 from tests.support.expositions import parse_exposition
 from tests.support.processes import free_port, stop_process
+from tests.support.tools import ROOT
 from tests.support.waiting import wait_for
 
 PAGE = """\
@@ -54,12 +60,14 @@ def counted(port: int, process: subprocess.Popen[bytes]) -> bool:
 def test_counters_move_and_everything_ends_on_sigterm(tmp_path: Path) -> None:
     port = free_port()
     command = [sys.executable, "-m", "exporter", "demo"]
-    command += ["--web.listen-address", f"127.0.0.1:{port}"]
     folder, output = tmp_path / "temporary", tmp_path / "output"
     folder.mkdir()
     with output.open("wb") as log:
         process = subprocess.Popen(
-            command, stdout=log, stderr=log, env=os.environ | {"TMPDIR": str(folder)}
+            command,
+            stdout=log,
+            stderr=log,
+            env=os.environ | {"TMPDIR": str(folder), "MFE_WEB_LISTEN_ADDRESS": f"127.0.0.1:{port}"},
         )
     try:
         wait_for("counters of both kinds of source", lambda: counted(port, process), timeout=45)
@@ -77,29 +85,64 @@ def test_counters_move_and_everything_ends_on_sigterm(tmp_path: Path) -> None:
         page(f"http://127.0.0.1:{port}/")
 
 
-def test_a_taken_port_is_an_error_that_names_the_flag(capsys: pytest.CaptureFixture[str]) -> None:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        taken.listen()
-        address = f"127.0.0.1:{taken.getsockname()[1]}"
-        assert exporter.demo.run(address) == 1
+@pytest.fixture
+def taken() -> Iterator[ListenAddress]:
+    """An address that somebody listens on."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        yield ListenAddress("127.0.0.1", listener.getsockname()[1])
+
+
+def test_a_taken_address_is_an_error_that_offers_one_that_can_be_passed_on(
+    taken: ListenAddress, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert exporter.demo.run(taken) == 1
     said = capsys.readouterr().err
-    assert address in said
-    assert "--web.listen-address" in said
+    assert f"cannot listen on {taken}: Address already in use" in said
+    offered = re.findall(
+        r"--web\.listen-address=(\S+),|MFE_WEB_LISTEN_ADDRESS=(\S+)|make run ARGS=\S+=(\S+)\)", said
+    )
+    (address,) = {found for match in offered for found in match if found}
+    assert len(offered) == 3
+    assert ListenAddress.parse(address).port > taken.port
+    assert free_address(ListenAddress.parse(address)) == ListenAddress.parse(address)
+
+
+def test_where_no_address_was_named_the_next_free_port_is_taken(
+    taken: ListenAddress, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(addresses, "DEFAULT", taken)
+    found = free_address(None)
+    assert found.host == "127.0.0.1"
+    assert taken.port < found.port < taken.port + 100
+
+
+def test_only_this_machine_reaches_it_unless_somebody_wants_otherwise() -> None:
+    assert ListenAddress("127.0.0.1", 10911) == addresses.DEFAULT
+
+
+def test_an_address_of_another_machine_is_an_error() -> None:
+    with pytest.raises(ListenAddressError, match=r"Name an address of this machine"):
+        free_address(ListenAddress("192.0.2.1", 10911))
 
 
 def test_port_0_takes_a_free_one() -> None:
-    assert free_address("127.0.0.1:0").port > 0
-    assert free_address("127.0.0.1:0").host == "127.0.0.1"
-    with pytest.raises(ListenAddressError, match=r"--web\.listen-address"):
-        free_address("nonsense")
+    assert free_address(ListenAddress("127.0.0.1", 0)).port > 0
+
+
+def test_make_passes_arguments_on() -> None:
+    """The very command of the error message, up to the shell."""
+    command = ["make", "--dry-run", "run", "ARGS=--web.listen-address=:8080"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1].endswith(" demo --web.listen-address=:8080")
 
 
 def test_without_moto_it_says_what_to_install(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setitem(sys.modules, "moto", None)
-    assert exporter.demo.run("127.0.0.1:0") == 1
+    assert exporter.demo.run() == 1
     assert "pip install 'metric-filter-exporter[demo]'" in capsys.readouterr().err
 
 
@@ -108,7 +151,7 @@ def test_an_exporter_that_cannot_start_has_its_last_words_shown(
 ) -> None:
     no_folder = tmp_path / "data"
     no_folder.write_text("a file")
-    assert exporter.demo.run(f"127.0.0.1:{free_port()}", no_folder) == 1
+    assert exporter.demo.run(ListenAddress("127.0.0.1", free_port()), no_folder) == 1
     said = capsys.readouterr().err
     assert "The exporter ended with exit code" in said
     assert str(no_folder) in said
@@ -139,6 +182,38 @@ def test_a_terminal_gets_a_picture_of_totals_and_headlines(
     assert "root signed in" in said
     last = said.rpartition("aws_root_console_logins_total")[2].splitlines()[0]
     assert [cell.strip() for cell in last.split("│")[1:3]] == ["1,003", "region=eu-west-1"]
+
+
+@pytest.mark.parametrize("width", [60, 80, 200])
+def test_times_and_totals_are_whole_on_any_terminal(
+    width: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    aws = EmbeddedAws()
+    traffic = Traffic(aws, seed=1)
+    traffic.headlines.append(Headline(0, "root signed in " + "from somewhere " * 10))
+    exporter = Exporter(ListenAddress("127.0.0.1", 1), tmp_path, tmp_path / "log")
+    long = PAGE.replace("aws_root_console_logins", "aws_cis_" + "long_name_" * 4)
+    pages = iter((long.format(west=0), long.format(west=2)))
+    monkeypatch.setattr(exporter, "_get", lambda _path: next(pages))
+    screen = io.StringIO()
+    console = Console(file=screen, force_terminal=True, width=width, height=40, color_system=None)
+    with LiveView(console, aws, traffic, exporter) as view:
+        view.update()
+    said = screen.getvalue()
+    assert re.search(r"\d\d:\d\d:\d\d[ │]+root signed in", said)
+    assert " 1,003 " in said
+
+
+def test_it_says_which_prometheus_it_started_and_what_it_lacks_without_one(tmp_path: Path) -> None:
+    aws = EmbeddedAws()
+    exporter = Exporter(ListenAddress("127.0.0.1", 1), tmp_path, tmp_path / "log")
+    screen = io.StringIO()
+    console = Console(file=screen, width=100)
+    PlainView(console, aws, Traffic(aws, seed=1), exporter).say_hello()
+    assert "none is installed" in screen.getvalue()
+    prometheus = Prometheus(Path("/opt/prometheus"), tmp_path, "127.0.0.1:1")
+    PlainView(console, aws, Traffic(aws, seed=1), exporter, prometheus).say_hello()
+    assert "The Prometheus is /opt/prometheus, started for the demo." in screen.getvalue()
 
 
 def test_urls_name_this_machine_when_every_address_is_listened_on(tmp_path: Path) -> None:

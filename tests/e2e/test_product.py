@@ -1,7 +1,8 @@
 """The product as a whole: what happens in AWS is on every dashboard, and alerts.
 
-The demo's traffic and drills in the embedded AWS, the real exporter with every pack, a real
-Prometheus with every alert.
+The demo's traffic and drills in the embedded AWS, the real exporter with every pack, and two real
+Prometheus servers with every alert, the oldest and the newest: both scrape the same exporter, so
+the second proof costs no second run.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,7 +28,7 @@ from tests.support.iam import RecordingAws, denied, policy_for
 from tests.support.processes import Exporter
 from tests.support.prometheus import Prometheus
 from tests.support.promql import selectors
-from tests.support.tools import PrometheusBinaries
+from tests.support.tools import PROMETHEUS_MAJORS, PrometheusBinaries
 from tests.support.waiting import wait_for
 
 JOB = "metric-filter-exporter"
@@ -40,7 +42,8 @@ class Product:
 
     aws: EmbeddedAws
     exporter: Exporter
-    prometheus: Prometheus
+    servers: dict[str, Prometheus]
+    """By major version."""
 
 
 def configuration(folder: Path) -> Path:
@@ -58,7 +61,7 @@ def configuration(folder: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def product(
-    tmp_path_factory: pytest.TempPathFactory, prometheus_binaries: PrometheusBinaries
+    tmp_path_factory: pytest.TempPathFactory, both_prometheus: tuple[PrometheusBinaries, ...]
 ) -> Iterator[Product]:
     folder = tmp_path_factory.mktemp("product")
     quotas = {"LookupEvents": math.inf, "FilterLogEvents": math.inf}
@@ -67,29 +70,42 @@ def product(
         exporter = Exporter(
             configuration(folder),
             folder / "data",
-            arguments=("--metrics.birth-hold=1s",),
+            # Both servers come from one address, so the exporter cannot tell them apart.
+            arguments=("--metrics.birth-hold=2s",),
             environment=aws.environment(),
         )
-        prometheus = Prometheus(
-            prometheus_binaries.prometheus,
-            folder / "prometheus",
-            targets={JOB: exporter.address},
-            extra={"honor_labels": True},
-            rule_files=rule_files(),
-        )
+        servers = {
+            binaries.major: Prometheus(
+                binaries.prometheus,
+                folder / f"prometheus{binaries.major}",
+                targets={JOB: exporter.address},
+                rule_files=rule_files(),
+            )
+            for binaries in both_prometheus
+        }
         traffic.start()
         try:
-            with exporter, prometheus:
+            with exporter, ExitStack() as stack:
+                for server in servers.values():
+                    stack.enter_context(server)
                 exporter.wait_until_ready()
-                prometheus.wait_until_up(JOB)
+                for server in servers.values():
+                    server.wait_until_up(JOB)
                 traffic.put_every_drill()
                 wait_for("every rule to match", lambda: not _silent(exporter), timeout=60)
                 # A new series is scraped at 0 first; rates need some scrapes after that.
-                prometheus.wait_for_scrapes(JOB, 6)
-                yield Product(aws, exporter, prometheus)
+                for server in servers.values():
+                    server.wait_for_scrapes(JOB, 6)
+                yield Product(aws, exporter, servers)
         finally:
             traffic.stop()
         assert denied(policy_for(folder / "exporter.yaml"), aws.requests) == []
+
+
+@pytest.fixture(params=PROMETHEUS_MAJORS)
+def prometheus(product: Product, request: pytest.FixtureRequest) -> Prometheus:
+    """Each server in turn."""
+    return product.servers[request.param]
 
 
 def _silent(exporter: Exporter) -> list[str]:
@@ -102,27 +118,27 @@ def _silent(exporter: Exporter) -> list[str]:
     return [rule for rule, value in by_rule.items() if not value]
 
 
-def test_every_query_of_every_panel_returns_data(product: Product) -> None:
+def test_every_query_of_every_panel_returns_data(prometheus: Prometheus) -> None:
     queries = [
         query for dashboard in dashboards() for query in dashboard.panel_queries(CHOSEN, WINDOW)
     ]
 
     def all_return_data() -> bool:
         # A scrape that a busy machine makes too late leaves a gap for a second.
-        queries[:] = [q for q in queries if not product.prometheus.query(q.expression)]
+        queries[:] = [q for q in queries if not prometheus.query(q.expression)]
         assert not queries, [f"{query}: {query.expression}" for query in queries]
         return True
 
     wait_for("every query to return data", all_return_data)
 
 
-def test_every_variable_has_values_and_every_annotation_works(product: Product) -> None:
+def test_every_variable_has_values_and_every_annotation_works(prometheus: Prometheus) -> None:
     for dashboard in dashboards():
         for variable in dashboard.variable_queries(CHOSEN):
             path = f"/api/v1/label/{variable.label}/values"
-            assert product.prometheus.get(path, **{"match[]": variable.selector}), str(variable)
+            assert prometheus.get(path, **{"match[]": variable.selector}), str(variable)
         for annotation in dashboard.annotation_queries(CHOSEN):
-            product.prometheus.query(annotation.expression)
+            prometheus.query(annotation.expression)
 
 
 def without_series(prometheus: Prometheus) -> set[str]:
@@ -135,7 +151,7 @@ def without_series(prometheus: Prometheus) -> set[str]:
     return {expression for expression in expressions if not prometheus.query(expression)}
 
 
-def test_every_alert_looks_at_series_that_exist(product: Product) -> None:
+def test_every_alert_looks_at_series_that_exist(prometheus: Prometheus) -> None:
     # These series exist where something is wrong, which the last test sees to.
     trouble = {
         'metric_filter_exporter_api_requests_total{outcome="access_denied"}',
@@ -143,16 +159,16 @@ def test_every_alert_looks_at_series_that_exist(product: Product) -> None:
     }
 
     def only_trouble_is_missing() -> bool:
-        missing = without_series(product.prometheus) - trouble
+        missing = without_series(prometheus) - trouble
         assert not missing, missing
         return True
 
     wait_for("every series", only_trouble_is_missing)
 
 
-def test_a_root_login_becomes_a_firing_alert(product: Product) -> None:
+def test_a_root_login_becomes_a_firing_alert(prometheus: Prometheus) -> None:
     def firing() -> list[dict[str, Any]]:
-        found: list[dict[str, Any]] = product.prometheus.get("/api/v1/alerts")["alerts"]
+        found: list[dict[str, Any]] = prometheus.get("/api/v1/alerts")["alerts"]
         return [a for a in found if a["labels"]["alertname"] == "AwsCisRootUsage"]
 
     (first, *_) = wait_for("the alert", firing)
@@ -161,13 +177,17 @@ def test_a_root_login_becomes_a_firing_alert(product: Product) -> None:
     assert "root" in first["annotations"]["summary"].lower()
 
 
-def test_nothing_is_wrong_with_the_exporter_itself_while_all_goes_well(product: Product) -> None:
-    found: list[dict[str, Any]] = product.prometheus.get("/api/v1/alerts")["alerts"]
+def test_nothing_is_wrong_with_the_exporter_itself_while_all_goes_well(
+    prometheus: Prometheus,
+) -> None:
+    found: list[dict[str, Any]] = prometheus.get("/api/v1/alerts")["alerts"]
     own = {a["labels"]["alertname"] for a in found if a["state"] == "firing"}
     assert {name for name in own if name.startswith("MetricFilterExporter")} == set()
 
 
-def test_what_a_denied_region_alerts_on_exists_as_soon_as_one_is_denied(product: Product) -> None:
+def test_what_a_denied_region_alerts_on_exists_as_soon_as_one_is_denied(
+    product: Product, prometheus: Prometheus
+) -> None:
     product.aws.faults = Faults(denied={"us-east-1": ["DescribeLogGroups", "LookupEvents"]})
-    wait_for("all that alerts look at", lambda: not without_series(product.prometheus))
+    wait_for("all that alerts look at", lambda: not without_series(prometheus))
     product.aws.faults = Faults()

@@ -20,13 +20,22 @@ OPERATOR_KINDS = {
     "PodMonitor": operator.PodMonitor,
     "PrometheusRule": operator.PrometheusRule,
 }
-GRAFANA_DASHBOARD = {
-    "instanceSelector": dict,
-    "allowCrossNamespaceImport": bool,
-    "folder": str,
-    "json": str,
+OTHER_KINDS: dict[str, tuple[str, dict[str, type]]] = {
+    "GrafanaDashboard": (
+        "grafana.integreatly.org/v1beta1",
+        {
+            "instanceSelector": dict,
+            "allowCrossNamespaceImport": bool,
+            "folder": str,
+            "json": str,
+        },
+    ),
+    "HTTPRoute": (
+        "gateway.networking.k8s.io/v1",
+        {"parentRefs": list, "hostnames": list, "rules": list},
+    ),
 }
-"""The fields of grafana.integreatly.org/v1beta1 that the chart uses, and their types."""
+"""Kinds that no model of is to be had: their version and the fields that the chart uses."""
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -43,7 +52,7 @@ def test_both_versions_of_helm_render_the_same(helms: dict[str, Helm], case: str
 @pytest.mark.parametrize("case", CASES)
 def test_kubernetes_accepts_every_object(helm4: Helm, case: str) -> None:
     for manifest in helm4.case(case).manifests:
-        if manifest["kind"] in (*OPERATOR_KINDS, "GrafanaDashboard"):
+        if manifest["kind"] in (*OPERATOR_KINDS, *OTHER_KINDS):
             continue
         _validate(json.dumps(manifest))
 
@@ -69,13 +78,15 @@ def test_kubernetes_knows_every_kind_but_those_of_the_operators(helm4: Helm) -> 
             kubernetes_validate.validate(manifest, KUBERNETES[-1], strict=True)
         except kubernetes_validate.SchemaNotFoundError:
             unknown.add(manifest["kind"])
-    assert unknown == {*OPERATOR_KINDS, "GrafanaDashboard"}
+    assert unknown == {*OPERATOR_KINDS, *OTHER_KINDS}
 
 
 def test_the_cases_show_every_kind_of_the_chart(helm4: Helm) -> None:
     assert {manifest["kind"] for manifest in _one_of_each_kind(helm4)} == {
         "ConfigMap",
         "GrafanaDashboard",
+        "HTTPRoute",
+        "Ingress",
         "NetworkPolicy",
         "Pod",
         "PodDisruptionBudget",
@@ -110,11 +121,12 @@ def test_a_field_that_the_operator_does_not_know_would_be_noticed(helm4: Helm) -
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_the_grafana_operators_objects_have_its_fields(helm4: Helm, case: str) -> None:
-    for manifest in helm4.case(case).of("GrafanaDashboard"):
-        assert manifest["apiVersion"] == "grafana.integreatly.org/v1beta1"
-        for name, value in manifest["spec"].items():
-            assert isinstance(value, GRAFANA_DASHBOARD[name]), name
+def test_objects_without_a_model_have_the_fields_of_their_kind(helm4: Helm, case: str) -> None:
+    for kind, (version, fields) in OTHER_KINDS.items():
+        for manifest in helm4.case(case).of(kind):
+            assert manifest["apiVersion"] == version
+            for name, value in manifest["spec"].items():
+                assert isinstance(value, fields[name]), name
 
 
 @pytest.mark.parametrize("case", CASES)

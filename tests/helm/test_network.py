@@ -60,6 +60,53 @@ def test_what_the_values_say_reaches_the_monitor(helm4: Helm) -> None:
     assert found["metricRelabelings"][0]["action"] == "drop"
 
 
+def test_the_monitors_may_choose_the_protocol(helm4: Helm) -> None:
+    service = helm4.case("servicemonitor").one("ServiceMonitor")
+    assert service["spec"]["scrapeProtocols"] == ["OpenMetricsText1.0.0", "PrometheusText0.0.4"]
+    pod = helm4.case("podmonitor").one("PodMonitor")
+    assert pod["spec"]["scrapeProtocols"] == ["PrometheusText0.0.4"]
+
+
+def test_an_ingress_leads_to_the_service(helm4: Helm) -> None:
+    rendered = helm4.case("ingress")
+    ingress = rendered.one("Ingress")
+    assert ingress["metadata"]["annotations"] == {"cert-manager.io/cluster-issuer": "letsencrypt"}
+    assert ingress["metadata"]["labels"]["team"] == "security"
+    spec = ingress["spec"]
+    assert spec["ingressClassName"] == "nginx"
+    assert spec["tls"] == [{"secretName": "aws-events-tls", "hosts": ["aws-events.example.com"]}]
+    (rule,) = spec["rules"]
+    assert rule["host"] == "aws-events.example.com"
+    (path,) = rule["http"]["paths"]
+    assert (path["path"], path["pathType"]) == ("/", "Prefix")
+    service = rendered.one("Service")
+    (port,) = service["spec"]["ports"]
+    assert path["backend"]["service"] == {
+        "name": service["metadata"]["name"],
+        "port": {"name": port["name"]},
+    }
+
+
+def test_a_route_of_the_gateway_api_leads_to_the_service(helm4: Helm) -> None:
+    rendered = helm4.case("httproute")
+    spec = rendered.one("HTTPRoute")["spec"]
+    assert spec["parentRefs"] == [
+        {"name": "internal", "namespace": "gateways", "sectionName": "https"}
+    ]
+    assert spec["hostnames"] == ["aws-events.example.com"]
+    (rule,) = spec["rules"]
+    assert rule["matches"] == [{"path": {"type": "PathPrefix", "value": "/"}}]
+    assert rule["filters"][0]["type"] == "ResponseHeaderModifier"
+    service = rendered.one("Service")
+    (port,) = service["spec"]["ports"]
+    assert rule["backendRefs"] == [{"name": service["metadata"]["name"], "port": port["port"]}]
+
+
+def test_nothing_leads_in_from_outside_unless_it_is_asked_for(helm4: Helm) -> None:
+    rendered = helm4.case("default")
+    assert rendered.of("Ingress") == rendered.of("HTTPRoute") == []
+
+
 def test_a_monitor_speaks_tls_and_logs_in(helm4: Helm) -> None:
     tls = endpoint(helm4.case("web-tls").one("ServiceMonitor"))
     assert tls["scheme"] == "https"

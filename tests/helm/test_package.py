@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from scripts.chart_files import COPIED, FILES, sources
 from tests.support.helm import CHART, Helm
 from tests.support.tools import ROOT
 
@@ -32,13 +33,23 @@ def package(helm: Helm, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+def test_the_folder_has_the_very_alerts_and_dashboards() -> None:
+    """If not: `make chart`. Flux and Argo CD take the folder as it is in Git."""
+    for folder in COPIED:
+        copies = {path.name: path.read_bytes() for path in (FILES / folder).iterdir()}
+        assert copies
+        assert copies == sources(folder), "run `make chart`"
+
+
+def test_the_folder_has_no_links() -> None:
+    assert [path for path in CHART.rglob("*") if path.is_symlink()] == []
+
+
 def test_it_has_the_very_alerts_and_dashboards(package: Path) -> None:
     files = _files(package)
-    for folder, pattern in (("alerts", "*.yaml"), ("grafana-dashboards", "*.json")):
-        sources = list((ROOT / folder).glob(pattern))
-        assert sources
-        for source in sources:
-            assert files.pop(f"files/{folder}/{source.name}") == source.read_bytes()
+    for folder in COPIED:
+        for name, content in sources(folder).items():
+            assert files.pop(f"files/{folder}/{name}") == content
     assert [name for name in files if name.startswith("files/")] == ["files/test_connection.py"]
 
 
@@ -66,12 +77,12 @@ def test_a_release_of_everything_fits_into_a_secret(helm4: Helm, package: Path) 
     assert len(base64.b64encode(release)) < RELEASE_LIMIT / 2
 
 
-def test_a_copy_that_lost_its_links_says_so(helm: Helm, package: Path, tmp_path: Path) -> None:
+def test_a_copy_that_lost_its_files_says_so(helm: Helm, package: Path, tmp_path: Path) -> None:
     with tarfile.open(package) as archive:
         members = [m for m in archive.getmembers() if "/files/alerts/" not in m.name]
         archive.extractall(tmp_path, members, filter="data")
     chart = tmp_path / CHART.name
-    with pytest.raises(Exception, match=r"no files/alerts: its links were lost"):
+    with pytest.raises(Exception, match=r"no files/alerts: it is incomplete"):
         helm.template({"prometheusRule": {"enabled": True}}, chart=chart)
 
 

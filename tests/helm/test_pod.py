@@ -253,6 +253,24 @@ def test_extras_are_added(helm4: Helm) -> None:
     assert rendered.of("Pod") == []
 
 
+def test_what_a_cluster_asks_of_a_pod_can_be_said(helm4: Helm) -> None:
+    rendered = helm4.case("scheduling")
+    spec = rendered.of("StatefulSet")[0]["spec"]
+    assert spec["updateStrategy"] == {"type": "OnDelete"}
+    assert spec["revisionHistoryLimit"] == 3
+    pod = rendered.pod["spec"]
+    assert (pod["schedulerName"], pod["dnsPolicy"]) == ("bin-packing", "ClusterFirst")
+    assert pod["dnsConfig"] == {"options": [{"name": "ndots", "value": "2"}]}
+    assert pod["hostAliases"] == [{"ip": "10.0.0.7", "hostnames": ["logs.eu-west-1.amazonaws.com"]}]
+
+
+def test_what_is_not_said_is_left_to_the_cluster(helm4: Helm) -> None:
+    rendered = helm4.case("default")
+    assert "updateStrategy" not in rendered.of("StatefulSet")[0]["spec"]
+    pod = rendered.pod["spec"]
+    assert not {"schedulerName", "dnsPolicy", "dnsConfig", "hostAliases"} & pod.keys()
+
+
 def test_a_service_named_like_its_variables_does_not_disturb_it(helm4: Helm) -> None:
     """A release called mfe would have variables such as MFE_PORT, which are no settings."""
     rendered: Rendered = helm4.case("default")

@@ -342,11 +342,11 @@ def test_a_page_of_20000_series_is_quick(openmetrics: bool) -> None:
 
 
 def test_promtool_has_nothing_to_say(
-    exposition: Exposition, prometheus_binaries: PrometheusBinaries
+    exposition: Exposition, each_prometheus: PrometheusBinaries
 ) -> None:
     for accept in ("text/plain", None):
         checked = subprocess.run(
-            [prometheus_binaries.promtool, "check", "metrics"],
+            [each_prometheus.promtool, "check", "metrics"],
             input=exposition.scrape(accept).body,
             capture_output=True,
             check=False,

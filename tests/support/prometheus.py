@@ -15,6 +15,12 @@ import yaml
 from tests.support.processes import free_port, stop_process
 from tests.support.waiting import wait_for
 
+CREATED_FEATURES: Mapping[str, Sequence[str]] = {
+    "2": (),
+    "3": ("created-timestamp-zero-ingestion",),
+}
+"""By major version: what makes use of ``_created`` lines."""
+
 
 @dataclass(frozen=True)
 class Sample:
@@ -40,10 +46,12 @@ class Prometheus:
         extra: Mapping[str, Any] | None = None,
         rule_files: Sequence[Path] = (),
         interval: str = "1s",
+        features: Sequence[str] = (),
     ) -> None:
         """``targets``: address (host:port) of each job's target; ``extra``: goes into each job.
 
-        ``interval``: of scrapes and evaluations, and the scrapes' timeout.
+        ``interval``: of scrapes and evaluations, and the scrapes' timeout. ``features``: feature
+        flags beside exemplar-storage.
         """
         self._binary = binary
         self._directory = directory
@@ -51,6 +59,7 @@ class Prometheus:
         self._extra = dict(extra or {})
         self._interval = interval
         self._rule_files = [str(path) for path in rule_files]
+        self._features = ",".join(("exemplar-storage", *features))
         self._process: subprocess.Popen[bytes] | None = None
         self.url = f"http://127.0.0.1:{free_port()}"
         self.log = directory / "prometheus.log"
@@ -66,7 +75,7 @@ class Prometheus:
                     f"--config.file={configuration}",
                     f"--storage.tsdb.path={self._directory / 'tsdb'}",
                     f"--web.listen-address={self.url.removeprefix('http://')}",
-                    "--enable-feature=exemplar-storage",
+                    f"--enable-feature={self._features}",
                 ],
                 stdout=log,
                 stderr=subprocess.STDOUT,
@@ -96,7 +105,12 @@ class Prometheus:
             },
             "rule_files": self._rule_files,
             "scrape_configs": [
-                {"job_name": job, "static_configs": [{"targets": [address]}], **self._extra}
+                {
+                    "job_name": job,
+                    "honor_labels": True,  # as docs, compose and chart have it
+                    "static_configs": [{"targets": [address]}],
+                    **self._extra,
+                }
                 for job, address in self._targets.items()
             ],
         }

@@ -6,19 +6,29 @@ import os
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NoReturn
+from typing import NoReturn, Self
 
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 
 
+PROMETHEUS_MAJORS = ("2", "3")
+"""What the product is proved on: 2.42 of 2023 (Debian 12) and 3.5 LTS."""
+
+
 @dataclass(frozen=True)
 class PrometheusBinaries:
-    """Where Prometheus's programs are."""
+    """Where the programs of a Prometheus are."""
 
+    major: str
     prometheus: Path
     promtool: Path
+
+    @classmethod
+    def find(cls, major: str) -> Self:
+        """Return those of a major version; skips the test as ``find_tool`` does."""
+        return cls(major, find_tool(f"prometheus{major}"), find_tool(f"promtool{major}"))
 
 
 def find_tool(*names: str) -> Path:

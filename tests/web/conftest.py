@@ -13,6 +13,7 @@ import pytest
 import yaml
 from starlette.types import ASGIApp
 
+from exporter.coalescing import Coalescing
 from exporter.metrics.scrapers import Client
 from exporter.web import Limits, LiveWebConfig, Server, create_app
 from exporter.web.status import (
@@ -152,7 +153,7 @@ class SmallMetrics:
 def small_app(page: StatusPage) -> ASGIApp:
     """The real application with little in it."""
     return create_app(
-        metrics=SmallMetrics(), status=lambda: page, ready=lambda: True, reload=lambda: []
+        metrics=SmallMetrics(), status=lambda: page, ready=lambda: True, reload=Coalescing(list)
     )
 
 

@@ -15,9 +15,12 @@ import pytest
 from starlette.types import ASGIApp
 
 from exporter.web import LiveWebConfig
-from exporter.web.auth import BusyError, PasswordCheck, parse_basic
+from exporter.web.auth import PasswordCheck, parse_basic
+from exporter.web.turns import WAITING_OF_ONE, BusyError
 
 Serve = Callable[..., Any]
+
+PROMETHEUS = "192.0.2.1"
 
 
 def hashed(password: str, cost: int = 4) -> bytes:
@@ -116,9 +119,9 @@ def test_the_same_password_is_hashed_once(comparisons: list[bytes]) -> None:
     async def ask() -> list[bool]:
         check = PasswordCheck()
         together = await asyncio.gather(
-            *(check.verify(users, b"alice", b"secret") for _ in range(20))
+            *(check.verify(users, b"alice", b"secret", PROMETHEUS) for _ in range(20))
         )
-        return [*together, await check.verify(users, b"alice", b"secret")]
+        return [*together, await check.verify(users, b"alice", b"secret", PROMETHEUS)]
 
     assert asyncio.run(ask()) == [True] * 21
     assert len(comparisons) == 1
@@ -128,7 +131,7 @@ def test_a_new_hash_makes_the_old_password_worth_nothing_at_once() -> None:
     async def ask() -> list[bool]:
         check = PasswordCheck()
         return [
-            await check.verify({b"alice": hashed(password)}, b"alice", b"secret")
+            await check.verify({b"alice": hashed(password)}, b"alice", b"secret", PROMETHEUS)
             for password in ("secret", "changed")
         ]
 
@@ -142,7 +145,9 @@ def test_an_unknown_user_costs_as_much_as_the_costliest_known_one(
 
     async def ask() -> list[bool]:
         check = PasswordCheck()
-        return [await check.verify(users, b"mallory", word) for word in (b"a", b"b", b"x")]
+        return [
+            await check.verify(users, b"mallory", word, PROMETHEUS) for word in (b"a", b"b", b"x")
+        ]
 
     assert asyncio.run(ask()) == [False, False, False]
     assert comparisons == [users[b"bob"]] * 3
@@ -153,11 +158,11 @@ def test_a_flood_of_guesses_does_not_forget_who_is_known(comparisons: list[bytes
 
     async def ask() -> bool:
         check = PasswordCheck()
-        await check.verify(users, b"alice", b"secret")
-        for guess in range(300):
-            assert not await check.verify(users, b"alice", b"%d" % guess)
+        await check.verify(users, b"alice", b"secret", PROMETHEUS)
+        for guess in range(1100):
+            assert not await check.verify(users, b"alice", b"%d" % guess, PROMETHEUS)
         comparisons.clear()
-        return await check.verify(users, b"alice", b"secret")
+        return await check.verify(users, b"alice", b"secret", PROMETHEUS)
 
     assert asyncio.run(ask())
     assert comparisons == []
@@ -176,14 +181,14 @@ def test_past_a_limit_guesses_are_turned_away_unheard_and_who_is_known_comes_in(
 
     async def ask() -> tuple[bool, list[bool | BaseException]]:
         check = PasswordCheck()
-        await check.verify(users, b"alice", b"secret")
+        await check.verify(users, b"alice", b"secret", PROMETHEUS)
         monkeypatch.setattr(bcrypt, "checkpw", slow)
         guesses = [
-            asyncio.ensure_future(check.verify(users, b"alice", b"%d" % guess))
-            for guess in range(70)
+            asyncio.ensure_future(check.verify(users, b"alice", b"%d" % guess, PROMETHEUS))
+            for guess in range(WAITING_OF_ONE + 6)
         ]
         await asyncio.wait(guesses, return_when=asyncio.FIRST_EXCEPTION)
-        known = await check.verify(users, b"alice", b"secret")
+        known = await check.verify(users, b"alice", b"secret", PROMETHEUS)
         go_on.set()
         return known, await asyncio.gather(*guesses, return_exceptions=True)
 
@@ -191,7 +196,7 @@ def test_past_a_limit_guesses_are_turned_away_unheard_and_who_is_known_comes_in(
     assert known
     turned_away = [guess for guess in guesses if isinstance(guess, BusyError)]
     assert len(turned_away) == 6
-    assert guesses.count(False) == 64
+    assert guesses.count(False) == WAITING_OF_ONE
 
 
 def test_bcrypt_looks_at_72_bytes_as_everywhere() -> None:
@@ -199,7 +204,9 @@ def test_bcrypt_looks_at_72_bytes_as_everywhere() -> None:
 
     async def ask() -> list[bool]:
         check = PasswordCheck()
-        return [await check.verify(users, b"alice", b"p" * count) for count in (71, 72, 100)]
+        return [
+            await check.verify(users, b"alice", b"p" * count, PROMETHEUS) for count in (71, 72, 100)
+        ]
 
     assert asyncio.run(ask()) == [False, True, True]
 
@@ -209,6 +216,6 @@ def test_hashes_of_every_tool_are_understood(prefix: bytes) -> None:
     users = {b"alice": prefix + hashed("secret")[4:]}
 
     async def ask() -> bool:
-        return await PasswordCheck().verify(users, b"alice", b"secret")
+        return await PasswordCheck().verify(users, b"alice", b"secret", PROMETHEUS)
 
     assert asyncio.run(ask())

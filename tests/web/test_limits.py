@@ -16,6 +16,7 @@ import httpx
 import pytest
 from starlette.types import ASGIApp
 
+from exporter.coalescing import Coalescing
 from exporter.metrics.scrapers import Client
 from exporter.web import Limits, LiveWebConfig, create_app
 from exporter.web.status import StatusPage
@@ -190,7 +191,9 @@ def endless() -> Endless:
 
 @pytest.fixture
 def serve_endless(serve: Serve, page: StatusPage, endless: Endless) -> Serve:
-    app = create_app(metrics=endless, status=lambda: page, ready=lambda: True, reload=lambda: [])
+    app = create_app(
+        metrics=endless, status=lambda: page, ready=lambda: True, reload=Coalescing(list)
+    )
     return partial(serve, app)
 
 

@@ -10,6 +10,7 @@ import httpx
 import pytest
 from prometheus_client.samples import Sample
 
+from exporter.coalescing import Coalescing
 from exporter.events import Partition
 from exporter.ledger.base import Batch, Ledger, SeriesRule
 from exporter.ledger.sqlite import SqliteLedger
@@ -45,7 +46,9 @@ def running(ledger: Ledger, page: StatusPage, serve: Callable[..., Any]) -> Any:
     store = SeriesStore(birth_hold=0)
     store.load(ledger.series())
     exposition = Exposition(store, telemetry, ledger)
-    app = create_app(metrics=exposition, status=lambda: page, ready=lambda: True, reload=lambda: [])
+    app = create_app(
+        metrics=exposition, status=lambda: page, ready=lambda: True, reload=Coalescing(list)
+    )
     return serve(app)
 
 

@@ -168,6 +168,31 @@ def test_a_password_changes_and_a_broken_file_shows_in_the_metrics_while_it_runs
     assert "secret" not in log
 
 
+def test_no_change_of_the_file_opens_a_door_while_it_runs(exporter: SecuredExporter) -> None:
+    loaded = "metric_filter_exporter_web_config_last_reload_successful"
+    exporter.sections["tls_server_config"]["min_version"] = "TLS13"
+    with exporter:
+        exporter.wait_until_ready()
+        good = exporter.web_config.read_text()
+        lines = good.splitlines(keepends=True)
+        tls_only = yaml.safe_dump({"tls_server_config": exporter.sections["tls_server_config"]})
+        emptied = [tls_only, tls_only + "basic_auth_users: {}\n", "{}", None]
+        for text in (*emptied, *("".join(lines[:cut]) for cut in range(len(lines)))):
+            if text is None:
+                exporter.web_config.unlink()
+            else:
+                exporter.web_config.write_text(text)
+            exporter.auth = None
+            for path in ("/metrics", "/", "/-/ready"):
+                assert exporter.get(path).status_code == 401
+            exporter.auth = ("alice", "secret")
+            assert exporter.scrape().value(loaded) == 0
+        exporter.web_config.write_text(good)
+        assert exporter.scrape().value(loaded) == 1
+        exporter.kill()
+    assert "`basic_auth_users` has no users any more: a reload takes no pro" in exporter.logs()
+
+
 def test_the_status_page_comes_over_tls(exporter: SecuredExporter) -> None:
     with exporter:
         exporter.wait_until_ready()

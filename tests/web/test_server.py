@@ -13,6 +13,7 @@ from typing import Any
 import httpx
 import pytest
 
+from exporter.coalescing import Coalescing
 from exporter.metrics.scrapers import Client
 from exporter.web import ListenError, Server, create_app
 from exporter.web.status import StatusPage
@@ -57,7 +58,9 @@ def metrics() -> BigMetrics:
 
 @pytest.fixture
 def app(metrics: BigMetrics, page: StatusPage) -> Any:
-    return create_app(metrics=metrics, status=lambda: page, ready=lambda: True, reload=lambda: [])
+    return create_app(
+        metrics=metrics, status=lambda: page, ready=lambda: True, reload=Coalescing(list)
+    )
 
 
 def get(url: str) -> httpx.Response:

@@ -7,7 +7,7 @@
 {{- $known = append $known (base $path | trimSuffix ".yaml") }}
 {{- end }}
 {{- if not $known }}
-{{- fail "This copy of the chart has no files/alerts: its links were lost on the way. Use a packaged chart (helm package), or a checkout that keeps symbolic links." }}
+{{- fail "This copy of the chart has no files/alerts: it is incomplete. Take the whole folder of the chart, or run `make chart` in its repository." }}
 {{- end }}
 {{- $names := list }}
 {{- if .Values.prometheusRule.files }}

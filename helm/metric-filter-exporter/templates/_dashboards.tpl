@@ -5,7 +5,7 @@
 {{- $known = append $known (base $path | trimSuffix ".json") }}
 {{- end }}
 {{- if not $known }}
-{{- fail "This copy of the chart has no files/grafana-dashboards: its links were lost on the way. Use a packaged chart (helm package), or a checkout that keeps symbolic links." }}
+{{- fail "This copy of the chart has no files/grafana-dashboards: it is incomplete. Take the whole folder of the chart, or run `make chart` in its repository." }}
 {{- end }}
 {{- range .Values.dashboards.files }}
 {{- if not (has . $known) }}

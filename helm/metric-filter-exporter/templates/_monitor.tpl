@@ -45,6 +45,10 @@ selector:
 namespaceSelector:
   matchNames:
     - {{ include "metric-filter-exporter.namespace" $root }}
+{{- with $monitor.scrapeProtocols }}
+scrapeProtocols:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
 {{- with $monitor.sampleLimit }}
 sampleLimit: {{ int . }}
 {{- end }}

@@ -16,6 +16,15 @@
 {{- if and .serviceMonitor.enabled .podMonitor.enabled }}
 {{- fail "`serviceMonitor.enabled` and `podMonitor.enabled` are both set: the exporter would be scraped twice." }}
 {{- end }}
+{{- if and .ingress.enabled (not .ingress.hosts) }}
+{{- fail "`ingress.hosts` is needed with `ingress.enabled`: say under which name the exporter is reached." }}
+{{- end }}
+{{- if and .httpRoute.enabled (not .httpRoute.parentRefs) }}
+{{- fail "`httpRoute.parentRefs` is needed with `httpRoute.enabled`: name the Gateway that the route belongs to." }}
+{{- end }}
+{{- if and (eq .dnsPolicy "None") (not .dnsConfig.nameservers) }}
+{{- fail "`dnsConfig.nameservers` is needed with `dnsPolicy: None`." }}
+{{- end }}
 {{- if and .persistence.existingClaim (not .persistence.enabled) }}
 {{- fail "`persistence.existingClaim` is set, but `persistence.enabled` is false." }}
 {{- end }}
