@@ -173,15 +173,21 @@ def run(case: Case, aws: BacklogAws, folder: Path, faults: Faults, interval: flo
         aws.fill(groups, case.events, began + 1, time.time() - 1)
         aws.disturb(faults)
         aws.calls()
-        aws.start_fresh(groups)
+        started = time.monotonic()
         exporter.start()
-        return _watch(case, aws, exporter, groups, interval)
+        exporter.wait_until_listening()
+        aws.start_fresh(groups)
+        return _watch(case, aws, exporter, groups, interval, started)
 
 
 def _watch(
-    case: Case, aws: BacklogAws, exporter: Exporter, groups: list[str], interval: float
+    case: Case,
+    aws: BacklogAws,
+    exporter: Exporter,
+    groups: list[str],
+    interval: float,
+    began: float,
 ) -> Outcome:
-    began = time.monotonic()
     backlog_done: float | None = None
     made: dict[str, list[float]] | None = None
     seen: dict[str, list[tuple[float, int]]] = {group: [] for group in groups}
