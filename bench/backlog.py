@@ -143,7 +143,7 @@ class Outcome:
     seconds: float
     """From the start of the process until the backlog was counted."""
     worst_delay: float
-    """The longest time from a fresh event until it was on the page, in intervals."""
+    """The longest time from a fresh event until it was on the page, in seconds."""
     calls: int
     failed: int
     wrong: str
@@ -173,15 +173,16 @@ def run(case: Case, aws: BacklogAws, folder: Path, faults: Faults, interval: flo
         aws.fill(groups, case.events, began + 1, time.time() - 1)
         aws.disturb(faults)
         aws.calls()
-        aws.start_fresh(groups)
+        started = time.monotonic()
         exporter.start()
-        return _watch(case, aws, exporter, groups, interval)
+        exporter.wait_until_listening()
+        aws.start_fresh(groups)
+        return _watch(case, aws, exporter, groups, started)
 
 
 def _watch(
-    case: Case, aws: BacklogAws, exporter: Exporter, groups: list[str], interval: float
+    case: Case, aws: BacklogAws, exporter: Exporter, groups: list[str], began: float
 ) -> Outcome:
-    began = time.monotonic()
     backlog_done: float | None = None
     made: dict[str, list[float]] | None = None
     seen: dict[str, list[tuple[float, int]]] = {group: [] for group in groups}
@@ -216,9 +217,7 @@ def _watch(
         )
         if shown != right
     ]
-    return Outcome(
-        backlog_done or math.inf, max(delays) / interval, calls, failed, ", ".join(wrong)
-    )
+    return Outcome(backlog_done or math.inf, max(delays), calls, failed, ", ".join(wrong))
 
 
 def _delays(made: list[float], seen: list[tuple[float, int]]) -> list[float]:
@@ -293,7 +292,7 @@ def compare(case: Case, pairs: int, interval: float) -> bool:
             f"{clean.seconds:.1f}",
             f"{refused.seconds:.1f}",
             f"{refused.seconds / clean.seconds:.2f}",
-            f"{clean.worst_delay:.1f} / {refused.worst_delay:.1f}",
+            f"{clean.worst_delay / interval:.1f} / {refused.worst_delay / interval:.1f}",
             f"{clean.calls} / {refused.calls} ({refused.failed} failed)",
             "; ".join(filter(None, (clean.wrong, refused.wrong))) or "exact",
         )
@@ -303,7 +302,7 @@ def compare(case: Case, pairs: int, interval: float) -> bool:
     )
     ratio = statistics.median(refused.seconds / clean.seconds for clean, refused in pairs_made)
     every = [outcome for pair in pairs_made for outcome in pair]
-    worst = max(outcome.worst_delay for outcome in every)
+    worst = max(outcome.worst_delay for outcome in every) / interval
     exact = not any(outcome.wrong for outcome in every)
     _row(
         f"{case.name}: median",

@@ -37,7 +37,9 @@ def odd(request: Request, response: Response, chance: random.Random) -> Response
     if request.operation not in _LISTS:
         return response
     document = json.loads(response.body)
-    records = document[_LISTS[request.operation][0]]
+    records = document.get(_LISTS[request.operation][0])
+    if not isinstance(records, list):
+        return response  # it is hollow
     for _ in range(chance.randint(1, 4)):
         kinds: list[Any] = [{}, None, 5, "text", []]
         if records:

@@ -192,9 +192,10 @@ def raw(
     return httpx.post(aws.endpoint_url, headers=headers, json=parameters, trust_env=False)
 
 
-def test_a_hollow_answer_has_no_list(aws: EmbeddedAws) -> None:
+@pytest.mark.parametrize("odd", [0.0, 1.0])
+def test_a_hollow_answer_has_no_list(aws: EmbeddedAws, odd: float) -> None:
     aws.log_group_create("us-east-1", "/a")
-    aws.faults = Faults(hollow=1)
+    aws.faults = Faults(hollow=1, odd=odd)
     for operation, member in [
         ("LookupEvents", "Events"),
         ("FilterLogEvents", "events"),
