@@ -33,6 +33,7 @@ from exporter.demo.protocol import (
     success,
 )
 from exporter.demo.quotas import Quotas
+from exporter.demo.recorded import RecordedAnswers, conformance_answers
 from exporter.demo.server import LoopbackServer, send_dripping
 from exporter.demo.signatures import check_age
 
@@ -62,6 +63,7 @@ class EmbeddedAws:
             not the clients'.
         retention: seconds after which events are dropped for good, to bound memory. None: the
             event history's 90 days; log groups keep everything.
+        recorded: what filter patterns match. None: the conformance suite's cases.
     """
 
     def __init__(
@@ -73,6 +75,7 @@ class EmbeddedAws:
         clock: Callable[[], float] = time.time,
         signature_age: bool = True,
         retention: float | None = None,
+        recorded: RecordedAnswers | None = None,
     ) -> None:
         self.calls = Calls()
         self._signature_age = signature_age
@@ -81,7 +84,10 @@ class EmbeddedAws:
         self._injector = FaultInjector(faults)
         self._quotas = Quotas(quotas)
         self._history = EventHistory(self._injector, clock=clock, retention=retention)
-        self._log_events = LogEvents(self._injector, clock=clock, retention=retention)
+        self._recorded = recorded or conformance_answers()
+        self._log_events = LogEvents(
+            self._injector, self._recorded, clock=clock, retention=retention
+        )
         self._server: LoopbackServer | None = None
         BackendDict.reset()
         self._moto: Any = DomainDispatcherApplication(create_backend_app)
@@ -204,7 +210,7 @@ class EmbeddedAws:
             elif request.operation == "FilterLogEvents":
                 response = success(self._filter_log_events(request))
             elif request.operation == "TestMetricFilter":
-                response = success(answer_test_metric_filter(request))
+                response = success(answer_test_metric_filter(request, self._recorded))
             else:
                 response, headers = self._ask_moto(request, environ)
                 outcome = "ok" if response.status < 300 else f"HTTP {response.status}"
