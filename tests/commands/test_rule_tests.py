@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from typer.testing import Result
 
-from exporter.demo.aws import EmbeddedAws
-from exporter.demo.recorded import RecordedAnswers
+from metric_filter_demo.aws import EmbeddedAws
+from metric_filter_demo.recorded import RecordedAnswers
 
 Invoke = Callable[..., Result]
 

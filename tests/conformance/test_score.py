@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from conformance.score import CASES, FOLDER, UNCERTAIN, load_cases, main
-from exporter.demo.aws import EmbeddedAws
+from metric_filter_demo.aws import EmbeddedAws
 from tests.support.tools import ROOT
 
 ENGINE = """\

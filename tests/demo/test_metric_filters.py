@@ -10,7 +10,7 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from exporter.demo.aws import EmbeddedAws
+from metric_filter_demo.aws import EmbeddedAws
 
 if TYPE_CHECKING:
     from mypy_boto3_logs.client import CloudWatchLogsClient

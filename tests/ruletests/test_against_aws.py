@@ -14,14 +14,14 @@ import yaml
 from botocore.stub import Stubber
 
 from conformance.score import load_cases
-from exporter.demo.aws import EmbeddedAws
-from exporter.demo.faults import Faults
-from exporter.demo.recorded import RecordedAnswers
 from exporter.errors import SourceError
 from exporter.patterns import FilterPattern, Match
 from exporter.ruletests import RuleTestFile, load_rule_tests
 from exporter.ruletests.against_aws import compare, open_logs
 from exporter.ruletests.rendering import render_difference
+from metric_filter_demo.aws import EmbeddedAws
+from metric_filter_demo.faults import Faults
+from metric_filter_demo.recorded import RecordedAnswers
 from tests.support.aws import open_account
 
 Load = Callable[[str], RuleTestFile]

@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from exporter.demo.faults import FaultInjector
-from exporter.demo.protocol import ApiError, Request, page_position, page_token
-from exporter.demo.recorded import RecordedAnswers
+from metric_filter_demo.faults import FaultInjector
+from metric_filter_demo.protocol import ApiError, Request, page_position, page_token
+from metric_filter_demo.recorded import RecordedAnswers
 
 # AWS: "Each page returned can contain up to 1 MB of log events or up to 10,000 log events."
 _PAGE_BYTES = 1_048_576

@@ -17,13 +17,13 @@ from moto.logs.exceptions import ResourceNotFoundException
 from moto.logs.models import LogsBackend
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 
-from exporter.demo.answers import resumed
-from exporter.demo.calls import Call, Calls
-from exporter.demo.event_history import EventHistory
-from exporter.demo.faults import ConnectionDropped, Drip, FaultInjector, Faults
-from exporter.demo.log_groups import LogEvents, group_of
-from exporter.demo.metric_filters import answer_test_metric_filter
-from exporter.demo.protocol import (
+from metric_filter_demo.answers import resumed
+from metric_filter_demo.calls import Call, Calls
+from metric_filter_demo.event_history import EventHistory
+from metric_filter_demo.faults import ConnectionDropped, Drip, FaultInjector, Faults
+from metric_filter_demo.log_groups import LogEvents, group_of
+from metric_filter_demo.metric_filters import answer_test_metric_filter
+from metric_filter_demo.protocol import (
     ApiError,
     Request,
     Response,
@@ -32,10 +32,10 @@ from exporter.demo.protocol import (
     operation_of,
     success,
 )
-from exporter.demo.quotas import Quotas
-from exporter.demo.recorded import RecordedAnswers, conformance_answers
-from exporter.demo.server import LoopbackServer, send_dripping
-from exporter.demo.signatures import check_age
+from metric_filter_demo.quotas import Quotas
+from metric_filter_demo.recorded import RecordedAnswers, conformance_answers
+from metric_filter_demo.server import LoopbackServer, send_dripping
+from metric_filter_demo.signatures import check_age
 
 DEFAULT_ACCOUNT = "123456789012"
 DEFAULT_REGION = "us-east-1"

@@ -11,13 +11,10 @@ from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
 
-from exporter.demo.protocol import ApiError
+from metric_filter_demo.protocol import ApiError
 
-_FILES = (
-    Path(__file__).with_name("recorded_cases.jsonl"),
-    Path(__file__).parents[2] / "conformance" / "cases.jsonl",
-)
-"""In the installed package, and in the repository. The first that exists."""
+_FOLDERS = (Path(__file__).parent, Path(__file__).parents[1])
+"""Of the folder ``conformance``: in the installed package, and in the repository."""
 
 Extracted = Mapping[str, str]
 """AWS: extractedValues."""
@@ -63,4 +60,5 @@ class RecordedAnswers:
 @lru_cache(maxsize=1)
 def conformance_answers() -> RecordedAnswers:
     """Read the conformance suite's counted cases."""
-    return RecordedAnswers(next(path for path in _FILES if path.exists()))
+    paths = [folder / "conformance" / "cases.jsonl" for folder in _FOLDERS]
+    return RecordedAnswers(next(path for path in paths if path.exists()))

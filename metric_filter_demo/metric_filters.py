@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from exporter.demo.protocol import ApiError, Request
-from exporter.demo.recorded import RecordedAnswers
+from metric_filter_demo.protocol import ApiError, Request
+from metric_filter_demo.recorded import RecordedAnswers
 
 _MOST_MESSAGES = 50
 
