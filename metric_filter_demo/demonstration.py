@@ -28,7 +28,11 @@ _RETENTION = 900.0
 
 
 def run(wanted: ListenAddress | None, storage: Path | None) -> int:
-    """Run the demo until SIGINT or SIGTERM; return the exit code (see metric_filter_demo.run)."""
+    """Run the demo until SIGINT or SIGTERM; return the exit code.
+
+    ``wanted``: where the exporter listens; None: 127.0.0.1:10911, or the next port that is free.
+    ``storage``: where the ledger is kept; None: in a folder that is removed afterwards.
+    """
     try:
         address = free_address(wanted)
     except ListenAddressError as error:
