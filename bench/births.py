@@ -14,7 +14,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from exporter.demo.aws import EmbeddedAws
+from metric_filter_demo.aws import EmbeddedAws
 from tests.support.births import INTERVAL, Birth, Births, over_restarts
 from tests.support.tools import find_tool
 

@@ -16,8 +16,8 @@ from typing import Any
 import pytest
 import yaml
 
-from exporter.demo.aws import EmbeddedAws
-from exporter.demo.faults import Faults
+from metric_filter_demo.aws import EmbeddedAws
+from metric_filter_demo.faults import Faults
 from tests.support.expositions import parse_exposition
 from tests.support.processes import Exporter, clean_environment
 from tests.support.records import ACCOUNT, trail_record
