@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
 from functools import partial
 
 import structlog
@@ -17,8 +16,9 @@ from exporter.failures import Failures
 from exporter.ledger.base import LedgerError
 from exporter.pipeline import Pipeline, Poll, Rules
 from exporter.rules.increments import SeriesKey
-from exporter.scheduling import THREADS, Job, Scheduler
+from exporter.scheduling import THREADS, Scheduler
 from exporter.sources.base import Discovery, Source
+from exporter.states import PartitionState, SourceState
 
 _log = structlog.get_logger(__name__)
 _FORGET_EVERY = 60.0
@@ -27,58 +27,6 @@ _EXAMPLES = 5
 """Partitions that a log line names."""
 _TRY_AGAIN_AFTER = 0.05
 """Seconds before a partition that is behind is polled again after a failure; doubled each time."""
-
-
-@dataclass(slots=True)
-class PartitionState:
-    """How the reading of a partition goes."""
-
-    partition: Partition
-    arrivals: Arrivals
-    job: Job | None = None
-    attempts: int = 0
-    events: int = 0
-    """Log events read."""
-    last_success: float | None = None
-    """Seconds since the epoch."""
-    read_by: Rules | None = None
-    """The rules in force when an attempt began that succeeded; None: none did."""
-    read_up_to: int | None = None
-    """Milliseconds: everything before this was read. None: it is not read by time (a file)."""
-    polling: Poll | None = None
-    """The poll that is under way, or the last one."""
-    behind: bool = False
-    """Whether more was due than the last poll has read."""
-    error: SourceError | LedgerError | None = None
-    """Why the last attempt failed; None: it did not, or there was none."""
-    failed: int = 0
-    """Attempts in a row that failed, since one made progress in a backlog."""
-    failures: Failures = field(init=False)
-
-    def __post_init__(self) -> None:
-        source, key = self.partition.source, self.partition.key
-        self.failures = Failures("poll", source=source, partition=key)
-
-
-@dataclass(slots=True)
-class _SourceState:
-    """A source at work."""
-
-    source: Source
-    jobs: list[Job] = field(default_factory=list)
-    """Discovery first, then housekeeping."""
-    partitions: dict[Partition, PartitionState] = field(default_factory=dict)
-    failures: dict[Partition, SourceError] = field(default_factory=dict)
-    """Where its partitions could not be looked for, and why."""
-    discoveries: dict[Partition, Failures] = field(default_factory=dict)
-    discovered: bool = False
-    looked_at: int | None = None
-    """Milliseconds: when the last look for partitions began that could look everywhere."""
-    ready: bool = False
-    forgetting: Failures = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.forgetting = Failures("forgetting of old matches", source=self.source.name)
 
 
 class Engine:
@@ -94,7 +42,7 @@ class Engine:
         self._telemetry = pipeline.telemetry
         self._clock = pipeline.clock
         self._scheduler = scheduler
-        self._sources: dict[str, _SourceState] = {}
+        self._sources: dict[str, SourceState] = {}
         self._guard = threading.RLock()
 
     @property
@@ -138,7 +86,7 @@ class Engine:
     def unready(self) -> list[str]:
         """The sources that nothing was read from yet, and why: a sentence each."""
         return [
-            f"{name}: {_reason(state)}"
+            f"{name}: {state.unread_because}"
             for name, state in list(self._sources.items())
             if not state.ready
         ]
@@ -254,7 +202,7 @@ class Engine:
         return of is not None and of.partitions.get(state.partition) is state
 
     def _add_source(self, source: Source, *, ready: bool) -> None:
-        state = self._sources[source.name] = _SourceState(source, ready=ready)
+        state = self._sources[source.name] = SourceState(source, ready=ready)
         every = self._scheduler.every
         lane = f"housekeeping of {source.name}"
         state.jobs = [
@@ -262,7 +210,7 @@ class Engine:
             every(_FORGET_EVERY, partial(self._forget, source), lane=lane),
         ]
 
-    def _remove(self, state: _SourceState) -> None:
+    def _remove(self, state: SourceState) -> None:
         name = state.source.name
         del self._sources[name]
         for job in state.jobs:
@@ -276,7 +224,7 @@ class Engine:
             state.job.cancel()
         self._telemetry.drop_partition(state.partition)
 
-    def _initialise(self, state: _SourceState) -> None:
+    def _initialise(self, state: SourceState) -> None:
         name = state.source.name
         self._telemetry.initialise(
             name,
@@ -284,9 +232,7 @@ class Engine:
             {(partition.account_id, partition.region) for partition in state.partitions},
         )
 
-    def _declare_new(
-        self, state: _SourceState, before: Rules, ended: Collection[SeriesKey]
-    ) -> None:
+    def _declare_new(self, state: SourceState, before: Rules, ended: Collection[SeriesKey]) -> None:
         """Let series of a source's partitions be 0 that are new, or that have ended."""
         source = state.source
         with self._guard:
@@ -317,7 +263,7 @@ class Engine:
             if new:
                 self._series.apply(self._ledger.declare(new))
 
-    def _add(self, of: _SourceState, partition: Partition) -> bool:
+    def _add(self, of: SourceState, partition: Partition) -> bool:
         """Take a partition in, and say whether it was never read."""
         checkpoint = None
         source, now = of.source, self._clock.now()
@@ -342,11 +288,11 @@ class Engine:
         jobs = max(THREADS, self._scheduler.jobs_in(lane))
         return self.poll(source, state, turn=source.interval * THREADS / jobs)
 
-    def _drop(self, of: _SourceState, partition: Partition, why: str) -> None:
+    def _drop(self, of: SourceState, partition: Partition, why: str) -> None:
         self._cancel(of.partitions.pop(partition))
         _log.warning("partition dropped", source=partition.source, partition=partition.key, why=why)
 
-    def _note_failures(self, of: _SourceState, failures: dict[Partition, SourceError]) -> None:
+    def _note_failures(self, of: SourceState, failures: dict[Partition, SourceError]) -> None:
         source = of.source.name
         for scope in of.failures.keys() - failures.keys():
             of.discoveries.pop(scope).succeeded()
@@ -408,7 +354,7 @@ class Engine:
             return 0.0
         return min(source.interval, _TRY_AGAIN_AFTER * (1 << min(state.failed, 20)))
 
-    def _now_ready(self, state: _SourceState) -> None:
+    def _now_ready(self, state: SourceState) -> None:
         if not state.ready:
             state.ready = True
             _log.info("source is ready", source=state.source.name)
@@ -435,15 +381,6 @@ class Engine:
             state.forgetting.failed(error)
         else:
             state.forgetting.succeeded()
-
-
-def _reason(state: _SourceState) -> str:
-    """Why nothing was read from a source yet."""
-    errors = [
-        *state.failures.values(),
-        *(partition.error for partition in state.partitions.values() if partition.error),
-    ]
-    return str(errors[0]) if errors else "it has not been read yet."
 
 
 def _internal_error(partition: Partition, error: Exception) -> SourceError:

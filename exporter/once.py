@@ -18,7 +18,7 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeR
 
 from exporter.assembly import Assembler
 from exporter.clock import Clock
-from exporter.engine import Engine, PartitionState
+from exporter.engine import Engine
 from exporter.ledger.sqlite import SqliteLedger
 from exporter.metrics.exposition import Exposition
 from exporter.metrics.scrapers import NOBODY
@@ -28,6 +28,7 @@ from exporter.pipeline import Pipeline
 from exporter.scheduling import Scheduler
 from exporter.settings import Settings
 from exporter.sources.base import Source
+from exporter.states import PartitionState
 
 _POLLS_AT_ONCE: Final = 32
 """Threads; most wait for AWS or for a quota, not for a core."""
