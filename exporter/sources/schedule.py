@@ -177,7 +177,7 @@ class Schedule:
         return time // self.resolution * self.resolution
 
 
-def merge(windows: list[Window], events_per_ms: float, page_size: int) -> list[Window]:
+def merge(windows: list[Window], events_per_ms: float, page_size: float) -> list[Window]:
     """Join windows where reading the gap between them costs no further page.
 
     A quiet partition then costs one call a poll. Windows that take many pages stay apart: the

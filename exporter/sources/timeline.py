@@ -75,6 +75,8 @@ class _Pace:
     """What was learned of how much a partition holds."""
 
     events_per_ms: float | None = None
+    page_events: float | None = None
+    """Events of a page; None: none was full yet."""
     slice_length: int = _HOUR
     oldest_first: bool = False
     """Of what is not fresh: turns about each time that a poll leaves something, so that neither
@@ -85,6 +87,9 @@ class _Pace:
         density = events / piece.length
         before = density if self.events_per_ms is None else self.events_per_ms
         self.events_per_ms = (before + density) / 2
+        if pages > 1:
+            full = max(1.0, events / pages)
+            self.page_events = (full + (self.page_events or full)) / 2
         fitting = max(1, _PAGES * piece.length // pages)
         # A window may be shorter than a slice: what fits into it tells nothing against longer ones.
         choose = min if pages > _PAGES else max
@@ -202,7 +207,8 @@ class TimelineSource:
         """The windows to read, and for which rules only (empty: all); the next one is the last."""
         windows = progress.windows(self._schedule, now, complete=self._complete)
         if pace.events_per_ms is not None:
-            windows = merge(windows, pace.events_per_ms, self._timeline.page_size)
+            page_events = min(self._timeline.page_size, pace.page_events or math.inf)
+            windows = merge(windows, pace.events_per_ms, page_events)
         fresh, older = windows[:1], windows[1:]
         if pace.oldest_first:
             older.reverse()
