@@ -79,7 +79,7 @@ lock: setup
 lint: setup
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy exporter tests scripts grafana-dashboards/generator fuzz $(if $(wildcard bench/*.py),bench)
+	$(BIN)/mypy exporter metric_filter_demo tests conformance scripts grafana-dashboards/generator fuzz $(if $(wildcard bench/*.py),bench)
 	$(BIN)/lint-imports
 
 format: setup

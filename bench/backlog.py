@@ -25,8 +25,8 @@ from typing import Any, cast
 import httpx
 import yaml
 
-from exporter.demo.aws import EmbeddedAws
-from exporter.demo.faults import Faults
+from metric_filter_demo.aws import EmbeddedAws
+from metric_filter_demo.faults import Faults
 from tests.support.expositions import Exposition
 from tests.support.processes import Exporter
 from tests.support.wall_clock import WallClock

@@ -14,7 +14,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from exporter.demo.aws import EmbeddedAws
+from metric_filter_demo.aws import EmbeddedAws
 from tests.support.births import INTERVAL, Birth, Births, over_restarts
 from tests.support.tools import find_tool
 
@@ -27,7 +27,7 @@ def measure(servers: int) -> dict[str, list[Birth]]:
     with (
         tempfile.TemporaryDirectory() as folder,
         EmbeddedAws(quotas=QUOTAS) as aws,
-        Births(Path(folder), aws, find_tool("prometheus"), scrape_interval=f"{SCRAPE}s") as scene,
+        Births(Path(folder), aws, find_tool("prometheus3"), scrape_interval=f"{SCRAPE}s") as scene,
     ):
         for _ in range(servers):
             scene.add_server()

@@ -19,9 +19,9 @@ from pathlib import Path
 import yaml
 
 from exporter.configuration import load
-from exporter.demo.activities import Account
 from exporter.events import LogEvent, Partition
 from exporter.rules import RuleSet
+from metric_filter_demo.activities import Account
 from tests.support.cis import INDEPENDENT, PATTERNS
 
 ROUNDS = 9

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,6 +31,7 @@ from exporter.metrics.series import SeriesStore
 from exporter.metrics.telemetry import RuleInfo, SourceInfo, Telemetry
 from exporter.pipeline import Rules
 from exporter.rules import RuleSet
+from exporter.rules.increments import SeriesKey
 from exporter.sources import build_source
 from exporter.sources.base import Listener, Source
 from exporter.sources.scopes import scopes
@@ -53,10 +54,12 @@ class Assembly:
     rule_infos: Sequence[RuleInfo]
     source_infos: Sequence[SourceInfo]
     rule_totals: Sequence[RuleTotal]
+    ended: Collection[SeriesKey]
+    """Series that edits of rules have ended."""
 
     def put_in_force(self, engine: Engine, series: SeriesStore, telemetry: Telemetry) -> None:
         """Let everything work by it. Raises LedgerError, which leaves everything as it was."""
-        engine.apply(self.sources, self.rules)
+        engine.apply(self.sources, self.rules, self.ended)
         series.describe(self.families)
         telemetry.set_rules(self.rule_infos)
         telemetry.set_sources(self.source_infos)
@@ -98,7 +101,7 @@ class Assembler:
         self._learn_the_time(configuration)
         now = int(self._clock.now())
         rules = RuleSet(configuration.rules)
-        starts = self._ledger.load_rules(
+        loaded = self._ledger.load_rules(
             {
                 source.name: {
                     rule.name: _start(source, rule, now) for rule in rules.listening(source.name)
@@ -106,14 +109,21 @@ class Assembler:
                 for source in configuration.sources
             },
             rules=[
-                SeriesRule(rule.name, rule.max_series, rule.buckets, rule.metric)
+                SeriesRule(
+                    rule.name,
+                    rule.max_series,
+                    rule.buckets,
+                    rule.metric,
+                    frozenset([*rule.labels, *(["rule"] if rule.uses_default_metric else [])]),
+                    shares=not rule.uses_default_metric,
+                )
                 for rule in configuration.rules
             ],
         )
         own_start = {rule.name for rule in configuration.rules if rule.start is not None}
         listeners = {
             source: {rule: Listener(at, backfill=rule in own_start) for rule, at in of.items()}
-            for source, of in starts.items()
+            for source, of in loaded.starts.items()
         }
         since = self._ledger.load_scopes(
             {source.name: scopes(source) for source in configuration.sources}, now=now * 1000
@@ -131,6 +141,7 @@ class Assembler:
             rule_infos=[_rule_info(rule) for rule in configuration.rules],
             source_infos=[_source_info(source) for source in configuration.sources],
             rule_totals=self._ledger.rule_totals(),
+            ended=frozenset(loaded.ended),
         )
 
     def _source(self, config: SourceConfig, since: Mapping[str, int]) -> Source:

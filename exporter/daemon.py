@@ -89,7 +89,7 @@ class Daemon:
             create_app(
                 metrics=Exposition(self._series, self._telemetry, ledger),
                 status=self.status,
-                ready=self.ready,
+                unready=self.unready,
                 reload=self._reloads if settings.web_enable_lifecycle else None,
                 telemetry_path=settings.web_telemetry_path,
             ),
@@ -141,10 +141,13 @@ class Daemon:
         _log.warning("stopped before all was closed; the ledger stands at its last commit")
         os._exit(0)
 
-    def ready(self) -> bool:
-        """Whether something was read from each source; once true, it stays true."""
-        self._ready = self._ready or not self._engine.unready()
-        return self._ready
+    def unready(self) -> list[str]:
+        """The sources that nothing was read from yet, and why; once there are none, never again."""
+        if self._ready:
+            return []
+        reasons = self._engine.unready()
+        self._ready = not reasons
+        return reasons
 
     def reload(self) -> list[str]:
         """Load the configuration anew; why it could not be, if so: then the old one stays."""
@@ -209,7 +212,7 @@ class Daemon:
             version=__version__,
             now=datetime.now(UTC),
             started=self._started,
-            ready=self.ready(),
+            ready=not self.unready(),
             configuration_files=[str(file) for file in self._settings.config_file],
             reload=self._reload,
             ledger=ledger_status(self._ledger.condition()),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -16,6 +16,7 @@ from exporter.events import Partition
 from exporter.failures import Failures
 from exporter.ledger.base import LedgerError
 from exporter.pipeline import Pipeline, Poll, Rules
+from exporter.rules.increments import SeriesKey
 from exporter.scheduling import THREADS, Job, Scheduler
 from exporter.sources.base import Discovery, Source
 
@@ -102,8 +103,12 @@ class Engine:
         with self._guard:
             return [state.source for state in self._sources.values()]
 
-    def apply(self, sources: Mapping[str, Source], rules: Rules) -> None:
+    def apply(
+        self, sources: Mapping[str, Source], rules: Rules, ended: Collection[SeriesKey] = ()
+    ) -> None:
         """Work by another configuration: its sources by name, and its rules.
+
+        ``ended``: series that are no more, since rules have changed.
 
         A source that is the same object as before goes on undisturbed. The others' partitions are
         looked for at once, and each is polled from when it is found. Raises LedgerError, which
@@ -122,8 +127,9 @@ class Engine:
                     self._add_source(source, ready=progress[name])
             for state in known:
                 self._initialise(state)
+        self._series.end(ended)
         for state in known:
-            self._declare_new(state, before)
+            self._declare_new(state, before, ended)
 
     def stop(self) -> None:
         """Commit nothing more. Returns when a commit that was under way is done."""
@@ -132,7 +138,7 @@ class Engine:
     def unready(self) -> list[str]:
         """The sources that nothing was read from yet, and why: a sentence each."""
         return [
-            f"Source {name}: {_reason(state)}"
+            f"{name}: {_reason(state)}"
             for name, state in list(self._sources.items())
             if not state.ready
         ]
@@ -278,27 +284,36 @@ class Engine:
             {(partition.account_id, partition.region) for partition in state.partitions},
         )
 
-    def _declare_new(self, state: _SourceState, before: Rules) -> None:
-        """Let the series stand at 0 of rules that are new to a source's partitions."""
+    def _declare_new(
+        self, state: _SourceState, before: Rules, ended: Collection[SeriesKey]
+    ) -> None:
+        """Let series of a source's partitions be 0 that are new, or that have ended."""
         source = state.source
         with self._guard:
             places = [source.place] if source.place else list(state.partitions)
         try:
-            self._declare(places, before)
+            self._declare(places, before, ended)
         except LedgerError as error:
             self._telemetry.ledger_errors.labels("declare").inc()
             _log.warning("declaring new series failed", source=source.name, error=str(error))
 
-    def _declare(self, places: list[Partition], before: Rules | None = None) -> None:
-        """Let the series stand at 0 that are known before any match. Raises LedgerError.
+    def _declare(
+        self,
+        places: list[Partition],
+        before: Rules | None = None,
+        ended: Collection[SeriesKey] = (),
+    ) -> None:
+        """Let the series be 0 that are known before any match. Raises LedgerError.
 
-        ``before``: rules whose series stand there already.
+        ``before``: rules whose series exist already, but for those that have ``ended``.
         """
         rules = self._pipeline.rules.evaluated
         for place in places:
             series = rules.static_series(place)
             known = before.evaluated.static_series(place) if before else {}
-            new = {rule: key for rule, key in series.items() if known.get(rule) != key}
+            new = {
+                rule: key for rule, key in series.items() if known.get(rule) != key or key in ended
+            }
             if new:
                 self._series.apply(self._ledger.declare(new))
 

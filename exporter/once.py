@@ -43,7 +43,7 @@ def run_once(settings: Settings) -> int:
     Without a ``--storage.path`` it counts from nothing and leaves nothing behind. Raises
     LedgerError and ConfigurationError if it cannot start.
     """
-    with _storage(settings) as path, closing(SqliteLedger.open(path)) as ledger:
+    with _ledger(settings) as ledger:
         telemetry, clock = Telemetry(), Clock()
         series = SeriesStore(birth_hold=None, created=settings.metrics_created)
         series.load(ledger.series())
@@ -61,12 +61,16 @@ def run_once(settings: Settings) -> int:
 
 
 @contextmanager
-def _storage(settings: Settings) -> Iterator[Path]:
+def _ledger(settings: Settings) -> Iterator[SqliteLedger]:
     if "storage_path" in settings.model_fields_set:
-        yield settings.storage_path
+        with closing(SqliteLedger.open(settings.storage_path)) as ledger:
+            yield ledger
         return
-    with tempfile.TemporaryDirectory(prefix="metric-filter-exporter-") as folder:
-        yield Path(folder)
+    with (
+        tempfile.TemporaryDirectory(prefix="metric-filter-exporter-") as folder,
+        closing(SqliteLedger.open(Path(folder), temporary=True)) as ledger,
+    ):
+        yield ledger
 
 
 def _read(engine: Engine) -> _Work:

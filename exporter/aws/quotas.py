@@ -63,7 +63,7 @@ class Quotas:
         Raises SourceError with reason ``stopping`` as soon as ``stop`` is set.
         """
         if stop.is_set():
-            raise _stopping_error()
+            raise stopping_error()
         limit = self._limit(operation, region)
         if limit is None:
             return
@@ -91,8 +91,9 @@ class _Quota:
                 # Typed for asynchronous buckets too; the one in memory answers at once.
                 delay = cast("int", self._bucket.waiting(item))
                 stop.wait(max(delay, 1) / 1000)
-        raise _stopping_error()
+        raise stopping_error()
 
 
-def _stopping_error() -> SourceError:
+def stopping_error() -> SourceError:
+    """What ends a wait, a retry or a call that nobody needs any more."""
     return SourceError("The exporter is stopping; the reading goes on later.", reason="stopping")

@@ -17,7 +17,7 @@ from exporter.aws.answers import ALWAYS_SENT, MOST_BYTES, admit, is_refused
 from exporter.aws.callers import Callers, signing_key
 from exporter.aws.errors import AWS_ERRORS, Call, code_reason, cut_off, source_error
 from exporter.aws.live_session import LiveSession
-from exporter.aws.quotas import Quotas
+from exporter.aws.quotas import Quotas, stopping_error
 from exporter.aws.transport import Bounds, bind
 from exporter.clock import Clock
 from exporter.errors import SourceError
@@ -245,12 +245,14 @@ class AwsAccount:
             response: tuple[Any, dict[str, Any]] | None,
             caught_exception: Exception | None,
             **_: object,
-        ) -> bool | None:
+        ) -> None:
+            # Raising ends the call; what a handler returns asks for another attempt.
+            if caught_exception is not None and cut_off(caught_exception):
+                raise caught_exception
+            if self._stop.is_set():
+                raise stopping_error()
             if response is not None and is_refused(response[1]):
                 response[0].status_code = HTTPStatus.BAD_GATEWAY
-            if self._stop.is_set() or cut_off(caught_exception):
-                return False
-            return None
 
         bind(client, self._bounds)
         # Once an HTTP attempt, retries included. The handlers of the service are called before
@@ -262,7 +264,7 @@ class AwsAccount:
             events.register_last(f"request-created.{name}", own)
         events.register(f"before-parse.{name}", admitted)
         events.register(f"response-received.{name}", after)
-        events.register_first(f"needs-retry.{name}", cast("Any", again))
+        events.register_first(f"needs-retry.{name}", again)
         return client
 
     def _require(self, account_id: str, access_key: str, region: str) -> None:

@@ -38,11 +38,14 @@ def demo(
 
     Where Prometheus is installed, one runs beside it on a free port of loopback, with every alert.
     """
-    # What only this command needs must not slow the others down.
-    from exporter import demo as demonstration  # noqa: PLC0415
-
     try:
         address = ListenAddress.parse(web_listen_address) if web_listen_address else None
     except ValueError as error:
         fail(f"--web.listen-address or {_VARIABLE}: {error}", USAGE_ERROR)
-    raise typer.Exit(demonstration.run(address, storage_path))
+    try:
+        # Apart from the exporter: a production install lacks it, or the libraries that it needs.
+        from metric_filter_demo.demonstration import run  # noqa: PLC0415
+    except ModuleNotFoundError as error:
+        package = str(error.name).partition(".")[0]
+        fail(f"{package} is not installed: pip install 'metric-filter-exporter[demo]'", 1)
+    raise typer.Exit(run(address, storage_path))

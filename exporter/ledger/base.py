@@ -86,8 +86,25 @@ class SeriesRule:
     buckets: tuple[float, ...] | None
     """Histogram upper bounds, ascending, without +Inf. None: a counter."""
     metric: str | None = None
-    """The rule's metric. Given, ``load_rules`` refuses buckets other than the stored ones, and
-    series of a metric that the rule fed before no longer count towards ``max_series``."""
+    """The rule's metric. Given, series that the ledger keeps of it end if the rule can no longer
+    feed them, and those of a metric that the rule fed before no longer count towards
+    ``max_series``."""
+    labels: frozenset[str] | None = None
+    """Names of the rule's own labels. None: any will do."""
+    shares: bool = True
+    """Whether all rules of the metric have these labels; else each has its own (the default
+    metric, whose label ``rule`` tells them apart)."""
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedRules:
+    """What ``Ledger.load_rules`` came to."""
+
+    starts: Mapping[str, Mapping[str, int | None]]
+    """By source and rule: since when it counts, milliseconds of event time; None: all counts."""
+    ended: Sequence[SeriesKey] = ()
+    """Series that are no more: a rule's type, buckets or label names have changed, so its metric
+    begins anew at zero."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,12 +128,13 @@ class Ledger(Protocol):
 
     def load_rules(
         self, starts: Mapping[str, Mapping[str, int | None]], *, rules: Iterable[SeriesRule]
-    ) -> dict[str, dict[str, int | None]]:
+    ) -> LoadedRules:
         """Make a configuration's rules known, and return since when each counts on each source.
 
         ``starts``: by source and rule, the start in milliseconds of event time, used where the
         (source, rule) is new; a known one keeps the start it was first loaded with. A (source,
-        rule) that is not named any more is forgotten; its series and totals stay.
+        rule) that is not named any more is forgotten; its series and totals stay. An edit that the
+        series of a rule's metric cannot survive ends these series, and no others.
         """
 
     def load_scopes(

@@ -31,8 +31,11 @@ class Database:
     Raises LedgerError, a sentence, for whatever goes wrong in it.
     """
 
-    def __init__(self, path: Path) -> None:
-        """Open the database, or create it and its directory where there is none."""
+    def __init__(self, path: Path, *, temporary: bool = False) -> None:
+        """Open the database, or create it and its directory where there is none.
+
+        ``temporary``: that is no warning.
+        """
         make_directory(path.parent)
         self._path = path
         self._file = DatabaseFile.open(path)
@@ -52,7 +55,7 @@ class Database:
         except BaseException:
             self._file.close()
             raise
-        if self._file.is_new:
+        if self._file.is_new and not temporary:
             _log.warning(
                 "new ledger begun, every counter starts from 0; if there should have been one,"
                 " check --storage.path and whether its volume is mounted",

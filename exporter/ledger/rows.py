@@ -14,6 +14,7 @@ from exporter.ledger.base import LedgerError, RuleTotal, SeriesRule, SeriesTotal
 from exporter.ledger.errors import UnreadableRowError
 from exporter.rules.increments import Labels, SeriesKey
 
+_OF_EVERY_SERIES: Final = frozenset(("account_id", "region", "source", "log_group"))
 _COLUMNS: Final = (
     "id, metric, labels, total, bounds, buckets, created, revealed,"
     " event_id, event_value, event_time"
@@ -179,6 +180,36 @@ def update_series(cursor: sqlite3.Cursor, rows: Iterable[SeriesRow]) -> None:
             for row in rows
         ),
     )
+
+
+def take_rule(cursor: sqlite3.Cursor, rule: SeriesRule) -> list[SeriesKey]:
+    """Let go of series that the rule can no longer feed; those that end with it."""
+    if rule.metric is None:
+        return []
+    # max_series is for the series that the rule can still feed.
+    cursor.execute(
+        "DELETE FROM rule_series WHERE rule = ?"
+        " AND series IN (SELECT id FROM series WHERE metric <> ?)",
+        (rule.name, rule.metric),
+    )
+    found = cursor.execute(
+        "SELECT id, labels, bounds FROM series WHERE metric = :metric AND"
+        " (:shares OR id IN (SELECT series FROM rule_series WHERE rule = :rule))",
+        {"metric": rule.metric, "rule": rule.name, "shares": rule.shares},
+    ).fetchall()
+    bounds = bounds_text(rule.buckets)
+    ended: list[tuple[int, SeriesKey]] = []
+    for id_, text, stored in found:
+        labels = _labels_of(text)
+        names = {name for name, _ in labels} - _OF_EVERY_SERIES
+        if stored != bounds or (rule.labels is not None and names != rule.labels):
+            ended.append((id_, SeriesKey(rule.metric, labels)))
+    for table, column in (("rule_series", "series"), ("series", "id")):
+        cursor.executemany(
+            f"DELETE FROM {table} WHERE {column} = ?",  # noqa: S608
+            [(id_,) for id_, _ in ended],
+        )
+    return [key for _, key in ended]
 
 
 def check_buckets(row: SeriesRow, rule: SeriesRule) -> None:

@@ -18,6 +18,7 @@ from exporter.ledger.base import (
     Committed,
     LedgerCondition,
     LedgerError,
+    LoadedRules,
     RuleTotal,
     SeriesRule,
     SeriesTotal,
@@ -27,15 +28,13 @@ from exporter.ledger.database import Database
 from exporter.ledger.memory import RESERVED, ReadingTime, creation_time, judged, limits, name
 from exporter.ledger.rows import (
     all_series,
-    bounds_of,
-    bounds_text,
-    buckets_changed,
     check_buckets,
     checkpoint_of,
     create_series,
     find_series,
     labels_text,
     rule_totals,
+    take_rule,
 )
 from exporter.ledger.storage import LEDGER_FILE
 from exporter.rules.increments import SeriesKey
@@ -76,16 +75,18 @@ class SqliteLedger:
         *,
         clock: Callable[[], float] = time.time,
         steady: Callable[[], float] = elapsed,
+        temporary: bool = False,
     ) -> SqliteLedger:
         """Open the ledger in a directory; both are created where missing.
 
         ``clock`` gives seconds since the epoch, ``steady`` seconds that no one sets.
+        ``temporary``: a new one is what is wanted, and is no warning.
 
         Raises:
             LedgerError: another process has it; or it is empty, damaged, of another version, no
                 ledger, or cannot be written. A ledger that cannot be used is never replaced.
         """
-        database = Database(directory / LEDGER_FILE)
+        database = Database(directory / LEDGER_FILE, temporary=temporary)
         try:
             return cls(database, clock, steady)
         except BaseException:
@@ -94,20 +95,14 @@ class SqliteLedger:
 
     def load_rules(
         self, starts: Mapping[str, Mapping[str, int | None]], *, rules: Iterable[SeriesRule]
-    ) -> dict[str, dict[str, int | None]]:
-        """See ``Ledger.load_rules``.
-
-        Raises:
-            LedgerError: the ledger keeps a rule's metric with other buckets (or none), besides
-                what every method raises. Nothing is changed then.
-        """
+    ) -> LoadedRules:
+        """See ``Ledger.load_rules``."""
         specifications = {rule.name: rule for rule in rules}
         wanted = {
             (source, rule): start for source in starts for rule, start in starts[source].items()
         }
         with self._transaction() as cursor:
-            for rule in specifications.values():
-                _take_rule(cursor, rule)
+            ended = [key for rule in specifications.values() for key in take_rule(cursor, rule)]
             cursor.execute("SELECT source, rule, start FROM rules WHERE listening")
             listening = {(source, rule): start for source, rule, start in cursor}
             cursor.executemany(
@@ -122,10 +117,17 @@ class SqliteLedger:
             )
         with self._mutex:
             self._rules = {**self._rules, **specifications}
-        return {
+        for metric in sorted({key.metric for key in ended}):
+            _log.warning(
+                "metric begins anew at zero, its rule has other buckets, labels or another type",
+                metric=metric,
+                series=sum(key.metric == metric for key in ended),
+            )
+        since = {
             source: {rule: listening.get((source, rule), start) for rule, start in of.items()}
             for source, of in starts.items()
         }
+        return LoadedRules(since, ended)
 
     def load_scopes(
         self, scopes: Mapping[str, Iterable[str]], *, now: int
@@ -290,24 +292,6 @@ class SqliteLedger:
 
     def _now(self) -> int:
         return int(self._clock() * 1000)
-
-
-def _take_rule(cursor: sqlite3.Cursor, rule: SeriesRule) -> None:
-    """Check a rule against what is stored of its metric, and let it go of another one's series."""
-    if rule.metric is None:
-        return
-    stored = cursor.execute(
-        "SELECT bounds FROM series WHERE metric = ? AND bounds IS NOT ? LIMIT 1",
-        (rule.metric, bounds_text(rule.buckets)),
-    ).fetchone()
-    if stored is not None:
-        raise buckets_changed(rule, rule.metric, bounds_of(stored[0]))
-    # max_series is for the series that the rule can still feed.
-    cursor.execute(
-        "DELETE FROM rule_series WHERE rule = ?"
-        " AND series IN (SELECT id FROM series WHERE metric <> ?)",
-        (rule.name, rule.metric),
-    )
 
 
 def _move_checkpoint(cursor: sqlite3.Cursor, batch: Batch, now: int) -> int:

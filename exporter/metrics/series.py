@@ -62,6 +62,12 @@ class _Family:
         self._order.append(labels)
         self._sorted = False
 
+    def remove(self, labels: Labels) -> bool:
+        """Take a series out, and say whether it was the last."""
+        if self.entries.pop(labels, None) is not None:
+            self._order.remove(labels)
+        return not self.entries
+
     def sorted_entries(self) -> list[_Entry]:
         if not self._sorted:
             self._order.sort()
@@ -167,6 +173,16 @@ class SeriesStore:
                 pending = self._loaded[total.key]
                 if pending is None or _progress(total) > _progress(pending):
                     self._loaded[total.key] = total
+
+    def end(self, keys: Iterable[SeriesKey]) -> None:
+        """Let go of series that are no more; one of the same labels is born anew."""
+        with self._lock:
+            for key in keys:
+                self._held.pop(key, None)
+                self._loaded.pop(key, None)
+                family = self._families.get(key.metric)
+                if family is not None and family.remove(key.labels):
+                    del self._families[key.metric]
 
     def due(self, client: Client) -> list[SeriesKey]:
         """The series that may be revealed: persist that before ``revealed`` is called.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from http import HTTPStatus
 
 from starlette.applications import Starlette
@@ -32,13 +32,14 @@ def create_app(
     *,
     metrics: Metrics,
     status: Callable[[], StatusPage],
-    ready: Callable[[], bool],
+    unready: Callable[[], Sequence[str]],
     reload: Coalescing[list[str]] | None,
     telemetry_path: str = "/metrics",
 ) -> Starlette:
     """Return the application.
 
-    ``status`` gathers the facts of the status page. ``ready`` is asked often and answers at once.
+    ``status`` gathers the facts of the status page. ``unready`` says why it is not ready, a
+    sentence each (nothing: it is); it is asked often and answers at once.
     ``reload`` loads the configuration anew and returns why it could not (nothing: it did). None:
     the path refuses. ``status`` and ``metrics`` are called in worker threads.
     Raises ValueError where ``telemetry_path`` is a path of something else.
@@ -47,7 +48,7 @@ def create_app(
     routes = [
         Route(telemetry_path, scrape_endpoint(metrics), methods=["GET"]),
         Route("/-/healthy", _healthy, methods=["GET"]),
-        Route("/-/ready", _ready_endpoint(ready), methods=["GET"]),
+        Route("/-/ready", _ready_endpoint(unready), methods=["GET"]),
         Route(
             "/-/reload",
             _reload_endpoint(reload) if reload else _reload_refused,
@@ -81,13 +82,13 @@ async def _healthy(_: Request) -> Response:
     return PlainTextResponse("Healthy\n")
 
 
-def _ready_endpoint(ready: Callable[[], bool]) -> _Endpoint:
+def _ready_endpoint(unready: Callable[[], Sequence[str]]) -> _Endpoint:
     async def endpoint(_: Request) -> Response:
-        if ready():
+        reasons = unready()
+        if not reasons:
             return PlainTextResponse("Ready\n")
-        return PlainTextResponse(
-            "Not ready: some partitions have not finished their first attempt; see /\n", 503
-        )
+        text = "Not ready, nothing was read yet from:\n" + "\n".join(reasons) + "\n"
+        return Response(text.encode("utf-8", errors="replace"), 503, media_type="text/plain")
 
     return endpoint
 

@@ -97,6 +97,8 @@ class _Acknowledged(Response):
             for position in range(0, last, _CHUNK):
                 chunk = bytes(body[position : position + _CHUNK])
                 await send({"type": "http.response.body", "body": chunk, "more_body": True})
+                # ``send`` waits for a slow client only; the others must have their turn.
+                await asyncio.sleep(0)
             # Let the loop first notice a lost connection, wake the listener, and run it.
             for _ in range(3):
                 await asyncio.sleep(0)

@@ -17,6 +17,9 @@ from exporter.web.live import LiveWebConfig
 _BACKLOG = 1024
 """Connections that the kernel keeps until they are accepted. If there are more, their clients try
 again a second later at the earliest, so a burst of one client must not fill it."""
+_SEND_BUFFER = 128 * 1024
+"""Bytes of an answer that the kernel keeps for a connection (Linux doubles it). By default it keeps
+megabytes for each client that takes nothing, and copying them holds up the others."""
 
 
 class ListenError(Exception):
@@ -47,6 +50,8 @@ class Server:
         Raises ListenError.
         """
         self._socket = _listen(host, port)
+        # The connections that it accepts inherit this.
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER)
         self.port: int = self._socket.getsockname()[1]
         """The port in use."""
         if web_config is not None:

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from exporter.demo.aws import EmbeddedAws
+from metric_filter_demo.aws import EmbeddedAws
 from tests.support.answering import Answering
 
 

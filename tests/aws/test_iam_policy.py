@@ -23,7 +23,7 @@ from tests.support.waiting import wait_for
 POLICIES = Path(__file__).parent / "policies"
 ACCOUNT = "123456789012"
 IRELAND = "eu-west-1"
-EXAMPLES = {"example": "config/example.yaml", "demo": "exporter/demo/config.yaml"}
+EXAMPLES = {"example": "config/example.yaml", "demo": "metric_filter_demo/config.yaml"}
 
 
 def groups(*names: str, regions: tuple[str, ...] | None = (IRELAND,)) -> LogGroupsConfig:

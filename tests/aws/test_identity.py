@@ -13,12 +13,12 @@ import pytest
 
 from exporter.aws.quotas import Quotas
 from exporter.aws.session import AwsAccount
-from exporter.demo.aws import EmbeddedAws
-from exporter.demo.faults import Faults
 from exporter.errors import SourceError
 from exporter.events import Partition
 from exporter.sources.event_history import EventHistory
 from exporter.sources.log_groups import LogGroups
+from metric_filter_demo.aws import EmbeddedAws
+from metric_filter_demo.faults import Faults
 from tests.support.aws import Requests
 
 A, B = "111122223333", "444455556666"

@@ -9,11 +9,11 @@ import pytest
 
 from exporter.aws.errors import Call
 from exporter.aws.pages import EMPTY_PAGES, KNOWN_TOKENS, pages
-from exporter.demo.aws import EmbeddedAws
-from exporter.demo.faults import Faults
 from exporter.errors import SourceError
 from exporter.events import Partition
 from exporter.sources.event_history import EventHistory
+from metric_filter_demo.aws import EmbeddedAws
+from metric_filter_demo.faults import Faults
 from tests.support.aws import ACCOUNT, open_account
 
 CALL = Call("logs", "FilterLogEvents", ACCOUNT, "us-east-1")

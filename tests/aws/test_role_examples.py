@@ -15,7 +15,7 @@ import hcl2
 import pytest
 from moto import mock_aws
 
-from exporter.demo.aws import DEFAULT_ACCOUNT
+from metric_filter_demo.aws import DEFAULT_ACCOUNT
 from tests.support.tools import ROOT
 
 STACK = ROOT / "docs" / "aws" / "role.yaml"

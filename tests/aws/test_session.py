@@ -13,9 +13,9 @@ from botocore.exceptions import ClientError
 from exporter import __version__
 from exporter.aws.quotas import Quotas
 from exporter.aws.session import AwsAccount
-from exporter.demo.aws import EmbeddedAws
-from exporter.demo.faults import Faults
 from exporter.errors import SourceError
+from metric_filter_demo.aws import EmbeddedAws
+from metric_filter_demo.faults import Faults
 from tests.support.aws import ACCOUNT, Requests, open_account
 
 

@@ -10,11 +10,11 @@ import pytest
 
 from exporter.aws.answers import MOST_BYTES
 from exporter.aws.session import AwsAccount
-from exporter.demo.aws import EmbeddedAws
-from exporter.demo.faults import Faults
 from exporter.errors import SourceError
 from exporter.events import Partition
 from exporter.sources.event_history import EventHistory
+from metric_filter_demo.aws import EmbeddedAws
+from metric_filter_demo.faults import Faults
 from tests.support.answering import ACCOUNT, IDENTITY, Answer, Answering
 from tests.support.aws import Requests
 from tests.support.certificates import Authority

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from typer.testing import Result
 
-from exporter.demo.aws import EmbeddedAws
-from exporter.demo.faults import Faults
+from metric_filter_demo.aws import EmbeddedAws
+from metric_filter_demo.faults import Faults
 
 Invoke = Callable[..., Result]
 

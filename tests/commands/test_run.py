@@ -72,9 +72,11 @@ def test_run_once_counts_from_nothing_without_a_storage_path_and_leaves_nothing_
         process = start("run", "--once", *arguments)
         stdout, stderr = process.communicate(timeout=30)
         assert process.returncode == 0, stderr
+        warned.append(b"new ledger begun" in stderr)
         (line,) = [x for x in stdout.decode().splitlines() if x.startswith("app_errors_total{")]
         return float(line.rsplit(" ", 1)[1])
 
+    warned: list[bool] = []
     before = sorted(path.name for path in tmp_path.iterdir())
     assert count("ERROR") == 2
     assert count("ERROR") == 2
@@ -83,6 +85,7 @@ def test_run_once_counts_from_nothing_without_a_storage_path_and_leaves_nothing_
     assert after == set(before)
     # On top of a ledger nothing counts twice.
     assert [count("ERROR", "--storage.path", "kept") for _ in range(2)] == [2, 2]
+    assert warned == [False, False, False, True, False]
 
 
 def test_run_once_shows_how_far_it_is_on_a_terminal(tmp_path: Path) -> None:
@@ -119,7 +122,8 @@ def test_why_the_daemon_cannot_start_is_logged_in_the_format_that_is_asked_for(
     process = start("run", f"--log.format={log_format}")
     _, stderr = process.communicate(timeout=30)
     assert process.returncode == 1
-    (line, *_) = stderr.decode().splitlines()
+    new_ledger, line, *_ = stderr.decode().splitlines()
+    assert "new ledger begun" in new_ledger
     if log_format == "json":
         told = json.loads(line)
         assert (told["level"], told["at"]) == ("error", "metric-filter-exporter.yaml:1:16")

@@ -16,16 +16,15 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-import exporter.demo
 from exporter.configuration import check
-from exporter.demo import addresses
-from exporter.demo.addresses import ListenAddressError, free_address
-from exporter.demo.aws import EmbeddedAws
-from exporter.demo.child import CONFIG_FILE, Exporter
-from exporter.demo.prometheus import Prometheus
-from exporter.demo.traffic import Headline, Traffic
-from exporter.demo.view import LiveView, PlainView
 from exporter.settings import ListenAddress
+from metric_filter_demo import addresses, demonstration
+from metric_filter_demo.addresses import ListenAddressError, free_address
+from metric_filter_demo.aws import EmbeddedAws
+from metric_filter_demo.child import CONFIG_FILE, Exporter
+from metric_filter_demo.prometheus import Prometheus
+from metric_filter_demo.traffic import Headline, Traffic
+from metric_filter_demo.view import LiveView, PlainView
 from tests.support.expositions import parse_exposition
 from tests.support.processes import free_port, stop_process
 from tests.support.tools import ROOT
@@ -97,7 +96,7 @@ def taken() -> Iterator[ListenAddress]:
 def test_a_taken_address_is_an_error_that_offers_one_that_can_be_passed_on(
     taken: ListenAddress, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert exporter.demo.run(taken) == 1
+    assert demonstration.run(taken, None) == 1
     said = capsys.readouterr().err
     assert f"cannot listen on {taken}: Address already in use" in said
     offered = re.findall(
@@ -133,17 +132,15 @@ def test_port_0_takes_a_free_one() -> None:
 
 def test_make_passes_arguments_on() -> None:
     """The very command of the error message, up to the shell."""
-    command = ["make", "--dry-run", "run", "ARGS=--web.listen-address=:8080"]
+    command = [
+        "make",
+        "--no-print-directory",
+        "--dry-run",
+        "run",
+        "ARGS=--web.listen-address=:8080",
+    ]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1].endswith(" demo --web.listen-address=:8080")
-
-
-def test_without_moto_it_says_what_to_install(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setitem(sys.modules, "moto", None)
-    assert exporter.demo.run() == 1
-    assert "pip install 'metric-filter-exporter[demo]'" in capsys.readouterr().err
 
 
 def test_an_exporter_that_cannot_start_has_its_last_words_shown(
@@ -151,7 +148,7 @@ def test_an_exporter_that_cannot_start_has_its_last_words_shown(
 ) -> None:
     no_folder = tmp_path / "data"
     no_folder.write_text("a file")
-    assert exporter.demo.run(ListenAddress("127.0.0.1", free_port()), no_folder) == 1
+    assert demonstration.run(ListenAddress("127.0.0.1", free_port()), no_folder) == 1
     said = capsys.readouterr().err
     assert "The exporter ended with exit code" in said
     assert str(no_folder) in said

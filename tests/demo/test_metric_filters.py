@@ -10,7 +10,7 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from exporter.demo.aws import EmbeddedAws
+from metric_filter_demo.aws import EmbeddedAws
 
 if TYPE_CHECKING:
     from mypy_boto3_logs.client import CloudWatchLogsClient
@@ -20,32 +20,42 @@ if TYPE_CHECKING:
 
 def test_matches_are_numbered_from_1(aws: EmbeddedAws, logs: MakeClient) -> None:
     answer = logs(aws).test_metric_filter(
-        filterPattern="[level = ERROR, code]", logEventMessages=["WARN 1", "ERROR 2"]
+        filterPattern="[level = WARN, text]", logEventMessages=["INFO disk", "WARN disk is full"]
     )
     assert answer["matches"] == [
         {
             "eventNumber": 2,
-            "eventMessage": "ERROR 2",
-            "extractedValues": {"$level": "ERROR", "$code": "2"},
+            "eventMessage": "WARN disk is full",
+            "extractedValues": {"$level": "WARN", "$text": "disk is full"},
         }
     ]
 
 
 def test_json_and_the_empty_pattern_are_matched(aws: EmbeddedAws, logs: MakeClient) -> None:
     client = logs(aws)
-    messages = ['{"a": 1}', '{"a": 2}']
-    for pattern, numbers in (("{ $.a = 2 }", [2]), ("", [1, 2])):
+    messages = ["user mei", '{"user":"mei"}']
+    for pattern, numbers in (('{ $.user = "mei" }', [2]), ("", [1, 2])):
         answer = client.test_metric_filter(filterPattern=pattern, logEventMessages=messages)
         assert [match["eventNumber"] for match in answer["matches"]] == numbers
 
 
-@pytest.mark.parametrize(("pattern", "messages"), [("{ $.a", ["x"]), ("x", ["x"] * 51)])
+@pytest.mark.parametrize(
+    ("pattern", "messages"), [("{ $.user = mei", ["x"]), ("disk", ["disk is full"] * 51)]
+)
 def test_what_aws_refuses_is_refused(
     aws: EmbeddedAws, logs: MakeClient, pattern: str, messages: list[str]
 ) -> None:
     with pytest.raises(ClientError) as caught:
         logs(aws).test_metric_filter(filterPattern=pattern, logEventMessages=messages)
     assert caught.value.response["Error"]["Code"] == "InvalidParameterException"
+
+
+def test_what_is_not_recorded_is_refused_not_guessed(aws: EmbeddedAws, logs: MakeClient) -> None:
+    client = logs(aws)
+    for pattern, message in (("disk full", "not recorded"), ("not recorded", "disk is full")):
+        with pytest.raises(ClientError, match="no recorded answer") as caught:
+            client.test_metric_filter(filterPattern=pattern, logEventMessages=[message])
+        assert caught.value.response["Error"]["Code"] == "InvalidOperationException"
 
 
 def test_an_empty_message_is_refused(aws: EmbeddedAws) -> None:
@@ -67,7 +77,7 @@ def test_the_rate_is_limited(strict_aws: EmbeddedAws, logs: MakeClient) -> None:
 
     def call_often() -> None:
         for _ in range(20):
-            client.test_metric_filter(filterPattern="x", logEventMessages=["x"])
+            client.test_metric_filter(filterPattern="timeout", logEventMessages=["timeouts=3"])
 
     with pytest.raises(ClientError) as caught:
         call_often()

@@ -15,22 +15,22 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import yaml
 
-import exporter.demo
+import metric_filter_demo
 from exporter.configuration import load
-from exporter.demo.activities import REGIONS, Account, Occurrence
-from exporter.demo.aws import DEFAULT_ACCOUNT, EmbeddedAws
-from exporter.demo.child import CONFIG_FILE
-from exporter.demo.drills import LOG_GROUPS as DRILL_GROUPS
-from exporter.demo.drills import drills
-from exporter.demo.log_lines import ACCESS, APPLICATION, CHECKOUT, LOG_GROUPS, THUMBNAILER
-from exporter.demo.traffic import Traffic
+from metric_filter_demo.activities import REGIONS, Account, Occurrence
+from metric_filter_demo.aws import DEFAULT_ACCOUNT, EmbeddedAws
+from metric_filter_demo.child import CONFIG_FILE
+from metric_filter_demo.drills import LOG_GROUPS as DRILL_GROUPS
+from metric_filter_demo.drills import drills
+from metric_filter_demo.log_lines import ACCESS, APPLICATION, CHECKOUT, LOG_GROUPS, THUMBNAILER
+from metric_filter_demo.traffic import Traffic
 from tests.support.waiting import wait_for
 
 if TYPE_CHECKING:
     from mypy_boto3_cloudtrail.client import CloudTrailClient
     from mypy_boto3_logs.client import CloudWatchLogsClient
 
-FOLDER = Path(exporter.demo.__file__).parent
+FOLDER = Path(metric_filter_demo.__file__).parent
 DOCUMENTATION = [
     ipaddress.ip_network(network)
     for network in ("192.0.2.0/24", "198.51.100.0/24", "203.0.113.0/24")

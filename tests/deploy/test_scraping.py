@@ -10,7 +10,7 @@ from typing import Any
 
 import yaml
 
-from exporter.demo import prometheus as demo
+from metric_filter_demo import prometheus as demo
 from tests.support.helm import CHART
 from tests.support.tools import ROOT
 

@@ -11,8 +11,8 @@ from typing import Any
 
 import yaml
 
-from exporter.demo.aws import EmbeddedAws
-from exporter.demo.faults import Faults
+from metric_filter_demo.aws import EmbeddedAws
+from metric_filter_demo.faults import Faults
 from tests.support.processes import Exporter, clean_environment
 from tests.support.records import ACCOUNT, trail_record
 from tests.support.tools import ROOT

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import yaml
 
-from exporter.demo.faults import Faults
+from metric_filter_demo.faults import Faults
 from tests.support.expositions import Exposition, parse_exposition
 from tests.support.iam import RecordingAws
 from tests.support.processes import Exporter

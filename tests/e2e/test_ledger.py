@@ -14,8 +14,8 @@ from typing import Any
 
 import yaml
 
-from exporter.demo.aws import EmbeddedAws
-from exporter.demo.faults import Faults
+from metric_filter_demo.aws import EmbeddedAws
+from metric_filter_demo.faults import Faults
 from tests.support.processes import Exporter
 from tests.support.records import ACCOUNT, trail_record
 from tests.support.waiting import wait_for

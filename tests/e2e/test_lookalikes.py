@@ -7,7 +7,7 @@ import uuid
 from collections.abc import Callable
 from typing import Any
 
-from exporter.demo.aws import EmbeddedAws
+from metric_filter_demo.aws import EmbeddedAws
 from tests.support.expositions import Exposition
 from tests.support.processes import Exporter
 from tests.support.records import ACCOUNT, trail_record

@@ -16,8 +16,8 @@ from typing import Any
 import pytest
 import yaml
 
-from exporter.demo.aws import EmbeddedAws
-from exporter.demo.faults import Faults
+from metric_filter_demo.aws import EmbeddedAws
+from metric_filter_demo.faults import Faults
 from tests.support.expositions import parse_exposition
 from tests.support.processes import Exporter, clean_environment
 from tests.support.records import ACCOUNT, trail_record
@@ -260,3 +260,92 @@ def run_once(folder: Path, aws: EmbeddedAws) -> Any:
     )
     assert done.returncode == 0, done.stderr
     return parse_exposition(done.stdout)
+
+
+def test_an_edit_that_series_cannot_survive_begins_one_metric_anew_and_stops_no_other(
+    aws: EmbeddedAws, make_exporter: MakeExporter, tmp_path: Path
+) -> None:
+    sizes = {
+        "name": "sizes",
+        "pattern": "{ $.eventName = ConsoleLogin }",
+        "metric": "sizes",
+        "type": "histogram",
+        "value": "$.size",
+        "buckets": [1, 2],
+    }
+    config = tmp_path / "exporter.yaml"
+
+    def write(edited: dict[str, Any]) -> None:
+        config.write_text(yaml.safe_dump({**CONFIGURATION, "rules": [LOGINS, sizes | edited]}))
+
+    def counts(exporter: Exporter) -> tuple[float | None, float | None]:
+        page = exporter.scrape()
+        return page.value("logins_total"), page.value("sizes_count")
+
+    with make_exporter({**CONFIGURATION, "rules": [LOGINS, sizes]}) as exporter:
+        exporter.wait_until_ready()
+        for _ in range(3):
+            aws.record(ACCOUNT, "us-east-1", trail_record("ConsoleLogin", size=1))
+        wait_for("both to count", lambda: counts(exporter) == (3, 3))
+
+        write({"buckets": [1, 2, 5]})
+        assert exporter.reload().is_success
+        assert counts(exporter) == (3, 0)
+        aws.record(ACCOUNT, "us-east-1", trail_record("ConsoleLogin", size=4))
+        wait_for("what came after the edit", lambda: counts(exporter) == (4, 1))
+
+        exporter.kill()
+        write({"buckets": [1, 2, 5], "labels": {"user": "$.userIdentity.userName"}})
+        exporter.start()
+        exporter.wait_until_listening()
+        aws.record(ACCOUNT, "us-east-1", trail_record("ConsoleLogin", size=4))
+        wait_for("what came after the restart", lambda: counts(exporter) == (5, 1))
+        assert exporter.logs().count("metric begins anew at zero") == 2
+
+
+def test_readiness_names_each_source_that_nothing_was_read_from_and_why(
+    aws: EmbeddedAws, make_exporter: MakeExporter
+) -> None:
+    lost = {
+        "name": "apps",
+        "type": "log_groups",
+        "regions": ["eu-west-1"],
+        "log_groups": ["/app/*"],
+        "interval": "1s",
+        "lookback": "30s",
+        "discovery_interval": "1s",
+    }
+    aws.faults = Faults(denied={"eu-west-1": ["DescribeLogGroups"]})
+    with make_exporter({**CONFIGURATION, "sources": [HISTORY, lost]}) as exporter:
+        exporter.wait_until_listening()
+
+        def told() -> bool:
+            answer = exporter.get("/-/ready")
+            assert answer.status_code == 503
+            return "history" not in answer.text and "apps: logs:DescribeLogGroups" in answer.text
+
+        wait_for("only the denied source to be missing", told)
+        aws.faults = Faults()
+        exporter.wait_until_ready()
+        # Never back, whatever happens later, and not after a restart either.
+        aws.faults = Faults(denied={"eu-west-1": ["*"], "us-east-1": ["*"]})
+        assert exporter.get("/-/ready").status_code == 200
+
+
+def test_an_unchanged_configuration_disturbs_nothing_when_it_is_reloaded(
+    aws: EmbeddedAws, make_exporter: MakeExporter
+) -> None:
+    with make_exporter(CONFIGURATION) as exporter:
+        exporter.wait_until_ready()
+        sign_in(aws, 3)
+        wait_for("the logins", lambda: logins(exporter) == 3)
+        before = aws.calls.count(operation="GetCallerIdentity")
+        gauges = ("partition_up", "partition_last_success_timestamp_seconds")
+        for _ in range(5):
+            assert exporter.reload().is_success
+            page = exporter.scrape()
+            assert all(page.series(f"metric_filter_exporter_{name}") for name in gauges)
+            assert page.value("metric_filter_exporter_partition_up") == 1
+            assert page.value("logins_total") == 3
+        assert aws.calls.count(operation="GetCallerIdentity") == before
+        assert exporter.logs().count("partitions found") == 1

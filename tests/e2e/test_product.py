@@ -18,10 +18,10 @@ from typing import Any
 import pytest
 import yaml
 
-from exporter.demo.aws import EmbeddedAws
-from exporter.demo.child import CONFIG_FILE
-from exporter.demo.faults import Faults
-from exporter.demo.traffic import Traffic
+from metric_filter_demo.aws import EmbeddedAws
+from metric_filter_demo.child import CONFIG_FILE
+from metric_filter_demo.faults import Faults
+from metric_filter_demo.traffic import Traffic
 from tests.support.alerting import alerts, rule_files
 from tests.support.dashboards import Window, dashboards
 from tests.support.iam import RecordingAws, denied, policy_for

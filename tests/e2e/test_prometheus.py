@@ -8,7 +8,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from exporter.demo.aws import EmbeddedAws
+from metric_filter_demo.aws import EmbeddedAws
 from tests.support.births import CONFIGURATION, INTERVAL, Birth, Births, over_restarts
 from tests.support.processes import Exporter
 from tests.support.prometheus import CREATED_FEATURES, Prometheus

@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 
-from exporter.demo.aws import EmbeddedAws
+from metric_filter_demo.aws import EmbeddedAws
 from tests.support.expositions import parse_exposition
 from tests.support.processes import Exporter
 from tests.support.records import ACCOUNT, trail_record

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import yaml
 
-from exporter.demo.aws import EmbeddedAws
-from exporter.demo.faults import Faults
+from metric_filter_demo.aws import EmbeddedAws
+from metric_filter_demo.faults import Faults
 from tests.support.processes import Exporter
 from tests.support.records import ACCOUNT, trail_record
 from tests.support.waiting import wait_for
@@ -65,7 +65,7 @@ def test_counts_are_exact_whatever_stands_in_the_answers(
     with make_exporter(CONFIGURATION, NO_HOLD) as exporter:
         exporter.wait_until_ready()
         aws.faults = Faults(hollow=0.15, odd=0.3, gzip=0.3, endless=0.15, page_size=(2, 6), seed=3)
-        for turn in range(1, 4):
+        for turn in (1, 2):
             happen(aws, logins=8, lines=40)
             expected = (8 * turn, 40 * turn)
             wait_for("all to be counted", lambda: counted(exporter) == expected, timeout=60)  # noqa: B023
@@ -78,25 +78,23 @@ def test_counts_are_exact_whatever_stands_in_the_answers(
         aws.faults = Faults(hollow=1)
         wait_for("both to be down", lambda: exporter.scrape().value(UP) == 0)
         happen(aws, logins=8, lines=40)
-        read_for_the_last_time()
         page = exporter.scrape()
-        assert page.value(UP) == 0
         assert "is not AWS&#39;s" in exporter.get("/").text
         requests = "metric_filter_exporter_api_requests_total"
         for operation in ("LookupEvents", "FilterLogEvents"):
             assert page.value(requests, operation=operation, outcome="error")
-        assert counted(exporter) == (24, 120)
+        assert counted(exporter) == (16, 80)
 
         aws.faults = Faults()
-        wait_for("all to be counted", lambda: counted(exporter) == (32, 160))
+        wait_for("all to be counted", lambda: counted(exporter) == (24, 120))
         wait_for("both to be up", lambda: exporter.scrape().value(UP) == 2)
         read_for_the_last_time()
-        assert counted(exporter) == (32, 160)
+        assert counted(exporter) == (24, 120)
         assert "internal error" not in exporter.logs()
 
 
 def test_neither_a_reload_nor_a_stop_waits_for_an_answer_that_drips(
-    aws: EmbeddedAws, make_exporter: MakeExporter
+    aws: EmbeddedAws, make_exporter: MakeExporter, tmp_path: Path
 ) -> None:
     aws.log_group_create(REGION, "/app/a")
     with make_exporter(CONFIGURATION, NO_HOLD) as exporter:
@@ -107,8 +105,13 @@ def test_neither_a_reload_nor_a_stop_waits_for_an_answer_that_drips(
         aws.faults = Faults()
         began = time.monotonic()
         assert exporter.reload().is_success
+        assert time.monotonic() - began < 5
+        # A source that was changed asks anew at once; one that was not goes by the deadline.
+        aws.faults = Faults()
+        changed = {**CONFIGURATION, "sources": [{**s, "lookback": "50s"} for s in (HISTORY, APPS)]}
+        (tmp_path / "exporter.yaml").write_text(yaml.safe_dump(changed))
+        assert exporter.reload().is_success
         wait_for("both to be read", lambda: counted(exporter) == (1, 1), timeout=20)
-        assert time.monotonic() - began < 20
         aws.faults = Faults(drip=1)
         wait_for("it to drip", lambda: aws.calls.count(outcome="dripped") > 2)
         began = time.monotonic()

@@ -29,6 +29,7 @@ def test_the_base_is_pinned_by_digest_and_can_be_another() -> None:
 
 
 def test_the_image_keeps_the_models_of_every_service_that_is_called() -> None:
-    called = set(re.findall(r'self\._client\("([a-z0-9-]+)"', Path(session.__file__).read_text()))
-    assert called
+    calls = r'self\.(?:_client\(|_make\(self\._open\(\), )"([a-z0-9-]+)"'
+    called = set(re.findall(calls, Path(session.__file__).read_text()))
+    assert len(called) == 3
     assert called <= SERVICES

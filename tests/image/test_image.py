@@ -17,8 +17,8 @@ import yaml
 
 from exporter import __version__
 from exporter.configuration.packs import available_packs
-from exporter.demo.aws import EmbeddedAws
-from exporter.demo.faults import Faults
+from metric_filter_demo.aws import EmbeddedAws
+from metric_filter_demo.faults import Faults
 from tests.support.certificates import Authority
 from tests.support.images import Container, Image, make
 from tests.support.prometheus import Prometheus

@@ -41,7 +41,7 @@ class Counter:
     def read(self, partition: Partition, event_format: EventFormat, *events: LogEvent) -> int:
         """How many of the events were new."""
         increments = self._rules.evaluate(events, partition, event_format).increments
-        return len(self._ledger.commit(Batch(partition, "c", increments)).counted)
+        return len(self._ledger.commit(Batch(partition, "c", increments, 0)).counted)
 
 
 @pytest.fixture
@@ -102,7 +102,7 @@ def test_what_an_earlier_version_counted_in_auto_does_not_count_again(
     # It took any message with an eventID for a record whose id holds in the whole source.
     for number, fields in enumerate((CALL, AUDIT | {"eventID": "order-1"})):
         old = increment(event_id=str(fields["eventID"]), time=number)
-        ledger.commit(batch(old, partition=GROUPS[0]))
+        ledger.commit(batch(old, partition=GROUPS[0], remember_from=0))
     order = json.dumps(AUDIT | {"eventID": "order-1"})
     assert counter.read(GROUPS[0], "auto", event(RECORD, 0), event(order, 1)) == 0
     assert counter.read(GROUPS[1], "auto", event(RECORD, 10)) == 0

@@ -14,9 +14,8 @@ import yaml
 from exporter.configuration import RuleConfig, load
 from exporter.events import LogEvent, Partition
 from exporter.rules import Increment, RuleSet
-from tests.support.tools import ROOT
+from tests.support.samples import log_files
 
-SAMPLES = ROOT.parent / "shared" / "samples" / "logs"
 LOG_PACKS = [
     "api-gateway",
     "eks-audit",
@@ -44,12 +43,15 @@ PACKS_OF_FILE: dict[str, set[str]] = {
 }
 MOST_SERIES = 50
 
-pytestmark = pytest.mark.skipif(not SAMPLES.is_dir(), reason=f"no log samples in {SAMPLES}")
+
+def text_of(name: str) -> str:
+    """A sample as it is."""
+    return next(path for path in log_files() if path.name == name).read_text(encoding="utf-8")
 
 
 def messages(name: str) -> list[str]:
     """The log events of a sample, as CloudWatch Logs would give them."""
-    lines = (SAMPLES / name).read_text(encoding="utf-8").splitlines()
+    lines = text_of(name).splitlines()
     if name not in {"lambda_messages.jsonl", "cloudwatch_getlogevents.jsonl"}:
         return lines
     # Some were recorded with their tabs and line ends as two characters.
@@ -82,7 +84,7 @@ def counted(rules: tuple[RuleConfig, ...]) -> Mapping[str, list[Increment]]:
                 "auto",
             ).increments
         )
-        for path in sorted(SAMPLES.iterdir())
+        for path in log_files()
     }
 
 
@@ -198,7 +200,7 @@ def test_vpc_flows_by_action(counted: Counted, name: str) -> None:
 
 def test_mysql_slow_queries(counted: Counted) -> None:
     increments = counted["mysql_slow_c.log"]
-    text = (SAMPLES / "mysql_slow_c.log").read_text(encoding="utf-8")
+    text = text_of("mysql_slow_c.log")
     times = [float(time) for time in re.findall(r"^# Query_time: ([0-9.]+)", text, re.MULTILINE)]
     assert len(times) > 50
     assert sums(increments, "rds_mysql_slow_queries_total") == {(): len(times)}

@@ -1,23 +1,18 @@
-"""The shared conformance suite: what AWS does, as far as it is documented or was observed."""
+"""The cases of ../shared/conformance; tests/conformance has those of the project's own suite."""
 
 from __future__ import annotations
 
 import json
 from functools import cache
-from pathlib import Path
 from typing import Any
 
-import pytest
-
 from exporter.patterns import Document, FilterPattern, PatternError, compile_pattern
-
-SUITE = Path(__file__).parents[3] / "shared" / "conformance"
-
-pytestmark = pytest.mark.skipif(not SUITE.is_dir(), reason="the conformance suite is not here")
+from tests.support.shared import shared_files
 
 
 def cases(name: str) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in (SUITE / name).read_text().splitlines()]
+    (path,) = shared_files("conformance", name)
+    return [json.loads(line) for line in path.read_text().splitlines()]
 
 
 @cache

@@ -2,23 +2,30 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from botocore.stub import Stubber
 
-from exporter.demo.aws import EmbeddedAws
-from exporter.demo.faults import Faults
+from conformance.score import load_cases
 from exporter.errors import SourceError
+from exporter.patterns import FilterPattern, Match
 from exporter.ruletests import RuleTestFile, load_rule_tests
 from exporter.ruletests.against_aws import compare, open_logs
 from exporter.ruletests.rendering import render_difference
+from metric_filter_demo.aws import EmbeddedAws
+from metric_filter_demo.faults import Faults
+from metric_filter_demo.recorded import RecordedAnswers
 from tests.support.aws import open_account
 
 Load = Callable[[str], RuleTestFile]
+Start = Callable[..., EmbeddedAws]
 REGION = "us-east-1"
 TESTS = """\
 tests:
@@ -28,36 +35,113 @@ tests:
 """
 
 
+ROOT_USER = "{ $.userIdentity.type = Root }"
+ACCESS_DENIED = "{ $.errorCode = AccessDenied* }"
+SLOW = "[level, seconds >= 1, ...]"
+SIZE = "{ $.bytes = * }"
+PATTERNS = (ROOT_USER, ACCESS_DENIED, SLOW, SIZE)
+"""Those of the rules in conftest.py."""
+
+
+def recorded(folder: Path, answers: dict[tuple[str, str], bool]) -> RecordedAnswers:
+    """What AWS answers, as this test says."""
+    path = folder / "recorded.jsonl"
+    path.write_text(
+        "".join(
+            json.dumps({"pattern": pattern, "message": message, "valid": True, "match": match})
+            + "\n"
+            for (pattern, message), match in answers.items()
+        )
+    )
+    return RecordedAnswers(path)
+
+
 @pytest.fixture
-def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[EmbeddedAws]:
-    """An AWS without request quotas, which the environment names."""
-    with EmbeddedAws(quotas={"TestMetricFilter": math.inf}) as embedded:
-        for name, value in embedded.environment().items():
-            monkeypatch.setenv(name, value)
-        yield embedded
+def start(monkeypatch: pytest.MonkeyPatch) -> Iterator[Start]:
+    """Starts an AWS without request quotas, which the environment names."""
+    with ExitStack() as stack:
+
+        def start_aws(answers: RecordedAnswers | None = None) -> EmbeddedAws:
+            unlimited = {"TestMetricFilter": math.inf}
+            aws = stack.enter_context(EmbeddedAws(quotas=unlimited, recorded=answers))
+            for name, value in aws.environment().items():
+                monkeypatch.setenv(name, value)
+            return aws
+
+        yield start_aws
 
 
-def test_where_both_agree_nothing_is_different(aws: EmbeddedAws, load: Load) -> None:
+@pytest.fixture
+def suite(tmp_path: Path) -> RuleTestFile:
+    """The type matrix of the conformance suite as a file of rule tests."""
+    matrix = [case for case in load_cases() if case.pattern.startswith("{ $.reading ")]
+    messages = [case.message for case in matrix if case.pattern == "{ $.reading = 7 }"]
+    patterns = list(dict.fromkeys(case.pattern for case in matrix))
+    rules = [{"name": f"rule_{n}", "pattern": pattern} for n, pattern in enumerate(patterns)]
+    tests = [
+        {"name": f"message {n}", "message": text, "matches": []} for n, text in enumerate(messages)
+    ]
+    (tmp_path / "rules.yaml").write_text(yaml.safe_dump({"rules": rules}))
+    path = tmp_path / "matrix.test.yaml"
+    path.write_text(yaml.safe_dump({"rule_files": ["rules.yaml"], "tests": tests}))
+    file = load_rule_tests(path).file
+    assert file is not None
+    return file
+
+
+def test_the_exporter_agrees_with_the_recorded_answers(start: Start, suite: RuleTestFile) -> None:
+    aws = start()
     logs, region = open_logs(open_account())
-    comparison = compare(load(TESTS), logs, region)
+    comparison = compare(suite, logs, region)
     assert comparison.differences == ()
     assert comparison.notes == ()
-    # Two different messages, four rules.
-    assert comparison.compared == 8
-    assert aws.calls.count("TestMetricFilter", region=REGION, outcome="ok") == 4
+    assert comparison.compared == len(suite.rules) * len(suite.tests) > 400
+    # A call takes 50 messages.
+    assert aws.calls.count("TestMetricFilter", region=REGION, outcome="ok") == len(suite.rules)
 
 
-def test_a_call_takes_50_messages(aws: EmbeddedAws, load: Load) -> None:
+def test_an_engine_that_is_wrong_differs_from_the_recorded_answers(
+    start: Start, suite: RuleTestFile, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The embedded AWS judges on its own: a fault of the exporter's engine is no fault of its."""
+    start()
+    logs, region = open_logs(open_account())
+    match = FilterPattern.match
+
+    def without_missing_values(pattern: FilterPattern, message: str) -> Match | None:
+        if "NOT EXISTS" in pattern.text:
+            return None
+        return match(pattern, message)
+
+    monkeypatch.setattr(FilterPattern, "match", without_missing_values)
+    (difference,) = compare(suite, logs, region).differences
+    assert difference.rule.pattern == "{ $.reading NOT EXISTS }"
+    assert difference.aws_matches
+    assert difference.message == '{"level":"7"}'
+
+
+def test_a_call_takes_50_messages(start: Start, load: Load, tmp_path: Path) -> None:
+    bodies = [json.dumps({"bytes": n}) for n in range(101)]
+    answers = {(pattern, body): pattern == SIZE for pattern in PATTERNS for body in bodies}
+    aws = start(recorded(tmp_path, answers))
     events = "".join(
         f"  - {{name: a, event: {{bytes: {n}}}, matches: [size]}}\n" for n in range(101)
     )
+    file = load(f"tests:\n{events}")
     logs, region = open_logs(open_account())
-    assert compare(load(f"tests:\n{events}"), logs, region).differences == ()
+    comparison = compare(file, logs, region)
+    assert [difference.rule.name for difference in comparison.differences] == []
+    assert comparison.compared == 404
     assert aws.calls.count("TestMetricFilter", outcome="ok") == 4 * 3
 
 
-@pytest.mark.usefixtures("aws")
-def test_an_empty_message_is_left_out_with_a_note(load: Load) -> None:
+def test_an_empty_message_is_left_out_with_a_note(start: Start, load: Load, tmp_path: Path) -> None:
+    start(
+        recorded(
+            tmp_path,
+            dict.fromkeys(((p, "x") for p in (ROOT_USER, ACCESS_DENIED, SLOW, SIZE)), False),
+        )
+    )
     tests = [f"  - {{name: a, message: '{message}', matches: []}}\n" for message in ("", "x")]
     logs, region = open_logs(open_account())
     comparison = compare(load(f"tests:\n{''.join(tests)}"), logs, region)
@@ -65,9 +149,15 @@ def test_an_empty_message_is_left_out_with_a_note(load: Load) -> None:
     assert comparison.notes == ("an empty message was left out: TestMetricFilter takes none",)
 
 
-def test_a_pattern_beyond_awss_limits_is_left_out_with_a_note(
-    aws: EmbeddedAws, tmp_path: Path
-) -> None:
+def test_what_the_embedded_aws_does_not_know_is_an_error(start: Start, load: Load) -> None:
+    start()
+    logs, region = open_logs(open_account())
+    with pytest.raises(SourceError, match="no recorded answer to the pattern"):
+        compare(load(TESTS), logs, region)
+
+
+def test_a_pattern_beyond_awss_limits_is_left_out_with_a_note(start: Start, tmp_path: Path) -> None:
+    aws = start()
     names = " || ".join(f"($.eventName = {'x' * 20}{number})" for number in range(40))
     (tmp_path / "long.yaml").write_text(f"rules: [{{name: long, pattern: '{{ {names} }}'}}]\n")
     path = tmp_path / "b.test.yaml"
@@ -123,7 +213,8 @@ def test_a_pattern_that_aws_refuses_is_a_difference(load: Load) -> None:
     assert "Invalid metric filter pattern" in refused.refusal
 
 
-def test_what_is_missing_for_asking_aws_is_said(aws: EmbeddedAws, load: Load) -> None:
+def test_what_is_missing_for_asking_aws_is_said(start: Start, load: Load) -> None:
+    aws = start()
     aws.faults = Faults(denied={REGION: {"*"}})
     logs, region = open_logs(open_account())
     with pytest.raises(SourceError, match="allow logs:TestMetricFilter in the IAM policy"):

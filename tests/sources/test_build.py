@@ -9,10 +9,10 @@ import pytest
 
 from exporter.clock import Clock
 from exporter.configuration import EventHistoryConfig, FilesConfig, LogGroupsConfig
-from exporter.demo.aws import EmbeddedAws
 from exporter.events import Partition
 from exporter.sources import build_source
 from exporter.sources.scopes import configured_since, scopes
+from metric_filter_demo.aws import EmbeddedAws
 from tests.support.aws import open_account
 
 

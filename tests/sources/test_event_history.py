@@ -12,13 +12,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from exporter.aws.session import AwsAccount
-from exporter.demo.aws import EmbeddedAws
-from exporter.demo.faults import Faults
 from exporter.errors import SourceError
 from exporter.events import Partition
 from exporter.sources.base import Listener
 from exporter.sources.event_history import EventHistory
 from exporter.sources.timeline import TimelineSource, Timing
+from metric_filter_demo.aws import EmbeddedAws
+from metric_filter_demo.faults import Faults
 from tests.support.aws import ACCOUNT, open_account
 
 PARTITION = Partition("history", ACCOUNT, "us-east-1")

@@ -10,12 +10,12 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from exporter.demo.aws import EmbeddedAws
-from exporter.demo.faults import Faults
 from exporter.errors import PartitionGoneError, SourceError
 from exporter.events import Partition
 from exporter.sources.log_group_names import LogGroupNames
 from exporter.sources.log_groups import LogGroups
+from metric_filter_demo.aws import EmbeddedAws
+from metric_filter_demo.faults import Faults
 from tests.support.answering import Answer, Answering
 from tests.support.aws import ACCOUNT, open_account
 

@@ -13,10 +13,10 @@ from typing import Any, Self
 
 import yaml
 
-from exporter.demo.aws import EmbeddedAws
 from exporter.events import Partition
 from exporter.ledger.base import Batch
 from exporter.ledger.sqlite import SqliteLedger
+from metric_filter_demo.aws import EmbeddedAws
 from tests.support.forwarding import Forwarder
 from tests.support.processes import Exporter
 from tests.support.prometheus import Prometheus

@@ -11,8 +11,8 @@ from typing import Any, Self
 
 from exporter.aws.iam_policy import Scope, iam_policy
 from exporter.configuration import load
-from exporter.demo.aws import DEFAULT_ACCOUNT, DEFAULT_REGION, EmbeddedAws
-from exporter.demo.protocol import Request
+from metric_filter_demo.aws import DEFAULT_ACCOUNT, DEFAULT_REGION, EmbeddedAws
+from metric_filter_demo.protocol import Request
 
 Policy = Mapping[str, Any]
 

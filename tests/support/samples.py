@@ -9,32 +9,22 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import pytest
 import yaml
 
 from tests.support.expositions import Exposition, parse_exposition
 from tests.support.processes import clean_environment
+from tests.support.shared import shared_files
 from tests.support.tools import ROOT
-
-SAMPLES = ROOT.parent / "shared" / "samples"
-CLOUDTRAIL = SAMPLES / "cloudtrail"
-LOGS = SAMPLES / "logs"
 
 
 def cloudtrail_files() -> list[Path]:
-    """The files with one record a line; skips the test where the folder is absent."""
-    files = sorted(CLOUDTRAIL.glob("*.jsonl"))
-    if not files:
-        pytest.skip(f"no CloudTrail samples in {CLOUDTRAIL}")
-    return files
+    """The files with one record a line; skips the test as ``shared_files`` does."""
+    return shared_files("samples/cloudtrail", "*.jsonl")
 
 
 def log_files() -> list[Path]:
-    """The files of systems' and applications' logs; skips the test where the folder is absent."""
-    files = sorted(LOGS.glob("*"))
-    if not files:
-        pytest.skip(f"no log samples in {LOGS}")
-    return files
+    """The files of systems' and applications' logs; skips the test as ``shared_files`` does."""
+    return shared_files("samples/logs")
 
 
 def distinct_records(files: list[Path]) -> Iterator[dict[str, Any]]:

@@ -153,7 +153,7 @@ class SmallMetrics:
 def small_app(page: StatusPage) -> ASGIApp:
     """The real application with little in it."""
     return create_app(
-        metrics=SmallMetrics(), status=lambda: page, ready=lambda: True, reload=Coalescing(list)
+        metrics=SmallMetrics(), status=lambda: page, unready=list, reload=Coalescing(list)
     )
 
 

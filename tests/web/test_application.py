@@ -85,7 +85,7 @@ def make(page: StatusPage) -> Callable[..., Fixture]:
         arguments: dict[str, Any] = {
             "metrics": metrics,
             "status": lambda: page,
-            "ready": lambda: True,
+            "unready": list,
             "reload": nothing,
             **changes,
         }
@@ -121,7 +121,7 @@ def test_who_asks_and_the_scrape_timeout_that_it_announces_reach_the_metrics(web
     web.get("/metrics", X_Prometheus_Scrape_Timeout_Seconds="9.5")
     web.get("/metrics")
     assert [client.timeout for client in web.metrics.clients] == [9.5, None]
-    assert {client.address for client in web.metrics.clients} == {"testclient"}
+    assert {client.address for client in web.metrics.clients} == {"127.0.0.1"}
 
 
 def test_a_reload_that_is_switched_off_is_refused_with_another_way(
@@ -146,7 +146,7 @@ def test_a_scrape_is_acknowledged_with_its_last_bytes_and_not_before(web: Fixtur
     app = create_app(
         metrics=Ordered(body=web.metrics.body),
         status=lambda: pytest.fail("nobody asked"),
-        ready=lambda: True,
+        unready=list,
         reload=None,
     )
 
@@ -225,9 +225,10 @@ def test_a_path_that_cannot_be_the_metrics_page_is_refused(
 
 def test_it_is_healthy_before_it_is_ready(make: Callable[..., Fixture]) -> None:
     state = {"ready": False}
-    web = make(ready=lambda: state["ready"])
+    web = make(unready=lambda: [] if state["ready"] else ["history: denied"])
     assert web.get("/-/healthy").status_code == 200
-    assert web.get("/-/ready").status_code == 503
+    refused = web.get("/-/ready")
+    assert (refused.status_code, "history: denied" in refused.text) == (503, True)
     state["ready"] = True
     assert web.get("/-/ready").status_code == 200
 

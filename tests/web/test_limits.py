@@ -191,9 +191,7 @@ def endless() -> Endless:
 
 @pytest.fixture
 def serve_endless(serve: Serve, page: StatusPage, endless: Endless) -> Serve:
-    app = create_app(
-        metrics=endless, status=lambda: page, ready=lambda: True, reload=Coalescing(list)
-    )
+    app = create_app(metrics=endless, status=lambda: page, unready=list, reload=Coalescing(list))
     return partial(serve, app)
 
 

@@ -46,9 +46,7 @@ def running(ledger: Ledger, page: StatusPage, serve: Callable[..., Any]) -> Any:
     store = SeriesStore(birth_hold=0)
     store.load(ledger.series())
     exposition = Exposition(store, telemetry, ledger)
-    app = create_app(
-        metrics=exposition, status=lambda: page, ready=lambda: True, reload=Coalescing(list)
-    )
+    app = create_app(metrics=exposition, status=lambda: page, unready=list, reload=Coalescing(list))
     return serve(app)
 
 

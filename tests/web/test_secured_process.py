@@ -208,7 +208,7 @@ def test_a_wrong_file_ends_the_start_with_every_error(exporter: SecuredExporter)
     with exporter:
         assert exporter.exit_code(timeout=30) == 1
     log = exporter.logs()
-    assert f"{exporter.web_config}:2:3: error: the password of the user 'alice' must be" in log
+    assert f"at={exporter.web_config}:2:3 error=\"the password of the user 'alice' must be" in log
     assert "nowhere.pem cannot be read: No such file or directory" in log
     assert "hunter2" not in log
     assert "Traceback" not in log

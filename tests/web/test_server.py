@@ -58,9 +58,7 @@ def metrics() -> BigMetrics:
 
 @pytest.fixture
 def app(metrics: BigMetrics, page: StatusPage) -> Any:
-    return create_app(
-        metrics=metrics, status=lambda: page, ready=lambda: True, reload=Coalescing(list)
-    )
+    return create_app(metrics=metrics, status=lambda: page, unready=list, reload=Coalescing(list))
 
 
 def get(url: str) -> httpx.Response:

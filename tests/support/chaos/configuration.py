@@ -7,7 +7,7 @@ from typing import Any
 
 import yaml
 
-from exporter.demo.aws import DEFAULT_ACCOUNT
+from metric_filter_demo.aws import DEFAULT_ACCOUNT
 
 REGIONS = ("us-east-1", "eu-west-1")
 LOG_REGION = "us-east-1"

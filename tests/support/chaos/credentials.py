@@ -6,7 +6,7 @@ import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from exporter.demo.aws import EmbeddedAws
+from metric_filter_demo.aws import EmbeddedAws
 from tests.support.chaos.configuration import ACCOUNTS
 
 # botocore asks the process again at every use once credentials expire within 15 minutes.

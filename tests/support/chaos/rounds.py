@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from exporter.demo.faults import Faults
+from metric_filter_demo.faults import Faults
 from tests.support.chaos.configuration import (
     ACCOUNTS,
     GROUPS,

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
-from exporter.demo.aws import DEFAULT_ACCOUNT, EmbeddedAws
+from metric_filter_demo.aws import DEFAULT_ACCOUNT, EmbeddedAws
 from tests.support.chaos.configuration import GROUPS, LOG_REGION, MOST_DELAY, REGIONS
 from tests.support.records import trail_record
 

@@ -14,8 +14,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from exporter.demo.faults import Faults
 from exporter.ledger.storage import LEDGER_FILE
+from metric_filter_demo.faults import Faults
 from tests.support.chaos.configuration import ACCOUNTS, LOG_REGION, LOOKBACK, write_configuration
 from tests.support.chaos.credentials import Credentials
 from tests.support.iam import RecordingAws

@@ -12,10 +12,10 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from exporter.demo.aws import EmbeddedAws
-from exporter.demo.child import Exporter
-from exporter.demo.prometheus import Prometheus
-from exporter.demo.traffic import Headline, Traffic
+from metric_filter_demo.aws import EmbeddedAws
+from metric_filter_demo.child import Exporter
+from metric_filter_demo.prometheus import Prometheus
+from metric_filter_demo.traffic import Headline, Traffic
 
 _HIDDEN_LABELS = ("account_id", "source", "instance", "job")
 _HEADLINES = 5

@@ -14,9 +14,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 from exporter.configuration.packs import available_packs
-from exporter.demo.log_lines import ACCESS, Line
 from exporter.ruletests.loading import load_rule_tests
 from exporter.ruletests.models import RuleTest
+from metric_filter_demo.log_lines import ACCESS, Line
 
 HISTORY_PACKS = ("cis-aws-foundations", "cloudtrail-security")
 """Packs whose events are management events."""

@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import Any
 from uuid import uuid4
 
-from exporter.demo.protocol import Request, Response
+from metric_filter_demo.protocol import Request, Response
 
 _LISTS = {
     "LookupEvents": ("Events", "NextToken"),

@@ -9,7 +9,7 @@ import subprocess
 from collections.abc import Iterable
 from pathlib import Path
 
-_REPOSITORY = Path(__file__).parents[2]
+_REPOSITORY = Path(__file__).parents[1]
 _ALERTS = _REPOSITORY / "alerts"
 """The alert rules; an installed package has none."""
 _TOOLS = _REPOSITORY / ".tools" / "bin"

@@ -13,7 +13,7 @@ from typing import Any
 from moto.moto_server.werkzeug_app import MotoRequestHandler
 from werkzeug.serving import BaseWSGIServer, make_server
 
-from exporter.demo.protocol import Response
+from metric_filter_demo.protocol import Response
 
 
 class LoopbackServer:

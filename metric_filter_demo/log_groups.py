@@ -8,12 +8,11 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import lru_cache
 from typing import Any
 
-from exporter.demo.faults import FaultInjector
-from exporter.demo.protocol import ApiError, Request, page_position, page_token
-from exporter.patterns import FilterPattern, PatternError, compile_pattern
+from metric_filter_demo.faults import FaultInjector
+from metric_filter_demo.protocol import ApiError, Request, page_position, page_token
+from metric_filter_demo.recorded import RecordedAnswers
 
 # AWS: "Each page returned can contain up to 1 MB of log events or up to 10,000 log events."
 _PAGE_BYTES = 1_048_576
@@ -50,17 +49,20 @@ class _Entry:
 class LogEvents:
     """Log events by log group; ``filter`` answers FilterLogEvents. Thread-safe.
 
+    ``recorded``: what filter patterns match.
     ``retention``: seconds after which events are dropped for good, to bound memory.
     """
 
     def __init__(
         self,
         injector: FaultInjector,
+        recorded: RecordedAnswers,
         *,
         clock: Callable[[], float] = time.time,
         retention: float | None = None,
     ) -> None:
         self._injector = injector
+        self._recorded = recorded
         self._clock = clock
         self._retention = retention
         self._entries: dict[GroupKey, list[_Entry]] = {}
@@ -107,7 +109,9 @@ class LogEvents:
         """Answer FilterLogEvents for an existing group; raises ApiError as AWS does."""
         parameters = request.parameters()
         _check(parameters)
-        pattern = _pattern(parameters.get("filterPattern"))
+        pattern = parameters.get("filterPattern") or ""
+        if self._recorded.refuses(pattern):
+            raise _invalid("Invalid filter pattern")
         newest_first, after = self._position(parameters)
         now = self._clock()
         start = parameters.get("startTime", 0)
@@ -127,7 +131,7 @@ class LogEvents:
             for entry in (reversed(window) if newest_first else window)
             if entry.visible_at <= now
             and chosen(entry.stream)
-            and (pattern is None or pattern.match(entry.message) is not None)
+            and self._recorded.match(pattern, entry.message) is not None
         )
         page, last, more = self._page(found, parameters.get("limit", _PAGE_EVENTS), after)
         # AWS: searchedLogStreams "returns an empty list" since May 15, 2020.
@@ -228,20 +232,6 @@ def _token_parameters(parameters: Mapping[str, Any]) -> dict[str, Any]:
     # used."
     left_out = ("startFromHead", "limit", "interleaved")
     return {name: value for name, value in parameters.items() if name not in left_out}
-
-
-def _pattern(text: str | None) -> FilterPattern | None:
-    if not text:
-        return None
-    try:
-        return _compiled(text)
-    except PatternError as error:
-        raise _invalid(f"Invalid filter pattern: {error}") from error
-
-
-@lru_cache(maxsize=1024)
-def _compiled(text: str) -> FilterPattern:
-    return compile_pattern(text)
 
 
 def _stream_condition(parameters: Mapping[str, Any]) -> Callable[[str], bool]:

@@ -9,11 +9,11 @@ import time
 from collections import deque
 from dataclasses import dataclass
 
-from exporter.demo.activities import REGIONS, Account, Activity, Occurrence
-from exporter.demo.aws import DEFAULT_ACCOUNT, EmbeddedAws
-from exporter.demo.drills import LOG_GROUPS as DRILL_GROUPS
-from exporter.demo.drills import Drill, drills, endless
-from exporter.demo.log_lines import LOG_GROUPS
+from metric_filter_demo.activities import REGIONS, Account, Activity, Occurrence
+from metric_filter_demo.aws import DEFAULT_ACCOUNT, EmbeddedAws
+from metric_filter_demo.drills import LOG_GROUPS as DRILL_GROUPS
+from metric_filter_demo.drills import Drill, drills, endless
+from metric_filter_demo.log_lines import LOG_GROUPS
 
 LOG_REGION = REGIONS[0]
 """Where the log groups are."""

@@ -17,13 +17,13 @@ from moto.logs.exceptions import ResourceNotFoundException
 from moto.logs.models import LogsBackend
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 
-from exporter.demo.answers import resumed
-from exporter.demo.calls import Call, Calls
-from exporter.demo.event_history import EventHistory
-from exporter.demo.faults import ConnectionDropped, Drip, FaultInjector, Faults
-from exporter.demo.log_groups import LogEvents, group_of
-from exporter.demo.metric_filters import answer_test_metric_filter
-from exporter.demo.protocol import (
+from metric_filter_demo.answers import resumed
+from metric_filter_demo.calls import Call, Calls
+from metric_filter_demo.event_history import EventHistory
+from metric_filter_demo.faults import ConnectionDropped, Drip, FaultInjector, Faults
+from metric_filter_demo.log_groups import LogEvents, group_of
+from metric_filter_demo.metric_filters import answer_test_metric_filter
+from metric_filter_demo.protocol import (
     ApiError,
     Request,
     Response,
@@ -32,9 +32,10 @@ from exporter.demo.protocol import (
     operation_of,
     success,
 )
-from exporter.demo.quotas import Quotas
-from exporter.demo.server import LoopbackServer, send_dripping
-from exporter.demo.signatures import check_age
+from metric_filter_demo.quotas import Quotas
+from metric_filter_demo.recorded import RecordedAnswers, conformance_answers
+from metric_filter_demo.server import LoopbackServer, send_dripping
+from metric_filter_demo.signatures import check_age
 
 DEFAULT_ACCOUNT = "123456789012"
 DEFAULT_REGION = "us-east-1"
@@ -62,6 +63,7 @@ class EmbeddedAws:
             not the clients'.
         retention: seconds after which events are dropped for good, to bound memory. None: the
             event history's 90 days; log groups keep everything.
+        recorded: what filter patterns match. None: the conformance suite's cases.
     """
 
     def __init__(
@@ -73,6 +75,7 @@ class EmbeddedAws:
         clock: Callable[[], float] = time.time,
         signature_age: bool = True,
         retention: float | None = None,
+        recorded: RecordedAnswers | None = None,
     ) -> None:
         self.calls = Calls()
         self._signature_age = signature_age
@@ -81,7 +84,10 @@ class EmbeddedAws:
         self._injector = FaultInjector(faults)
         self._quotas = Quotas(quotas)
         self._history = EventHistory(self._injector, clock=clock, retention=retention)
-        self._log_events = LogEvents(self._injector, clock=clock, retention=retention)
+        self._recorded = recorded or conformance_answers()
+        self._log_events = LogEvents(
+            self._injector, self._recorded, clock=clock, retention=retention
+        )
         self._server: LoopbackServer | None = None
         BackendDict.reset()
         self._moto: Any = DomainDispatcherApplication(create_backend_app)
@@ -204,7 +210,7 @@ class EmbeddedAws:
             elif request.operation == "FilterLogEvents":
                 response = success(self._filter_log_events(request))
             elif request.operation == "TestMetricFilter":
-                response = success(answer_test_metric_filter(request))
+                response = success(answer_test_metric_filter(request, self._recorded))
             else:
                 response, headers = self._ask_moto(request, environ)
                 outcome = "ok" if response.status < 300 else f"HTTP {response.status}"

@@ -13,13 +13,13 @@ from types import FrameType
 
 from rich.console import Console
 
-from exporter.demo.addresses import DEFAULT, ListenAddressError, free_address
-from exporter.demo.aws import EmbeddedAws
-from exporter.demo.child import Exporter
-from exporter.demo.prometheus import Prometheus, find_prometheus
-from exporter.demo.traffic import Traffic
-from exporter.demo.view import LiveView, PlainView, View
 from exporter.settings import ListenAddress
+from metric_filter_demo.addresses import DEFAULT, ListenAddressError, free_address
+from metric_filter_demo.aws import EmbeddedAws
+from metric_filter_demo.child import Exporter
+from metric_filter_demo.prometheus import Prometheus, find_prometheus
+from metric_filter_demo.traffic import Traffic
+from metric_filter_demo.view import LiveView, PlainView, View
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _SECONDS_TO_START = 60.0
@@ -28,7 +28,11 @@ _RETENTION = 900.0
 
 
 def run(wanted: ListenAddress | None, storage: Path | None) -> int:
-    """Run the demo until SIGINT or SIGTERM; return the exit code (see exporter.demo.run)."""
+    """Run the demo until SIGINT or SIGTERM; return the exit code.
+
+    ``wanted``: where the exporter listens; None: 127.0.0.1:10911, or the next port that is free.
+    ``storage``: where the ledger is kept; None: in a folder that is removed afterwards.
+    """
     try:
         address = free_address(wanted)
     except ListenAddressError as error:

@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Mapping
 
-from exporter.demo.protocol import ApiError, Request
+from metric_filter_demo.protocol import ApiError, Request
 
 # AWS: "The rate of lookup requests is limited to two per second, per account, per Region." The
 # others: CloudWatch Logs service quotas.

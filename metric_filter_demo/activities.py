@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from exporter.demo.log_lines import CHECKOUT, THUMBNAILER, Line, LogLines
-from exporter.demo.trail_records import GLOBAL_REGION, Caller, Callers, Records
+from metric_filter_demo.log_lines import CHECKOUT, THUMBNAILER, Line, LogLines
+from metric_filter_demo.trail_records import GLOBAL_REGION, Caller, Callers, Records
 
 REGIONS = ("us-east-1", "eu-west-1")
 _PEOPLE = ("maya.okafor", "jonas.lind", "priya.raman", "tomas.silva")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from exporter.demo.protocol import ApiError, Request
+from metric_filter_demo.protocol import ApiError, Request
 
 # AWS, Signature Version 4: "requests must reach AWS within five minutes of the timestamp in the
 # request"; the wording of the refusal is AWS's.

@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from enum import Enum, auto
 from http import HTTPStatus
 
-from exporter.demo import answers
-from exporter.demo.protocol import ApiError, Request, Response
+from metric_filter_demo import answers
+from metric_filter_demo.protocol import ApiError, Request, Response
 
 
 class ConnectionDropped(Exception):  # noqa: N818 - it is no error of ours, it is the fault itself

@@ -1,17 +1,17 @@
-"""CloudWatch Logs' TestMetricFilter as AWS documents it."""
+"""CloudWatch Logs' TestMetricFilter as AWS documents it, with recorded answers."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from exporter.demo.protocol import ApiError, Request
-from exporter.patterns import PatternError, compile_pattern
+from metric_filter_demo.protocol import ApiError, Request
+from metric_filter_demo.recorded import RecordedAnswers
 
 _MOST_MESSAGES = 50
 
 
-def answer_test_metric_filter(request: Request) -> dict[str, Any]:
-    """Answer TestMetricFilter; raises ApiError as AWS does."""
+def answer_test_metric_filter(request: Request, recorded: RecordedAnswers) -> dict[str, Any]:
+    """Answer TestMetricFilter; raises ApiError as AWS does, and for what is not recorded."""
     parameters = request.parameters()
     messages = parameters.get("logEventMessages")
     text = parameters.get("filterPattern")
@@ -21,16 +21,14 @@ def answer_test_metric_filter(request: Request) -> dict[str, Any]:
         raise _invalid(f"logEventMessages must hold 1 through {_MOST_MESSAGES} messages.")
     if not all(isinstance(message, str) and message for message in messages):
         raise _invalid("Each of logEventMessages must have at least one character.")
-    try:
-        pattern = compile_pattern(text)
-    except PatternError as error:
-        raise _invalid(f"Invalid metric filter pattern: {error}") from error
+    if recorded.refuses(text):
+        raise _invalid("Invalid metric filter pattern")
     matches = []
     for number, message in enumerate(messages, start=1):
-        match = pattern.match(message)
-        if match is not None:
+        extracted = recorded.match(text, message)
+        if extracted is not None:
             matches.append(
-                {"eventNumber": number, "eventMessage": message, "extractedValues": match.fields}
+                {"eventNumber": number, "eventMessage": message, "extractedValues": extracted}
             )
     return {"matches": matches}
 

@@ -12,8 +12,8 @@ from datetime import datetime
 from typing import Any
 from uuid import uuid4
 
-from exporter.demo.faults import FaultInjector
-from exporter.demo.protocol import ApiError, Request, page_position, page_token
+from metric_filter_demo.faults import FaultInjector
+from metric_filter_demo.protocol import ApiError, Request, page_position, page_token
 
 # AWS: "You can look up events that occurred in a Region within the last 90 days."
 _HISTORY_SECONDS = 90 * 86400.0
