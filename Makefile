@@ -87,7 +87,7 @@ format: setup
 	$(BIN)/ruff format .
 
 test: lint tools
-	$(BIN)/pytest -n 3 --dist loadscope
+	$(BIN)/pytest -n 3 --dist loadscope --no-loadscope-reorder
 
 # The fuzzer is no part of `make setup`. fuzz/README.md says what it looks for.
 SECONDS ?= 60

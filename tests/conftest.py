@@ -8,6 +8,19 @@ import pytest
 
 from tests.support.tools import PROMETHEUS_MAJORS, PrometheusBinaries, find_tool
 
+LONGEST_FIRST = ("e2e", "image", "web", "demo", "ledger", "alerts", "commands", "helm")
+"""Folders whose tests start processes. Begun last, they would leave one worker with all of it."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Run long tests first."""
+
+    def place(item: pytest.Item) -> int:
+        folder = item.path.parent.name
+        return LONGEST_FIRST.index(folder) if folder in LONGEST_FIRST else len(LONGEST_FIRST)
+
+    items.sort(key=place)
+
 
 @pytest.fixture(scope="session")
 def prometheus_binaries() -> PrometheusBinaries:

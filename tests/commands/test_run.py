@@ -122,8 +122,9 @@ def test_why_the_daemon_cannot_start_is_logged_in_the_format_that_is_asked_for(
     process = start("run", f"--log.format={log_format}")
     _, stderr = process.communicate(timeout=30)
     assert process.returncode == 1
-    new_ledger, line, *_ = stderr.decode().splitlines()
+    new_ledger, opened, line, *_ = stderr.decode().splitlines()
     assert "new ledger begun" in new_ledger
+    assert "ledger opened" in opened
     if log_format == "json":
         told = json.loads(line)
         assert (told["level"], told["at"]) == ("error", "metric-filter-exporter.yaml:1:16")

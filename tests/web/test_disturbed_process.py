@@ -66,7 +66,7 @@ def test_a_flood_of_guesses_holds_back_no_other_address_and_nobody_who_is_known(
     users = {name: bcrypt.hashpw(b"secret", bcrypt.gensalt(10)).decode() for name in names}
     web.write_text(yaml.safe_dump({"basic_auth_users": users}))
     exporter = make(f"--web.config.file={web}")
-    with exporter, Flood(exporter.port, address=FLOOD, clients=120) as flood:
+    with exporter, Flood(exporter.port, address=FLOOD, clients=220) as flood:
         for start in range(2):
             if start:
                 exporter.kill()
