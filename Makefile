@@ -1,5 +1,7 @@
 .DEFAULT_GOAL := help
-.PHONY: always help setup tools run dashboards chart image sbom lock lint format test fuzz soak clean
+LINT := ruff format types imports workflows
+.PHONY: always help setup tools run dashboards chart docs image sbom lock lint $(addprefix lint-,$(LINT)) \
+	format test fuzz soak clean
 
 # NEWEST=1: the newest release of everything in place of what the lock files say, in an environment
 # of its own. `make test NEWEST=1` tells whether they may be moved.
@@ -14,10 +16,11 @@ help:
 	@echo "make run     run the exporter against an embedded AWS (ARGS=--web.listen-address=:8080)"
 	@echo "make dashboards  write grafana-dashboards/*.json anew"
 	@echo "make chart   write the chart's copies of alerts and dashboards, and its README's table, anew"
+	@echo "make docs    build the documentation site in dist/site"
 	@echo "make test    run every check and every test; NEWEST=1: with the newest of everything"
 	@echo "make fuzz    fuzz for a minute a target (SECONDS=60 SEED=1 TARGETS=…)"
 	@echo "make soak    every trouble at random, every count exact (MINUTES=60 SEED=…)"
-	@echo "make lint    run the checks only: ruff, mypy, import-linter"
+	@echo "make lint    run the checks only, those of a commit (.pre-commit-config.yaml): ruff, mypy …"
 	@echo "make format  let ruff mend what it can"
 	@echo "make image   build the container image (ENGINE=docker, podman or buildah)"
 	@echo "make sbom    list every part of the image in dist/sbom.cdx.json (CycloneDX)"
@@ -49,6 +52,10 @@ chart: setup
 	@$(BIN)/python scripts/chart_files.py
 	@$(BIN)/python scripts/chart_readme.py
 
+# Not --quiet: --strict would see no warning.
+docs: setup
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+
 # The image. ENGINE: the first of these that works here. BASE_IMAGE: another base than the pinned one.
 # BUILD_FLAGS: more for the engine's `build`.
 ifndef ENGINE
@@ -76,11 +83,24 @@ sbom: setup image
 lock: setup
 	@$(BIN)/python scripts/lock.py $(if $(UPGRADE),--upgrade)
 
-lint: setup
+# Each is a hook of .pre-commit-config.yaml, too.
+lint: $(addprefix lint-,$(LINT))
+
+lint-ruff: setup
 	$(BIN)/ruff check .
+
+lint-format: setup
 	$(BIN)/ruff format --check .
+
+lint-types: setup
 	$(BIN)/mypy exporter metric_filter_demo tests conformance scripts grafana-dashboards/generator fuzz $(if $(wildcard bench/*.py),bench)
+
+lint-imports: setup
 	$(BIN)/lint-imports
+
+lint-workflows: setup
+	$(BIN)/actionlint .github/workflows/*.yaml
+	$(BIN)/zizmor --offline --quiet .github
 
 format: setup
 	$(BIN)/ruff check --fix .
