@@ -49,6 +49,8 @@ class Assembly:
     configuration: Configuration
     sources: Mapping[str, Source]
     """By name. A source that a configuration leaves as it was is the same object as before."""
+    read_before: Collection[str]
+    """Sources of which something was ever read."""
     rules: Rules
     families: Sequence[MetricFamily]
     rule_infos: Sequence[RuleInfo]
@@ -58,8 +60,8 @@ class Assembly:
     """Series that edits of rules have ended."""
 
     def put_in_force(self, engine: Engine, series: SeriesStore, telemetry: Telemetry) -> None:
-        """Let everything work by it. Raises LedgerError, which leaves everything as it was."""
-        engine.apply(self.sources, self.rules, self.ended)
+        """Let everything work by it."""
+        engine.apply(self.sources, self.rules, self.ended, read_before=self.read_before)
         series.describe(self.families)
         telemetry.set_rules(self.rule_infos)
         telemetry.set_sources(self.source_infos)
@@ -87,11 +89,8 @@ class Assembler:
         self.footprint = Footprint()
         """What the last configuration was read from, whether or not it could be used."""
 
-    def assemble(self, paths: Sequence[Path]) -> Assembly:
-        """Load the configuration files and make ready what they describe; nothing is read yet.
-
-        Raises ConfigurationError, which leaves everything as it was, and LedgerError.
-        """
+    def read(self, paths: Sequence[Path]) -> Configuration:
+        """Read and check the configuration files; nothing changes. Raises ConfigurationError."""
         checked = self._check(paths)
         configuration = checked.configuration
         if configuration is None:
@@ -99,8 +98,25 @@ class Assembler:
         for problem in checked.problems:
             _log.warning("configuration", at=str(problem.location), warning=problem.message)
         self._learn_the_time(configuration)
+        return configuration
+
+    def assemble(self, configuration: Configuration) -> Assembly:
+        """Make ready what a configuration describes, and let the ledger count by it.
+
+        Nothing may be committed until the assembly is in force (``Pipeline.paused``). Raises
+        LedgerError, which leaves everything as it was.
+        """
         now = int(self._clock.now())
         rules = RuleSet(configuration.rules)
+        since = self._ledger.load_scopes(
+            {source.name: scopes(source) for source in configuration.sources}, now=now * 1000
+        )
+        built = {
+            source.name: (source, self._source(source, since[source.name]))
+            for source in configuration.sources
+        }
+        read_before = frozenset(name for name in built if self._ledger.has_progress(name))
+        # Last of what can fail: it may end series.
         loaded = self._ledger.load_rules(
             {
                 source.name: {
@@ -125,22 +141,16 @@ class Assembler:
             source: {rule: Listener(at, backfill=rule in own_start) for rule, at in of.items()}
             for source, of in loaded.starts.items()
         }
-        since = self._ledger.load_scopes(
-            {source.name: scopes(source) for source in configuration.sources}, now=now * 1000
-        )
-        built = {
-            source.name: (source, self._source(source, since[source.name]))
-            for source in configuration.sources
-        }
         self._built = built
         return Assembly(
             configuration,
             sources={name: source for name, (_, source) in built.items()},
+            read_before=read_before,
             rules=Rules(rules, listeners),
             families=_metric_families(configuration.rules),
             rule_infos=[_rule_info(rule) for rule in configuration.rules],
             source_infos=[_source_info(source) for source in configuration.sources],
-            rule_totals=self._ledger.rule_totals(),
+            rule_totals=loaded.totals,
             ended=frozenset(loaded.ended),
         )
 

@@ -77,8 +77,8 @@ class Daemon:
         _log.info("ledger opened", path=ledger.condition().place, series=len(totals))
         self._clock = Clock()
         self._scheduler = Scheduler()
-        pipeline = Pipeline(ledger, self._series, self._telemetry, self._clock)
-        self._engine = Engine(pipeline, self._scheduler)
+        self._pipeline = Pipeline(ledger, self._series, self._telemetry, self._clock)
+        self._engine = Engine(self._pipeline, self._scheduler)
         self._stopping = threading.Event()
         self._assembler = Assembler(ledger, self._telemetry, self._clock, stop=self._stopping)
         self._reloading = threading.Lock()
@@ -180,13 +180,17 @@ class Daemon:
 
     def _load(self) -> None:
         before = self._assembly
-        assembly = self._assembler.assemble(self._settings.config_file)
-        try:
-            assembly.put_in_force(self._engine, self._series, self._telemetry)
-        except Exception:
-            if before is not None:
-                before.put_in_force(self._engine, self._series, self._telemetry)
-            raise
+        configuration = self._assembler.read(self._settings.config_file)
+        with self._pipeline.paused():
+            assembly = self._assembler.assemble(configuration)
+            try:
+                assembly.put_in_force(self._engine, self._series, self._telemetry)
+            except Exception:
+                self._series.end(assembly.ended)
+                if before is not None:
+                    self._assembly = self._assembler.assemble(before.configuration)
+                    self._assembly.put_in_force(self._engine, self._series, self._telemetry)
+                raise
         self._assembly = assembly
         old, new = before.configuration if before else None, assembly.configuration
         _log.info("configuration loaded" if old is None else "reloaded", **summary(old, new))

@@ -52,17 +52,21 @@ class Engine:
             return [state.source for state in self._sources.values()]
 
     def apply(
-        self, sources: Mapping[str, Source], rules: Rules, ended: Collection[SeriesKey] = ()
+        self,
+        sources: Mapping[str, Source],
+        rules: Rules,
+        ended: Collection[SeriesKey] = (),
+        *,
+        read_before: Collection[str] = (),
     ) -> None:
         """Work by another configuration: its sources by name, and its rules.
 
-        ``ended``: series that are no more, since rules have changed.
+        ``ended``: series that are no more, since rules have changed. ``read_before``: sources of
+        which something was ever read.
 
         A source that is the same object as before goes on undisturbed. The others' partitions are
-        looked for at once, and each is polled from when it is found. Raises LedgerError, which
-        leaves everything as it was.
+        looked for at once, and each is polled from when it is found.
         """
-        progress = {name: self._ledger.has_progress(name) for name in sources}
         with self._guard:
             before = self._pipeline.rules
             for name, state in list(self._sources.items()):
@@ -72,7 +76,7 @@ class Engine:
             self._pipeline.rules = rules
             for name, source in sources.items():
                 if name not in self._sources:
-                    self._add_source(source, ready=progress[name])
+                    self._add_source(source, ready=name in read_before)
             for state in known:
                 self._initialise(state)
         self._series.end(ended)

@@ -18,7 +18,7 @@ _LEVELS = {
     "warn": logging.WARNING,
     "error": logging.ERROR,
 }
-_QUIET = ("boto3", "botocore", "urllib3", "uvicorn.access", "werkzeug")
+_QUIET = ("asyncio", "boto3", "botocore", "urllib3", "uvicorn.access", "werkzeug")
 """Libraries that log at every call; at debug some would log signatures and answers, which must
 never reach a log."""
 _ORDER = ("time", "level", "msg")
@@ -68,7 +68,12 @@ def configure_logging(level: LogLevel, log_format: LogFormat) -> None:
 def _plain(
     _logger: object, _method: str, event: MutableMapping[str, Any]
 ) -> MutableMapping[str, Any]:
-    """Prometheus's word for the level, and no characters that would break a line in two."""
+    """Prometheus's word for the level, and no characters that would break a line in two.
+
+    What is not there is left out.
+    """
+    for key in [key for key, value in event.items() if value is None or value == ""]:
+        del event[key]
     if event.get("level") == "warning":
         event["level"] = "warn"
     for key, value in event.items():

@@ -51,7 +51,8 @@ def run_once(settings: Settings) -> int:
         # Its scheduler is never started: what is to be done is done here.
         engine = Engine(Pipeline(ledger, series, telemetry, clock), Scheduler())
         assembler = Assembler(ledger, telemetry, clock, stop=threading.Event(), complete=True)
-        assembler.assemble(settings.config_file).put_in_force(engine, series, telemetry)
+        configuration = assembler.read(settings.config_file)
+        assembler.assemble(configuration).put_in_force(engine, series, telemetry)
         work = _read(engine)
         exposition = Exposition(series, telemetry, ledger)
         exposition.reveal(NOBODY)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from exporter.arrivals import Arrivals
@@ -58,7 +59,7 @@ class Pipeline:
     telemetry: Telemetry
     clock: Clock
     rules: Rules = field(default_factory=lambda: Rules(RuleSet(()), {}))
-    """May be replaced at any time: a reading is counted by the rules that it was evaluated by."""
+    """Replaced while it is ``paused``: a reading is counted by the rules in force at its commit."""
     _stopped: bool = False
     _gate: threading.Lock = field(default_factory=threading.Lock)
 
@@ -83,18 +84,10 @@ class Pipeline:
         listeners = self.rules.listeners.get(source.name, {})
         noted = checkpoint is not None
         for reading in self._readings(source, partition, checkpoint, listeners, turn):
-            rules = self.rules
-            evaluation = rules.evaluated.evaluate(reading.events, partition, source.format)
-            since = rules.listeners.get(source.name, {})
-            increments = [
-                increment
-                for increment in evaluation.increments
-                if _counts(increment, reading, since)
-            ]
-            batch = Batch(partition, reading.checkpoint, increments, reading.remember_from)
-            committed = self._commit(batch, wanted)
+            evaluation, committed = self._count(source, partition, reading, wanted)
             if committed is None:
                 break
+            self.telemetry.committed(source.name, committed)
             self._observe(partition, reading, evaluation, arrivals)
             poll.events += len(reading.events)
             poll.readings += noted
@@ -128,19 +121,42 @@ class Pipeline:
         with self._gate:
             self._stopped = True
 
-    def _commit(self, batch: Batch, wanted: Callable[[], bool]) -> Committed | None:
-        """Make a batch durable and show it; None if nobody wants it any more."""
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Let nothing be committed meanwhile. Waits for a commit that is under way."""
         with self._gate:
-            if self._stopped or not wanted():
-                return None
-            try:
-                with self.telemetry.ledger_commit_duration.time():
-                    committed = self.ledger.commit(batch)
-            except LedgerError:
-                self.telemetry.ledger_errors.labels("commit").inc()
-                raise
-            self.series.apply(committed.series)
-        self.telemetry.committed(batch.partition.source, committed)
+            yield
+
+    def _count(
+        self, source: Source, partition: Partition, reading: Reading, wanted: Callable[[], bool]
+    ) -> tuple[Evaluation, Committed | None]:
+        """Evaluate a reading and commit what it counts; None if nobody wants it any more."""
+        while True:
+            rules = self.rules
+            evaluation = rules.evaluated.evaluate(reading.events, partition, source.format)
+            since = rules.listeners.get(source.name, {})
+            increments = [
+                increment
+                for increment in evaluation.increments
+                if _counts(increment, reading, since)
+            ]
+            batch = Batch(partition, reading.checkpoint, increments, reading.remember_from)
+            with self._gate:
+                if self._stopped or not wanted():
+                    return evaluation, None
+                # Else the ledger counts by others by now, and may have ended these ones' series.
+                if self.rules is rules:
+                    return evaluation, self._commit(batch)
+
+    def _commit(self, batch: Batch) -> Committed:
+        """Make a batch durable and show it."""
+        try:
+            with self.telemetry.ledger_commit_duration.time():
+                committed = self.ledger.commit(batch)
+        except LedgerError:
+            self.telemetry.ledger_errors.labels("commit").inc()
+            raise
+        self.series.apply(committed.series)
         return committed
 
     def _observe(

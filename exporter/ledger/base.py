@@ -105,6 +105,8 @@ class LoadedRules:
     ended: Sequence[SeriesKey] = ()
     """Series that are no more: a rule's type, buckets or label names have changed, so its metric
     begins anew at zero."""
+    totals: Sequence[RuleTotal] = ()
+    """What every rule has counted."""
 
 
 @dataclass(frozen=True, slots=True)

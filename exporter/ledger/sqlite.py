@@ -115,6 +115,7 @@ class SqliteLedger:
                 "UPDATE rules SET listening = 1, start = ?3 WHERE source = ?1 AND rule = ?2",
                 [(*place, start) for place, start in new.items()],
             )
+            totals = rule_totals(cursor)
         with self._mutex:
             self._rules = {**self._rules, **specifications}
         for metric in sorted({key.metric for key in ended}):
@@ -127,7 +128,7 @@ class SqliteLedger:
             source: {rule: listening.get((source, rule), start) for rule, start in of.items()}
             for source, of in starts.items()
         }
-        return LoadedRules(since, ended)
+        return LoadedRules(since, ended, totals)
 
     def load_scopes(
         self, scopes: Mapping[str, Iterable[str]], *, now: int

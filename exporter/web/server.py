@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
+import logging
 import math
 import socket
 
@@ -52,6 +54,7 @@ class Server:
         self._socket = _listen(host, port)
         # The connections that it accepts inherit this.
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER)
+        logging.getLogger("uvicorn.error").addFilter(_is_no_cancellation)
         self.port: int = self._socket.getsockname()[1]
         """The port in use."""
         if web_config is not None:
@@ -91,6 +94,12 @@ class Server:
     def close(self) -> None:
         """Stop listening, for a server that is not run after all; idempotent."""
         self._socket.close()
+
+
+def _is_no_cancellation(record: logging.LogRecord) -> bool:
+    """Whether it is no request that was cut off at the end: uvicorn logs each as an error."""
+    kind = record.exc_info[0] if record.exc_info else None
+    return kind is None or not issubclass(kind, asyncio.CancelledError)
 
 
 def _listen(host: str, port: int) -> socket.socket:

@@ -42,8 +42,17 @@ def test_json_lines_are_objects(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_what_libraries_log_looks_the_same(capsys: pytest.CaptureFixture[str]) -> None:
     configure_logging("info", "logfmt")
-    logging.getLogger("asyncio").info("started on %s", "x")
+    logging.getLogger("library").info("started on %s", "x")
     assert 'level=info msg="started on x"' in capsys.readouterr().err
+
+
+def test_what_is_not_there_is_left_out_and_the_event_loop_is_quiet(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    configure_logging("debug", "logfmt")
+    logging.getLogger("asyncio").debug("Using selector")
+    structlog.get_logger("x").info("partitions found", found=0, examples=None, scope="")
+    assert capsys.readouterr().err.endswith('level=info msg="partitions found" found=0\n')
 
 
 @pytest.mark.parametrize("log_format", ["logfmt", "json"])

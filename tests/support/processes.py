@@ -45,7 +45,7 @@ class Exporter:
 
     ``start`` after ``kill`` or ``terminate`` runs it again on the same port, ledger and log. As a
     context manager it is started, and killed at the end if it still runs. ``wall_clock``: the clock
-    that it runs by, in place of the machine's.
+    that it runs by, in place of the machine's. ``program``: what Python runs, to inject a fault.
     """
 
     def __init__(
@@ -56,6 +56,7 @@ class Exporter:
         arguments: tuple[str, ...] = (),
         environment: Mapping[str, str] | None = None,
         wall_clock: WallClock | None = None,
+        program: tuple[str, ...] = ("-m", "exporter"),
     ) -> None:
         self.port = free_port()
         self.address = f"127.0.0.1:{self.port}"
@@ -63,8 +64,7 @@ class Exporter:
         self.log = storage.parent / f"{storage.name}.log"
         self._command = [
             sys.executable,
-            "-m",
-            "exporter",
+            *program,
             "run",
             f"--config.file={configuration}",
             f"--storage.path={storage}",

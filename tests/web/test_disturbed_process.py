@@ -85,6 +85,8 @@ def test_a_flood_of_guesses_holds_back_no_other_address_and_nobody_who_is_known(
                     assert seconds < SOON
         wait_for("guesses to be turned away", lambda: 503 in flood.answers, timeout=60)
         assert 200 not in flood.answers
+        assert exporter.terminate() == 0
+        assert "Traceback" not in exporter.logs()
 
 
 @pytest.fixture
