@@ -87,17 +87,19 @@ def run(
     from exporter.once import run_once  # noqa: PLC0415
     from exporter.web import ListenError  # noqa: PLC0415
 
+    # Who reads the terminal sees the place with a caret; who collects JSON gets nothing else.
+    as_text = settings.log_format != "json" and (once or sys.stderr.isatty())
     try:
         code = run_once(settings) if once else run_daemon(settings)
     except ConfigurationError as error:
-        if once or sys.stderr.isatty():
+        if as_text:
             print(error, file=sys.stderr)
         else:
             for problem in error.problems:
                 _log.error("cannot start", at=str(problem.location), error=problem.message)
         raise typer.Exit(1) from error
     except (LedgerError, ListenError) as error:
-        if once or sys.stderr.isatty():
+        if as_text:
             fail(str(error), 1)
         _log.error("cannot start", error=str(error))
         raise typer.Exit(1) from error

@@ -67,10 +67,11 @@ def warn_of_unit(metric: str, entry: RuleEntry, fields: Fields, findings: Findin
     for suffix, scales in _SCALES.items():
         scale = scales.get(_last_word(reference)) if base.endswith(suffix) else None
         if scale is not None:
+            factor, _, remark = scale.partition(" ")
             findings.warning(
                 fields.value_of("value"),
                 f"the metric {metric} is in {suffix[1:]}, but the name {reference} says another"
-                f" unit: add `scale: {scale}`",
+                f" unit: add `scale: {factor}` {remark}".rstrip(),
             )
 
 

@@ -133,6 +133,15 @@ def test_why_the_daemon_cannot_start_is_logged_in_the_format_that_is_asked_for(
         assert "at=metric-filter-exporter.yaml:1:16" in line
 
 
+def test_a_single_run_logs_json_too_if_that_is_asked_for(start: Start, tmp_path: Path) -> None:
+    (tmp_path / "metric-filter-exporter.yaml").write_text("rules: [{name: A, pattern: x}]\n")
+    process = start("run", "--once", "--log.format=json")
+    _, stderr = process.communicate(timeout=30)
+    assert process.returncode == 1
+    told = [json.loads(line) for line in stderr.decode().splitlines()]
+    assert told[-1]["at"] == "metric-filter-exporter.yaml:1:16"
+
+
 def test_a_rule_pack_counts_and_tells_its_facts(start: Start, tmp_path: Path) -> None:
     record = {
         "eventVersion": "1.09",

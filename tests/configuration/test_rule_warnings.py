@@ -84,8 +84,8 @@ def unit_warnings(problems_of_rules: ProblemsOf, keys: str) -> list[str]:
         ("x_seconds", "$.ms", "0.001"),
         ("x_seconds", "$.time_us", "0.000001"),
         ("x_seconds", "$.time_ns", "0.000000001"),
-        ("x_bytes_total", "$.size_kb", "1000 (or 1024, if they are counted so)"),
-        ("x_bytes", "$.maxMemoryUsedMB", "1000000 (or 1048576, if they are counted so)"),
+        ("x_bytes_total", "$.size_kb", "1000` (or 1024, if they are counted so)"),
+        ("x_bytes", "$.maxMemoryUsedMB", "1000000` (or 1048576, if they are counted so)"),
         ("x_bytes", "$.size_KiB", "1024"),
     ],
 )
@@ -94,7 +94,7 @@ def test_a_metric_in_base_units_needs_a_scale_for_a_field_in_others(
 ) -> None:
     keys = f"metric: {metric}, value: '{value}'"
     (message,) = unit_warnings(problems_of_rules, keys)
-    assert f"the name {value} says another unit: add `scale: {scale}`" in message
+    assert f"the name {value} says another unit: add `scale: {scale}" in message
     assert unit_warnings(problems_of_rules, f"{keys}, scale: 0.5") == []
 
 
