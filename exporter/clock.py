@@ -11,6 +11,11 @@ from typing import Final
 
 _DRIFT: Final = 1e-4
 """Seconds a second that two clocks may drift apart; quartz clocks stay well below it."""
+_SIGNED_WITHIN: Final = 900.0
+"""Seconds that AWS's clock and the machine's differ at most where a signature was accepted.
+
+AWS: 5 minutes; S3: 15.
+"""
 
 
 def elapsed() -> float:
@@ -67,10 +72,12 @@ class Clock:
         """A mark for ``learn``: taken before a request is sent."""
         return self._monotonic()
 
-    def learn(self, date: str, sent: float) -> None:
+    def learn(self, date: str, sent: float, *, accepted: bool = True) -> None:
         """Take the ``Date`` header of an answer to a request that was sent at the mark ``sent``.
 
-        HTTP: the header has whole seconds. What is no date is left out.
+        ``accepted``: AWS did what was asked, so the signature, which goes by the machine's clock,
+        was fresh. HTTP: the header has whole seconds. What is no date is left out, and so is one
+        that contradicts those before and that such a signature does not confirm.
         """
         try:
             second = parsedate_to_datetime(date).timestamp()
@@ -78,13 +85,15 @@ class Clock:
             return
         with self._lock:
             received = self._monotonic()
+            confirmed = accepted and abs(second - self._wall()) <= _SIGNED_WITHIN
             least, most = second - received, second + 1 - sent
             slack = (received - self._learned_at) * _DRIFT
             self._learned_at = received
             self._least, self._most = self._least - slack, self._most + slack
             if most < self._least or least > self._most:
-                # One of the two clocks was set: only the newest answer is to be believed.
-                self._least, self._most = least, most
+                # One of the two clocks was set, or a proxy has a clock of its own.
+                if confirmed:
+                    self._least, self._most = least, most
             else:
                 self._least = max(self._least, least)
                 self._most = min(self._most, most)

@@ -222,15 +222,16 @@ class AwsAccount:
             response_dict: dict[str, Any] | None = None,
             **_: object,
         ) -> None:
+            outcome = _outcome(parsed_response)
             date = (response_dict or {}).get("headers", {}).get("date")
             if date is not None:
-                self._clock.learn(date, self._sent.at)
+                self._clock.learn(date, self._sent.at, accepted=outcome == "success")
             self._observer.api_request(
                 service=service,
                 operation=event_name.rpartition(".")[2],
                 account_id=account_id,
                 region=region,
-                outcome=_outcome(parsed_response),
+                outcome=outcome,
             )
 
         def admitted(

@@ -131,11 +131,11 @@ class Progress:
         """From text, fitted to the schedule. Raises DamagedCheckpointError."""
 
         def sweep(levels: Sequence[Sequence[int]]) -> Sweep:
-            return schedule.fit([(_number(age), _number(at)) for age, at in levels], now)
+            return schedule.fit([(_number(age), _number(at)) for age, at in levels])
 
         try:
             document = json.loads(text)
-            return cls(
+            progress = cls(
                 sweep(document["sweep"]),
                 tuple(
                     Span(sweep(levels), _number(end)) for levels, end in document.get("backlog", ())
@@ -148,6 +148,22 @@ class Progress:
             )
         except (ValueError, TypeError, LookupError, AttributeError) as error:
             raise DamagedCheckpointError from error
+        return progress._by_clock(schedule, now)
+
+    def _by_clock(self, schedule: Schedule, now: int) -> Progress:
+        """Positions in the future come from a clock that was ahead: those of all spans go back.
+
+        By an interval more than is seen, for the time that has passed since.
+        """
+        if self.sweep[0] <= now:
+            return self
+        ahead = self.sweep[0] - now + schedule.interval
+        sweep = schedule.take_back(self.sweep, now, ahead=ahead)
+        backlog = (
+            Span(schedule.take_back(span.sweep, now, ahead=ahead), min(span.end, sweep[0]))
+            for span in self.backlog
+        )
+        return replace(self, sweep=sweep, backlog=tuple(span for span in backlog if not span.done))
 
 
 def _number(value: object) -> int:

@@ -149,29 +149,33 @@ class Schedule:
             for age, position in zip(self.ages, sweep, strict=True)
         )
 
-    def fit(self, levels: Iterable[tuple[int, int]], now: int) -> Sweep:
+    def fit(self, levels: Iterable[tuple[int, int]]) -> Sweep:
         """Take over positions that were kept as (age, position) under another interval or lookback.
 
         A slice that was read at some age was read at every younger age. Beyond the oldest level
         there was, its position holds: matches before it are forgotten, so it must not be read
         again.
-
-        Positions in the future come from a clock that was ahead, so each slice was younger than
-        its level says when it was read: all go back by as much, and by an interval more for the
-        time that has passed since. What may be forgotten already, a lookback before the oldest
-        position, is not read again.
         """
         known = sorted(levels)
-        youngest, oldest = known[0][1], known[-1][1]
-        sweep = tuple(
+        oldest = known[-1][1]
+        return tuple(
             max((position for old, position in known if old >= age), default=oldest)
             for age in self.ages
         )
-        if youngest <= now:
-            return sweep
-        ahead = youngest - now + self.interval
-        forgotten = min(oldest - self.lookback, self._floor(now) - self.resolution)
-        return tuple(max(self._floor(position - ahead), forgotten) for position in sweep)
+
+    def take_back(self, sweep: Sweep, now: int, *, ahead: int) -> Sweep:
+        """The positions after AWS's clock was found to have been ``ahead`` of the truth.
+
+        Each slice may have been younger than its level says when it was read. So a level goes back
+        by as much, up to a lookback, from where it can be at most by now. Further back than two
+        lookbacks a slice was old enough all the same, and matches may be forgotten.
+        """
+        back = ahead if ahead <= 2 * self.interval else self.lookback
+        certain = self._floor(now - 2 * self.lookback)
+        return tuple(
+            max(self._floor(min(position, now - age) - back), min(position, certain))
+            for age, position in zip(self.ages, sweep, strict=True)
+        )
 
     def _floor(self, time: int) -> int:
         return time // self.resolution * self.resolution

@@ -173,7 +173,8 @@ class TimelineSource:
             progress = progress.detached(self._schedule, now)
         pace = self._paces[partition.key]
         work = self._work(progress, now, pace)
-        fresh = work[-1] if work else None
+        # Nothing may be fresh: AWS's times are whole seconds, and a failed poll is tried sooner.
+        fresh = work[-1] if work and work[-1][0].end > progress.sweep[0] else None
         while work:
             window, backfill = due = work.pop()
             rest = window

@@ -79,12 +79,25 @@ def test_a_machines_clock_that_agrees_with_aws_is_believed_to_the_millisecond() 
     assert clock.now() == world.aws + 0.05
 
 
-def test_aws_is_believed_again_after_an_answer_with_a_wrong_date() -> None:
+@given(st.floats(-(10.0**7), 10.0**7), st.booleans())
+def test_dates_that_no_accepted_signature_confirms_change_little(
+    off: float, accepted: bool
+) -> None:
     world = World()
     clock = world.clock()
     world.answer(clock)
-    clock.learn(formatdate(world.aws + 86_400, usegmt=True), clock.sending())
-    assert clock.earliest() > world.aws + 86_000
+    clock.learn(formatdate(world.aws + off, usegmt=True), clock.sending(), accepted=accepted)
+    most = 900 if accepted else 0
+    assert abs(clock.earliest() - world.aws) <= most + 1.2
+    world.answer(clock)
+    assert clock.earliest() <= world.aws + 1.2  # a date off by a second contradicts nothing
+
+
+def test_a_first_answer_with_a_wrong_date_is_put_right_by_an_accepted_one() -> None:
+    world = World()
+    clock = world.clock()
+    clock.learn(formatdate(world.aws + 7200, usegmt=True), clock.sending(), accepted=False)
+    assert clock.earliest() > world.aws + 7000
     world.answer(clock)
     assert clock.earliest() <= world.aws
 
