@@ -79,8 +79,8 @@ class _Pace:
     """Events of a page; None: none was full yet."""
     slice_length: int = _HOUR
     oldest_first: bool = False
-    """Of what is not fresh: turns about each time that a poll leaves something, so that neither
-    end of a backlog waits for the other."""
+    """Of what is not fresh: changes each time that a poll leaves something or fails, so that
+    neither end of a backlog waits for the other."""
 
     def learn(self, piece: Window, pages: int, events: int) -> None:
         """Take in a slice that was read."""
@@ -96,8 +96,13 @@ class _Pace:
         self.slice_length = choose(self.slice_length, fitting)
 
     def shorten(self, piece: Window, by: int) -> None:
-        """Make slices shorter than one that was too long, or that failed."""
+        """Make slices shorter than one that was too long."""
         self.slice_length = max(1, piece.length // by)
+
+    def failed(self, piece: Window) -> None:
+        """Go on elsewhere and in shorter slices after one that failed: it may fail again."""
+        self.shorten(piece, 2)
+        self.oldest_first = not self.oldest_first
 
 
 class TimelineSource:
@@ -247,7 +252,8 @@ class TimelineSource:
         """
         start = window.start
         while start < window.end:
-            piece = Window(start, min(start + pace.slice_length, window.end))
+            length = max(pace.slice_length, self._schedule.resolution)
+            piece = Window(start, min(start + length, window.end))
             page, pages, events, complete = Page(()), 0, 0, True
             try:
                 for following in self._timeline.pages(partition, piece.start, piece.end):
@@ -259,7 +265,7 @@ class TimelineSource:
                         complete = False
                         break
             except SourceError:
-                pace.shorten(piece, 2)
+                pace.failed(piece)
                 raise
             if complete:
                 pace.learn(piece, max(pages, 1), events)

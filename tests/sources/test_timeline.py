@@ -428,3 +428,30 @@ def test_a_backlog_does_not_pass_for_fresh_where_nothing_is() -> None:
     api.call_takes = 1
     ledger.poll(reader, clock, turn=0)  # within the second in which all that is fresh was read
     assert clock.now < FIRST + 3600 + 2 * INTERVAL
+
+
+def test_a_slice_that_fails_for_ever_does_not_hold_up_older_ones() -> None:
+    clock = Clock()
+    first = round(FIRST * 1000)
+    events = [(first + at * 1000, first + at * 1000, str(at)) for at in range(0, 7200, 30)]
+    api = SimulatedApi(clock, events, random.Random(0))
+    ledger = SimulatedLedger({"rule": Listener(first, backfill=False)})
+    reader = source(api)
+    ledger.poll(reader, clock)
+    broken = range(first, first + 3_400_000)
+
+    def pages(partition: Partition, start: int, end: int) -> Iterator[Page]:
+        if start < broken.stop and end > broken.start:
+            raise SourceError("this slice fails", reason="error")
+        return SimulatedApi.pages(api, partition, start, end)
+
+    reader._timeline.pages = pages  # type: ignore[method-assign]
+    clock.now += 3600
+    assert not ledger.poll(reader, clock)  # A first backlog stays behind.
+    clock.now += 3600
+    broken = range(first + 5_000_000, first + 5_001_000)
+    for _ in range(10):
+        assert not ledger.poll(reader, clock)
+        clock.now += INTERVAL
+    counted = {int(id) for _, id in ledger.counted}
+    assert set(range(30, 3600, 30)) <= counted, "the older backlog waited for the one that fails"
