@@ -37,9 +37,16 @@ def test_promtool_accepts_the_rules(path: Path, each_prometheus: PrometheusBinar
 
 @pytest.mark.parametrize("path", TESTS, ids=lambda path: path.name.partition(".")[0])
 def test_the_rules_do_what_their_unit_tests_say(
-    path: Path, each_prometheus: PrometheusBinaries
+    path: Path, prometheus_binaries: PrometheusBinaries
 ) -> None:
-    promtool(each_prometheus, "test", "rules", path)
+    promtool(prometheus_binaries, "test", "rules", path)
+
+
+def test_so_they_do_with_the_oldest_prometheus(
+    both_prometheus: tuple[PrometheusBinaries, ...],
+) -> None:
+    """The file that has each kind of expression; all queries of all run in test_product.py."""
+    promtool(both_prometheus[0], "test", "rules", ALERT_TESTS / "exporter.test.yaml")
 
 
 def test_each_rule_file_has_its_unit_tests() -> None:

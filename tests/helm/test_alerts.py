@@ -57,8 +57,8 @@ def test_the_alerts_unit_tests_pass_on_them(
     paths = _write(everything, tmp_path)
     _promtool(prometheus_binaries, "check", "rules", *map(str, paths))
     shutil.copytree(ALERTS / "tests", tmp_path / "tests")
-    tests = sorted((tmp_path / "tests").glob("*.yaml"))
-    assert tests
+    # That the chart's copies of all others are equal, test_package.py says.
+    tests = [tmp_path / "tests" / f"{name}.test.yaml" for name in ("exporter", "lambda")]
     _promtool(prometheus_binaries, "test", "rules", *map(str, tests))
 
 

@@ -20,7 +20,7 @@ from tests.support.counting import RULE, SOURCE, batch, increment, series_rule
 
 RULES = [series_rule(), series_rule("h", buckets=(0.5, 1.0), metric="h_seconds")]
 TABLES = ("checkpoints", "rules", "scopes", "series", "rule_series", "matches")
-FLIPS = 400
+FLIPS = 200
 EVENTS = 120
 
 Rows = dict[str, list[Any]]
