@@ -136,6 +136,7 @@ class Engine:
                 return None
             unread = [partition.key for partition in new if self._add(state, partition)]
             if new:
+                self._initialise(state)
                 _log.info(
                     "partitions found",
                     source=source.name,
@@ -179,9 +180,8 @@ class Engine:
             )
         except PartitionGoneError as gone:
             with self._guard:
-                of = self._sources.get(source.name)
-                if of is not None and of.partitions.get(partition) is state:
-                    self._drop(of, partition, str(gone))
+                if self._is_polled(state):
+                    self._drop(self._sources[source.name], partition, str(gone))
             return None
         except (SourceError, LedgerError) as failure:
             error = failure
@@ -273,7 +273,6 @@ class Engine:
         source, now = of.source, self._clock.now()
         state = of.partitions[partition] = PartitionState(partition, Arrivals(round(now * 1000)))
         self._telemetry.found(partition, now)
-        self._initialise(of)
         try:
             checkpoint = self._ledger.checkpoint(partition)
             state.read_up_to = source.read_up_to(partition, checkpoint)
@@ -319,9 +318,9 @@ class Engine:
     ) -> float | None:
         partition = state.partition
         with self._guard:
-            of = self._sources.get(source.name)
-            if of is None or of.partitions.get(partition) is not state:
+            if not self._is_polled(state):
                 return None
+            of = self._sources[source.name]
             state.attempts += 1
             state.events += poll.events
             state.read_up_to, state.error = poll.read_up_to, error
