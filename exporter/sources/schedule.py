@@ -15,7 +15,7 @@ All times are milliseconds.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -46,11 +46,6 @@ class Window:
     def length(self) -> int:
         """Its length in milliseconds."""
         return self.end - self.start
-
-    def slices(self, length: int) -> Iterator[Window]:
-        """Cut the window into windows of at most ``length``, oldest first."""
-        for start in range(self.start, self.end, length):
-            yield Window(start, min(start + length, self.end))
 
 
 @dataclass(frozen=True, slots=True)
