@@ -19,7 +19,7 @@ from pathlib import Path
 import yaml
 
 from exporter.configuration import load
-from exporter.events import LogEvent, Partition
+from exporter.model import LogEvent, Partition
 from exporter.rules import RuleSet
 from metric_filter_demo.activities import Account
 from tests.support.cis import INDEPENDENT, PATTERNS

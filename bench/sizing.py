@@ -17,11 +17,10 @@ from typing import Any
 import httpx
 import yaml
 
-from exporter.events import Partition
 from exporter.ledger.base import Batch, SeriesRule
 from exporter.ledger.sqlite import SqliteLedger
 from exporter.ledger.storage import LEDGER_FILE
-from exporter.rules.increments import Increment, SeriesKey
+from exporter.model import Increment, Partition, SeriesKey
 from metric_filter_demo.aws import EmbeddedAws
 from tests.support.processes import Exporter
 from tests.support.waiting import wait_for

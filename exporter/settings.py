@@ -17,7 +17,7 @@ from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from exporter.configuration.durations import parse_duration
-from exporter.configuration.names import did_you_mean
+from exporter.yamlfile.problems import did_you_mean
 
 PREFIX = "MFE_"
 

@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 
-from exporter.errors import SourceError
+from exporter.model import SourceError
 
 _KEYS = 1000
 """Access keys that are remembered. Roles have a new one every hour."""

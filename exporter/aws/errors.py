@@ -10,7 +10,7 @@ from botocore.parsers import ResponseParserError
 
 from exporter.aws.answers import UNREADABLE
 from exporter.aws.transport import CutOffError
-from exporter.errors import SourceError
+from exporter.model import SourceError
 
 AWS_ERRORS = (botocore.ClientError, botocore.BotoCoreError, ResponseParserError)
 """What a call of a client raises."""

@@ -8,7 +8,7 @@ from pathlib import Path
 from botocore.exceptions import BotoCoreError
 from botocore.session import Session
 
-from exporter.errors import SourceError
+from exporter.model import SourceError
 
 _Stamp = tuple[tuple[int, int, int] | None, ...]
 

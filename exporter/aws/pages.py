@@ -8,7 +8,7 @@ from typing import Any, cast
 
 from exporter.aws.answers import ALWAYS_SENT
 from exporter.aws.errors import AWS_ERRORS, Call, source_error
-from exporter.errors import SourceError
+from exporter.model import SourceError
 
 EMPTY_PAGES = 2000
 """Empty pages in a row that are followed.

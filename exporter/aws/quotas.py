@@ -9,7 +9,7 @@ from typing import cast
 
 from pyrate_limiter import InMemoryBucket, Rate, RateItem
 
-from exporter.errors import SourceError
+from exporter.model import SourceError
 
 # AWS: "The rate of lookup requests is limited to two per second, per account, per Region."
 _LOOKUP_EVENTS = 2

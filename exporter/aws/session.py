@@ -20,7 +20,7 @@ from exporter.aws.live_session import LiveSession
 from exporter.aws.quotas import Quotas, stopping_error
 from exporter.aws.transport import Bounds, bind
 from exporter.clock import Clock
-from exporter.errors import SourceError
+from exporter.model import SourceError
 
 if TYPE_CHECKING:
     from botocore.client import BaseClient

@@ -13,7 +13,7 @@ from exporter.commands.options import ConfigFile, settings_from
 from exporter.commands.terminal import Colour, Painter
 from exporter.configuration import Checked
 from exporter.configuration import check as check_files
-from exporter.configuration.problems import Problem
+from exporter.yamlfile.problems import Problem
 
 
 def check(

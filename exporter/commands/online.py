@@ -12,13 +12,12 @@ from exporter.configuration import (
     LogGroupsConfig,
     Problem,
 )
-from exporter.configuration.validation import Fields
-from exporter.errors import SourceError
-from exporter.events import Partition
+from exporter.model import Partition, SourceError
 from exporter.sources.base import Discovery
 from exporter.sources.event_history import EventHistory
 from exporter.sources.log_group_names import LogGroupNames
 from exporter.sources.log_groups import LogGroups
+from exporter.yamlfile.validation import Fields
 
 
 def ask_aws(checked: Checked) -> Iterator[Problem]:

@@ -83,8 +83,8 @@ def run(
     settings = settings_from({"config_file": config_file, **flags})
     configure_logging(settings.log_level, settings.log_format)
     # What only this command needs must not slow the others down.
-    from exporter.daemon import run_daemon  # noqa: PLC0415
-    from exporter.once import run_once  # noqa: PLC0415
+    from exporter.runtime.once import run_once  # noqa: PLC0415
+    from exporter.runtime.process import run_daemon  # noqa: PLC0415
     from exporter.web import ListenError  # noqa: PLC0415
 
     # Who reads the terminal sees the place with a caret; who collects JSON gets nothing else.

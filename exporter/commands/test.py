@@ -10,7 +10,7 @@ import typer
 
 from exporter.commands.messages import closable_output
 from exporter.commands.options import USAGE_ERROR, fail
-from exporter.errors import SourceError
+from exporter.model import SourceError
 from exporter.ruletests import Loaded, RuleTestFile, coverage, load_rule_tests, run_tests
 from exporter.ruletests.rendering import (
     plural,

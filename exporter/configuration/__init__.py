@@ -4,7 +4,6 @@ from exporter.configuration.durations import format_duration, parse_duration
 from exporter.configuration.footprint import Footprint
 from exporter.configuration.loading import Checked, Configuration, check, load
 from exporter.configuration.names import DEFAULT_METRIC, SERIES_LABELS
-from exporter.configuration.problems import ConfigurationError, Location, Problem
 from exporter.configuration.references import (
     EXACT_INTEGERS,
     LabelValue,
@@ -18,6 +17,7 @@ from exporter.configuration.sources import (
     LogGroupsConfig,
     SourceConfig,
 )
+from exporter.yamlfile.problems import ConfigurationError, Location, Problem
 
 __all__ = [
     "DEFAULT_METRIC",

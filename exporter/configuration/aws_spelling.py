@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from exporter.configuration.documents import Item, Step, Value
 from exporter.configuration.names import (
     label_name_from_dimension,
     metric_name_from_aws,
     rule_name_from_filter,
 )
-from exporter.configuration.problems import Findings
-from exporter.configuration.validation import Fields, unknown_key
+from exporter.yamlfile.documents import Item, Step, Value
+from exporter.yamlfile.problems import Findings
+from exporter.yamlfile.validation import Fields, unknown_key
 
 _FILTER_KEYS = (
     "filterName",

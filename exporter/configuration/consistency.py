@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from exporter.configuration.drafts import Draft
-from exporter.configuration.names import did_you_mean, family_names
+from exporter.configuration.names import family_names
 from exporter.configuration.packs import PackMembership, pack_fits
-from exporter.configuration.problems import Findings, Location
 from exporter.configuration.rules import RuleConfig
 from exporter.configuration.sources import EVENT_HISTORY_DAYS, SourceConfig
-from exporter.configuration.validation import Fields
+from exporter.yamlfile.problems import Findings, Location, did_you_mean
+from exporter.yamlfile.validation import Fields
 
 
 def check_rule_names(drafts: Sequence[Draft], findings: Findings) -> None:

@@ -5,20 +5,20 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from exporter.configuration.aws_spelling import is_metric_filter, read_metric_filter
-from exporter.configuration.documents import Item
 from exporter.configuration.names import (
     DEFAULT_METRIC,
     DEFAULT_METRIC_LABEL,
     check_metric_family,
 )
 from exporter.configuration.packs import PackMembership
-from exporter.configuration.problems import Findings
 from exporter.configuration.references import EXACT_INTEGERS, Reference, ValueSpec, check_fit
 from exporter.configuration.rule_warnings import warn_of_forgotten_signs, warn_of_unit
 from exporter.configuration.rules import RuleEntry
-from exporter.configuration.validation import Fields, fill
 from exporter.patterns import FilterPattern, PatternError, compile_pattern
 from exporter.patterns.errors import caret
+from exporter.yamlfile.documents import Item
+from exporter.yamlfile.problems import Findings
+from exporter.yamlfile.validation import Fields, fill
 
 _OWN_KEYS = tuple(RuleEntry.model_fields)
 _STAND_INS = {"name": "unnamed", "pattern": ""}

@@ -7,8 +7,8 @@ import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from exporter.configuration.contents import TooLargeError, read_contents
 from exporter.configuration.globs import GlobError, find_files
+from exporter.yamlfile.contents import TooLargeError, read_contents
 
 
 class Footprint:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 
-from exporter.configuration.problems import Findings, Location
 from exporter.configuration.rules import RuleConfig
 from exporter.configuration.sources import SourceConfig
 from exporter.patterns import Selector
+from exporter.yamlfile.problems import Findings, Location
 
 _CLOUDTRAIL_FIELDS = frozenset(
     {

@@ -13,19 +13,16 @@ from exporter.configuration.consistency import (
     complete,
     duplicate_sentence,
 )
-from exporter.configuration.documents import Item, Value, read_document
 from exporter.configuration.drafts import Draft, read_rule
 from exporter.configuration.footprint import Footprint
 from exporter.configuration.formats import recommend_formats
 from exporter.configuration.globs import GlobError
-from exporter.configuration.names import did_you_mean
 from exporter.configuration.packs import (
     PackMembership,
     PackUse,
     read_pack_header,
     read_pack_use,
 )
-from exporter.configuration.problems import ConfigurationError, Findings, Location, Problem
 from exporter.configuration.rules import RuleConfig
 from exporter.configuration.sources import (
     PLANNED_SOURCE_KEYS,
@@ -35,7 +32,9 @@ from exporter.configuration.sources import (
     absolute_glob,
     is_path,
 )
-from exporter.configuration.validation import Fields, fill, reject_unknown
+from exporter.yamlfile.documents import Item, Value, read_document
+from exporter.yamlfile.problems import ConfigurationError, Findings, Location, Problem, did_you_mean
+from exporter.yamlfile.validation import Fields, fill, reject_unknown
 
 _RULE_KEYS = ("rules", "metricFilters")
 _FILE_KEYS = ("sources", "rule_packs", "rule_files", *_RULE_KEYS)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import difflib
 import re
-from collections.abc import Iterable
 
 DEFAULT_METRIC = "metric_filter_matches_total"
 """The metric of the rules that name none; the label ``rule`` tells them apart."""
@@ -29,12 +27,6 @@ _SAMPLE_SUFFIXES = {
     "histogram": ("", "_bucket", "_count", "_sum", "_created"),
 }
 _HISTOGRAM_SUFFIXES = ("_total", "_bucket", "_count", "_sum", "_created", "_info")
-
-
-def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """Return ``"; did you mean `x`?"`` where a known word is near, else nothing."""
-    close = difflib.get_close_matches(word, list(known), n=1)
-    return f"; did you mean `{close[0]}`?" if close else ""
 
 
 def snake_case(text: str) -> str:

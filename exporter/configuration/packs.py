@@ -8,11 +8,10 @@ from typing import Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict
 
-from exporter.configuration.documents import Item
-from exporter.configuration.names import did_you_mean
-from exporter.configuration.problems import Findings, Location
 from exporter.configuration.sources import Names, SourceConfig
-from exporter.configuration.validation import Fields, fill
+from exporter.yamlfile.documents import Item
+from exporter.yamlfile.problems import Findings, Location, did_you_mean
+from exporter.yamlfile.validation import Fields, fill
 
 PackFormat: TypeAlias = Literal["cloudtrail", "lines"]
 """``cloudtrail``: the rules are for CloudTrail records; ``lines``: for what systems log."""

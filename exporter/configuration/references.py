@@ -6,7 +6,6 @@ import re
 from dataclasses import dataclass
 from decimal import Decimal
 
-from exporter.configuration.names import did_you_mean
 from exporter.configuration.numbers import (
     LARGEST_LIMIT,
     LARGEST_SCALE,
@@ -17,6 +16,7 @@ from exporter.configuration.numbers import (
     read_number,
 )
 from exporter.patterns import FilterPattern, PatternError, Selector, parse_selector
+from exporter.yamlfile.problems import did_you_mean
 
 EXACT_INTEGERS = 2.0**53
 """Up to here a float, which is what Prometheus keeps, holds every whole number exactly."""

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from exporter.configuration.names import snake_case
-from exporter.configuration.problems import Findings
 from exporter.configuration.references import Reference
 from exporter.configuration.rules import RuleEntry
-from exporter.configuration.validation import Fields
 from exporter.patterns import FilterPattern, PatternError, parse_selector
+from exporter.yamlfile.problems import Findings
+from exporter.yamlfile.validation import Fields
 
 _SCALES = {
     "_seconds": {

@@ -27,7 +27,6 @@ from exporter.configuration.numbers import (
     is_value,
     read_number,
 )
-from exporter.configuration.problems import Location
 from exporter.configuration.references import (
     LabelValue,
     Reference,
@@ -39,6 +38,7 @@ from exporter.configuration.references import (
 )
 from exporter.configuration.sources import Names, Start
 from exporter.patterns import FilterPattern
+from exporter.yamlfile.problems import Location
 
 MetricType: TypeAlias = Literal["counter", "histogram"]
 

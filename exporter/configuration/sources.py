@@ -19,8 +19,8 @@ from pydantic import (
 
 from exporter.configuration.durations import format_duration, parse_duration
 from exporter.configuration.names import check_source_name
-from exporter.configuration.validation import BetweenFieldsError
-from exporter.events import EventFormat
+from exporter.model import EventFormat
+from exporter.yamlfile.validation import BetweenFieldsError
 
 _DAY = 86400.0
 EVENT_HISTORY_DAYS = 90

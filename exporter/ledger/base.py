@@ -6,8 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from exporter.events import Partition
-from exporter.rules.increments import Increment, SeriesKey
+from exporter.model import Increment, Partition, SeriesKey
 
 
 class LedgerError(Exception):

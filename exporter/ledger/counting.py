@@ -20,7 +20,7 @@ from exporter.ledger.rows import (
     rule_totals,
     update_series,
 )
-from exporter.rules.increments import OVERFLOW, Increment, SeriesKey
+from exporter.model import OVERFLOW, Increment, SeriesKey
 
 _DIGEST_BYTES: Final = 16
 _LOOKED_UP_TOGETHER: Final = 500

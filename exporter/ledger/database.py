@@ -11,11 +11,11 @@ from typing import Final
 
 import structlog
 
-from exporter.failures import Failures
 from exporter.ledger.audit import audit
 from exporter.ledger.base import LedgerCondition, LedgerError
 from exporter.ledger.errors import DATABASE_ERRORS, UnreadableRowError, damaged, explain
 from exporter.ledger.storage import DatabaseFile, connect, make_directory
+from exporter.logs import Failures
 
 CHECKED_BYTES: Final = 256 * 1024 * 1024
 """Up to this size a ledger is checked before it is used (some seconds); a larger one meanwhile."""

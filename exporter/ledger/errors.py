@@ -8,8 +8,8 @@ import sqlite3
 from pathlib import Path
 from typing import Final
 
-from exporter.events import Partition
 from exporter.ledger.base import LedgerError
+from exporter.model import Partition
 
 _START_ANEW = (
     "Restore it from a backup, or move it away (with its -wal file) to begin a new ledger: "

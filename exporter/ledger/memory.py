@@ -29,9 +29,8 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from exporter.events import Partition
 from exporter.ledger.base import Batch
-from exporter.rules.increments import Increment
+from exporter.model import Increment, Partition
 
 RESERVED: Final = "="
 """What the names of notes begin with."""

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from exporter.ledger.base import LedgerError, RuleTotal, SeriesRule, SeriesTotal
 from exporter.ledger.errors import UnreadableRowError
-from exporter.rules.increments import Labels, SeriesKey
+from exporter.model import Labels, SeriesKey
 
 _OF_EVERY_SERIES: Final = frozenset(("account_id", "region", "source", "log_group"))
 _COLUMNS: Final = (

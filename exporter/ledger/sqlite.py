@@ -12,7 +12,6 @@ from typing import Final
 import structlog
 
 from exporter.clock import elapsed
-from exporter.events import Partition
 from exporter.ledger.base import (
     Batch,
     Committed,
@@ -37,7 +36,7 @@ from exporter.ledger.rows import (
     take_rule,
 )
 from exporter.ledger.storage import LEDGER_FILE
-from exporter.rules.increments import SeriesKey
+from exporter.model import Partition, SeriesKey
 
 _log = structlog.get_logger(__name__)
 

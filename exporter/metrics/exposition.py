@@ -11,8 +11,8 @@ from prometheus_client import CollectorRegistry, Metric, generate_latest
 from prometheus_client.openmetrics.exposition import generate_latest as generate_openmetrics
 from prometheus_client.registry import Collector
 
-from exporter.failures import Failures
 from exporter.ledger.base import Ledger, LedgerError
+from exporter.logs import Failures
 from exporter.metrics.scrapers import Client, Edition
 from exporter.metrics.series import RenderedFamily, SeriesStore
 from exporter.metrics.telemetry import Telemetry

@@ -11,7 +11,7 @@ from prometheus_client.utils import floatToGoString
 
 from exporter.ledger.base import SeriesTotal
 from exporter.metrics.text import escape_help, escape_value, labels_text, number, seconds
-from exporter.rules.increments import SeriesKey
+from exporter.model import SeriesKey
 
 _EXEMPLAR_LENGTH: Final = 128
 """OpenMetrics 1.0: an exemplar's label names and values together, in characters."""

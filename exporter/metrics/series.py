@@ -11,7 +11,7 @@ from typing import Final
 from exporter.ledger.base import SeriesTotal
 from exporter.metrics.families import Lines, MetricFamily, unknown_family
 from exporter.metrics.scrapers import LONGEST_WAIT, Client, Edition, Scrapers
-from exporter.rules.increments import Labels, SeriesKey
+from exporter.model import Labels, SeriesKey
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,8 +24,8 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from exporter import __version__
-from exporter.events import Partition
 from exporter.ledger.base import Committed, Ledger, RuleTotal
+from exporter.model import Partition
 
 PREFIX: Final = "metric_filter_exporter_"
 RULE_INFO: Final = "metric_filter_rule_info"

@@ -9,7 +9,7 @@ from typing import Final
 
 from prometheus_client.openmetrics.exposition import ALLOWUTF8, UNDERSCORES, VALUES
 
-from exporter.rules.increments import Labels
+from exporter.model import Labels
 
 _OPENMETRICS: Final = "application/openmetrics-text"
 _PLAIN: Final = "text/plain"

@@ -1,6 +1,6 @@
 """The rule set: log events in, increments of series out."""
 
-from exporter.rules.increments import Increment, Labels, SeriesKey
+from exporter.model import Increment, Labels, SeriesKey
 from exporter.rules.records import Facts
 from exporter.rules.ruleset import Evaluation, RuleSet
 

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from exporter.events import EventFormat, LogEvent, Partition
+from exporter.model import EventFormat, Identity, LogEvent, Partition
 from exporter.patterns import Document
 from exporter.rules.cloudtrail import is_account_id, is_record, milliseconds
-from exporter.rules.increments import Identity
 from exporter.rules.labels import label_text
 
 

@@ -11,9 +11,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from exporter.configuration import RuleConfig
-from exporter.events import EventFormat, LogEvent, Partition
+from exporter.model import OVERFLOW, EventFormat, Increment, Labels, LogEvent, Partition, SeriesKey
 from exporter.patterns import Document, Match
-from exporter.rules.increments import OVERFLOW, Increment, Labels, SeriesKey
 from exporter.rules.labels import label_value, metric_value
 from exporter.rules.records import Facts, aliases, facts
 

@@ -11,7 +11,7 @@ from botocore.exceptions import ClientError
 from exporter.aws.errors import AWS_ERRORS, Call, error_code, source_error
 from exporter.aws.session import AwsAccount
 from exporter.configuration import Location, RuleConfig
-from exporter.errors import SourceError
+from exporter.model import SourceError
 from exporter.ruletests.models import RuleTestFile
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from exporter.configuration import RuleConfig
-from exporter.events import LogEvent, Partition
+from exporter.model import LogEvent, Partition
 from exporter.rules import Increment, RuleSet
 from exporter.ruletests.models import SOURCE, Expectation, RuleTest, RuleTestFile
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import itertools
 from typing import Any, TypeAlias
 
-from exporter.configuration.json_values import JsonValue
 from exporter.patterns import PatternError, parse_selector
+from exporter.yamlfile.json_values import JsonValue
 
 EventPath: TypeAlias = tuple[str | int, ...]
 

@@ -9,14 +9,14 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, PlainValidator
 
 from exporter.configuration import SERIES_LABELS, Problem, RuleConfig
-from exporter.configuration.documents import Item, Value, read_document
 from exporter.configuration.loading import read_named_rules
-from exporter.configuration.names import DEFAULT_METRIC_LABEL, did_you_mean
-from exporter.configuration.problems import Findings
+from exporter.configuration.names import DEFAULT_METRIC_LABEL
 from exporter.configuration.references import parse_value
-from exporter.configuration.validation import Fields, fill, reject_unknown
 from exporter.ruletests import messages
 from exporter.ruletests.models import SOURCE, Expectation, ExpectedValue, RuleTest, RuleTestFile
+from exporter.yamlfile.documents import Item, Value, read_document
+from exporter.yamlfile.problems import Findings, did_you_mean
+from exporter.yamlfile.validation import Fields, fill, reject_unknown
 
 _FILE_KEYS = ("rule_packs", "rule_files", "events", "tests")
 _TEST_KEYS = ("name", *messages.KEYS, "matches", "no_match")

@@ -6,11 +6,10 @@ import copy
 import json
 from pathlib import Path
 
-from exporter.configuration.documents import Item
-from exporter.configuration.json_values import JsonValue, json_value
-from exporter.configuration.names import did_you_mean
-from exporter.configuration.problems import Findings
 from exporter.ruletests.events import parse_path, remove_path, set_path
+from exporter.yamlfile.documents import Item
+from exporter.yamlfile.json_values import JsonValue, json_value
+from exporter.yamlfile.problems import Findings, did_you_mean
 
 ORIGINS = ("event", "message", "file")
 KEYS = (*ORIGINS, "with", "without")

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from exporter.aws.session import AwsAccount, account_changed_error, no_region_error
-from exporter.errors import SourceError
-from exporter.events import Partition
+from exporter.model import Partition, SourceError
 
 Failures = list[tuple[Partition, SourceError]]
 

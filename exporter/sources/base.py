@@ -7,8 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
-from exporter.errors import SourceError
-from exporter.events import EventFormat, LogEvent, Partition
+from exporter.model import EventFormat, LogEvent, Partition, SourceError
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,8 +8,7 @@ from datetime import UTC, datetime
 from exporter.aws.errors import Call
 from exporter.aws.pages import pages
 from exporter.aws.session import AwsAccount
-from exporter.errors import SourceError
-from exporter.events import LogEvent, Partition
+from exporter.model import LogEvent, Partition, SourceError
 from exporter.sources.accounts import locate, out_of_reach, unidentified
 from exporter.sources.base import Discovery
 from exporter.sources.fields import identifier, milliseconds, text

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import PurePath
 from typing import Literal
 
-from exporter.events import EventFormat
+from exporter.model import EventFormat
 from exporter.sources.json_records import BrokenContentError
 
 Layout = Literal["lines", "documents"]

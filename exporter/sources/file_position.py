@@ -8,7 +8,7 @@ import os
 from dataclasses import asdict, dataclass
 from typing import BinaryIO, Literal, get_type_hints
 
-from exporter.errors import DamagedCheckpointError
+from exporter.model import DamagedCheckpointError
 
 _SAMPLE = 1024
 

@@ -13,8 +13,7 @@ from pathlib import Path
 
 import structlog
 
-from exporter.errors import PartitionGoneError, SourceError
-from exporter.events import EventFormat, LogEvent, Partition
+from exporter.model import EventFormat, LogEvent, Partition, PartitionGoneError, SourceError
 from exporter.sources.base import Discovery, Listener, Reading
 from exporter.sources.file_content import (
     Layout,

@@ -7,8 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from exporter.aws.errors import Call
 from exporter.aws.pages import pages
 from exporter.aws.session import AwsAccount
-from exporter.errors import PartitionGoneError, SourceError
-from exporter.events import LogEvent, Partition
+from exporter.model import LogEvent, Partition, PartitionGoneError, SourceError
 from exporter.sources.accounts import Failures, locate, out_of_reach, unidentified
 from exporter.sources.base import Discovery
 from exporter.sources.fields import identifier, milliseconds, text

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from exporter.errors import DamagedCheckpointError
+from exporter.model import DamagedCheckpointError
 from exporter.sources.base import Listener
 from exporter.sources.schedule import Schedule, Span, Sweep, Window
 

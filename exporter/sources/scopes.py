@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from exporter.events import Partition
+from exporter.model import Partition
 from exporter.sources.log_group_names import LogGroupNames
 
 if TYPE_CHECKING:

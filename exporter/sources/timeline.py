@@ -9,8 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, Protocol
 
-from exporter.errors import SourceError
-from exporter.events import EventFormat, LogEvent, Partition
+from exporter.model import EventFormat, LogEvent, Partition, SourceError
 from exporter.sources.base import Discovery, Listener, Reading
 from exporter.sources.progress import Progress
 from exporter.sources.schedule import Schedule, Window, merge

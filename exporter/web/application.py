@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
-from exporter.coalescing import Coalescing
+from exporter.web.coalescing import Coalescing
 from exporter.web.origin import is_cross_site
 from exporter.web.page import CONTENT_SECURITY_POLICY, render
 from exporter.web.scrape import Metrics, scrape_endpoint

@@ -13,9 +13,6 @@ from typing import TypeVar, cast
 
 from pydantic import BaseModel
 
-from exporter.configuration.documents import Item, Value, read_document
-from exporter.configuration.problems import Findings, Location, Problem
-from exporter.configuration.validation import Fields, fill, reject_unknown
 from exporter.web.sections import (
     SECTIONS,
     HttpSection,
@@ -25,6 +22,9 @@ from exporter.web.sections import (
     header_problem,
 )
 from exporter.web.tls import VERSIONS, Part, TlsConfig, TlsError, make_context
+from exporter.yamlfile.documents import Item, Value, read_document
+from exporter.yamlfile.problems import Findings, Location, Problem
+from exporter.yamlfile.validation import Fields, fill, reject_unknown
 
 _LARGEST_FILE = 1 << 20
 _SLOW_COST = 14

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import structlog
 
-from exporter.configuration.problems import ConfigurationError, Location, Problem
 from exporter.web.config import Attempt, Loaded, load_web_config, read_file
 from exporter.web.protection import refusals
+from exporter.yamlfile.problems import ConfigurationError, Location, Problem
 
 _log = structlog.get_logger(__name__)
 

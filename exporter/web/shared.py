@@ -7,7 +7,7 @@ from collections.abc import Callable, Hashable
 from functools import lru_cache
 from typing import Generic, TypeVar
 
-from exporter.coalescing import Coalescing
+from exporter.web.coalescing import Coalescing
 
 _KINDS = 64
 """Kinds of page that are told apart; clients can ask for any number."""

@@ -9,8 +9,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from exporter.errors import SourceError
-from exporter.events import EventFormat, Partition
+from exporter.model import EventFormat, Partition, SourceError
 from exporter.sources import file_content
 from exporter.sources.base import Reading
 from exporter.sources.file_content import decode, split_lines

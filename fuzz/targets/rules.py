@@ -11,15 +11,14 @@ from collections import Counter
 from collections.abc import Iterable
 
 from exporter.configuration import RuleConfig, load
-from exporter.events import EventFormat, LogEvent, Partition
 from exporter.ledger.base import Committed, SeriesRule, SeriesTotal
 from exporter.ledger.counting import BatchCount
 from exporter.ledger.storage import DatabaseFile
 from exporter.metrics.families import MetricFamily
 from exporter.metrics.scrapers import NOBODY
 from exporter.metrics.series import SeriesStore
+from exporter.model import EventFormat, Increment, LogEvent, Partition
 from exporter.rules import RuleSet
-from exporter.rules.increments import Increment
 from exporter.rules.labels import MAX_LABEL_LENGTH
 from fuzz.exposition import read_samples
 from fuzz.folders import own_folder

@@ -15,8 +15,7 @@ from hypothesis import strategies as st
 
 from exporter.aws.answers import ALWAYS_SENT, MOST_BYTES
 from exporter.aws.session import AwsAccount
-from exporter.errors import SourceError
-from exporter.events import LogEvent, Partition
+from exporter.model import LogEvent, Partition, SourceError
 from exporter.sources.event_history import EventHistory
 from exporter.sources.log_groups import LogGroups
 from tests.support.answering import ACCOUNT, IDENTITY, Answer, Answering

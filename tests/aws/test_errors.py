@@ -7,7 +7,7 @@ from botocore import exceptions as botocore
 from botocore.parsers import ResponseParserError
 
 from exporter.aws.errors import Call, source_error
-from exporter.errors import SourceError
+from exporter.model import SourceError
 
 CALL = Call("logs", "FilterLogEvents", "111122223333", "eu-west-1", "log group /app")
 UNKNOWN_ACCOUNT = Call("sts", "GetCallerIdentity", "", "eu-west-1")

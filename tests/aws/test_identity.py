@@ -13,8 +13,7 @@ import pytest
 
 from exporter.aws.quotas import Quotas
 from exporter.aws.session import AwsAccount
-from exporter.errors import SourceError
-from exporter.events import Partition
+from exporter.model import Partition, SourceError
 from exporter.sources.event_history import EventHistory
 from exporter.sources.log_groups import LogGroups
 from metric_filter_demo.aws import EmbeddedAws

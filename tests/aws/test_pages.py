@@ -9,8 +9,7 @@ import pytest
 
 from exporter.aws.errors import Call
 from exporter.aws.pages import EMPTY_PAGES, KNOWN_TOKENS, pages
-from exporter.errors import SourceError
-from exporter.events import Partition
+from exporter.model import Partition, SourceError
 from exporter.sources.event_history import EventHistory
 from metric_filter_demo.aws import EmbeddedAws
 from metric_filter_demo.faults import Faults

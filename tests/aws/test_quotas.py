@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from exporter.aws.quotas import Quotas, published_quota
-from exporter.errors import SourceError
+from exporter.model import SourceError
 
 ACCOUNT = "111122223333"
 

@@ -13,7 +13,7 @@ from botocore.exceptions import ClientError
 from exporter import __version__
 from exporter.aws.quotas import Quotas
 from exporter.aws.session import AwsAccount
-from exporter.errors import SourceError
+from exporter.model import SourceError
 from metric_filter_demo.aws import EmbeddedAws
 from metric_filter_demo.faults import Faults
 from tests.support.aws import ACCOUNT, Requests, open_account

@@ -10,8 +10,7 @@ import pytest
 
 from exporter.aws.answers import MOST_BYTES
 from exporter.aws.session import AwsAccount
-from exporter.errors import SourceError
-from exporter.events import Partition
+from exporter.model import Partition, SourceError
 from exporter.sources.event_history import EventHistory
 from metric_filter_demo.aws import EmbeddedAws
 from metric_filter_demo.faults import Faults

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from exporter.configuration import Footprint, check, globs
-from exporter.configuration.contents import MAX_BYTES
 from exporter.configuration.globs import GlobError, find_files
+from exporter.yamlfile.contents import MAX_BYTES
 
 WriteFile = Callable[..., Path]
 STEPS = ["a", "b", "*", "**", "?", "[ab]", ".*", ".h", "x.yaml", "*.yaml", "[!a]*", "no"]

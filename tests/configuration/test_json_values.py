@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from exporter.configuration.documents import read_document
-from exporter.configuration.json_values import JsonValue, json_value
-from exporter.configuration.problems import Findings
+from exporter.yamlfile.documents import read_document
+from exporter.yamlfile.json_values import JsonValue, json_value
+from exporter.yamlfile.problems import Findings
 
 
 def read(path: Path, text: str) -> JsonValue:

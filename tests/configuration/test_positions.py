@@ -7,7 +7,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.configuration.positions import offsets_in_source
+from exporter.yamlfile.positions import offsets_in_source
 
 _TEXT = st.text(st.sampled_from("ab{}[]$.='\"%\\*?|&-: \n\té"), min_size=1, max_size=40)
 

@@ -10,10 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from exporter.events import Partition
 from exporter.ledger.base import LedgerError, RuleTotal, SeriesTotal
 from exporter.ledger.sqlite import SqliteLedger
-from exporter.rules.increments import Increment, SeriesKey
+from exporter.model import Increment, Partition, SeriesKey
 from tests.support.counting import (
     METRIC,
     PARTITION,

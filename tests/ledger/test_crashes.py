@@ -15,11 +15,10 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from exporter.events import Partition
 from exporter.ledger.base import LedgerError
 from exporter.ledger.sqlite import SqliteLedger
 from exporter.ledger.storage import LEDGER_FILE
-from exporter.rules.increments import Increment
+from exporter.model import Increment, Partition
 from tests.support.counting import PARTITION, RULE, SOURCE, batch, increment, series_rule
 
 LIMIT = 3

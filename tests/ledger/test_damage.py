@@ -12,10 +12,10 @@ from typing import Any
 
 import pytest
 
-from exporter.events import Partition
 from exporter.ledger.base import LedgerError
 from exporter.ledger.sqlite import SqliteLedger
 from exporter.ledger.storage import LEDGER_FILE
+from exporter.model import Partition
 from tests.support.counting import RULE, SOURCE, batch, increment, series_rule
 
 RULES = [series_rule(), series_rule("h", buckets=(0.5, 1.0), metric="h_seconds")]

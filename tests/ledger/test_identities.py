@@ -11,9 +11,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from exporter.configuration import load
-from exporter.events import EventFormat, LogEvent, Partition
 from exporter.ledger.base import Batch
 from exporter.ledger.sqlite import SqliteLedger
+from exporter.model import EventFormat, LogEvent, Partition
 from exporter.rules import RuleSet
 from tests.rules.test_cloudtrail import AUDIT, CALL
 from tests.support.counting import SOURCE, batch, increment, series_rule

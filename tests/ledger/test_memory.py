@@ -14,10 +14,9 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from exporter.events import Partition
 from exporter.ledger.memory import CLOCK_ERROR, PROVEN_AFTER
 from exporter.ledger.sqlite import SqliteLedger
-from exporter.rules.increments import Increment
+from exporter.model import Increment, Partition
 from tests.support.counting import PARTITION, RULE, SOURCE, batch, increment, series_rule
 
 DAY = 24 * 3600 * 1000

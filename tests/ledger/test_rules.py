@@ -10,7 +10,7 @@ import pytest
 
 from exporter.ledger.base import SeriesRule
 from exporter.ledger.sqlite import SqliteLedger
-from exporter.rules.increments import SeriesKey
+from exporter.model import SeriesKey
 from tests.support.counting import RULE, SOURCE, batch, increment, series_rule
 
 

@@ -10,7 +10,6 @@ from textwrap import dedent
 
 import pytest
 
-from exporter.assembly import _metric_families
 from exporter.configuration import Configuration, RuleConfig, check
 from exporter.configuration.packs import available_packs
 from exporter.ledger.base import SeriesTotal
@@ -18,7 +17,8 @@ from exporter.ledger.sqlite import SqliteLedger
 from exporter.metrics.exposition import Exposition
 from exporter.metrics.series import SeriesStore
 from exporter.metrics.telemetry import RuleInfo, Telemetry
-from exporter.rules.increments import SeriesKey
+from exporter.model import SeriesKey
+from exporter.runtime.assembly import _metric_families
 from tests.support.expositions import parse_exposition
 from tests.support.tools import ROOT, PrometheusBinaries
 

@@ -18,7 +18,6 @@ from prometheus_client.openmetrics import parser as openmetrics_parser
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 from prometheus_client.samples import Sample
 
-from exporter.events import Partition
 from exporter.ledger.base import SeriesTotal
 from exporter.ledger.sqlite import SqliteLedger
 from exporter.metrics.exposition import Exposition
@@ -26,7 +25,7 @@ from exporter.metrics.families import MetricFamily
 from exporter.metrics.series import SeriesStore
 from exporter.metrics.telemetry import RuleInfo, Telemetry
 from exporter.metrics.text import OPENMETRICS, PLAIN, accepts_gzip, negotiate
-from exporter.rules.increments import SeriesKey
+from exporter.model import Partition, SeriesKey
 from tests.support.counting import METRIC, SOURCE, key, total
 from tests.support.tools import PrometheusBinaries
 

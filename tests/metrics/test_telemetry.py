@@ -9,9 +9,9 @@ import pytest
 from prometheus_client import Counter, Gauge, Histogram, Info, generate_latest
 
 from exporter import __version__
-from exporter.events import Partition
 from exporter.ledger.base import Committed, RuleTotal
 from exporter.metrics.telemetry import PREFIX, RuleInfo, SourceInfo, Telemetry
+from exporter.model import Partition
 from tests.support.counting import RULE, SOURCE, increment
 
 PLACE = {"source": SOURCE, "account_id": "1", "region": "us-east-1"}

@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from exporter.configuration import RuleConfig, load
-from exporter.events import LogEvent, Partition
+from exporter.model import LogEvent, Partition
 from exporter.rules import RuleSet
 from exporter.ruletests import load_rule_tests
 from tests.support.tools import ROOT

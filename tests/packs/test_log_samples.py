@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from exporter.configuration import RuleConfig, load
-from exporter.events import LogEvent, Partition
+from exporter.model import LogEvent, Partition
 from exporter.rules import Increment, RuleSet
 from tests.support.samples import log_files
 

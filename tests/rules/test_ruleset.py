@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exporter.configuration import load
-from exporter.events import EventFormat, LogEvent, Partition
+from exporter.model import EventFormat, LogEvent, Partition
 from exporter.rules import Increment, RuleSet
 
 HISTORY = Partition("history", "111111111111", "eu-west-1")

@@ -14,7 +14,7 @@ import yaml
 from botocore.stub import Stubber
 
 from conformance.score import load_cases
-from exporter.errors import SourceError
+from exporter.model import SourceError
 from exporter.patterns import FilterPattern, Match
 from exporter.ruletests import RuleTestFile, load_rule_tests
 from exporter.ruletests.against_aws import compare, open_logs

@@ -9,7 +9,7 @@ import pytest
 
 from exporter.clock import Clock
 from exporter.configuration import EventHistoryConfig, FilesConfig, LogGroupsConfig
-from exporter.events import Partition
+from exporter.model import Partition
 from exporter.sources import build_source
 from exporter.sources.scopes import configured_since, scopes
 from metric_filter_demo.aws import EmbeddedAws

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from exporter.errors import DamagedCheckpointError
+from exporter.model import DamagedCheckpointError
 from exporter.sources.file_position import FilePosition
 from exporter.sources.progress import Backfill, Progress
 from exporter.sources.schedule import Schedule

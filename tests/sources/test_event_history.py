@@ -12,8 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from exporter.aws.session import AwsAccount
-from exporter.errors import SourceError
-from exporter.events import Partition
+from exporter.model import Partition, SourceError
 from exporter.sources.base import Listener
 from exporter.sources.event_history import EventHistory
 from exporter.sources.timeline import TimelineSource, Timing

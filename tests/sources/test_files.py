@@ -15,8 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from exporter.errors import PartitionGoneError, SourceError
-from exporter.events import EventFormat, Partition
+from exporter.model import EventFormat, Partition, PartitionGoneError, SourceError
 from exporter.sources import file_content
 from exporter.sources.files import Files
 from tests.support.shared import shared_files

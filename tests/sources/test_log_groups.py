@@ -10,8 +10,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from exporter.errors import PartitionGoneError, SourceError
-from exporter.events import Partition
+from exporter.model import Partition, PartitionGoneError, SourceError
 from exporter.sources.log_group_names import LogGroupNames
 from exporter.sources.log_groups import LogGroups
 from metric_filter_demo.aws import EmbeddedAws

@@ -11,9 +11,8 @@ from dataclasses import dataclass, field
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from exporter.errors import SourceError
-from exporter.events import LogEvent, Partition
 from exporter.ledger.memory import CLOCK_ERROR
+from exporter.model import LogEvent, Partition, SourceError
 from exporter.sources.base import Discovery, Listener
 from exporter.sources.timeline import Page, TimelineSource, Timing
 

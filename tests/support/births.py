@@ -13,9 +13,9 @@ from typing import Any, Self
 
 import yaml
 
-from exporter.events import Partition
 from exporter.ledger.base import Batch
 from exporter.ledger.sqlite import SqliteLedger
+from exporter.model import Partition
 from metric_filter_demo.aws import EmbeddedAws
 from tests.support.forwarding import Forwarder
 from tests.support.processes import Exporter

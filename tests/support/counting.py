@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from exporter.events import Partition
 from exporter.ledger.base import Batch, SeriesRule, SeriesTotal
-from exporter.rules.increments import Increment, SeriesKey
+from exporter.model import Increment, Partition, SeriesKey
 
 SOURCE = "history"
 RULE = "logins"

@@ -13,9 +13,9 @@ import pytest
 import yaml
 from starlette.types import ASGIApp
 
-from exporter.coalescing import Coalescing
 from exporter.metrics.scrapers import Client
 from exporter.web import Limits, LiveWebConfig, Server, create_app
+from exporter.web.coalescing import Coalescing
 from exporter.web.status import (
     LedgerStatus,
     PartitionStatus,

@@ -12,9 +12,9 @@ import pytest
 from starlette.applications import Starlette
 from starlette.types import Message, Scope
 
-from exporter.coalescing import Coalescing
 from exporter.metrics.scrapers import Client
 from exporter.web import create_app
+from exporter.web.coalescing import Coalescing
 from exporter.web.scrape import Metrics
 from exporter.web.status import StatusPage
 

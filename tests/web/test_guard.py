@@ -14,9 +14,9 @@ import pytest
 from starlette.types import ASGIApp
 from structlog.testing import capture_logs
 
-from exporter.configuration.problems import ConfigurationError
 from exporter.web import LiveWebConfig
 from exporter.web.page import CONTENT_SECURITY_POLICY
+from exporter.yamlfile.problems import ConfigurationError
 from tests.support.certificates import Authority, Certificate
 from tests.support.waiting import wait_for
 

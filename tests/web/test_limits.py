@@ -16,9 +16,9 @@ import httpx
 import pytest
 from starlette.types import ASGIApp
 
-from exporter.coalescing import Coalescing
 from exporter.metrics.scrapers import Client
 from exporter.web import Limits, LiveWebConfig, create_app
+from exporter.web.coalescing import Coalescing
 from exporter.web.status import StatusPage
 from tests.support.certificates import Authority
 

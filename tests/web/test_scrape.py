@@ -10,15 +10,14 @@ import httpx
 import pytest
 from prometheus_client.samples import Sample
 
-from exporter.coalescing import Coalescing
-from exporter.events import Partition
 from exporter.ledger.base import Batch, Ledger, SeriesRule
 from exporter.ledger.sqlite import SqliteLedger
 from exporter.metrics.exposition import Exposition
 from exporter.metrics.series import SeriesStore
 from exporter.metrics.telemetry import Telemetry
-from exporter.rules.increments import Increment, SeriesKey
+from exporter.model import Increment, Partition, SeriesKey
 from exporter.web import create_app
+from exporter.web.coalescing import Coalescing
 from exporter.web.status import StatusPage
 from tests.support.expositions import parse_exposition
 from tests.support.waiting import wait_for

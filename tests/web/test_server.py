@@ -13,9 +13,9 @@ from typing import Any
 import httpx
 import pytest
 
-from exporter.coalescing import Coalescing
 from exporter.metrics.scrapers import Client
 from exporter.web import ListenError, Server, create_app
+from exporter.web.coalescing import Coalescing
 from exporter.web.status import StatusPage
 from tests.support.waiting import wait_for
 

@@ -8,9 +8,9 @@ from pathlib import Path
 
 from exporter.clock import Clock
 from exporter.configuration import RuleConfig, SourceConfig
-from exporter.engine import Engine
 from exporter.ledger.base import LedgerCondition, RuleTotal
-from exporter.states import PartitionState
+from exporter.runtime.engine import Engine
+from exporter.runtime.states import PartitionState
 from exporter.web.status import LedgerStatus, PartitionStatus, RuleStatus, SourceStatus, State
 
 

@@ -16,19 +16,19 @@ from typing import Final
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
-from exporter.assembly import Assembler
 from exporter.clock import Clock
-from exporter.engine import Engine
 from exporter.ledger.sqlite import SqliteLedger
 from exporter.metrics.exposition import Exposition
 from exporter.metrics.scrapers import NOBODY
 from exporter.metrics.series import SeriesStore
 from exporter.metrics.telemetry import Telemetry
-from exporter.pipeline import Pipeline
-from exporter.scheduling import Scheduler
+from exporter.runtime.assembly import Assembler
+from exporter.runtime.engine import Engine
+from exporter.runtime.pipeline import Pipeline
+from exporter.runtime.scheduling import Scheduler
+from exporter.runtime.states import PartitionState
 from exporter.settings import Settings
 from exporter.sources.base import Source
-from exporter.states import PartitionState
 
 _POLLS_AT_ONCE: Final = 32
 """Threads; most wait for AWS or for a quota, not for a core."""

@@ -10,9 +10,8 @@ from typing import Generic, TypeVar
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from exporter.configuration.documents import Item, Step, Value
-from exporter.configuration.names import did_you_mean
-from exporter.configuration.problems import Findings, Location
+from exporter.yamlfile.documents import Item, Step, Value
+from exporter.yamlfile.problems import Findings, Location, did_you_mean
 
 Model = TypeVar("Model", bound=BaseModel)
 

@@ -23,15 +23,14 @@ from exporter.configuration import (
     SourceConfig,
     check,
 )
-from exporter.engine import Engine
-from exporter.errors import SourceError
 from exporter.ledger.base import Ledger, RuleTotal, SeriesRule
 from exporter.metrics.families import MetricFamily
 from exporter.metrics.series import SeriesStore
 from exporter.metrics.telemetry import RuleInfo, SourceInfo, Telemetry
-from exporter.pipeline import Rules
+from exporter.model import SeriesKey, SourceError
 from exporter.rules import RuleSet
-from exporter.rules.increments import SeriesKey
+from exporter.runtime.engine import Engine
+from exporter.runtime.pipeline import Rules
 from exporter.sources import build_source
 from exporter.sources.base import Listener, Source
 from exporter.sources.scopes import scopes

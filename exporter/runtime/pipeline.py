@@ -7,15 +7,14 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from exporter.arrivals import Arrivals
 from exporter.clock import Clock
-from exporter.errors import DamagedCheckpointError
-from exporter.events import Partition
 from exporter.ledger.base import Batch, Committed, Ledger, LedgerError
 from exporter.ledger.errors import damaged_checkpoint
 from exporter.metrics.series import SeriesStore
 from exporter.metrics.telemetry import Telemetry
+from exporter.model import DamagedCheckpointError, Partition
 from exporter.rules import Evaluation, Increment, RuleSet
+from exporter.runtime.arrivals import Arrivals
 from exporter.sources.base import Listener, Reading, Source
 
 

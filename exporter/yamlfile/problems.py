@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from textwrap import indent
@@ -90,3 +91,9 @@ class Findings:
     def errors(self) -> tuple[Problem, ...]:
         """What must be mended."""
         return tuple(problem for problem in self.problems if problem.severity == "error")
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """Return ``"; did you mean `x`?"`` where a known word is near, else nothing."""
+    close = difflib.get_close_matches(word, list(known), n=1)
+    return f"; did you mean `{close[0]}`?" if close else ""

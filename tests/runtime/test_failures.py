@@ -9,8 +9,8 @@ import pytest
 import structlog
 from structlog.testing import capture_logs
 
-from exporter.errors import SourceError
-from exporter.failures import TELL_EVERY, Failures
+from exporter.logs import TELL_EVERY, Failures
+from exporter.model import SourceError
 
 Lines = list[Any]
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from exporter.configuration import Footprint
-from exporter.watching import Watch
+from exporter.runtime.watching import Watch
 
 
 class Loader:

@@ -9,16 +9,20 @@ from functools import partial
 
 import structlog
 
-from exporter.arrivals import Arrivals
-from exporter.errors import DamagedCheckpointError, PartitionGoneError, SourceError
-from exporter.events import Partition
-from exporter.failures import Failures
 from exporter.ledger.base import LedgerError
-from exporter.pipeline import Pipeline, Poll, Rules
-from exporter.rules.increments import SeriesKey
-from exporter.scheduling import THREADS, Scheduler
+from exporter.logs import Failures
+from exporter.model import (
+    DamagedCheckpointError,
+    Partition,
+    PartitionGoneError,
+    SeriesKey,
+    SourceError,
+)
+from exporter.runtime.arrivals import Arrivals
+from exporter.runtime.pipeline import Pipeline, Poll, Rules
+from exporter.runtime.scheduling import THREADS, Scheduler
+from exporter.runtime.states import PartitionState, SourceState
 from exporter.sources.base import Discovery, Source
-from exporter.states import PartitionState, SourceState
 
 _log = structlog.get_logger(__name__)
 _FORGET_EVERY = 60.0

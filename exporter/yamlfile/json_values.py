@@ -8,7 +8,7 @@ from typing import TypeAlias
 
 import yaml
 
-from exporter.configuration.documents import Item, pairs
+from exporter.yamlfile.documents import Item, pairs
 
 JsonValue: TypeAlias = "dict[str, JsonValue] | list[JsonValue] | str | int | float | bool | None"
 

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from exporter.arrivals import Arrivals
-from exporter.errors import SourceError
-from exporter.events import Partition
-from exporter.failures import Failures
 from exporter.ledger.base import LedgerError
-from exporter.pipeline import Poll, Rules
-from exporter.scheduling import Job
+from exporter.logs import Failures
+from exporter.model import Partition, SourceError
+from exporter.runtime.arrivals import Arrivals
+from exporter.runtime.pipeline import Poll, Rules
+from exporter.runtime.scheduling import Job
 from exporter.sources.base import Source
 
 

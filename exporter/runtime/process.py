@@ -14,23 +14,23 @@ from datetime import UTC, datetime
 import structlog
 
 from exporter import __version__
-from exporter.assembly import Assembler, Assembly
-from exporter.changes import loses_most_rules, summary
 from exporter.clock import Clock
-from exporter.coalescing import Coalescing
 from exporter.configuration import Configuration, ConfigurationError
-from exporter.engine import Engine
 from exporter.ledger.base import Ledger, LedgerError
 from exporter.ledger.sqlite import SqliteLedger
 from exporter.metrics.exposition import Exposition
 from exporter.metrics.series import SeriesStore
 from exporter.metrics.telemetry import Telemetry
-from exporter.overview import ledger_status, rule_statuses, source_status
-from exporter.pipeline import Pipeline
-from exporter.scheduling import Scheduler
+from exporter.runtime.assembly import Assembler, Assembly
+from exporter.runtime.changes import loses_most_rules, summary
+from exporter.runtime.engine import Engine
+from exporter.runtime.pipeline import Pipeline
+from exporter.runtime.scheduling import Scheduler
+from exporter.runtime.status import ledger_status, rule_statuses, source_status
+from exporter.runtime.watching import Watch
 from exporter.settings import Settings
-from exporter.watching import Watch
 from exporter.web import LiveWebConfig, Server, create_app
+from exporter.web.coalescing import Coalescing
 from exporter.web.status import ReloadStatus, StatusPage
 
 _log = structlog.get_logger(__name__)

@@ -17,10 +17,10 @@ from typing import TypeAlias
 
 import yaml
 
-from exporter.configuration.aliases import find_alias_problem
-from exporter.configuration.contents import TooLargeError, read_contents
-from exporter.configuration.positions import offsets_in_source
-from exporter.configuration.problems import Findings, Location
+from exporter.yamlfile.aliases import find_alias_problem
+from exporter.yamlfile.contents import TooLargeError, read_contents
+from exporter.yamlfile.positions import offsets_in_source
+from exporter.yamlfile.problems import Findings, Location
 
 Value: TypeAlias = "str | list[Value] | dict[str, Value] | None"
 Step: TypeAlias = "str | int"

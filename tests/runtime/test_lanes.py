@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from exporter.scheduling import THREADS, Scheduler
+from exporter.runtime.scheduling import THREADS, Scheduler
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 
 import pytest
 
-from exporter.coalescing import Coalescing
+from exporter.web.coalescing import Coalescing
 from tests.support.waiting import wait_for
 
 
