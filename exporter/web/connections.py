@@ -1,4 +1,4 @@
-"""uvicorn with an accept loop of its own: limits, and a TLS context chosen anew each time."""
+"""Client connections: TLS as it is configured now, time limits, and a limit to their number."""
 
 from __future__ import annotations
 
@@ -7,158 +7,250 @@ import contextlib
 import socket
 import ssl
 import time
-from collections.abc import Callable, Generator
-from typing import Any
+from collections import Counter
+from collections.abc import Callable, Generator, Iterator
+from functools import partial
+from typing import Any, Protocol, TypeVar
 
-import structlog
 import uvicorn
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from exporter.logs import Failures
 from exporter.web.addresses import group_of
-from exporter.web.limits import Limits, Sweeper
-from exporter.web.places import Place, to_give_up
+from exporter.web.limits import Limits
 
-_log = structlog.get_logger(__name__)
-
-_QUIET = 60.0
-"""Seconds between two log lines of the same kind: any client can cause them."""
-
-_AT_ONCE = 16
-"""Connections that are accepted before others have their turn."""
+_ACCEPTED_AT_ONCE = 16
+"""Connections that are accepted before other connections get their turn."""
+_BACKLOG = 1024
+"""Connections that the kernel queues until they are accepted. Clients beyond that retry after a
+second at the earliest, so a burst from one client must not fill the queue."""
 
 TlsContext = Callable[[], ssl.SSLContext | None]
-"""The context for a connection that begins now; None: no TLS."""
+"""Returns the context for a connection that begins now; None: no TLS."""
+
+
+class Occupant(Protocol):
+    """An open connection, as far as the limit of connections is concerned."""
+
+    address: str
+    """The client's address, or its group (``addresses.group_of``)."""
+    idle: bool
+    """Whether it is between two requests."""
+    since: float
+    """When it began to be idle or busy, on the monotonic clock."""
+
+
+O = TypeVar("O", bound=Occupant)  # noqa: E741
+
+
+def to_close(occupants: set[O], newcomer: str) -> O:
+    """Return the connection to close so that one from the address ``newcomer`` can be opened.
+
+    It belongs to the address with the most connections, the newcomer's included, so no client
+    can keep the others out. Idle connections go first, then the others; of equals the oldest: a
+    well-behaved client has its answer before its turn comes.
+    """
+    count = Counter(occupant.address for occupant in occupants)
+    count[newcomer] += 1
+    most = max(count[occupant.address] for occupant in occupants)
+    candidates = (occupant for occupant in occupants if count[occupant.address] == most)
+    return min(candidates, key=lambda occupant: (not occupant.idle, occupant.since))
+
+
+class Connections:
+    """The open connections, TLS handshakes included, at most ``limits.connections`` of them."""
+
+    def __init__(self, limits: Limits, tls: TlsContext) -> None:
+        self.limits = limits
+        self.tls = tls
+        self.handshakes = Failures("TLS handshake")
+        self._crowding = Failures("keeping all connections open")
+        self._open: set[Connection] = set()
+
+    def add(self, newcomer: Connection) -> None:
+        """Add a connection; if there are too many, close another one."""
+        if len(self._open) >= self.limits.connections:
+            leaver = to_close(self._open, newcomer.address)
+            self._open.remove(leaver)
+            leaver.abort()
+            self._crowding.failed(
+                ConnectionError(
+                    f"{self.limits.connections} connections are open, which is the limit; closed"
+                    f" one from {leaver.address}, the address with the most"
+                )
+            )
+        self._open.add(newcomer)
+
+    def discard(self, connection: Connection) -> None:
+        """Forget a connection that is closed."""
+        self._open.discard(connection)
+
+    def abort_handshakes(self) -> None:
+        """Close the connections whose TLS handshake is not finished."""
+        for connection in [c for c in self._open if not c.established]:
+            connection.abort()
+
+
+class Connection(H11Protocol):
+    """uvicorn's HTTP connection, with a time limit for everything that a client can delay.
+
+    uvicorn itself limits idle connections only. All of this hangs on the methods of
+    ``asyncio.Protocol`` and on ``scope["state"]``; no attribute of uvicorn is read.
+    """
+
+    def __init__(self, others: Connections, *, app_state: dict[str, Any], **uvicorns: Any) -> None:
+        super().__init__(app_state={**app_state, "connection": self}, **uvicorns)
+        self.address = ""
+        self.idle = False
+        self.since = time.monotonic()
+        self.established = False
+        """Whether a TLS handshake, if there has to be one, is finished."""
+        self._others = others
+        self._limits = others.limits
+        self._stream: asyncio.Transport
+        self._early = b""
+        self._request_timeout: asyncio.TimerHandle | None = None
+        self._stall_timeout: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Make room for it, and begin the TLS handshake."""
+        self._stream = transport
+        client = transport.get_extra_info("peername")[0]
+        self.address = group_of(client)
+        self._others.add(self)
+        context = self._others.tls()
+        if context is None:
+            self._establish(transport)
+            return
+        transport.pause_reading()  # the client's first bytes are for the handshake
+        handshake = self._shake_hands(transport, context, client)
+        task = asyncio.get_running_loop().create_task(handshake)
+        self._handshake = task  # the loop itself keeps no reference
+
+    async def _shake_hands(
+        self, transport: asyncio.Transport, context: ssl.SSLContext, client: str
+    ) -> None:
+        if transport.is_closing():
+            return
+        try:
+            secured = await asyncio.get_running_loop().start_tls(
+                transport,
+                self,
+                context,
+                server_side=True,
+                ssl_handshake_timeout=self._limits.handshake,
+                ssl_shutdown_timeout=self._limits.closing,
+            )
+        except OSError as error:
+            self._others.handshakes.failed(ConnectionError(f"{client}: {_reason(error)}"))
+            secured = None
+        if secured is None:
+            self._others.discard(self)
+        else:
+            self._stream = secured
+            self._establish(secured)
+
+    def _establish(self, transport: asyncio.Transport) -> None:
+        super().connection_made(transport)
+        # So that writing counts as paused while any byte is left that the client does not take.
+        transport.set_write_buffer_limits(high=1)
+        self.established = True
+        self._begin_request()
+        if self._early:
+            super().data_received(self._early)
+            self._early = b""
+
+    def data_received(self, data: bytes) -> None:
+        """Time a request from its first byte on."""
+        if not self.established:  # came with the end of the handshake
+            self._early += data
+            return
+        if self.idle:
+            self._begin_request()
+        super().data_received(data)
+
+    def _begin_request(self) -> None:
+        self._be(idle=False)
+        self._request_timeout = self._abort_after(self._limits.request)
+
+    @contextlib.contextmanager
+    def answering(self) -> Iterator[None]:
+        """Answer a request that has arrived completely; afterwards the connection is idle."""
+        _cancel(self._request_timeout)
+        self._be(idle=False)
+        try:
+            yield
+        finally:
+            self._be(idle=True)
+
+    def pause_writing(self) -> None:
+        """Time how long the client takes nothing."""
+        self._stall_timeout = self._abort_after(self._limits.stalled)
+        super().pause_writing()
+
+    def resume_writing(self) -> None:
+        """Stop timing it."""
+        _cancel(self._stall_timeout)
+        super().resume_writing()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Forget it."""
+        self._others.discard(self)
+        _cancel(self._request_timeout)
+        _cancel(self._stall_timeout)
+        if self.established:
+            super().connection_lost(exc)
+
+    def abort(self) -> None:
+        """Close it at once."""
+        self._stream.abort()
+
+    def _be(self, *, idle: bool) -> None:
+        self.idle, self.since = idle, time.monotonic()
+
+    def _abort_after(self, seconds: float) -> asyncio.TimerHandle:
+        return asyncio.get_running_loop().call_later(seconds, self.abort)
 
 
 class ConnectionServer(uvicorn.Server):
-    """Serves the connections of sockets that listen already.
+    """uvicorn's server for sockets that listen already, with connections of our own."""
 
-    asyncio's own servers take one TLS context for good, and count no connection before its
-    handshake is over.
-    """
-
-    def __init__(self, config: uvicorn.Config, limits: Limits, tls: TlsContext) -> None:
+    def __init__(self, config: uvicorn.Config, connections: Connections) -> None:
+        # asyncio accepts as many connections at once as the backlog has.
+        config.backlog = _ACCEPTED_AT_ONCE
+        config.http = partial(Connection, connections)  # type: ignore[assignment]
         super().__init__(config)
-        self.servers = []
-        self._limits = limits
-        self._tls = tls
-        self._sweeper = Sweeper(limits)
-        self._accepting: list[asyncio.Task[None]] = []
-        self._handshakes: dict[asyncio.Task[None], Place] = {}
-        self._leaving: set[object] = set()
-        """Who had to make room, until the connection is gone."""
-        self._refusals = _Summary("TLS handshake failed")
-        self._crowds = _Summary("too many connections; some are closed to make room")
-        self._accept_failures = _Summary("cannot accept connections")
+        self._connections = connections
+        self._accept_failures = Failures("accepting connections")
 
     @contextlib.contextmanager
     def capture_signals(self) -> Generator[None]:
-        """Leave signals alone: the daemon handles them."""
+        """Leave signals alone: the process handles them."""
         yield
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Begin to accept."""
-        await self.lifespan.startup()
+        asyncio.get_running_loop().set_exception_handler(self._report)
+        await super().startup(sockets)
         for listener in sockets or ():
-            listener.setblocking(False)
-            self._accepting.append(asyncio.create_task(self._accept(listener)))
-        self.started = True
-
-    async def on_tick(self, counter: int) -> bool:
-        """Every tenth of a second."""
-        self._sweeper.sweep(self.server_state.connections)
-        for task in self._accepting:
-            if task.done():
-                task.result()  # it never ends but by a defect: better a crash than a deaf server
-        return await super().on_tick(counter)
+            listener.listen(_BACKLOG)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Accept no more, drop unfinished handshakes, finish the requests under way."""
-        ending = [*self._accepting, *self._handshakes]
-        for task in ending:
-            task.cancel()
-        await asyncio.gather(*ending, return_exceptions=True)
+        self._connections.abort_handshakes()
         await super().shutdown(sockets)
 
-    async def _accept(self, listener: socket.socket) -> None:
-        loop = asyncio.get_running_loop()
-        while True:
-            try:
-                self._welcome(*await loop.sock_accept(listener))
-                # Those that queue behind it must not wait for a turn of the loop each.
-                for _ in range(_AT_ONCE):
-                    self._welcome(*listener.accept())
-            except BlockingIOError:
-                pass
-            except OSError as error:  # no file descriptors left, or the client has gone
-                self._accept_failures.note(error=error.strerror or str(error))
-                await asyncio.sleep(0.1)
-            # Where clients queue, accepting never waits; others must have their turn.
-            await asyncio.sleep(0)
-
-    def _welcome(self, connection: socket.socket, peer: tuple[Any, ...]) -> None:
-        client: str = peer[0]
-        address = group_of(client)
-        self._make_room(address)
-        connection.setblocking(False)
-        task = asyncio.get_running_loop().create_task(self._connect(connection, client))
-        self._handshakes[task] = Place(task, address, "handshake", time.monotonic(), task.cancel)
-        task.add_done_callback(self._handshakes.pop)
-
-    def _make_room(self, address: str) -> None:
-        connections = self.server_state.connections
-        self._leaving = {
-            holder
-            for holder in self._leaving
-            if holder in connections or holder in self._handshakes
-        }
-        open_ = len(self._handshakes) + len(connections)
-        if open_ - len(self._leaving) < self._limits.connections:
-            return
-        self._crowds.note(connections=open_)
-        places = [*self._handshakes.values(), *self._sweeper.places(connections)]
-        place = to_give_up([p for p in places if p.holder not in self._leaving], address)
-        self._leaving.add(place.holder)
-        place.leave()
-
-    async def _connect(self, connection: socket.socket, client: str) -> None:
-        context = self._tls()
-        try:
-            await asyncio.get_running_loop().connect_accepted_socket(
-                self._protocol,
-                connection,
-                ssl=context,
-                ssl_handshake_timeout=self._limits.handshake if context else None,
-                ssl_shutdown_timeout=self._limits.closing if context else None,
-            )
-        except OSError as error:
-            if context is not None:
-                self._refusals.note(client=client, error=_reason(error))
-
-    def _protocol(self) -> asyncio.Protocol:
-        return self.config.http_protocol_class(  # type: ignore[call-arg]
-            config=self.config,
-            server_state=self.server_state,
-            app_state=self.lifespan.state,
-            _loop=asyncio.get_running_loop(),
-        )
+    def _report(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        error = context.get("exception")
+        if isinstance(error, OSError) and "socket" in context:
+            self._accept_failures.failed(error)
+        else:
+            loop.default_exception_handler(context)
 
 
-class _Summary:
-    """Logs the first of many equal events at once, and how many more there were later."""
-
-    def __init__(self, message: str) -> None:
-        self._message = message
-        self._last = float("-inf")
-        self._more = 0
-
-    def note(self, **facts: object) -> None:
-        now = time.monotonic()
-        if now - self._last < _QUIET:
-            self._more += 1
-            return
-        more = {"more_since_the_last": self._more} if self._more else {}
-        _log.warning(self._message, **facts, **more)
-        self._last, self._more = now, 0
+def _cancel(timeout: asyncio.TimerHandle | None) -> None:
+    if timeout is not None:
+        timeout.cancel()
 
 
 def _reason(error: OSError) -> str:

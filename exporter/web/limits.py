@@ -1,19 +1,12 @@
-"""What one client may take of the server: time, connections, bytes."""
+"""Limits for clients, and the refusal of requests that are too large or not HTTP/1."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-import h11
 from starlette.datastructures import Headers
 from starlette.responses import PlainTextResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
-from uvicorn.protocols.http.h11_impl import H11Protocol
-
-from exporter.web.addresses import group_of
-from exporter.web.places import Phase, Place
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,85 +14,31 @@ class Limits:
     """Times are in seconds."""
 
     connections: int = 256
-    """Open at once, TLS handshakes included. A further one takes the place of one of the address
-    that has the most (``places.to_give_up``)."""
+    """Open at once, TLS handshakes included. Beyond that, each new connection closes one of the
+    address with the most (``connections.to_close``)."""
     header_bytes: int = 16 * 1024
     body_bytes: int = 64 * 1024
     """No path reads a body; a small one is thrown away, a larger one refused."""
     handshake: float = 10.0
     """For TLS, from the connection on."""
     request: float = 10.0
-    """For a request's headers, from the connection or the first byte on, and for its body."""
+    """For a whole request, from the connection or its first byte on."""
     stalled: float = 30.0
-    """How long a client may take nothing of an answer that waits for it."""
+    """How long a client may take nothing of what is sent to it."""
     idle: int = 120
     """Between requests: longer than usual scrape intervals, so that Prometheus keeps its
     connection."""
     closing: float = 5.0
-    """For a client to take the rest once the server has closed."""
+    """For the client's part of the end of TLS."""
 
 
 DEFAULT_LIMITS = Limits()
 
 
-class Sweeper:
-    """Ends connections that overstay; uvicorn itself has a limit for idle ones only."""
-
-    def __init__(self, limits: Limits) -> None:
-        self._limits: dict[Phase, float] = {
-            "request": limits.request,
-            "stalled": limits.stalled,
-            "closing": limits.closing,
-        }
-        self._since: dict[H11Protocol, tuple[Phase, int, float]] = {}
-
-    def sweep(self, connections: Iterable[object]) -> None:
-        """Look at every open connection; to be called several times a second."""
-        now = time.monotonic()
-        seen = {}
-        for connection in connections:
-            if not isinstance(connection, H11Protocol):
-                continue
-            phase, request = _phase(connection), id(connection.cycle)
-            before = self._since.get(connection)
-            since = before[2] if before and before[:2] == (phase, request) else now
-            seen[connection] = (phase, request, since)
-            limit = self._limits.get(phase)
-            if limit is not None and now - since > limit:
-                connection.transport.abort()
-        self._since = seen
-
-    def places(self, connections: Iterable[object]) -> Iterator[Place]:
-        """Yield each open connection with what it does, and since when as far as was seen."""
-        now = time.monotonic()
-        for connection in connections:
-            if isinstance(connection, H11Protocol):
-                phase = _phase(connection)
-                before = self._since.get(connection)
-                since = before[2] if before and before[0] == phase else now
-                host = connection.client[0] if connection.client else ""
-                yield Place(connection, group_of(host), phase, since, connection.transport.abort)
-
-
-def _phase(connection: H11Protocol) -> Phase:
-    if connection.transport.is_closing():
-        return "closing"
-    # uvicorn: None until the first request's headers are complete.
-    if connection.cycle is not None:
-        if not connection.cycle.response_complete:
-            if connection.conn.their_state is h11.SEND_BODY:
-                return "request"
-            return "stalled" if connection.flow.write_paused else "answering"
-        if connection.timeout_keep_alive_task is not None:
-            return "idle"
-    return "request"
-
-
 class RequestLimit:
-    """Refuses what is not HTTP/1, and large bodies before they are read.
+    """Refuses requests that are not HTTP/1 or have a large body, before the body is read.
 
-    A body of unknown length counts as large. What the client sends all the same is thrown away,
-    for as long as a request may take.
+    A body of unknown length counts as large.
     """
 
     def __init__(self, app: ASGIApp, limits: Limits) -> None:
@@ -107,19 +46,26 @@ class RequestLimit:
         self._most = limits.body_bytes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer 413 or 505, or hand the request on."""
-        refusal = self._refusal(scope) if scope["type"] == "http" else None
-        await (refusal or self._app)(scope, receive, send)
+        """Answer 413 or 505, or pass the request on once it has arrived completely."""
+        # The connection of a refused request stays busy: what else of the body comes is thrown
+        # away until the time for a request is over.
+        if refusal := self._refusal(scope):
+            await refusal(scope, receive, send)
+            return
+        while (await receive()).get("more_body"):
+            pass
+        with scope["state"]["connection"].answering():
+            await self._app(scope, receive, send)
 
     def _refusal(self, scope: Scope) -> Response | None:
         # RFC 9110, 6.2: a higher minor version is read as the highest one known.
         if not scope["http_version"].startswith("1."):
-            text = "505 HTTP Version Not Supported: HTTP/1.1 is what is served\n"
+            text = "505 HTTP Version Not Supported: this server speaks HTTP/1.1\n"
             return PlainTextResponse(text, 505, headers={"Connection": "close"})
         if self._is_too_large(Headers(scope=scope)):
             return PlainTextResponse("413 Request Entity Too Large\n", 413)
         return None
 
     def _is_too_large(self, headers: Headers) -> bool:
-        # h11 has seen to it that a length is a number, and that there is only one.
+        # h11 has checked that there is one length at most, and that it is a number.
         return "transfer-encoding" in headers or int(headers.get("content-length", 0)) > self._most

@@ -11,14 +11,11 @@ import socket
 import uvicorn
 from starlette.types import ASGIApp
 
-from exporter.web.connections import ConnectionServer
+from exporter.web.connections import Connections, ConnectionServer
 from exporter.web.guard import Guard
 from exporter.web.limits import DEFAULT_LIMITS, Limits, RequestLimit
 from exporter.web.live import LiveWebConfig
 
-_BACKLOG = 1024
-"""Connections that the kernel keeps until they are accepted. If there are more, their clients try
-again a second later at the earliest, so a burst of one client must not fill it."""
 _SEND_BUFFER = 128 * 1024
 """Bytes of an answer that the kernel keeps for a connection (Linux doubles it). By default it keeps
 megabytes for each client that takes nothing, and copying them holds up the others."""
@@ -63,7 +60,6 @@ class Server:
             uvicorn.Config(
                 RequestLimit(app, limits),
                 loop="asyncio",
-                http="h11",
                 ws="none",
                 lifespan="off",
                 log_config=None,
@@ -76,8 +72,7 @@ class Server:
                 timeout_graceful_shutdown=math.ceil(grace),
                 h11_max_incomplete_event_size=limits.header_bytes,
             ),
-            limits,
-            lambda: web_config.current().context if web_config else None,
+            Connections(limits, lambda: web_config.current().context if web_config else None),
         )
 
     def run(self) -> None:
@@ -108,7 +103,7 @@ def _listen(host: str, port: int) -> socket.socket:
             return _listen_everywhere(port)
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
         family, _, _, _, where = found[0]
-        return socket.create_server(where[:2], family=family, backlog=_BACKLOG)
+        return socket.create_server(where[:2], family=family)
     except OSError as error:
         address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
         raise ListenError(
@@ -120,11 +115,9 @@ def _listen(host: str, port: int) -> socket.socket:
 def _listen_everywhere(port: int) -> socket.socket:
     if socket.has_dualstack_ipv6():
         try:
-            return socket.create_server(
-                ("", port), family=socket.AF_INET6, backlog=_BACKLOG, dualstack_ipv6=True
-            )
+            return socket.create_server(("", port), family=socket.AF_INET6, dualstack_ipv6=True)
         except OSError as error:
             # The kernel knows IPv6, but here it is switched off.
             if error.errno not in (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT):
                 raise
-    return socket.create_server(("", port), backlog=_BACKLOG)
+    return socket.create_server(("", port))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import select
 import socket
@@ -116,10 +117,13 @@ def test_a_connection_may_rest_between_requests_but_not_for_ever(
 
 
 def test_a_body_in_drips_is_cut_off(serve: Serve, small_app: ASGIApp, connect: Connect) -> None:
+    began = time.monotonic()
     client = connect(serve(small_app, limits=QUICK))
     client.sendall(b"POST /-/reload HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\nx")
-    assert answer(client).startswith(b"HTTP/1.1 200")
-    assert seconds_until_closed(client) < 3
+    # Half a request causes nothing.
+    with contextlib.suppress(ConnectionResetError):
+        assert client.recv(100) == b""
+    assert time.monotonic() - began < 3
 
 
 @pytest.mark.parametrize("length", [b"Content-Length: 65537", b"Transfer-Encoding: chunked"])
