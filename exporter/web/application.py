@@ -1,4 +1,4 @@
-"""The web application: every path, with what it needs handed in."""
+"""The web application: every path, and what it answers."""
 
 from __future__ import annotations
 
@@ -6,16 +6,15 @@ from collections.abc import Awaitable, Callable, Sequence
 from http import HTTPStatus
 
 from starlette.applications import Starlette
+from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 from exporter.web.coalescing import Coalescing
-from exporter.web.origin import is_cross_site
 from exporter.web.page import CONTENT_SECURITY_POLICY, render
 from exporter.web.scrape import Metrics, scrape_endpoint
-from exporter.web.shared import Shared
 from exporter.web.status import StatusPage
 
 _Endpoint = Callable[[Request], Awaitable[Response]]
@@ -33,16 +32,15 @@ def create_app(
     metrics: Metrics,
     status: Callable[[], StatusPage],
     unready: Callable[[], Sequence[str]],
-    reload: Coalescing[list[str]] | None,
+    reload: Coalescing[[], list[str]] | None,
     telemetry_path: str = "/metrics",
 ) -> Starlette:
     """Return the application.
 
-    ``status`` gathers the facts of the status page. ``unready`` says why it is not ready, a
-    sentence each (nothing: it is); it is asked often and answers at once.
-    ``reload`` loads the configuration anew and returns why it could not (nothing: it did). None:
-    the path refuses. ``status`` and ``metrics`` are called in worker threads.
-    Raises ValueError where ``telemetry_path`` is a path of something else.
+    ``unready`` returns the reasons why the exporter is not ready, none if it is; it is called on
+    the event loop and must not wait. ``reload`` loads the configuration again and returns the
+    errors; None: the path refuses. ``status`` and ``metrics`` are called in threads.
+    Raises ValueError if ``telemetry_path`` cannot be the path of the metrics page.
     """
     _check_telemetry_path(telemetry_path)
     routes = [
@@ -68,12 +66,13 @@ def create_app(
 def _check_telemetry_path(path: str) -> None:
     if not path.startswith("/") or "{" in path or "?" in path or "#" in path:
         raise ValueError(
-            f"The path of the metrics page, {path!r}, is not one: it begins with / and holds none"
-            " of { ? #. Change --web.telemetry-path."
+            f"The path of the metrics page, {path!r}, is invalid: it must begin with / and contain"
+            " none of { ? #. Change --web.telemetry-path."
         )
     if path.startswith("/-/"):
         raise ValueError(
-            f"The path of the metrics page, {path!r}, is kept for health, readiness and reload."
+            f"The path of the metrics page, {path!r}, is reserved for health, readiness and"
+            " reload."
             " Change --web.telemetry-path."
         )
 
@@ -87,56 +86,75 @@ def _ready_endpoint(unready: Callable[[], Sequence[str]]) -> _Endpoint:
         reasons = unready()
         if not reasons:
             return PlainTextResponse("Ready\n")
-        text = "Not ready, nothing was read yet from:\n" + "\n".join(reasons) + "\n"
-        return Response(text.encode("utf-8", errors="replace"), 503, media_type="text/plain")
+        return _lines("Not ready, nothing was read yet from:", reasons, 503)
 
     return endpoint
 
 
-def _reload_endpoint(reload: Coalescing[list[str]]) -> _Endpoint:
+def _reload_endpoint(reload: Coalescing[[], list[str]]) -> _Endpoint:
     async def endpoint(request: Request) -> Response:
-        if is_cross_site(request.headers):
+        if _is_cross_site(request.headers):
             return PlainTextResponse(
-                "403 Forbidden: a page of another site asks for a reload; the exporter's own pages"
-                " and clients that are no browsers may\n",
+                "403 Forbidden: a page of another site asks for a reload; use a client that is not"
+                " a browser\n",
                 403,
             )
-        errors = await reload.outcome()
-        if errors:
-            text = "The configuration was not reloaded, the old one stays in force:\n\n"
-            body = (text + "\n".join(errors) + "\n").encode("utf-8", errors="replace")
-            return Response(body, 400, media_type="text/plain")
+        if errors := await reload.outcome():
+            text = "The configuration was not reloaded, the previous one stays in use:\n"
+            return _lines(text, errors, 400)
         return PlainTextResponse("Reloaded\n")
 
     return endpoint
 
 
+def _is_cross_site(headers: Headers) -> bool:
+    """Whether a browser makes the request for a page of another site.
+
+    Browsers add ``Origin`` to every POST (Fetch Standard, "append a request Origin header"), newer
+    ones ``Sec-Fetch-Site`` too; clients such as curl send neither. The scheme of the origin may
+    differ from the request's, because a proxy may terminate TLS.
+    """
+    if any(site not in ("same-origin", "none") for site in headers.getlist("sec-fetch-site")):
+        return True
+    host = headers.get("host", "").lower()
+    return any(
+        origin.partition("://")[2].lower() != host or not host
+        for origin in headers.getlist("origin")
+    )
+
+
 async def _reload_refused(_: Request) -> Response:
     return PlainTextResponse(
-        "403 Forbidden: reloading over HTTP is switched off (--no-web.enable-lifecycle); the"
-        " process reloads on SIGHUP\n",
+        "403 Forbidden: reload over HTTP is disabled (--no-web.enable-lifecycle); send SIGHUP"
+        " instead\n",
         403,
     )
 
 
 def _status_endpoint(status: Callable[[], StatusPage], telemetry_path: str) -> _Endpoint:
-    pages = Shared[int | None, bytes](
-        lambda refresh: render(status(), telemetry_path=telemetry_path, refresh=refresh)
-    )
+    def page(refresh: int | None) -> bytes:
+        return render(status(), telemetry_path=telemetry_path, refresh=refresh)
+
+    pages = Coalescing(page)
 
     async def endpoint(request: Request) -> Response:
         refresh = _refresh(request.query_params.get("refresh", ""))
-        body = await pages.get(refresh)
-        return HTMLResponse(body, headers=_PAGE_HEADERS)
+        return HTMLResponse(await pages.outcome(refresh), headers=_PAGE_HEADERS)
 
     return endpoint
 
 
 def _refresh(text: str) -> int | None:
-    """Return the seconds of ``?refresh=10``, at least one; None where there are none."""
+    """Return the seconds of ``?refresh=10``, at least 1, or None."""
     if not text.isascii() or not text.isdecimal() or len(text) > 5:
         return None
     return max(1, int(text))
+
+
+def _lines(head: str, lines: Sequence[str], status: int) -> Response:
+    # A lone surrogate, which a file name can contain, has no form in UTF-8.
+    text = "\n".join((head, *lines, ""))
+    return Response(text.encode("utf-8", errors="replace"), status, media_type="text/plain")
 
 
 async def _refused(_: Request, error: Exception) -> Response:

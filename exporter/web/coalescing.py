@@ -1,4 +1,4 @@
-"""Calls in a row that become one."""
+"""Slow calls that are shared by all who ask at the same time."""
 
 from __future__ import annotations
 
@@ -6,60 +6,46 @@ import asyncio
 import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import Future
-from typing import Generic, TypeVar
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any, Generic, ParamSpec, TypeVar
 
+P = ParamSpec("P")
 T = TypeVar("T")
 
 
-class Coalescing(Generic[T]):
-    """Runs something slow once for all who ask while it is busy; thread-safe.
+class Coalescing(Generic[P, T]):
+    """Runs a slow function for all who ask, one run at a time in a thread of its own; thread-safe.
 
-    Each caller gets the outcome of a run that began after the call, so what had changed before the
-    call is in it. However many call, one run is under way and one is to follow.
+    Each caller gets the outcome of a run that began after the call, so it is never stale. Callers
+    with equal arguments share the next run, however many they are.
     """
 
-    def __init__(self, run: Callable[[], T], *, pause: float = 0.0) -> None:
-        """``run`` is called in a thread of its own, never twice at a time.
-
-        ``pause``: seconds between the end of a run and the begin of the next, so that callers in a
-        loop leave time for other work.
-        """
+    def __init__(self, run: Callable[P, T], *, pause: float = 0.0) -> None:
+        """``pause``: seconds between two runs, so that callers in a loop leave time for others."""
         self._run = run
         self._pause = pause
+        self._not_before = 0.0
         self._lock = threading.Lock()
-        self._next: Future[T] | None = None
-        self._working = False
+        self._next: dict[Any, Future[T]] = {}
+        self._thread = ThreadPoolExecutor(1, "coalescing")
 
-    def submit(self) -> Future[T]:
-        """Ask for a run; the future holds what ``run`` returns or raises.
-
-        It is shared with other callers: do not cancel it.
-        """
+    def submit(self, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
+        """Ask for a run with hashable arguments; the future is shared: do not cancel it."""
+        asked = (args, *sorted(kwargs.items()))
         with self._lock:
-            if self._next is None:
-                self._next = Future()
-            if not self._working:
-                self._working = True
-                threading.Thread(target=self._work, name="coalescing", daemon=True).start()
-            return self._next
+            if asked not in self._next:
+                self._next[asked] = self._thread.submit(self._work, asked, *args, **kwargs)
+            return self._next[asked]
 
-    async def outcome(self) -> T:
-        """``submit``, for coroutines; one that is cancelled leaves the run to the others."""
-        return await asyncio.shield(asyncio.wrap_future(self.submit()))
+    async def outcome(self, *args: P.args, **kwargs: P.kwargs) -> T:
+        """``submit``, for coroutines; cancelling one leaves the run to the others."""
+        return await asyncio.shield(asyncio.wrap_future(self.submit(*args, **kwargs)))
 
-    def _work(self) -> None:
-        while (asked := self._take()) is not None:
-            try:
-                outcome = self._run()
-            except BaseException as error:
-                asked.set_exception(error)
-            else:
-                asked.set_result(outcome)
-            time.sleep(self._pause)
-
-    def _take(self) -> Future[T] | None:
+    def _work(self, asked: object, *args: P.args, **kwargs: P.kwargs) -> T:
+        time.sleep(max(0.0, self._not_before - time.monotonic()))
         with self._lock:
-            asked, self._next = self._next, None
-            self._working = asked is not None
-            return asked
+            del self._next[asked]
+        try:
+            return self._run(*args, **kwargs)
+        finally:
+            self._not_before = time.monotonic() + self._pause

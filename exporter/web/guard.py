@@ -1,4 +1,4 @@
-"""What stands before every path: headers, rate limit, basic authentication."""
+"""Headers, rate limit and basic authentication, before every path."""
 
 from __future__ import annotations
 
@@ -12,53 +12,52 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from exporter.web.addresses import group_of
 from exporter.web.auth import PasswordCheck, parse_basic
-from exporter.web.config import RateLimit, WebConfig
+from exporter.web.config import WebConfig
 from exporter.web.live import LiveWebConfig
+from exporter.web.sections import RateLimitSection
 from exporter.web.turns import BusyError
 
 _CHALLENGE = {"WWW-Authenticate": 'Basic realm="metric-filter-exporter", charset="UTF-8"'}
 _PAUSE = 1.0
-"""Seconds before a client hears that too many passwords wait, so that one that asks again at once
-leaves the server time for others."""
+"""Seconds before a 503, so that a client that retries at once leaves the server time for others."""
 
 
 class Guard:
-    """Hands on the requests that the web configuration allows."""
+    """Passes on the requests that the web configuration allows."""
 
     def __init__(self, app: ASGIApp, web_config: LiveWebConfig) -> None:
         self._app = app
         self._web_config = web_config
         self._passwords = PasswordCheck()
-        self._bucket: _Bucket | None = None
+        self._full_at = 0.0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer 401, 429 or 503, or hand the request on."""
-        if scope["type"] != "http":
-            raise RuntimeError(f"{scope['type']} is not served")
-        config = self._web_config.current().config
+        """Answer 401, 429 or 503, or pass the request on."""
+        config = self._web_config.current()
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
-                headers = MutableHeaders(scope=message)
-                for name, value in config.headers.items():
-                    headers[name] = value
+                MutableHeaders(scope=message).update(config.headers)
             await send(message)
 
-        refusal = self._limit(config.rate_limit) or await self._identify(config, scope)
+        refusal = self._limit(config.rate_limit) or await self._authenticate(config, scope)
         await (refusal or self._app)(scope, receive, send_with_headers)
 
-    def _limit(self, limit: RateLimit | None) -> Response | None:
+    def _limit(self, limit: RateLimitSection | None) -> Response | None:
+        """A token bucket, kept as the time at which it will be full again."""
         if limit is None:
-            self._bucket = None
             return None
-        if self._bucket is None or self._bucket.limit != limit:
-            self._bucket = _Bucket(limit)
-        if self._bucket.take():
-            return None
-        wait = {"Retry-After": str(math.ceil(limit.interval))}
-        return PlainTextResponse("429 Too Many Requests\n", 429, headers=wait)
+        now = time.monotonic()
+        capacity = limit.burst * limit.interval
+        # A changed limit begins with what the bucket can hold now.
+        self._full_at = min(max(self._full_at, now), now + capacity)
+        if self._full_at + limit.interval > now + capacity:
+            wait = {"Retry-After": str(math.ceil(limit.interval))}
+            return PlainTextResponse("429 Too Many Requests\n", 429, headers=wait)
+        self._full_at += limit.interval
+        return None
 
-    async def _identify(self, config: WebConfig, scope: Scope) -> Response | None:
+    async def _authenticate(self, config: WebConfig, scope: Scope) -> Response | None:
         if not config.users:
             return None
         given = Headers(scope=scope).getlist("authorization")
@@ -69,26 +68,6 @@ class Guard:
                 return None
         except BusyError:
             await asyncio.sleep(_PAUSE)
-            wait = {"Retry-After": "5"}
             text = "503 Service Unavailable: too many passwords from your address wait\n"
-            return PlainTextResponse(text, 503, headers=wait)
+            return PlainTextResponse(text, 503, headers={"Retry-After": "5"})
         return PlainTextResponse("401 Unauthorized\n", 401, headers=_CHALLENGE)
-
-
-class _Bucket:
-    """A token an interval, up to ``burst`` of them."""
-
-    def __init__(self, limit: RateLimit) -> None:
-        self.limit = limit
-        self._tokens = float(limit.burst)
-        self._time = time.monotonic()
-
-    def take(self) -> bool:
-        now = time.monotonic()
-        earned = (now - self._time) / self.limit.interval
-        self._tokens = min(float(self.limit.burst), self._tokens + earned)
-        self._time = now
-        if self._tokens < 1:
-            return False
-        self._tokens -= 1
-        return True

@@ -1,4 +1,4 @@
-"""The web configuration in force, read again whenever a file of it has changed."""
+"""The web configuration in force, loaded again whenever one of its files has changed."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 import structlog
 
-from exporter.web.config import Attempt, Loaded, load_web_config, read_file
+from exporter.web.config import Attempt, WebConfig, load_web_config, read_file
 from exporter.web.protection import refusals
 from exporter.yamlfile.problems import ConfigurationError, Location, Problem
 
@@ -19,29 +19,28 @@ def _ignore(_good: bool) -> None:
 
 
 class LiveWebConfig:
-    """A file and the certificates that it names, as they are now.
+    """A file and the certificates that it names, as they are now; for one thread.
 
-    What cannot be used once the server runs, or would take authentication or TLS away, is logged,
-    once, and changes nothing. For one thread.
+    A change that cannot be used, or would remove authentication or TLS, is logged once and
+    ignored.
     """
 
     def __init__(self, path: Path, *, on_load: Callable[[bool], None] = _ignore) -> None:
         """Load the file; raises ConfigurationError.
 
-        ``on_load`` is told of each later load whether it succeeded.
+        ``on_load`` is called after each later load with whether it succeeded.
         """
         self._path = path
         self._on_load = on_load
         attempt = load_web_config(path)
         if attempt.loaded is None:
             raise ConfigurationError(attempt.errors)
-        self._loaded = attempt.loaded
         self._files = attempt.files
-        self._tell(attempt, "web configuration loaded")
+        self._use(attempt, attempt.loaded, "web configuration loaded")
 
-    def current(self) -> Loaded:
-        """What holds for a connection or a request that begins now."""
-        # This costs a tenth of a millisecond, and unlike times of files it is never wrong.
+    def current(self) -> WebConfig:
+        """Return the configuration for a connection or a request that begins now."""
+        # This takes a tenth of a millisecond and, unlike modification times, is never wrong.
         if any(read_file(path) != data for path, data in self._files.items()):
             self._load_again()
         return self._loaded
@@ -56,17 +55,14 @@ class LiveWebConfig:
         self._on_load(not errors)
         if errors or attempt.loaded is None:
             text = "; ".join(problem.render() for problem in errors)
-            _log.error("web configuration not reloaded, the old one stays in force", error=text)
-            return
-        self._loaded = attempt.loaded
-        self._tell(attempt, "web configuration reloaded")
+            _log.error("web configuration not reloaded, the previous one stays in use", error=text)
+        else:
+            self._use(attempt, attempt.loaded, "web configuration reloaded")
 
-    def _tell(self, attempt: Attempt, message: str) -> None:
+    def _use(self, attempt: Attempt, loaded: WebConfig, message: str) -> None:
+        self._loaded = loaded
         for problem in attempt.problems:
             _log.warning(problem.message, place=str(problem.location))
         _log.info(
-            message,
-            file=str(self._path),
-            tls=self._loaded.context is not None,
-            users=len(self._loaded.config.users),
+            message, file=str(self._path), tls=loaded.tls is not None, users=len(loaded.users)
         )

@@ -13,7 +13,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from exporter.metrics.scrapers import Client
-from exporter.web.shared import Shared
+from exporter.web.coalescing import Coalescing
 
 _CHUNK = 64 * 1024
 """Bytes handed to the server at a time: it waits for the client between two of them."""
@@ -51,14 +51,14 @@ def scrape_endpoint(metrics: Metrics) -> Callable[[Request], Awaitable[Response]
 
     A HEAD request gets the same headers, and does not count as a scrape: it has seen no sample.
     """
-    pages = Shared[tuple[str, str], Page](lambda accepted: metrics.scrape(*accepted))
+    pages = Coalescing(metrics.scrape)
 
     async def endpoint(request: Request) -> Response:
         accept = _joined(request.headers, "accept")
         accept_encoding = _joined(request.headers, "accept-encoding")
         client = _client(request)
         await run_in_threadpool(metrics.reveal, client)
-        page = await pages.get((accept, accept_encoding))
+        page = await pages.outcome(accept, accept_encoding)
         headers = {
             **page.headers,
             "Cache-Control": "no-store",

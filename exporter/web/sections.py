@@ -1,23 +1,58 @@
-"""The sections of a web configuration file, as they are written.
+"""The sections of a web configuration file.
 
-The format is the Prometheus exporter toolkit's: docs/web-configuration.md of
-prometheus/exporter-toolkit.
+Prometheus: docs/web-configuration.md of prometheus/exporter-toolkit.
 """
 
 from __future__ import annotations
 
 import re
-from typing import Annotated
+import ssl
+from collections.abc import Mapping
+from typing import Annotated, Literal, get_args
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 from exporter.configuration.durations import parse_duration
-from exporter.web.tls import CIPHER_SUITES, CURVES, TLS13_CIPHER_SUITES, VERSIONS, ClientAuth
 from exporter.yamlfile.problems import did_you_mean
 
-_CLIENT_AUTH_TYPES = ("NoClientCert", "VerifyClientCertIfGiven", "RequireAndVerifyClientCert")
+ClientAuth = Literal["NoClientCert", "VerifyClientCertIfGiven", "RequireAndVerifyClientCert"]
+CLIENT_AUTH_TYPES: tuple[ClientAuth, ...] = get_args(ClientAuth)
+"""From the weakest to the strictest."""
 _UNVERIFIED = ("RequestClientCert", "RequireAnyClientCert", "RequireClientCert")
 _OLD_VERSIONS = ("TLS10", "TLS11")
+
+VERSIONS: Mapping[str, ssl.TLSVersion] = {
+    "TLS12": ssl.TLSVersion.TLSv1_2,
+    "TLS13": ssl.TLSVersion.TLSv1_3,
+}
+
+CIPHER_SUITES: Mapping[str, str] = {
+    "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256": "ECDHE-ECDSA-AES128-GCM-SHA256",
+    "TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384": "ECDHE-ECDSA-AES256-GCM-SHA384",
+    "TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256": "ECDHE-ECDSA-CHACHA20-POLY1305",
+    "TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA": "ECDHE-ECDSA-AES128-SHA",
+    "TLS_ECDHE_ECDSA_WITH_AES_256_CBC_SHA": "ECDHE-ECDSA-AES256-SHA",
+    "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256": "ECDHE-RSA-AES128-GCM-SHA256",
+    "TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384": "ECDHE-RSA-AES256-GCM-SHA384",
+    "TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256": "ECDHE-RSA-CHACHA20-POLY1305",
+    "TLS_ECDHE_RSA_WITH_AES_128_CBC_SHA": "ECDHE-RSA-AES128-SHA",
+    "TLS_ECDHE_RSA_WITH_AES_256_CBC_SHA": "ECDHE-RSA-AES256-SHA",
+}
+"""Go's ``tls.CipherSuites()`` for TLS 1.2, and OpenSSL's names of the same."""
+
+TLS13_CIPHER_SUITES = (
+    "TLS_AES_128_GCM_SHA256",
+    "TLS_AES_256_GCM_SHA384",
+    "TLS_CHACHA20_POLY1305_SHA256",
+)
+"""Go's names; always on with TLS 1.3, in Go as here."""
+
+CURVES: Mapping[str, str] = {
+    "CurveP256": "prime256v1",
+    "CurveP384": "secp384r1",
+    "CurveP521": "secp521r1",
+    "X25519": "X25519",
+}
 
 HEADERS: dict[str, tuple[str, ...]] = {
     "Content-Security-Policy": (),
@@ -37,10 +72,10 @@ def _client_auth(text: object) -> object:
             f"{text} asks for a certificate that nobody verifies, which keeps nobody out, and is"
             " not supported: write RequireAndVerifyClientCert or VerifyClientCertIfGiven"
         )
-    if text not in _CLIENT_AUTH_TYPES:
-        hint = did_you_mean(str(text), _CLIENT_AUTH_TYPES)
+    if text not in CLIENT_AUTH_TYPES:
+        hint = did_you_mean(str(text), CLIENT_AUTH_TYPES)
         raise ValueError(
-            f"must be {', '.join(_CLIENT_AUTH_TYPES[:-1])} or {_CLIENT_AUTH_TYPES[-1]}{hint}"
+            f"must be {', '.join(CLIENT_AUTH_TYPES[:-1])} or {CLIENT_AUTH_TYPES[-1]}{hint}"
         )
     return text
 

@@ -1,4 +1,4 @@
-"""TLS as the web configuration asks for it, as a context of OpenSSL."""
+"""An OpenSSL context from a ``tls_server_config``."""
 
 from __future__ import annotations
 
@@ -7,44 +7,11 @@ import ipaddress
 import os
 import ssl
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Literal, NoReturn
 
-ClientAuth = Literal["NoClientCert", "VerifyClientCertIfGiven", "RequireAndVerifyClientCert"]
+from exporter.web.sections import CIPHER_SUITES, CURVES, VERSIONS, TlsSection
+
 Part = Literal["cert", "key", "client_ca", "curve_preferences"]
-
-VERSIONS: Mapping[str, ssl.TLSVersion] = {
-    "TLS12": ssl.TLSVersion.TLSv1_2,
-    "TLS13": ssl.TLSVersion.TLSv1_3,
-}
-
-CIPHER_SUITES: Mapping[str, str] = {
-    "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256": "ECDHE-ECDSA-AES128-GCM-SHA256",
-    "TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384": "ECDHE-ECDSA-AES256-GCM-SHA384",
-    "TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256": "ECDHE-ECDSA-CHACHA20-POLY1305",
-    "TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA": "ECDHE-ECDSA-AES128-SHA",
-    "TLS_ECDHE_ECDSA_WITH_AES_256_CBC_SHA": "ECDHE-ECDSA-AES256-SHA",
-    "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256": "ECDHE-RSA-AES128-GCM-SHA256",
-    "TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384": "ECDHE-RSA-AES256-GCM-SHA384",
-    "TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256": "ECDHE-RSA-CHACHA20-POLY1305",
-    "TLS_ECDHE_RSA_WITH_AES_128_CBC_SHA": "ECDHE-RSA-AES128-SHA",
-    "TLS_ECDHE_RSA_WITH_AES_256_CBC_SHA": "ECDHE-RSA-AES256-SHA",
-}
-"""Go's ``tls.CipherSuites()`` for TLS 1.2, and OpenSSL's names of the same."""
-
-TLS13_CIPHER_SUITES = (
-    "TLS_AES_128_GCM_SHA256",
-    "TLS_AES_256_GCM_SHA384",
-    "TLS_CHACHA20_POLY1305_SHA256",
-)
-"""Go's names; always on with TLS 1.3, in Go as here."""
-
-CURVES: Mapping[str, str] = {
-    "CurveP256": "prime256v1",
-    "CurveP384": "secp384r1",
-    "CurveP521": "secp521r1",
-    "X25519": "X25519",
-}
 
 
 class TlsError(Exception):
@@ -55,93 +22,74 @@ class TlsError(Exception):
         self.part: Part = part
 
 
-@dataclass(frozen=True, slots=True)
-class TlsConfig:
-    """A checked ``tls_server_config``, its files read."""
+def make_context(section: TlsSection) -> ssl.SSLContext:
+    """Return a server's context; raises TlsError.
 
-    certificate: bytes
-    """PEM: the server's certificate, then those of authorities up to the client's."""
-    key: bytes
-    """PEM, not encrypted."""
-    client_ca: bytes | None = None
-    """PEM; None: the system's authorities."""
-    client_auth: ClientAuth = "NoClientCert"
-    client_allowed_sans: frozenset[str] | None = None
-    """None: every verified client may come in."""
-    min_version: str = "TLS12"
-    max_version: str = "TLS13"
-    cipher_suites: Sequence[str] = ()
-    """Go's names; empty: OpenSSL's choice of those with forward secrecy."""
-    prefer_server_cipher_suites: bool = True
-    curves: Sequence[str] = ()
-
-
-def make_context(config: TlsConfig) -> ssl.SSLContext:
-    """Return a server's context; raises TlsError."""
+    ``cert``, ``key`` and ``client_ca`` hold PEM; the files of ``…_file`` are not read.
+    """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.options |= ssl.OP_NO_RENEGOTIATION
     context.set_alpn_protocols(["http/1.1"])
-    _load_certificate(context, config)
-    _set_versions_and_suites(context, config)
-    _set_curves(context, config.curves)
-    if config.client_auth != "NoClientCert":
-        _ask_for_certificate(context, config)
+    _load_certificate(context, section.cert or "", section.key or "")
+    _set_versions_and_suites(context, section)
+    _set_curves(context, section.curve_preferences)
+    if section.client_auth_type != "NoClientCert":
+        _ask_for_certificate(context, section)
     return context
 
 
-def _load_certificate(context: ssl.SSLContext, config: TlsConfig) -> None:
-    if b"-----BEGIN CERTIFICATE-----" not in config.certificate:
+def _load_certificate(context: ssl.SSLContext, certificate: str, key: str) -> None:
+    if "-----BEGIN CERTIFICATE-----" not in certificate:
         raise TlsError("cert", "holds no certificate in PEM (-----BEGIN CERTIFICATE-----)")
-    if b"PRIVATE KEY-----" not in config.key:
+    if "PRIVATE KEY-----" not in key:
         raise TlsError("key", "holds no private key in PEM (-----BEGIN PRIVATE KEY-----)")
 
     def refuse_password() -> NoReturn:
         raise TlsError("key", "is encrypted, and nobody is here to type a password: decrypt it")
 
-    # Python takes files only; these exist in memory, so a read-only file system will do.
-    with _in_memory(config.certificate) as certificate, _in_memory(config.key) as key:
+    # Python takes files only; these are in memory, so a read-only file system will do.
+    with _in_memory(certificate) as certificate_file, _in_memory(key) as key_file:
         try:
-            context.load_cert_chain(certificate, key, password=refuse_password)
+            context.load_cert_chain(certificate_file, key_file, password=refuse_password)
         except ssl.SSLError as error:
             if error.reason == "KEY_VALUES_MISMATCH":
                 raise TlsError("key", "is not the key of the certificate") from None
             reason = (error.reason or "no valid PEM").lower().replace("_", " ")
-            part: Part = "cert" if _is_about_certificate(config, error) else "key"
-            raise TlsError(part, f"cannot be used: {reason}") from None
+            about_certificate = error.reason or not _is_certificate(certificate)
+            raise TlsError(
+                "cert" if about_certificate else "key", f"cannot be used: {reason}"
+            ) from None
 
 
-def _is_about_certificate(config: TlsConfig, error: ssl.SSLError) -> bool:
-    if error.reason is not None:
-        return True
+def _is_certificate(pem: str) -> bool:
     try:
-        probe = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        probe.load_verify_locations(cadata=config.certificate.decode("ascii", "replace"))
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cadata=pem)
     except (ssl.SSLError, ValueError):
-        return True
-    return False
+        return False
+    return True
 
 
 @contextlib.contextmanager
-def _in_memory(data: bytes) -> Iterator[str]:
+def _in_memory(pem: str) -> Iterator[str]:
     descriptor = os.memfd_create("pem")
     try:
-        with open(descriptor, "wb", closefd=False) as file:
-            file.write(data)
+        with open(descriptor, "w", encoding="ascii", errors="replace", closefd=False) as file:
+            file.write(pem)
         yield f"/proc/self/fd/{descriptor}"
     finally:
         os.close(descriptor)
 
 
-def _set_versions_and_suites(context: ssl.SSLContext, config: TlsConfig) -> None:
-    names = [CIPHER_SUITES[name] for name in config.cipher_suites if name in CIPHER_SUITES]
+def _set_versions_and_suites(context: ssl.SSLContext, section: TlsSection) -> None:
+    names = [CIPHER_SUITES[name] for name in section.cipher_suites if name in CIPHER_SUITES]
     if names:
         context.set_ciphers(":".join(names))
-    context.minimum_version = VERSIONS[config.min_version]
-    context.maximum_version = VERSIONS[config.max_version]
-    if config.cipher_suites and not names:
+    context.minimum_version = VERSIONS[section.min_version]
+    context.maximum_version = VERSIONS[section.max_version]
+    if section.cipher_suites and not names:
         # Suites of TLS 1.3 alone leave none for TLS 1.2.
         context.minimum_version = ssl.TLSVersion.TLSv1_3
-    if config.prefer_server_cipher_suites:
+    if section.prefer_server_cipher_suites:
         context.options |= ssl.OP_CIPHER_SERVER_PREFERENCE
     else:
         context.options &= ~ssl.OP_CIPHER_SERVER_PREFERENCE
@@ -162,22 +110,22 @@ def _set_curves(context: ssl.SSLContext, curves: Sequence[str]) -> None:
     set_groups(":".join(CURVES[curve] for curve in curves))
 
 
-def _ask_for_certificate(context: ssl.SSLContext, config: TlsConfig) -> None:
-    required = config.client_auth == "RequireAndVerifyClientCert"
+def _ask_for_certificate(context: ssl.SSLContext, section: TlsSection) -> None:
+    required = section.client_auth_type == "RequireAndVerifyClientCert"
     context.verify_mode = ssl.CERT_REQUIRED if required else ssl.CERT_OPTIONAL
     # As in Go, an authority in the file is trusted though it is not a root.
     context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
-    if config.client_ca is None:
+    if section.client_ca is None:
         context.load_default_certs(ssl.Purpose.CLIENT_AUTH)
     else:
         try:
-            context.load_verify_locations(cadata=config.client_ca.decode("ascii", "replace"))
+            context.load_verify_locations(cadata=section.client_ca)
         except (ssl.SSLError, ValueError):
             raise TlsError(
                 "client_ca", "holds no certificate in PEM (-----BEGIN CERTIFICATE-----)"
             ) from None
-    if config.client_allowed_sans is not None:
-        context.sslobject_class = _checked_object(config.client_allowed_sans)
+    if section.client_allowed_sans is not None:
+        context.sslobject_class = _checked_object(frozenset(section.client_allowed_sans))
 
 
 def _checked_object(allowed: frozenset[str]) -> type[ssl.SSLObject]:

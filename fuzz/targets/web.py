@@ -40,7 +40,7 @@ def check(data: bytes) -> None:
             assert 1 <= problem.column <= len(lines[problem.line - 1]) + 1, problem
     if attempt.loaded is None:
         return
-    config = attempt.loaded.config
+    config = attempt.loaded
     for name, value in config.headers.items():
         assert f"{name}{value}".isascii()
         assert f"{name}{value}".isprintable()

@@ -160,7 +160,7 @@ def test_a_file_that_cannot_be_used_changes_nothing_and_is_told_once(
     assert secured.loads == [False, True]
     errors = [entry for entry in logs if entry["log_level"] == "error"]
     assert [entry["event"] for entry in errors] == [
-        "web configuration not reloaded, the old one stays in force"
+        "web configuration not reloaded, the previous one stays in use"
     ]
     assert errors[0]["error"].startswith(f"{secured.path}")
 

@@ -14,8 +14,8 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
 )
 
-from exporter.web.config import RateLimit, load_web_config
-from exporter.web.sections import HEADERS, SECTIONS
+from exporter.web.config import load_web_config
+from exporter.web.sections import HEADERS, SECTIONS, RateLimitSection
 from tests.support.certificates import Authority
 from tests.support.tools import ROOT, PrometheusBinaries
 
@@ -131,7 +131,7 @@ STRICTER = {
         f"basic_auth_users: {{alice: '$2k$10${'a' * 53}'}}",
         "must be a bcrypt hash",
     ),
-    "a colon in a name": (f"basic_auth_users: {{'a:b': {HASH}}}", "must not hold a colon"),
+    "a colon in a name": (f"basic_auth_users: {{'a:b': {HASH}}}", "must not contain a colon"),
 }
 
 
@@ -178,17 +178,17 @@ def test_what_cannot_be_meant_or_done_is_refused_though_promtool_accepts_it(
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("{interval: 500ms, burst: 20}", RateLimit(0.5, 20)),
+        ("{interval: 500ms, burst: 20}", RateLimitSection(interval=0.5, burst=20)),
         ("{interval: 0, burst: 20}", None),
         ("", None),
     ],
 )
 def test_a_rate_limit_is_an_interval_and_a_burst(
-    write_web_config: Write, text: str, expected: RateLimit | None
+    write_web_config: Write, text: str, expected: RateLimitSection | None
 ) -> None:
     loaded = load_web_config(write_web_config(f"rate_limit: {text}")).loaded
     assert loaded is not None
-    assert loaded.config.rate_limit == expected
+    assert loaded.rate_limit == expected
 
 
 @pytest.mark.parametrize(
