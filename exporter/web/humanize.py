@@ -1,4 +1,4 @@
-"""Times, durations and sizes as people read them."""
+"""Times, durations and numbers as people read them."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 _UNITS = ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s"))
 
 
-def duration(seconds: float) -> str:
-    """Return a duration in its two largest units: ``12 s``, ``1 min 30 s``, ``2 h``."""
+def duration(seconds: float, units: int = 2) -> str:
+    """Return a duration in its largest units: ``12 s``, ``1 min 30 s``, ``2 h``."""
     left = round(seconds)
     if left < 1:
         return f"{seconds:.1f} s" if seconds >= 0.1 else "0 s"
@@ -19,16 +19,7 @@ def duration(seconds: float) -> str:
             parts.append(f"{count:,} {unit}")
         elif parts:
             break
-    return " ".join(parts[:2])
-
-
-def coarse(seconds: float) -> str:
-    """Return a duration in its largest unit: ``12 s``, ``3 min``, ``5 d``."""
-    whole = max(0, round(seconds))
-    for size, unit in _UNITS:
-        if whole >= size:
-            return f"{whole // size:,} {unit}"
-    return "0 s"
+    return " ".join(parts[:units])
 
 
 def relative(time: datetime, now: datetime) -> str:
@@ -36,7 +27,7 @@ def relative(time: datetime, now: datetime) -> str:
     seconds = (now - time).total_seconds()
     if abs(seconds) < 1:
         return "now"
-    return f"{coarse(seconds)} ago" if seconds > 0 else f"in {coarse(-seconds)}"
+    return f"{duration(seconds, 1)} ago" if seconds > 0 else f"in {duration(-seconds, 1)}"
 
 
 def exact(time: datetime) -> str:
@@ -62,3 +53,11 @@ def size(count: int) -> str:
 def plural(count: int, noun: str) -> str:
     """Return a number and its noun: ``1 partition``, ``1,200 partitions``."""
     return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
+
+
+def short(count: float) -> str:
+    """Return a number in at most four digits: ``1,234``, ``123k``, ``4.56M``."""
+    for size, unit in ((1e12, "T"), (1e9, "G"), (1e6, "M")):
+        if count >= size:
+            return f"{count / size:.3g}{unit}" if count < 1000 * size else f"{count:.2e}"
+    return f"{count / 1000:.3g}k" if count >= 100_000 else f"{count:,.0f}"
