@@ -1,4 +1,4 @@
-"""Passwords against bcrypt hashes: slow once, then remembered."""
+"""Basic authentication: bcrypt is slow once, then the result is remembered."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from exporter.web.turns import Turns
 
 _REMEMBERED = 1024
 _SIGNIFICANT = 72
-"""Bytes of a password that bcrypt looks at."""
+"""Bytes of a password that bcrypt uses."""
 
 
 def parse_basic(header: bytes) -> tuple[bytes, bytes] | None:
-    """Return user and password of an ``Authorization`` header (RFC 7617); None: it holds none."""
+    """Return user and password of an ``Authorization`` header (RFC 7617), or None."""
     scheme, _, encoded = header.partition(b" ")
     if scheme.lower() != b"basic":
         return None
@@ -32,15 +32,14 @@ def parse_basic(header: bytes) -> tuple[bytes, bytes] | None:
 
 
 class PasswordCheck:
-    """Tells whether a password is a user's.
+    """Checks passwords, an unknown user's as slowly as a known one's.
 
-    An unknown user takes as long as a known one. One hash is computed at a time, beside the event
-    loop, so that guessing passwords takes one core at most; ``Turns`` says whose.
+    One hash is computed at a time, in a thread, so guessing takes one core at most.
     """
 
     def __init__(self) -> None:
         self._secret = secrets.token_bytes(32)
-        # Apart, so that a flood of guesses does not push out who is known.
+        # Separate, so that a flood of guesses does not push out right passwords.
         self._right = _Recent()
         self._wrong = _Recent()
         self._turns = Turns()
@@ -48,27 +47,27 @@ class PasswordCheck:
     async def verify(
         self, users: Mapping[bytes, bytes], user: bytes, password: bytes, address: str
     ) -> bool:
-        """Whether ``users`` (bcrypt hashes by name) has this user with this password.
+        """Return whether ``users`` (bcrypt hashes by name) has this user with this password.
 
-        What was asked lately is known at once, wherever it comes from. Anything else waits for a
-        turn of ``address``; raises BusyError where too many others of it wait.
+        A recent result is known at once, for every address. Anything else waits for a turn of
+        ``address``; raises BusyError if too many wait.
         """
         hashed = users.get(user, b"")
-        # The library refuses longer ones; htpasswd and Go cut them.
+        # The library refuses longer passwords; htpasswd and Go truncate them.
         password = password[:_SIGNIFICANT]
         key = self._digest(user, hashed, password)
         if (known := self._remembered(key)) is not None:
             return known
 
         async def check() -> bool:
-            if (known := self._remembered(key)) is not None:  # by now, from another address
+            if (known := self._remembered(key)) is not None:  # by now
                 return known
             against = hashed or _slowest(users)
             right = await asyncio.to_thread(bcrypt.checkpw, password, against) and bool(hashed)
             (self._right if right else self._wrong).add(key)
             return right
 
-        return await self._turns.check(address, key, check)
+        return await self._turns.check(address, check)
 
     def _remembered(self, key: bytes) -> bool | None:
         if self._right.knows(key):
@@ -83,7 +82,7 @@ class PasswordCheck:
 
 
 class _Recent:
-    """The digests that were asked for last."""
+    """The digests that were used last."""
 
     def __init__(self) -> None:
         self._digests: dict[bytes, None] = {}

@@ -4,26 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import socket
 import ssl
 import time
 from collections import Counter
-from collections.abc import Callable, Generator, Iterator
-from functools import partial
+from collections.abc import Callable, Iterator
 from typing import Any, Protocol, TypeVar
 
-import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from exporter.logs import Failures
 from exporter.web.addresses import group_of
 from exporter.web.limits import Limits
-
-_ACCEPTED_AT_ONCE = 16
-"""Connections that are accepted before other connections get their turn."""
-_BACKLOG = 1024
-"""Connections that the kernel queues until they are accepted. Clients beyond that retry after a
-second at the earliest, so a burst from one client must not fill the queue."""
 
 TlsContext = Callable[[], ssl.SSLContext | None]
 """Returns the context for a connection that begins now; None: no TLS."""
@@ -210,42 +201,6 @@ class Connection(H11Protocol):
 
     def _abort_after(self, seconds: float) -> asyncio.TimerHandle:
         return asyncio.get_running_loop().call_later(seconds, self.abort)
-
-
-class ConnectionServer(uvicorn.Server):
-    """uvicorn's server for sockets that listen already, with connections of our own."""
-
-    def __init__(self, config: uvicorn.Config, connections: Connections) -> None:
-        # asyncio accepts as many connections at once as the backlog has.
-        config.backlog = _ACCEPTED_AT_ONCE
-        config.http = partial(Connection, connections)  # type: ignore[assignment]
-        super().__init__(config)
-        self._connections = connections
-        self._accept_failures = Failures("accepting connections")
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Generator[None]:
-        """Leave signals alone: the process handles them."""
-        yield
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Begin to accept."""
-        asyncio.get_running_loop().set_exception_handler(self._report)
-        await super().startup(sockets)
-        for listener in sockets or ():
-            listener.listen(_BACKLOG)
-
-    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Accept no more, drop unfinished handshakes, finish the requests under way."""
-        self._connections.abort_handshakes()
-        await super().shutdown(sockets)
-
-    def _report(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-        error = context.get("exception")
-        if isinstance(error, OSError) and "socket" in context:
-            self._accept_failures.failed(error)
-        else:
-            loop.default_exception_handler(context)
 
 
 def _cancel(timeout: asyncio.TimerHandle | None) -> None:

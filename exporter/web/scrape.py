@@ -1,4 +1,4 @@
-"""Answering a scrape: rendered off the event loop, acknowledged only as it is sent wholly."""
+"""The metrics page: rendered in a thread, acknowledged only if it was sent completely."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from exporter.metrics.scrapers import Client
 from exporter.web.coalescing import Coalescing
 
 _CHUNK = 64 * 1024
-"""Bytes handed to the server at a time: it waits for the client between two of them."""
+"""Bytes sent at a time; the server waits for the client in between."""
 _SCRAPE_TIMEOUT = "X-Prometheus-Scrape-Timeout-Seconds"
 """Prometheus: sent with each scrape."""
 
@@ -30,11 +30,11 @@ class Page(Protocol):
 
     @property
     def headers(self) -> dict[str, str]:
-        """Content-Type, Content-Encoding where it has one, and what else belongs to the body."""
+        """Content-Type and other headers of the body."""
 
 
 class Metrics(Protocol):
-    """Where expositions come from; thread-safe."""
+    """Renders expositions; thread-safe."""
 
     def reveal(self, client: Client) -> None:
         """Get ready for a page that a client asks for: show what may be shown from now on."""
@@ -43,13 +43,13 @@ class Metrics(Protocol):
         """Render a page for what the request's headers accept (empty: no such header)."""
 
     def delivered(self, page: Any, client: Client) -> None:
-        """Take note that a page of ``scrape`` was sent wholly to a client."""
+        """Note that a page of ``scrape`` was sent completely to a client."""
 
 
 def scrape_endpoint(metrics: Metrics) -> Callable[[Request], Awaitable[Response]]:
     """Return the endpoint of the metrics page.
 
-    A HEAD request gets the same headers, and does not count as a scrape: it has seen no sample.
+    A HEAD request gets the same headers and does not count as a scrape.
     """
     pages = Coalescing(metrics.scrape)
 
@@ -81,7 +81,7 @@ def _joined(headers: Headers, name: str) -> str:
 
 
 class _Acknowledged(Response):
-    """Calls ``delivered`` as the last bytes are sent, unless the client has gone before that."""
+    """Calls ``delivered`` when the last bytes are sent, unless the client has gone before."""
 
     def __init__(self, page: Page, headers: dict[str, str], delivered: Callable[[], None]) -> None:
         super().__init__(page.body, headers=headers)
@@ -97,15 +97,15 @@ class _Acknowledged(Response):
             for position in range(0, last, _CHUNK):
                 chunk = bytes(body[position : position + _CHUNK])
                 await send({"type": "http.response.body", "body": chunk, "more_body": True})
-                # ``send`` waits for a slow client only; the others must have their turn.
+                # ``send`` only waits for slow clients; other tasks need their turn.
                 await asyncio.sleep(0)
             # Let the loop first notice a lost connection, wake the listener, and run it.
             for _ in range(3):
                 await asyncio.sleep(0)
             if gone.done():
                 return
-            # Before the last bytes, not after: who has them may scrape again at once. That they
-            # arrive nobody could tell: the kernel takes them either way.
+            # Before the last bytes, because a client that has them may scrape again at once.
+            # Whether they arrive cannot be known: the kernel accepts them either way.
             self._delivered()
             await send({"type": "http.response.body", "body": bytes(body[last:])})
         finally:

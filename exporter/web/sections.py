@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import ssl
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Annotated, Literal, get_args
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
@@ -18,8 +18,6 @@ from exporter.yamlfile.problems import did_you_mean
 ClientAuth = Literal["NoClientCert", "VerifyClientCertIfGiven", "RequireAndVerifyClientCert"]
 CLIENT_AUTH_TYPES: tuple[ClientAuth, ...] = get_args(ClientAuth)
 """From the weakest to the strictest."""
-_UNVERIFIED = ("RequestClientCert", "RequireAnyClientCert", "RequireClientCert")
-_OLD_VERSIONS = ("TLS10", "TLS11")
 
 VERSIONS: Mapping[str, ssl.TLSVersion] = {
     "TLS12": ssl.TLSVersion.TLSv1_2,
@@ -61,59 +59,60 @@ HEADERS: dict[str, tuple[str, ...]] = {
     "X-Frame-Options": ("deny", "sameorigin"),
     "X-XSS-Protection": (),
 }
-"""The headers that the toolkit lets a user set, and their values where it knows them."""
+"""The headers that the toolkit lets a user set, and their values if it restricts them."""
 
 _BCRYPT = re.compile(r"\$2[aby]\$(0[4-9]|[12][0-9]|3[01])\$[./A-Za-z0-9]{53}")
 
 
-def _client_auth(text: object) -> object:
-    if text in _UNVERIFIED:
-        raise ValueError(
-            f"{text} asks for a certificate that nobody verifies, which keeps nobody out, and is"
-            " not supported: write RequireAndVerifyClientCert or VerifyClientCertIfGiven"
-        )
-    if text not in CLIENT_AUTH_TYPES:
-        hint = did_you_mean(str(text), CLIENT_AUTH_TYPES)
-        raise ValueError(
-            f"must be {', '.join(CLIENT_AUTH_TYPES[:-1])} or {CLIENT_AUTH_TYPES[-1]}{hint}"
-        )
-    return text
+def _one_of(known: Iterable[str], kind: str) -> AfterValidator:
+    names = tuple(known)
+
+    def check(name: str) -> str:
+        if name not in names:
+            raise ValueError(f"{name!r} is not {kind}{did_you_mean(name, names)}")
+        return name
+
+    return AfterValidator(check)
 
 
-def _version(text: str) -> str:
-    if text in _OLD_VERSIONS:
-        raise ValueError(
-            f"{text} is broken and obsolete (RFC 8996) and is not supported: write TLS12 or TLS13"
-        )
-    if text not in VERSIONS:
-        raise ValueError(f"must be TLS12 or TLS13, not {text!r}")
-    return text
+def _refused(names: tuple[str, ...], why: str) -> BeforeValidator:
+    """Refuse values that the toolkit accepts, with a reason of their own."""
 
+    def check(value: object) -> object:
+        if value in names:
+            raise ValueError(f"{value} {why}")
+        return value
 
-def _cipher_suite(name: str) -> str:
-    known = (*CIPHER_SUITES, *TLS13_CIPHER_SUITES)
-    if name not in known:
-        raise ValueError(
-            f"{name!r} is none of Go's secure cipher suites{did_you_mean(name, known)}"
-        )
-    return name
-
-
-def _curve(name: str) -> str:
-    if name not in CURVES:
-        raise ValueError(f"must be one of {', '.join(CURVES)}, not {name!r}")
-    return name
+    return BeforeValidator(check)
 
 
 def _interval(text: object) -> object:
     return parse_duration(text) if isinstance(text, str) else text
 
 
+_ClientAuth = Annotated[
+    ClientAuth,
+    _refused(
+        ("RequestClientCert", "RequireAnyClientCert", "RequireClientCert"),
+        "asks for a certificate that nobody verifies, which keeps nobody out, and is not supported:"
+        " write RequireAndVerifyClientCert or VerifyClientCertIfGiven",
+    ),
+]
+_Version = Annotated[
+    Literal["TLS12", "TLS13"],
+    _refused(
+        ("TLS10", "TLS11"),
+        "is broken and obsolete (RFC 8996) and is not supported: write TLS12 or TLS13",
+    ),
+]
+_CipherSuite = Annotated[
+    str, _one_of((*CIPHER_SUITES, *TLS13_CIPHER_SUITES), "one of Go's secure cipher suites")
+]
+_Curve = Annotated[str, _one_of(CURVES, f"one of {', '.join(CURVES)}")]
+
+
 class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-_Version = Annotated[str, AfterValidator(_version)]
 
 
 class TlsSection(_Section):
@@ -125,20 +124,20 @@ class TlsSection(_Section):
     cert_file: str | None = None
     key_file: str | None = None
     client_ca_file: str | None = None
-    client_auth_type: Annotated[ClientAuth, BeforeValidator(_client_auth)] = "NoClientCert"
+    client_auth_type: _ClientAuth = "NoClientCert"
     client_allowed_sans: tuple[str, ...] | None = None
     min_version: _Version = "TLS12"
     max_version: _Version = "TLS13"
-    cipher_suites: tuple[Annotated[str, AfterValidator(_cipher_suite)], ...] = ()
+    cipher_suites: tuple[_CipherSuite, ...] = ()
     prefer_server_cipher_suites: bool = True
-    curve_preferences: tuple[Annotated[str, AfterValidator(_curve)], ...] = ()
+    curve_preferences: tuple[_Curve, ...] = ()
 
 
 class HttpSection(_Section):
     """``http_server_config``."""
 
     http2: bool = True
-    """Allows HTTP/2 and does not promise it: HTTP/1.1 is what is served."""
+    """Allows HTTP/2 without promising it; this server speaks HTTP/1.1."""
     headers: dict[str, str | None] = Field(default_factory=dict)
 
 
@@ -159,7 +158,7 @@ SECTIONS: dict[str, type[BaseModel] | None] = {
 
 
 def header_problem(name: str, value: str | None) -> str | None:
-    """What is wrong with a header that the file sets, if anything; without a value it sets none."""
+    """Return what is wrong with a header, if anything; one without a value is not sent."""
     if name not in HEADERS:
         hint = did_you_mean(name, HEADERS) or f"; these can: {', '.join(HEADERS)}"
         return f"the header {name} cannot be set{hint}"
@@ -173,6 +172,6 @@ def header_problem(name: str, value: str | None) -> str | None:
 
 
 def bcrypt_cost(text: str) -> int | None:
-    """The cost of a bcrypt hash; None where the text is none."""
+    """Return the cost of a bcrypt hash, or None if the text is not one."""
     match = _BCRYPT.fullmatch(text)
     return int(match[1]) if match else None

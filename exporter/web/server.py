@@ -1,34 +1,44 @@
-"""The HTTP server: where it listens, its limits, and how it is stopped."""
+"""The HTTP server: where it listens, and how it is stopped."""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import errno
 import logging
 import math
 import socket
+from collections.abc import Generator
+from functools import partial
+from typing import Any
 
 import uvicorn
 from starlette.types import ASGIApp
 
-from exporter.web.connections import Connections, ConnectionServer
+from exporter.logs import Failures
+from exporter.web.connections import Connection, Connections
 from exporter.web.guard import Guard
 from exporter.web.limits import DEFAULT_LIMITS, Limits, RequestLimit
 from exporter.web.live import LiveWebConfig
 
+_BACKLOG = 1024
+"""Connections that the kernel queues until they are accepted. Clients beyond that retry after a
+second at the earliest, so a burst from one client must not fill the queue."""
+_ACCEPTED_AT_ONCE = 16
+"""Connections that are accepted before open ones get their turn."""
 _SEND_BUFFER = 128 * 1024
-"""Bytes of an answer that the kernel keeps for a connection (Linux doubles it). By default it keeps
-megabytes for each client that takes nothing, and copying them holds up the others."""
+"""Bytes that the kernel buffers for a connection (Linux doubles it). The default is megabytes for
+each client that reads nothing, and copying them delays the others."""
 
 
 class ListenError(Exception):
-    """The address cannot be listened on; the message says which, why and what to do."""
+    """The server cannot listen on the address; the message says which, why and what to do."""
 
 
-class Server:
+class Server(uvicorn.Server):
     """Serves an application until ``stop``.
 
-    It listens from the start on, so an address in use is known before anything else runs; it
+    It listens from the beginning, so an address in use is reported before anything else runs, and
     answers once ``run`` is called. Signals are left to the caller, whose handlers call ``stop``.
     """
 
@@ -44,55 +54,78 @@ class Server:
     ) -> None:
         """Listen on ``port`` (0: any free one) of ``host`` (empty: every address, IPv4 and IPv6).
 
-        ``grace``: seconds that requests under way have to finish once it is stopped.
-        ``web_config``: TLS and who may come in; None: plain HTTP for everybody.
+        ``grace``: seconds that running requests have to finish after ``stop``.
+        ``web_config``: TLS and authentication; None: plain HTTP for everybody.
         Raises ListenError.
         """
         self._socket = _listen(host, port)
-        # The connections that it accepts inherit this.
-        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER)
-        logging.getLogger("uvicorn.error").addFilter(_is_no_cancellation)
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER)  # inherited
         self.port: int = self._socket.getsockname()[1]
-        """The port in use."""
-        if web_config is not None:
-            app = Guard(app, web_config)
-        self._server = ConnectionServer(
+        self._connections = Connections(
+            limits, lambda: web_config.current().context if web_config else None
+        )
+        self._accept_failures = Failures("accepting connections")
+        logging.getLogger("uvicorn.error").addFilter(_is_no_cancellation)
+        super().__init__(
             uvicorn.Config(
-                RequestLimit(app, limits),
+                RequestLimit(Guard(app, web_config) if web_config else app, limits),
+                http=partial(Connection, self._connections),  # type: ignore[arg-type]
                 loop="asyncio",
                 ws="none",
                 lifespan="off",
                 log_config=None,
-                # Below an error it tells of bad requests, which any client can send without end.
-                log_level="error",
+                log_level="error",  # at "warning", every client can fill the log with bad requests
                 access_log=False,
                 server_header=False,
                 proxy_headers=False,
+                backlog=_ACCEPTED_AT_ONCE,  # asyncio: also how many are accepted at once
                 timeout_keep_alive=limits.idle,
                 timeout_graceful_shutdown=math.ceil(grace),
                 h11_max_incomplete_event_size=limits.header_bytes,
-            ),
-            Connections(limits, lambda: web_config.current().context if web_config else None),
+            )
         )
 
-    def run(self) -> None:
+    def run(self, sockets: list[socket.socket] | None = None) -> None:
         """Answer requests until ``stop`` is called; then no socket is open any more."""
         try:
-            self._server.run([self._socket])
+            super().run(sockets or [self._socket])
         finally:
             self.close()
 
     def stop(self) -> None:
         """Make ``run`` return soon; may be called from a signal handler or any thread."""
-        self._server.should_exit = True
+        self.should_exit = True
 
     def close(self) -> None:
-        """Stop listening, for a server that is not run after all; idempotent."""
+        """Stop listening, if the server is not run after all; idempotent."""
         self._socket.close()
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Generator[None]:
+        """Leave signals alone."""
+        yield
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Begin to accept connections."""
+        asyncio.get_running_loop().set_exception_handler(self._report)
+        await super().startup(sockets)
+        self._socket.listen(_BACKLOG)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Accept no more connections, drop unfinished handshakes, finish running requests."""
+        self._connections.abort_handshakes()
+        await super().shutdown(sockets)
+
+    def _report(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        error = context.get("exception")
+        if isinstance(error, OSError) and "socket" in context:  # asyncio tries again a second later
+            self._accept_failures.failed(error)
+        else:
+            loop.default_exception_handler(context)
 
 
 def _is_no_cancellation(record: logging.LogRecord) -> bool:
-    """Whether it is no request that was cut off at the end: uvicorn logs each as an error."""
+    """Drop uvicorn's error for each request that is cancelled at the end."""
     kind = record.exc_info[0] if record.exc_info else None
     return kind is None or not issubclass(kind, asyncio.CancelledError)
 
@@ -117,7 +150,7 @@ def _listen_everywhere(port: int) -> socket.socket:
         try:
             return socket.create_server(("", port), family=socket.AF_INET6, dualstack_ipv6=True)
         except OSError as error:
-            # The kernel knows IPv6, but here it is switched off.
+            # The kernel supports IPv6, but it is disabled here.
             if error.errno not in (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT):
                 raise
     return socket.create_server(("", port))

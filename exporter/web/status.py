@@ -1,4 +1,4 @@
-"""What the status page shows: plain facts, gathered by whoever knows them."""
+"""What the status page shows."""
 
 from __future__ import annotations
 
@@ -8,26 +8,26 @@ from datetime import datetime
 from typing import Literal
 
 State = Literal["ok", "failing", "waiting"]
-"""``waiting``: has not finished its first attempt."""
+"""``waiting``: not polled yet."""
 
 
 @dataclass(frozen=True, slots=True)
 class PartitionStatus:
-    """How the reading of one partition goes."""
+    """A partition."""
 
     account_id: str
     region: str
     resource: str
-    """The log group or the file; empty for event history."""
+    """The log group or file; empty for event history."""
     state: State
     last_success: datetime | None
     lag: float | None
-    """Seconds between now and the newest time that is read wholly. None: never read, or a file."""
+    """Seconds between now and the watermark; None: never read, or a file."""
     polls: int
     events: int
-    """Log events read since the start."""
+    """Log events read since start."""
     error: str | None = None
-    """Why the last poll failed and what to do: a sentence."""
+    """Why the last poll failed and what to do."""
     next_poll: datetime | None = None
 
 
@@ -40,10 +40,10 @@ class SourceStatus:
     interval: float
     """Seconds."""
     lookback: float | None
-    """Seconds; None where the source has none."""
+    """Seconds; None if the source has none."""
     partitions: Sequence[PartitionStatus]
     failures: Sequence[str] = ()
-    """Where partitions could not be looked for, and why: a sentence each."""
+    """Errors of the last discovery, a sentence each."""
 
     def in_state(self, state: State) -> list[PartitionStatus]:
         """Return the partitions in a state, in their order."""
@@ -51,7 +51,7 @@ class SourceStatus:
 
     @property
     def state(self) -> State:
-        """Failing where anything of it fails; waiting until each partition was attempted."""
+        """Failing if anything fails; waiting until each partition was polled."""
         if self.failures or self.in_state("failing"):
             return "failing"
         return "waiting" if self.in_state("waiting") else "ok"
@@ -59,7 +59,7 @@ class SourceStatus:
 
 @dataclass(frozen=True, slots=True)
 class RuleStatus:
-    """A rule and what it has counted, over all its sources."""
+    """A rule and what it has counted in all its sources."""
 
     name: str
     title: str
@@ -80,9 +80,9 @@ class RuleStatus:
     remediation: str = ""
     """What to do about a match."""
     controls: Sequence[str] = ()
-    """``cis-v3.0.0 4.3``: controls of benchmarks that the rule is for."""
+    """``cis-v3.0.0 4.3``: controls of benchmarks that the rule implements."""
     pack: str = ""
-    """Empty for a rule of the user's own."""
+    """Empty for the user's own rules."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,24 +91,23 @@ class ReloadStatus:
 
     time: datetime
     errors: Sequence[str] = ()
-    """Why it failed; empty where it did not."""
+    """Why it failed, if so."""
 
 
 @dataclass(frozen=True, slots=True)
 class LedgerStatus:
-    """Where positions and totals are kept."""
+    """The ledger."""
 
     path: str
     size: int | None
-    """Bytes, where they are known."""
+    """Bytes, if known."""
     created: datetime | None = None
-    """When it was begun."""
     checking: bool = False
-    """Whether it is still being checked for damage."""
+    """Whether its integrity check is running."""
     files_lost: int = 0
-    """How often its files were removed or replaced while they were open."""
+    """How often its files were removed or replaced while open."""
     problem: str | None = None
-    """Why nothing can be committed: a sentence."""
+    """Why nothing can be committed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +116,7 @@ class StatusPage:
 
     version: str
     now: datetime
-    """When the facts were gathered; times are shown relative to it."""
+    """Times are shown relative to it."""
     started: datetime
     ready: bool
     configuration_files: Sequence[str]
@@ -126,7 +125,7 @@ class StatusPage:
     sources: Sequence[SourceStatus]
     rules: Sequence[RuleStatus]
     api_calls: int | None = None
-    """AWS API requests since the start; None where no source calls AWS."""
+    """AWS API requests since start; None if no source calls AWS."""
 
     @property
     def partitions(self) -> list[PartitionStatus]:
@@ -139,12 +138,12 @@ class StatusPage:
 
     @property
     def failures(self) -> int:
-        """How many partitions and look-outs for partitions fail."""
+        """Failing partitions and discovery errors."""
         return self.count("failing") + sum(len(source.failures) for source in self.sources)
 
     @property
     def state(self) -> State:
-        """Failing where anything fails, waiting until everything was attempted once."""
+        """Failing if anything fails; waiting until every partition was polled."""
         if self.failures or self.reload.errors or self.ledger.problem:
             return "failing"
         return "ok" if self.ready else "waiting"

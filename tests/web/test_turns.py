@@ -22,13 +22,13 @@ class Bench:
         self.order: list[str] = []
         self._go_on = asyncio.Semaphore(0)
 
-    def ask(self, address: str, key: int, *, right: bool = WRONG) -> asyncio.Task[bool]:
+    def ask(self, address: str, *, right: bool = WRONG) -> asyncio.Task[bool]:
         async def check() -> bool:
             self.order.append(address)
             await self._go_on.acquire()
             return right
 
-        return asyncio.create_task(self.turns.check(address, b"%d" % key, check))
+        return asyncio.create_task(self.turns.check(address, check))
 
     async def settle(self) -> None:
         for _ in range(10):
@@ -44,9 +44,9 @@ class Bench:
 def test_guesses_of_one_address_hold_back_another_for_one_check_only() -> None:
     async def scenario() -> list[str]:
         bench = Bench()
-        flood = [bench.ask("flood", number) for number in range(50)]
+        flood = [bench.ask("flood") for _ in range(50)]
         await bench.settle()
-        right = bench.ask("prometheus", 0, right=RIGHT)
+        right = bench.ask("prometheus", right=RIGHT)
         await bench.settle()
         await bench.finish(2)
         assert right.done()
@@ -63,12 +63,12 @@ def test_guesses_of_one_address_hold_back_another_for_one_check_only() -> None:
 def test_who_has_not_been_wrong_yet_comes_before_a_crowd_that_has() -> None:
     async def scenario() -> list[str]:
         bench = Bench()
-        guesses = [bench.ask(f"guesser {number}", 0) for number in range(20)]
+        guesses = [bench.ask(f"guesser {number}") for number in range(20)]
         await bench.settle()
         await bench.finish(20)
-        guesses += [bench.ask(f"guesser {number}", 1) for number in range(20)]
+        guesses += [bench.ask(f"guesser {number}") for number in range(20)]
         await bench.settle()
-        right = bench.ask("prometheus", 0, right=RIGHT)
+        right = bench.ask("prometheus", right=RIGHT)
         await bench.settle()
         await bench.finish(21)
         await asyncio.gather(right, *guesses)
@@ -80,11 +80,11 @@ def test_who_has_not_been_wrong_yet_comes_before_a_crowd_that_has() -> None:
 def test_a_right_password_makes_up_for_a_wrong_one() -> None:
     async def scenario() -> list[str]:
         bench = Bench()
-        asked = [bench.ask("prometheus", 0), bench.ask("prometheus", 1, right=RIGHT)]
-        asked += [bench.ask("flood", number) for number in range(3)]
+        asked = [bench.ask("prometheus"), bench.ask("prometheus", right=RIGHT)]
+        asked += [bench.ask("flood") for _ in range(3)]
         await bench.settle()
         await bench.finish(3)
-        asked.append(bench.ask("prometheus", 2, right=RIGHT))
+        asked.append(bench.ask("prometheus", right=RIGHT))
         await bench.settle()
         await bench.finish(3)
         await asyncio.gather(*asked)
@@ -93,35 +93,22 @@ def test_a_right_password_makes_up_for_a_wrong_one() -> None:
     assert asyncio.run(scenario())[-2:] == ["prometheus", "flood"]
 
 
-def test_the_same_password_from_one_address_is_checked_once() -> None:
-    async def scenario() -> tuple[list[bool], list[str]]:
-        bench = Bench()
-        asked = [bench.ask("prometheus", 7, right=RIGHT) for _ in range(200)]
-        await bench.settle()
-        await bench.finish()
-        return await asyncio.gather(*asked), bench.order
-
-    answers, order = asyncio.run(scenario())
-    assert answers == [True] * 200
-    assert order == ["prometheus"]
-
-
 def test_what_waits_is_bounded_and_the_longest_queue_makes_room() -> None:
     async def scenario() -> None:
         bench = Bench()
         full = WAITING_OF_ALL // WAITING_OF_ONE
         asked = [
-            bench.ask(f"flood {address}", key)
+            bench.ask(f"flood {address}")
             for address in range(full)
-            for key in range(WAITING_OF_ONE + 3)
+            for _ in range(WAITING_OF_ONE + 3)
         ]
         await bench.settle()
         refused = [task for task in asked if task.done()]
-        assert len(refused) == 3 * full
-        right = bench.ask("prometheus", 0, right=RIGHT)
+        assert len(refused) == 3 * full - 1  # one is being checked
+        right = bench.ask("prometheus", right=RIGHT)
         await bench.settle()
         refused = [task for task in asked if task.done()]
-        assert len(refused) == 3 * full + 1
+        assert len(refused) == 3 * full
         for task in refused:
             with pytest.raises(BusyError):
                 task.result()
@@ -144,8 +131,8 @@ def test_a_check_that_fails_is_its_callers_and_the_next_one_goes_on() -> None:
         async def good() -> bool:
             return True
 
-        failing = asyncio.create_task(turns.check("a", b"1", broken))
-        following = asyncio.create_task(turns.check("b", b"1", good))
+        failing = asyncio.create_task(turns.check("a", broken))
+        following = asyncio.create_task(turns.check("b", good))
         with pytest.raises(OSError, match="no threads left"):
             await failing
         return await following
@@ -154,25 +141,23 @@ def test_a_check_that_fails_is_its_callers_and_the_next_one_goes_on() -> None:
 
 
 @settings(deadline=None)
-@given(st.lists(st.tuples(st.sampled_from("abcd"), st.integers(0, 30)), max_size=60))
-def test_addresses_that_guess_take_turns_and_everybody_is_answered(
-    asked: Sequence[tuple[str, int]],
-) -> None:
+@given(st.lists(st.sampled_from("abcd"), max_size=60))
+def test_addresses_that_guess_take_turns_and_everybody_is_answered(asked: Sequence[str]) -> None:
     async def scenario() -> list[str]:
         bench = Bench()
-        for number, address in enumerate("abcd"):  # each has been wrong once
-            bench.ask(address, 1000 + number)
+        for address in "abcd":  # each has been wrong once
+            bench.ask(address)
         await bench.settle()
         await bench.finish(4)
         bench.order.clear()
-        tasks = [bench.ask(address, key) for address, key in asked]
+        tasks = [bench.ask(address) for address in asked]
         await bench.settle()
         await bench.finish(len(asked))
         assert await asyncio.gather(*tasks) == [WRONG] * len(asked)
         return bench.order
 
     order = asyncio.run(scenario())
-    assert sorted(order) == sorted(address for address, _ in set(asked))
+    assert sorted(order) == sorted(asked)
     for begin, address in enumerate(order):
         # Until its next turn each other address has one at most.
         later = order[begin + 1 :]
