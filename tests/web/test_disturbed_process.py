@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import json
+import resource
 import socket
 import time
 from collections.abc import Callable, Iterator
@@ -127,17 +129,56 @@ def test_readers_that_take_nothing_and_silent_clients_keep_nobody_waiting(
                 assert seconds < SOON
 
 
+def probe(exporter: Exporter, path: str) -> float:
+    """The seconds that a GET by alice takes, without what an HTTP client costs."""
+    login = base64.b64encode(b"alice:secret").decode()
+    head = f"GET {path} HTTP/1.1\r\nHost: x\r\nAuthorization: Basic {login}\r\n\r\n"
+    began = time.monotonic()
+    with socket.create_connection(("127.0.0.1", exporter.port), 30, (KUBELET, 0)) as client:
+        client.sendall(head.encode())
+        assert client.recv(4096).startswith(b"HTTP/1.1 200")
+    return time.monotonic() - began
+
+
+def test_probes_are_answered_during_a_flood_and_while_large_pages_are_rendered(
+    make: Make, tmp_path: Path
+) -> None:
+    series = 100_000
+    web = tmp_path / "web.yml"
+    hashed = bcrypt.hashpw(b"secret", bcrypt.gensalt(10)).decode()
+    web.write_text(yaml.safe_dump({"basic_auth_users": {"alice": hashed}}))
+    with make(f"--web.config.file={web}", series=series) as exporter:
+        wait_for("it to listen", lambda: "msg=listening" in exporter.logs())
+
+        def all_shown() -> bool:
+            page = httpx.get(f"{exporter.url}/metrics", auth=("alice", "secret"), timeout=30)
+            return page.text.count("\napp_errors_total{") == series
+
+        wait_for("all series", all_shown, timeout=120, every=1)
+        waits = []
+        with Flood(exporter.port, address=FLOOD, clients=220), ThreadPoolExecutor(2) as pool:
+            scrapes = [
+                pool.submit(get, exporter, path, PROMETHEUS, "alice")
+                for path in ["/metrics", "/"] * 8
+            ]
+            while not all(scrape.done() for scrape in scrapes):
+                waits += [probe(exporter, path) for path in ("/-/healthy", "/-/ready")]
+        assert {scrape.result()[0] for scrape in scrapes} == {200}
+    assert len(waits) > 20
+    assert sorted(waits)[len(waits) * 99 // 100] < 1.0  # the default timeout of a kubelet
+
+
 def test_reloads_in_a_row_are_one_each_is_answered_truly_and_no_other_site_may(
     make: Make, tmp_path: Path
 ) -> None:
     configuration = tmp_path / "exporter.yaml"
-    with make("--no-config.watch") as exporter:
+    # One client: making 60 takes so long on a busy machine that the bursts are none.
+    with make("--no-config.watch") as exporter, httpx.Client(timeout=30, trust_env=False) as client:
         exporter.wait_until_ready()
         good = configuration.read_text()
 
         def reload(**headers: str) -> int:
-            url = f"{exporter.url}/-/reload"
-            return httpx.post(url, headers=headers, timeout=30, trust_env=False).status_code
+            return client.post(f"{exporter.url}/-/reload", headers=headers).status_code
 
         assert reload(Origin="https://evil.example") == 403
         assert reload(**{"Sec-Fetch-Site": "cross-site"}) == 403
@@ -155,10 +196,28 @@ def test_reloads_in_a_row_are_one_each_is_answered_truly_and_no_other_site_may(
         assert 1 <= exporter.logs().count("reload failed") <= 3
         assert reload(Origin=exporter.url) == 200
 
-        url = f"{exporter.url}/-/reload"
-        answer = httpx.put(url, trust_env=False)
+        answer = client.put(f"{exporter.url}/-/reload")
         assert answer.status_code == 405
         assert answer.headers["Allow"] == "POST"
+
+
+def test_without_file_descriptors_clients_wait_and_the_log_says_why_once(
+    make: Make, sockets: Callable[[Exporter, str], socket.socket]
+) -> None:
+    with make() as exporter:
+        exporter.wait_until_ready()
+        descriptors = Path(f"/proc/{exporter.pid}/fd")
+        before = resource.prlimit(exporter.pid, resource.RLIMIT_NOFILE)
+        few = 1 + max(int(entry.name) for entry in descriptors.iterdir())
+        resource.prlimit(exporter.pid, resource.RLIMIT_NOFILE, (few + 4, before[1]))
+        crowd = [sockets(exporter, FLOOD) for _ in range(20)]
+        wait_for("the log", lambda: "accepting connections failed" in exporter.logs())
+        time.sleep(2.5)  # asyncio tries again every second
+        resource.prlimit(exporter.pid, resource.RLIMIT_NOFILE, before)
+        assert get(exporter, "/-/healthy", PROMETHEUS)[0] == 200
+        assert len(crowd) == 20
+        assert exporter.logs().count("accepting connections failed") == 1
+        assert "Traceback" not in exporter.logs()
 
 
 @pytest.mark.parametrize(
