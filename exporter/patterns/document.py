@@ -33,10 +33,9 @@ def _no_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is not JSON")
 
 
-DECODER = json.JSONDecoder(
+_DECODER = json.JSONDecoder(
     parse_int=NumberText, parse_float=NumberText, parse_constant=_no_constant
 )
-"""Decodes JSON as ``Document.json`` has it: numbers are NumberText, of equal keys the last wins."""
 
 
 class LineField(NamedTuple):
@@ -48,16 +47,13 @@ class LineField(NamedTuple):
 
 
 class Document:
-    """A message that is decoded at most once, by whoever needs it first.
-
-    ``decoded``: the message as ``DECODER`` decoded it, if that is done already.
-    """
+    """A message that is decoded at most once, by whoever needs it first."""
 
     __slots__ = ("_encoded", "_fields", "_json", "_json_error", "_texts", "message")
 
-    def __init__(self, message: str, decoded: dict[str, Any] | None = None) -> None:
+    def __init__(self, message: str) -> None:
         self.message = message
-        self._json = decoded
+        self._json: dict[str, Any] | None = None
         self._json_error: str | None = None
         self._fields: list[LineField] | None = None
         self._texts: list[str] | None = None
@@ -67,8 +63,8 @@ class Document:
     def json(self) -> dict[str, Any] | None:
         """The message as one JSON object, or None if it is not one.
 
-        Numbers are NumberText. AWS: no JSON pattern matches an array, a plain value, or an object
-        with text before or after it.
+        Numbers are NumberText; of equal keys the last wins. AWS: no JSON pattern matches an array,
+        a plain value, or an object with text before or after it.
         """
         if self._json is None and self._json_error is None:
             self._decode()
@@ -102,7 +98,7 @@ class Document:
 
     def _decode(self) -> None:
         try:
-            value = DECODER.decode(self.message)
+            value = _DECODER.decode(self.message)
         except RecursionError:
             self._json_error = "it is nested too deeply"
         except ValueError as error:

@@ -132,7 +132,7 @@ def quoted_numbers_are_numbers(patch: Patch) -> None:
 def a_json_object_after_a_prefix_is_read(patch: Patch) -> None:
     def decode(self: Document) -> dict[str, Any] | None:
         try:
-            found = document.DECODER.raw_decode(self.message, self.message.index("{"))[0]
+            found = document._DECODER.raw_decode(self.message, self.message.index("{"))[0]
         except ValueError:
             return None
         return found if isinstance(found, dict) else None
@@ -153,7 +153,7 @@ def the_first_of_equal_keys_counts(patch: Patch) -> None:
         parse_float=NumberText,
         object_pairs_hook=lambda pairs: dict(reversed(pairs)),
     )
-    patch.setattr(document, "DECODER", decoder)
+    patch.setattr(document, "_DECODER", decoder)
 
 
 @breaks("json.any-child")
