@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from typing import Any
 from xml.etree import ElementTree
 
+import msgspec
+
 UNREADABLE = "UnreadableAnswer"
 """Our own error code, beside AWS's: an answer of 200 that is not AWS's."""
 MOST_BYTES = 32 * 2**20
@@ -23,6 +25,10 @@ which are twice that if every character of theirs has to be escaped.
 """
 
 _BAD_GATEWAY = 502
+
+_OBJECT = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_ARRAY = msgspec.json.Decoder(list[msgspec.Raw])
+_VALUE = msgspec.json.Decoder()
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +114,24 @@ def _unpacked(body: bytes) -> bytes:
     return bytes(text)
 
 
+def json_document(body: bytes) -> Any:
+    """Decode JSON, as json.loads does, but one record at a time: the interpreter is not held.
+
+    An answer may have 32 MiB. msgspec refuses some of what json.loads accepts (NaN, numbers beyond
+    a float, lone surrogates, other encodings); json.loads decides about that.
+    """
+    try:
+        return {name: _decoded_value(raw) for name, raw in _OBJECT.decode(body).items()}
+    except (ValueError, RecursionError):
+        return json.loads(body)
+
+
+def _decoded_value(raw: msgspec.Raw) -> Any:
+    if bytes(memoryview(raw)[:1]) != b"[":
+        return _VALUE.decode(raw)
+    return [_VALUE.decode(one) for one in _ARRAY.decode(raw)]
+
+
 def _is_json(operation: Any) -> bool:
     return bool(operation.service_model.resolved_protocol == "json")
 
@@ -115,9 +139,9 @@ def _is_json(operation: Any) -> bool:
 def _members(operation: Any, body: bytes) -> dict[str, object]:
     """The members of the answer, as they came; raises ValueError or ParseError."""
     if _is_json(operation):
-        document = json.loads(body)
+        document = json_document(body)
         if not isinstance(document, dict):
-            raise _NotAwsError("is no JSON object")
+            raise _NotAwsError("is not a JSON object")
         return {name: document[name] for name in operation.output_shape.members if name in document}
     # The query protocol, which STS speaks. Expat bounds what entities expand to.
     root = ElementTree.fromstring(body)  # noqa: S314
