@@ -90,7 +90,7 @@ class _Text:
         self._mark: int | None = None
         """Where the text begins that must be kept, if not at ``_at``."""
         self._unsplit = False
-        """Whether text came in that ``_whole_elements`` has not tried."""
+        """Whether text came in that was not tried to be split in one piece."""
         self._ended = False
         self._broken: BrokenContentError | None = None
         """What the chunks ended in: raised once everything before it was read."""
@@ -121,6 +121,12 @@ class _Text:
         """
         if _RECORDS_FIRST.match(self._text, self._at):
             return None
+        if self._unsplit:
+            self._unsplit = False
+            rest = self._text[self._at :].rstrip(_BLANKS)
+            header = _header(rest)
+            if header is not None and "Records" not in header:
+                return self._take(self._at + len(rest)), header
         try:
             value, end = _DECODER.raw_decode(self._text, self._at)
         except (ValueError, RecursionError):
@@ -257,8 +263,9 @@ class _Text:
         return gained
 
 
-def _header(element: msgspec.Raw) -> _Header | None:
+def _header(text: msgspec.Raw | str) -> _Header | None:
+    """What msgspec reads of one object; None if the text is anything else."""
     try:
-        return _HEADERS.decode(element)
-    except msgspec.ValidationError:
-        return None  # not an object
+        return _HEADERS.decode(text)
+    except (ValueError, RecursionError):
+        return None
