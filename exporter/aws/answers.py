@@ -33,17 +33,17 @@ _VALUE = msgspec.json.Decoder()
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """What the answer to an operation always holds, however little there is to tell."""
+    """What the answer to an operation always has, even if it is empty."""
 
     member: str
     type: type
     following: str = ""
-    """The token: the member that leads to the next page; empty: there are no pages."""
+    """The member with the token of the next page; empty if the answer has no pages."""
 
 
 ALWAYS_SENT: Mapping[str, Sent] = {
     # The AWS API references ("Response Syntax"); types and names are also in botocore's models,
-    # which call no member of an answer required. Where there is nothing, the lists are `[]`.
+    # which call no member of an answer required. An empty list is sent as `[]`.
     "LookupEvents": Sent("Events", list, following="NextToken"),
     "FilterLogEvents": Sent("events", list, following="nextToken"),
     "DescribeLogGroups": Sent("logGroups", list, following="nextToken"),
@@ -61,9 +61,9 @@ def admit(operation: Any, answer: dict[str, Any], members: dict[str, Any]) -> No
     """Decode an answer before botocore parses it, and refuse what AWS cannot have sent.
 
     For botocore's event ``before-parse``: ``operation`` is its model, ``answer`` the raw answer,
-    ``members`` what is added to the parsed one. The members of a JSON answer are handed on as they
-    came: botocore's parser raises TypeError, AttributeError … where a page holds odd shapes, and
-    loses the page; whoever reads a page knows what to do with one odd record.
+    ``members`` what is added to the parsed one. A JSON answer is decoded here, once, and its members
+    are passed on as they came: botocore's parser would raise TypeError, AttributeError … at an odd
+    record and lose its page; the readers of a page leave out the one record.
     """
     status = answer["status_code"]
     try:
@@ -153,7 +153,7 @@ def _check(sent: Sent, found: Mapping[str, object]) -> None:
     if not isinstance(found.get(sent.member), sent.type):
         raise _NotAwsError(f"has no {sent.member}")
     if not isinstance(found.get(sent.following), str | None):
-        raise _NotAwsError(f"has a {sent.following} that is no text")
+        raise _NotAwsError(f"has a {sent.following} that is not a text")
 
 
 def _check_error(operation: Any, body: bytes) -> None:

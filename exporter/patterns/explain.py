@@ -99,7 +99,7 @@ def _explain_terms(text: str, tree: TermsPattern, document: Document) -> Explana
         holds = found != (term.mode == "excluded")
         note = None
         if term.mode == "optional" and ignored:
-            note = "ignored: AWS counts ? terms only where there are no others"
+            note = "ignored: AWS counts ? terms only if there are no others"
         else:
             counted.append(holds)
         seen = "found" if found else "not found"

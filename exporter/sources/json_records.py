@@ -88,7 +88,7 @@ class _Text:
         self._text = ""
         self._at = 0
         self._mark: int | None = None
-        """Where the text begins that must be kept, if not at ``_at``."""
+        """The start of the text that must be kept, if not ``_at``."""
         self._unsplit = False
         """Whether text came in that was not tried to be split in one piece."""
         self._ended = False
@@ -105,11 +105,16 @@ class _Text:
             if not self._more():
                 return ""
 
-    def expect(self, characters: str) -> str:
-        """The next character, which must be one of these; it is not taken."""
+    def upcoming(self) -> str:
+        """The next character that is not white space; raises BrokenContentError at the end."""
         character = self.peek()
         if not character:
             raise BrokenContentError("it ends in the middle of a JSON document")
+        return character
+
+    def expect(self, characters: str) -> str:
+        """The next character, which must be one of these; it is not taken."""
+        character = self.upcoming()
         if character not in characters:
             raise BrokenContentError("it is not JSON (any more)")
         return character
@@ -139,7 +144,7 @@ class _Text:
         """Take an array: each element's text and value."""
         self._at += 1
         opening = ""
-        while self.expect_element():
+        while self.upcoming() != "]":
             whole = self._whole_elements(opening)
             yield from whole
             if not whole:
@@ -171,13 +176,6 @@ class _Text:
             return []
         self._at += len(piece) - 1
         return [(str(raw, "utf-8"), header) for raw, header in zip(elements, headers, strict=True)]
-
-    def expect_element(self) -> bool:
-        """Whether an array goes on."""
-        character = self.peek()
-        if not character:
-            raise BrokenContentError("it ends in the middle of an array of records")
-        return character != "]"
 
     def records(self) -> Iterator[tuple[str, Any]]:
         """Take an object: the elements of its ``Records``, or the object if it has none."""
