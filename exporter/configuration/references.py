@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from exporter.patterns import FilterPattern, PatternError, Selector, parse_selector
-from exporter.patterns.numeric import NUMBER, decimal_of
+from exporter.patterns.syntax import NUMBER, decimal_of
 from exporter.yamlfile.problems import did_you_mean
 
 EXACT_INTEGERS = 2.0**53

@@ -174,7 +174,7 @@ class _Translator:
             self.warn(f"AWS documents no \\{char} ; write {char!r} without the backslash.", start)
             return _Escape(None, char)
         if not char:
-            raise self.error("A backslash cannot stand at the end; write \\\\ for one.", start)
+            raise self.error("A backslash at the end escapes nothing; write \\\\ for one.", start)
         if char.isalnum():
             raise self.error(
                 rf"AWS does not document \{char}; it has \d \D \s \S \w \W and \xhh.", start
@@ -271,5 +271,5 @@ def _not_allowed(char: str) -> str:
     if char in "()":
         return f"AWS has no groups; a parenthesis to search for is written as \\x{ord(char):02x}."
     if char.isascii():
-        return f"{char!r} cannot stand in a regular expression; write it as \\x{ord(char):02x}."
-    return f"{char!r} cannot stand in a regular expression: AWS allows ASCII only."
+        return f"{char!r} is not allowed in a regular expression; write it as \\x{ord(char):02x}."
+    return f"{char!r} is not allowed in a regular expression: AWS allows ASCII only."
