@@ -7,8 +7,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from exporter.configuration.consistency import check_between_rules, duplicate_sentence
-from exporter.configuration.footprint import Footprint
-from exporter.configuration.globs import GlobError
 from exporter.configuration.listening import Listening, warn_of_sources
 from exporter.configuration.packs import Pack, available_packs, read_pack_format, read_pack_use
 from exporter.configuration.rule_checks import read_rule
@@ -22,6 +20,8 @@ from exporter.configuration.sources import (
     is_path,
 )
 from exporter.yamlfile.documents import Item, Value, read_document
+from exporter.yamlfile.footprint import Footprint
+from exporter.yamlfile.globs import GlobError
 from exporter.yamlfile.problems import ConfigurationError, Findings, Location, Problem, did_you_mean
 from exporter.yamlfile.validation import Fields, Filled, fill, list_at, reject_unknown
 
