@@ -5,7 +5,6 @@ from __future__ import annotations
 import inspect
 import sys
 from collections.abc import Callable, Mapping
-from textwrap import indent
 from typing import Annotated, Literal, NoReturn, TypeAlias
 
 import typer
@@ -13,7 +12,6 @@ from typer.models import OptionInfo
 
 from exporter.commands.terminal import Colour, Painter
 from exporter.configuration import format_duration
-from exporter.patterns import FilterPattern, PatternError, compile_pattern
 from exporter.settings import (
     FLAGS,
     Settings,
@@ -70,28 +68,6 @@ def with_setting_options(command: Callable[..., None]) -> Callable[..., None]:
     return command
 
 
-Pattern: TypeAlias = Annotated[
-    str, typer.Option("--pattern", "-p", metavar="PATTERN", help="The filter pattern.")
-]
-Files: TypeAlias = Annotated[
-    list[str] | None,
-    typer.Argument(
-        metavar="FILE",
-        help="Files, gzip or not, with one message a line; -, or none: standard input.",
-    ),
-]
-Invert: TypeAlias = Annotated[
-    bool, typer.Option("--invert-match", "-v", help="Take the messages that do not match.")
-]
-LineNumber: TypeAlias = Annotated[
-    bool, typer.Option("--line-number", "-n", help="Print the number of each message's line.")
-]
-Count: TypeAlias = Annotated[
-    bool, typer.Option("--count", "-c", help="Print only how many messages there are, by file.")
-]
-AsJson: TypeAlias = Annotated[bool, typer.Option("--json", help="Print one JSON object a message.")]
-
-
 def report(message: str, severity: Literal["error", "warning"] = "error") -> None:
     """Print on standard error what is wrong, in colour on a terminal."""
     sys.stdout.flush()  # in the order in which it happened, where both are one terminal
@@ -114,14 +90,3 @@ def settings_from(flags: Mapping[str, object]) -> Settings:
     for sentence in unknown_variables():
         report(sentence, "warning")
     return settings
-
-
-def compiled(text: str) -> FilterPattern:
-    """The pattern, its warnings on standard error; ends the command where it is wrong."""
-    try:
-        pattern = compile_pattern(text, aws_limits=False)
-    except PatternError as error:
-        fail(f"{error.message}\n{indent(error.caret(), '    ')}", USAGE_ERROR)
-    for warning in pattern.warnings:
-        report(warning.message, "warning")
-    return pattern
