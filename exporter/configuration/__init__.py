@@ -1,7 +1,6 @@
 """The YAML configuration: sources and rules, loaded, checked and complete."""
 
 from exporter.configuration.durations import format_duration, parse_duration
-from exporter.configuration.footprint import Footprint
 from exporter.configuration.loading import Checked, Configuration, check, load
 from exporter.configuration.names import DEFAULT_METRIC, SERIES_LABELS
 from exporter.configuration.references import (
@@ -17,6 +16,7 @@ from exporter.configuration.sources import (
     LogGroupsConfig,
     SourceConfig,
 )
+from exporter.yamlfile.footprint import Footprint
 from exporter.yamlfile.problems import ConfigurationError, Location, Problem
 
 __all__ = [

@@ -65,21 +65,12 @@ class Document:
             known = self._keys[id(node)] = node, dict(reversed(found))
         return known[1]
 
-    def location(self, line: int, column: int) -> Location:
-        """Return the place of a line and column that count from 0; past the end, of the end.
-
-        The parser says that a file without a final line break ends in the line after its last.
-        """
-        past = line >= len(self._lines)
-        line = min(line, len(self._lines) - 1)
-        source = self._lines[line]
-        column = len(source) if past else min(column, len(source))
-        return Location(str(self.path), line + 1, column + 1, source)
-
-    def location_of_index(self, index: int) -> Location:
-        """Return the place of the text's character number ``index``."""
+    def location(self, index: int) -> Location:
+        """The place of the text's character number ``index``, or of the text's end."""
         line = bisect.bisect_right(self._line_starts, index) - 1
-        return self.location(line, index - self._line_starts[line])
+        source = self._lines[line]
+        column = min(index - self._line_starts[line], len(source))
+        return Location(str(self.path), line + 1, column + 1, source)
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,12 +84,16 @@ class Item:
     @property
     def location(self) -> Location:
         """Where the value begins."""
-        mark = self.node.start_mark
-        return self.document.location(mark.line, mark.column)
+        return self.document.location(self.node.start_mark.index)
+
+    @property
+    def mapping(self) -> dict[str, Value]:
+        """The value if it is a mapping, else an empty one."""
+        return self.data if isinstance(self.data, dict) else {}
 
     def value_of(self, *path: Step) -> Location:
         """Where the value at a path begins; where the path ends early, the last part there is."""
-        return Item(self.document, self._walk(path), None).location
+        return self.document.location(self._walk(path).start_mark.index)
 
     def key_of(self, *path: Step) -> Location:
         """Where the key at the end of a path stands (of a list: the element)."""
@@ -106,7 +101,7 @@ class Item:
         if isinstance(parent, yaml.MappingNode):
             key = self.document.keys_of(parent).get(path[-1])
             if key is not None:
-                return Item(self.document, key, None).location
+                return self.document.location(key.start_mark.index)
         return self.value_of(*path)
 
     def character_of(self, path: tuple[Step, ...], position: int) -> Location | None:
@@ -119,24 +114,26 @@ class Item:
         offsets = offsets_in_source(raw, node.style, node.value)
         if offsets is None or not 0 <= position < len(offsets):
             return None
-        return self.document.location_of_index(start + offsets[position])
+        return self.document.location(start + offsets[position])
 
     def elements(self, *path: Step) -> list[Item]:
-        """The elements of the list at a path; empty where there is none."""
-        node, data = self._walk(path), self.data
-        for step in path:
-            data = data.get(str(step)) if isinstance(data, dict) else None
-        if not isinstance(node, yaml.SequenceNode) or not isinstance(data, list):
+        """The elements of the list at a path; empty if there is none."""
+        whole = self.child(*path)
+        if not isinstance(whole.node, yaml.SequenceNode) or not isinstance(whole.data, list):
             return []
-        return [
-            Item(self.document, child, value) for child, value in zip(node.value, data, strict=True)
-        ]
+        pairs_ = zip(whole.node.value, whole.data, strict=True)
+        return [Item(self.document, node, data) for node, data in pairs_]
 
     def child(self, *path: Step) -> Item:
-        """The value at a path through mappings, which must exist."""
-        data = self.data
+        """The value at a path; None at the last part there is, if the path ends early."""
+        data: Value = self.data
         for step in path:
-            data = data[str(step)] if isinstance(data, dict) else None
+            if isinstance(data, dict):
+                data = data.get(str(step))
+            elif isinstance(data, list) and isinstance(step, int) and step < len(data):
+                data = data[step]
+            else:
+                data = None
         return Item(self.document, self._walk(path), data)
 
     def _walk(self, path: tuple[Step, ...]) -> yaml.Node:
@@ -182,7 +179,7 @@ def _compose(document: Document, findings: Findings) -> yaml.Node | None:
     try:
         too_deep = _find_too_deep(document.text)
         if too_deep is not None:
-            place = document.location(*too_deep)
+            place = document.location(too_deep)
             findings.error(place, f"the file is nested deeper than {_DEEPEST} levels here")
             return None
         node: yaml.Node | None = yaml.compose(document.text, Loader=yaml.CSafeLoader)
@@ -190,7 +187,7 @@ def _compose(document: Document, findings: Findings) -> yaml.Node | None:
         findings.error(_place(document, error), _syntax_sentence(error))
         return None
     except yaml.reader.ReaderError as error:
-        place = document.location_of_index(error.position)
+        place = document.location(error.position)
         findings.error(place, f"the file is not YAML: {error.reason}")
         return None
     if node is None:
@@ -198,13 +195,12 @@ def _compose(document: Document, findings: Findings) -> yaml.Node | None:
         return None
     problem = find_alias_problem(node, _DEEPEST)
     if problem is not None:
-        mark = problem.node.start_mark
-        findings.error(document.location(mark.line, mark.column), problem.message)
+        findings.error(document.location(problem.node.start_mark.index), problem.message)
         return None
     return node
 
 
-def _find_too_deep(text: str) -> tuple[int, int] | None:
+def _find_too_deep(text: str) -> int | None:
     """Guard the composer, which is recursive C code: depth would crash the process.
 
     The library's scanner runs ahead of its events, and from libyaml 0.2.6 on it refuses what is
@@ -222,14 +218,14 @@ def _find_too_deep(text: str) -> tuple[int, int] | None:
         raise
 
 
-def _first_too_deep(text: str) -> tuple[int, int] | None:
-    """Return line and column of the first collection that is too deep. Raises YAMLError."""
+def _first_too_deep(text: str) -> int | None:
+    """Return the index of the first collection that is too deep. Raises YAMLError."""
     depth = 0
     for event in yaml.parse(text, Loader=yaml.CSafeLoader):
         if isinstance(event, yaml.CollectionStartEvent) and event.start_mark is not None:
             depth += 1
             if depth > _DEEPEST:
-                return event.start_mark.line, event.start_mark.column
+                return int(event.start_mark.index)
         elif isinstance(event, yaml.CollectionEndEvent):
             depth -= 1
     return None
@@ -239,7 +235,7 @@ def _place(document: Document, error: yaml.MarkedYAMLError) -> Location:
     mark = error.problem_mark or error.context_mark
     if mark is None:
         return Location(str(document.path))
-    return document.location(mark.line, mark.column)
+    return document.location(mark.index)
 
 
 def _syntax_sentence(error: yaml.MarkedYAMLError) -> str:
@@ -328,5 +324,4 @@ class _Reader:
             self._error(node, "`<<` merges mappings: give it an alias of one")
 
     def _error(self, node: yaml.Node, message: str) -> None:
-        mark = node.start_mark
-        self._findings.error(self._document.location(mark.line, mark.column), message)
+        self._findings.error(self._document.location(node.start_mark.index), message)
