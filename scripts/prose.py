@@ -77,7 +77,7 @@ def load(path: Path = LIST) -> tuple[list[Word], list[str]]:
 
 def prose(path: str, text: str) -> Iterator[Text]:
     """Yield what people read of a file, by its ending; nothing of a file of another kind."""
-    read = {".md": _markdown, ".py": _python, ".yaml": _yaml}.get(Path(path).suffix)
+    read = {".md": _markdown, ".py": _python, ".yaml": _yaml, ".yml": _yaml}.get(Path(path).suffix)
     for piece in read(text) if read else ():
         yield Text(piece.line, _CODE.sub(lambda code: "\n" * code[0].count("\n"), piece.text))
 
@@ -167,7 +167,7 @@ def count_words(texts: dict[str, list[Text]]) -> int:
 def read_files() -> dict[str, str]:
     """Return what is in the repository, or is about to be, by path."""
     listed = subprocess.run(
-        ["git", "ls-files", "--cached", "--others", "--exclude-standard", "*.md", "*.yaml", "*.py"],  # noqa: S607
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard", "*.md", "*.y*ml", "*.py"],  # noqa: S607
         cwd=ROOT,
         capture_output=True,
         text=True,

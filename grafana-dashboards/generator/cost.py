@@ -23,8 +23,8 @@ _EXPLANATION: Final = """\
 changes them. The free tier and discounts are left out.
 
 - **A metric filter** creates a custom metric for each set of dimension values, which means one \
-for each series of a rule. AWS allows three dimensions and 100 filters a log group; some rules could \
-not be metric filters at all.
+for each series of a rule. AWS allows three dimensions and 100 filters a log group; some rules \
+could not be metric filters at all.
 - **Reading them** with an exporter that calls GetMetricData once a minute costs \
 0.01 USD a thousand metrics requested.
 - **This exporter** calls LookupEvents and FilterLogEvents, which are free of charge. The numbers \
