@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-LINT := ruff format types imports workflows
+LINT := ruff format types imports workflows prose
 .PHONY: always help setup tools run dashboards chart docs image sbom lock lint $(addprefix lint-,$(LINT)) \
 	format test fuzz soak clean
 
@@ -20,7 +20,7 @@ help:
 	@echo "make test    run every check and every test; NEWEST=1: with the newest of everything"
 	@echo "make fuzz    fuzz for a minute a target (SECONDS=60 SEED=1 TARGETS=…)"
 	@echo "make soak    every trouble at random, every count exact (MINUTES=60 SEED=…)"
-	@echo "make lint    run the checks only, those of a commit (.pre-commit-config.yaml): ruff, mypy …"
+	@echo "make lint    run the checks only, those of a commit (.pre-commit-config.yaml): ruff, mypy, prose …"
 	@echo "make format  let ruff mend what it can"
 	@echo "make image   build the container image (ENGINE=docker, podman or buildah)"
 	@echo "make sbom    list every part of the image in dist/sbom.cdx.json (CycloneDX)"
@@ -101,6 +101,9 @@ lint-imports: setup
 lint-workflows: setup
 	$(BIN)/actionlint .github/workflows/*.yaml
 	$(BIN)/zizmor --offline --quiet .github
+
+lint-prose: setup
+	$(BIN)/python scripts/prose.py
 
 format: setup
 	$(BIN)/ruff check --fix .

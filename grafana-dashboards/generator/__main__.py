@@ -1,4 +1,4 @@
-"""Writes the dashboards' JSON; with ``--check`` only tells which files differ."""
+"""Writes the dashboards' JSON; ``--check`` only lists the files that differ."""
 
 from __future__ import annotations
 

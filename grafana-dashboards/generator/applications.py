@@ -45,7 +45,7 @@ def functions() -> list[Line]:
                 ),
                 kinds(
                     "Failures by kind",
-                    "What goes wrong, over all functions.",
+                    "Failures of all functions.",
                     "lambda_errors",
                     "lambda_timeouts",
                     "lambda_out_of_memory",
@@ -58,14 +58,14 @@ def functions() -> list[Line]:
             [
                 durations(
                     "Duration",
-                    "95 of 100 invocations are faster than this. Near the function's timeout, the"
-                    " next step is to fail.",
+                    "95 of 100 invocations are faster than this. Near the function's "
+                    "timeout, invocations are about to fail.",
                     "lambda_duration_seconds",
                 ),
                 graph(
-                    "Memory used of the size",
-                    "Mean of the highest memory use of invocations, as a share of the memory that"
-                    " is paid for. Far below 100 %, the function may be too large.",
+                    "Memory used, share of the size",
+                    "Mean of the highest memory use of invocations, as a share of the"
+                    " billed memory. Far below 100 %, the function may be too large.",
                     Query(f"{used} / on (log_group) ({size} > 0)", "{{log_group}}"),
                     unit="percentunit",
                     limit=0.9,
@@ -139,8 +139,8 @@ def web() -> list[Line]:
                 ),
                 durations(
                     "Target response time",
-                    "How long targets of application load balancers take. Other access logs do not"
-                    " tell.",
+                    "Response time of the targets of application load balancers. "
+                    "Other access logs do not contain it.",
                     "http_target_response_duration_seconds",
                 ),
             ],
@@ -172,7 +172,7 @@ def gateways() -> list[Line]:
                 ),
                 durations(
                     "Latency by route",
-                    "From the request to the response, the integration included.",
+                    "From the request to the response, including the integration.",
                     "api_gateway_latency_seconds",
                     "route",
                 ),
@@ -197,7 +197,7 @@ def databases() -> list[Line]:
             [
                 kinds(
                     "MySQL",
-                    "What the error log, the slow query log and the audit log tell.",
+                    "Events of the error log, the slow query log and the audit log.",
                     "rds_mysql_errors",
                     "rds_mysql_slow_queries",
                     "rds_mysql_deadlocks",
@@ -214,7 +214,7 @@ def databases() -> list[Line]:
                 ),
                 kinds(
                     "PostgreSQL",
-                    "What the log tells besides errors.",
+                    "Other events in the log.",
                     "rds_postgresql_slow_queries",
                     "rds_postgresql_deadlocks",
                     "rds_postgresql_lock_waits",
@@ -235,12 +235,12 @@ def databases() -> list[Line]:
                 ),
                 durations(
                     "PostgreSQL: slow queries take",
-                    "Duration of the statements that the log has one for.",
+                    "Duration of the statements whose duration is logged.",
                     "rds_postgresql_slow_query_duration_seconds",
                 ),
                 speed(
                     "PostgreSQL: temporary files",
-                    "What sorts and hashes write to the disk for want of work_mem.",
+                    "Bytes that sorts and hashes write to disk because work_mem is too small.",
                     "rds_postgresql_temporary_file_bytes_total",
                     "log_group",
                     unit="Bps",

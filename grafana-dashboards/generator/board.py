@@ -1,4 +1,4 @@
-"""What all dashboards share: variables, links, annotations, time range."""
+"""The elements that all dashboards share: variables, links, annotations, time range."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class AlertAnnotation(models.AnnotationQuery):
         )
 
     def to_json(self) -> dict[str, object]:
-        """The annotation as Grafana has it."""
+        """The annotation in Grafana's format."""
         return super().to_json() | {
             "step": "60s",
             "titleFormat": "{{alertname}}",
@@ -42,17 +42,17 @@ def dashboard(
     period: str = "now-24h",
     refresh: str = "1m",
 ) -> models.Dashboard:
-    """A dashboard with what all have.
+    """A dashboard with the elements that all have.
 
     Args:
-        title: its name behind the product's.
-        uid: never changes: links and bookmarks hold it.
+        title: its name, after the product's.
+        uid: never changes, because links and bookmarks contain it.
         description: one or two sentences.
         blocks: the panels.
         alerts: a selector of ALERTS for the annotations.
-        variables: those behind the data source, job and instance.
+        variables: those after the data source, job and instance.
         period: the time range at first: ``now-24h`` to now.
-        refresh: how often it asks anew.
+        refresh: how often it queries again.
     """
     board = (
         builders.Dashboard(f"Metric filter exporter / {title}")
@@ -85,7 +85,7 @@ def chooser(
     description: str = "",
     hidden: bool = False,
 ) -> builders.QueryVariable:
-    """A variable whose values Prometheus knows. ``every``: the regular expression of "All"."""
+    """A variable with values from Prometheus. ``every``: the regular expression of "All"."""
     variable = (
         builders.QueryVariable(name)
         .label(label)

@@ -1,4 +1,4 @@
-"""What the exporter asks of AWS, and what the same rules would cost as metric filters."""
+"""The exporter's requests to AWS, and the cost of the same rules as metric filters."""
 
 from __future__ import annotations
 
@@ -22,22 +22,22 @@ _EXPLANATION: Final = """\
 **These are estimates.** Prices are AWS's list prices for us-east-1; *USD per metric* above \
 changes them. The free tier and discounts are left out.
 
-- **A metric filter** makes a custom metric for each set of dimension values: here, one for each \
-series of a rule. AWS allows three dimensions and 100 filters a log group; some rules could not be \
-metric filters at all.
-- **Reading them** with an exporter that asks GetMetricData once a minute costs \
+- **A metric filter** creates a custom metric for each set of dimension values, which means one \
+for each series of a rule. AWS allows three dimensions and 100 filters a log group; some rules \
+could not be metric filters at all.
+- **Reading them** with an exporter that calls GetMetricData once a minute costs \
 0.01 USD a thousand metrics requested.
-- **This exporter** calls LookupEvents and FilterLogEvents, which AWS does not charge for. \
-Its own CPU, memory and disk, and Prometheus's storage, are not in the numbers.
+- **This exporter** calls LookupEvents and FilterLogEvents, which are free of charge. The numbers \
+do not include its own CPU, memory and disk, or Prometheus's storage.
 """
 
 
 def variables() -> list[builders.TextBoxVariable]:
-    """The price that the estimates are made with."""
+    """The price that the estimates use."""
     return [
         builders.TextBoxVariable("usd_per_metric")
         .label("USD per metric")
-        .description("What a CloudWatch custom metric costs a month, up to the first 10,000")
+        .description("Price of a CloudWatch custom metric a month, up to the first 10,000")
         .default_value("0.30")
     ]
 
@@ -52,7 +52,7 @@ def lines() -> list[Line]:
             [
                 number(
                     "AWS requests a day",
-                    "At the pace of the last hour. None of them is charged for.",
+                    "At the rate of the last hour. They are free of charge.",
                     f"{total(f'increase({requests}[1h])')} * 24",
                 ),
                 number(
@@ -62,7 +62,7 @@ def lines() -> list[Line]:
                 ),
                 number(
                     "Estimate: metric filters avoided",
-                    "What these series would cost a month as CloudWatch custom metrics.",
+                    "Monthly price of these series as CloudWatch custom metrics.",
                     custom_metrics(series),
                     unit="currencyUSD",
                     decimals=2,
@@ -70,7 +70,7 @@ def lines() -> list[Line]:
                 ),
                 number(
                     "Estimate: GetMetricData avoided",
-                    "What it would cost a month to read them from CloudWatch once a minute.",
+                    "Monthly price of reading them from CloudWatch once a minute.",
                     f"{series} * {_REQUESTS_A_MONTH} / 1000 * 0.01",
                     unit="currencyUSD",
                     decimals=2,
@@ -83,7 +83,7 @@ def lines() -> list[Line]:
             [
                 graph(
                     "AWS requests a day by operation",
-                    "By operation, at the pace of the hour before each point.",
+                    "By operation, at the rate of the hour before each point.",
                     Query(
                         f"{total(f'increase({requests}[1h])', 'operation')} * 24", "{{operation}}"
                     ),
@@ -92,7 +92,7 @@ def lines() -> list[Line]:
                 ),
                 graph(
                     "Estimate: CloudWatch avoided a month",
-                    "What the series at each moment would cost a month in CloudWatch.",
+                    "Monthly price of the current series in CloudWatch, over time.",
                     Query(custom_metrics(series), "custom metrics"),
                     Query(f"{series} * {_REQUESTS_A_MONTH} / 1000 * 0.01", "GetMetricData"),
                     unit="currencyUSD",

@@ -27,12 +27,12 @@ from generator.tables import VALUE, Column, listing
 _RULE: Final = 'rule=~"$rule"'
 _SOURCE: Final = 'source=~"$source"'
 _SHARED: Final = '__name__{}"metric_filter_matches_total"'
-"""Of the metric that rules have by default, only the series with the rule's name are its own."""
+"""Of the default metric, only the series with the rule's name belong to it."""
 _MATCHES: Final = own("matches_total", _RULE, _SOURCE)
 
 
 def _growth(function: Callable[[str], str], suffix: str) -> str:
-    """How the rule's series grow; of a histogram those with the suffix."""
+    """Growth of the rule's series; for a histogram, of those with the suffix."""
     name = f'__name__=~"$metric(_{suffix})?"'
     usual = select("", name, _SHARED.format("!="), _SOURCE)
     shared = select("", name, _SHARED.format("="), _SOURCE, _RULE)
@@ -44,12 +44,12 @@ def build() -> Dashboard:
     return dashboard(
         "Rule explorer",
         uid=links.RULES,
-        description="Any rule: how often it matched, where, with which labels, and whether"
-        " everything of it was counted.",
+        description="Any rule: how often it matched, where, with which labels, and whether all "
+        "its matches were counted.",
         blocks=[
             *_now(),
             *_over_time(),
-            Section("Where and with which labels", _by_labels()),
+            Section("Sources and labels", _by_labels()),
             Section("Is everything counted?", _limits()),
         ],
         alerts='ALERTS{alertname!~"MetricFilterExporter.+", alertstate="firing"}',
@@ -63,7 +63,7 @@ def _variables() -> list[builders.QueryVariable]:
         "Rule",
         f"label_values({rule_facts()}, rule)",
         multi=False,
-        description="The rule that the dashboard is about",
+        description="The rule to show",
     )
     source = chooser(
         "source", "Source", f"label_values({own('matches_total', _RULE)}, source)", every=".*"
@@ -88,7 +88,7 @@ def _now() -> list[Line]:
             [
                 listing(
                     "The rule",
-                    "What the rule is about, and the metric that it counts in.",
+                    "The rule's title and severity, and its metric.",
                     [f"max by ({facts}) ({rule_facts(_RULE)})"],
                     [
                         Column("title", "Title"),
@@ -105,7 +105,7 @@ def _now() -> list[Line]:
                 ),
                 number(
                     "Last match",
-                    "When the rule last matched, as far back as the time range goes.",
+                    "Time of the rule's last match within the time range.",
                     f"max(max_over_time(timestamp({growth})[$__range:$__interval])) * 1000",
                     unit="dateTimeFromNow",
                     decimals=None,
@@ -130,10 +130,10 @@ def _over_time() -> list[Line]:
                     legend=("sum",),
                 ),
                 graph(
-                    "What they add up to",
-                    "Growth of the rule's metric per second: matches, or the sum of their values"
-                    " (bytes, seconds …) where the"
-                    " rule takes a value. Rules that share the metric add to it.",
+                    "Values of the matches",
+                    "Growth of the rule's metric per second: matches, or the sum of "
+                    "their values (bytes, seconds …) if the rule has a value. Rules "
+                    "that share the metric add to it.",
                     Query(total(sums, "source"), "{{source}}"),
                     legend=("mean", "max"),
                 ),
@@ -145,7 +145,7 @@ def _over_time() -> list[Line]:
             [
                 graph(
                     "By account and region",
-                    "Growth of the rule's metric in each bar. Of histograms, the matches.",
+                    "Growth of the rule's metric in each bar. For histograms, the matches.",
                     Query(
                         total(matches, "account_id", "region"),
                         "{{account_id}} {{region}}",
@@ -177,8 +177,9 @@ def _by_labels() -> list[Line]:
             [
                 listing(
                     "Every label set",
-                    "The 200 series of the rule that grew most in the time range, with all of their"
-                    " labels. __overflow__ stands for label sets past the limit.",
+                    "The 200 series of the rule that grew most in the time range, "
+                    "with all of their labels. __overflow__ stands for label sets "
+                    "above the limit.",
                     [f"topk(200, sum without (job, instance) ({growth}))"],
                     [
                         Column(VALUE, "In range", decimals=0, width=160, bar=True),
@@ -202,8 +203,8 @@ def _limits() -> list[Line]:
             [
                 graph(
                     "Series and their limit",
-                    "Label sets of the rule, and its max_series. What comes past the limit is"
-                    " counted in one series whose labels are __overflow__.",
+                    "Label sets of the rule, and its max_series. Label sets above the"
+                    " limit are counted in one series whose labels are __overflow__.",
                     Query(f"max by (rule) ({own('series', _RULE)})", "series"),
                     Query(
                         f"max by (rule) ({own('series_limit', _RULE)})",
@@ -214,8 +215,9 @@ def _limits() -> list[Line]:
                 ),
                 graph(
                     "Overflow and value errors",
-                    "Overflow: matches past the limit. Value errors: matches whose value is"
-                    " missing, not a number, negative or too large; they add nothing.",
+                    "Overflow: matches above the limit. Value errors: matches whose "
+                    "value is missing, not a number, negative or too large; they add "
+                    "nothing.",
                     Query(total(per_interval(overflow)), "overflow", color=style.ORANGE),
                     Query(total(per_interval(errors)), "value errors", color=style.RED),
                     bars=True,

@@ -1,4 +1,4 @@
-"""Exporter health and cost: is it complete, is it in time, what does it use."""
+"""Exporter health and cost: completeness, timeliness, resource usage."""
 
 from __future__ import annotations
 
@@ -38,8 +38,8 @@ def build() -> Dashboard:
     return dashboard(
         "Health and cost",
         uid=links.HEALTH,
-        description="Whether the exporter sees everything, in time and within AWS's quotas, and"
-        " what it costs.",
+        description="Whether the exporter reads everything, in time and within AWS's quotas, and "
+        "its cost.",
         blocks=[
             *_now(),
             Section("Sources: is everything read, and in time?", _sources()),
@@ -61,8 +61,8 @@ def _now() -> list[Line]:
             [
                 number(
                     "Exporters down",
-                    "Targets that Prometheus cannot scrape. While one is down nothing of it is"
-                    " counted; when it is back it catches up.",
+                    "Targets that Prometheus cannot scrape. While an exporter is down"
+                    " it counts nothing; when it is back it catches up.",
                     f"sum(1 - {select('up')})",
                     steps=style.ANY_IS_BAD,
                     loud=True,
@@ -79,8 +79,9 @@ def _now() -> list[Line]:
                 ),
                 number(
                     "Longest wait",
-                    "Time since the partition that waits longest was polled with success, in"
-                    " intervals of its source. More than 10 raises an alert.",
+                    "Time since the last successful poll of the partition that has "
+                    "waited longest, in intervals of its source. Above 10 an alert "
+                    "fires.",
                     f"max((time() - {_STALE}) / {_OF_SOURCE} {_INTERVAL})",
                     decimals=1,
                     steps=((None, style.GREEN), (3, style.YELLOW), (10, style.RED)),
@@ -88,8 +89,8 @@ def _now() -> list[Line]:
                 ),
                 number(
                     "Delay (p99)",
-                    "From when a log event happened to when it was counted, for 99 of 100 events in"
-                    " the time range. Most of it is AWS's own delay.",
+                    "Time from a log event to its count, for 99 of 100 events in the "
+                    "time range. Most of it is AWS's own delay.",
                     quantile(0.99, in_range(_ARRIVAL)),
                     unit="s",
                     decimals=None,
@@ -98,32 +99,33 @@ def _now() -> list[Line]:
                 ),
                 number(
                     "Came too late",
-                    "Log events in the time range that arrived later than the source's lookback."
-                    " They are not counted; a longer lookback would catch them.",
+                    "Log events in the time range that arrived later than the "
+                    "source's lookback. They are not counted; a longer lookback would"
+                    " include them.",
                     total(in_range(own("late_events_total"))),
                     steps=style.ANY_IS_BAD,
                     link=links.runbook("MetricFilterExporterLateEvents"),
                 ),
                 number(
                     "Throttled",
-                    "Requests in the time range that AWS refused for their rate. They are repeated;"
-                    " only delay comes of it.",
+                    "Requests in the time range that AWS throttled. They are retried;"
+                    " the only effect is a delay.",
                     total(in_range(own("api_throttles_total"))),
                     steps=style.ANY_IS_A_WARNING,
                     link=links.runbook("MetricFilterExporterThrottled"),
                 ),
                 number(
                     "Overflowed",
-                    "Matches in the time range beyond a rule's max_series: counted, but without"
-                    " their labels.",
+                    "Matches in the time range above a rule's max_series: counted, "
+                    "but without their labels.",
                     total(in_range(own("series_overflow_total"))),
                     steps=style.ANY_IS_A_WARNING,
                     link=links.runbook("MetricFilterExporterSeriesOverflow"),
                 ),
                 number(
                     "Configuration",
-                    "Whether the last load of the configuration succeeded. After one that failed"
-                    " the one before stays in force.",
+                    "Whether the last load of the configuration succeeded. After a "
+                    "failed load the previous configuration stays active.",
                     f"min({own('config_last_reload_successful')})",
                     mapping=_RELOADED,
                     steps=((None, style.RED), (1, style.GREEN)),
@@ -148,8 +150,8 @@ def _sources() -> list[Line]:
             [
                 listing(
                     "Partitions",
-                    "Everything that is polled: when it was last polled with success, and how far"
-                    " back the oldest events are that were not read yet.",
+                    "Every partition: the time of its last successful poll, and the "
+                    "age of the oldest unread events.",
                     [
                         f"min by ({by}) ({own('partition_up')})",
                         f"max by ({by}) (time() - {_STALE})",
@@ -169,8 +171,9 @@ def _sources() -> list[Line]:
                 ),
                 graph(
                     "Time since the last successful poll",
-                    "Of the partition of each source that waits longest, in intervals of the"
-                    " source. One that climbs steadily is not read: see its log lines.",
+                    "For the partition of each source that has waited longest, in "
+                    "intervals of the source. If it rises steadily, the partition is "
+                    "not read: see its log lines.",
                     Query(
                         f"max by (source) ((time() - {_STALE}) / {_OF_SOURCE} {_INTERVAL})",
                         "{{source}}",
@@ -185,23 +188,23 @@ def _sources() -> list[Line]:
             [
                 heat(
                     "Arrival delay",
-                    "How long after they happened log events were counted: the more of them, the"
-                    " darker. CloudTrail's event history takes 2 to 15 minutes in AWS.",
+                    "Delay from a log event to its count; darker means more events. "
+                    "CloudTrail's event history takes 2 to 15 minutes in AWS.",
                     total(per_interval(_ARRIVAL), "le"),
                     unit="s",
                 ),
                 graph(
                     "Arrival delay and lookback",
-                    "99th percentile by source, and the median of all. What comes later than the"
-                    " dashed line, the lookback, is not counted.",
+                    "99th percentile by source, and the median of all. Events later "
+                    "than the dashed line, the lookback, are not counted.",
                     *delays,
                     unit="s",
                     log=True,
                 ),
                 graph(
                     "Poll duration",
-                    "Mean time that a poll takes, in intervals of its source. At 1, polls take as"
-                    " long as the interval and lag begins.",
+                    "Mean duration of a poll, in intervals of its source. At 1, polls"
+                    " take as long as the interval and begin to lag.",
                     Query(
                         f"sum by (source) ({polls})"
                         f" / sum by (source) ({per_second(own('poll_duration_seconds_count'))})"

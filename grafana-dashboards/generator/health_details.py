@@ -30,8 +30,9 @@ def api() -> list[Line]:
                 ),
                 graph(
                     "Share of AWS's quota",
-                    "Requests as a share of what AWS publishes for the account and region. The"
-                    " account's other users of the same API come on top and are not seen here.",
+                    "Requests as a share of AWS's published quota for the account and"
+                    " region. Requests of other tools in the account use the same "
+                    "quota and are not included.",
                     Query(quota_shares(), "{{operation}} {{region}}"),
                     unit="percentunit",
                     decimals=0,
@@ -40,8 +41,8 @@ def api() -> list[Line]:
                 ),
                 graph(
                     "Throttled and failed requests",
-                    "Throttled: over the quota, repeated. Failed: everything else that AWS refused,"
-                    " mostly for missing permissions.",
+                    "Throttled: over the quota, retried. Failed: all other refusals "
+                    "of AWS, mostly for missing permissions.",
                     Query(
                         total(per_second(own("api_throttles_total")), per_operation),
                         "throttled {{operation}}",
@@ -59,7 +60,7 @@ def api() -> list[Line]:
 
 
 def quota_shares() -> str:
-    """Requests of each operation as a share of what AWS publishes for the account and region."""
+    """Requests of each operation as a share of AWS's published quota for the account and region."""
     return " or ".join(
         _share(operation, matchers, quota)
         for operation in ("LookupEvents", "FilterLogEvents", "DescribeLogGroups")
@@ -86,7 +87,7 @@ def _share(operation: str, matchers: list[str], quota: int) -> str:
 
 
 def rules() -> list[Line]:
-    """What was read, counted, lost."""
+    """Events read, counted, lost."""
     read = per_second(own("log_events_read_total"))
     counted = per_second(own("arrival_delay_seconds_count"))
     lost = {
@@ -101,23 +102,23 @@ def rules() -> list[Line]:
             [
                 graph(
                     "Log events read",
-                    "Log events that sources handed on, each time that they were read.",
+                    "Log events that sources returned, each time that they were read.",
                     Query(total(read, "source"), "{{source}}"),
                     unit="cps",
                     stacked=True,
                 ),
                 graph(
                     "Bytes read",
-                    "Size of the log events that were read.",
+                    "Size of the log events read.",
                     Query(total(per_second(own("read_bytes_total")), "source"), "{{source}}"),
                     unit="Bps",
                     stacked=True,
                 ),
                 graph(
                     "Reads for each log event counted",
-                    "The past is read again at growing ages, to find what arrives late, and most"
-                    " events match nothing. A high number with few matches is normal; one that"
-                    " grows costs requests.",
+                    "The past is read again at growing ages, to find late events, and"
+                    " most events match nothing. A high number with few matches is "
+                    "normal; a growing one costs requests.",
                     Query(
                         f"{total(read, 'source')} / on (source) ({total(counted, 'source')} > 0)",
                         "{{source}}",
@@ -137,9 +138,9 @@ def rules() -> list[Line]:
                     stacked=True,
                 ),
                 ranking(
-                    "Series in use of the limit",
-                    "Label sets of the fullest rules as a share of their max_series. What comes"
-                    " past the limit is counted without its labels.",
+                    "Series in use, share of the limit",
+                    "Label sets of the fullest rules as a share of their max_series. "
+                    "Matches above the limit are counted without their labels.",
                     Query(
                         "sort_desc("
                         + top(10, f"max by (rule) ({own('series')} / {own('series_limit')})")
@@ -152,9 +153,10 @@ def rules() -> list[Line]:
                     maximum=1,
                 ),
                 graph(
-                    "What was not counted as it should be",
-                    "Too late: behind the lookback. Not decodable: no log event. Value errors: the"
-                    " value is no number. Overflowed: counted without labels.",
+                    "Events not counted properly",
+                    "Too late: later than the lookback. Not decodable: not a log "
+                    "event. Value errors: the value is not a number. Overflowed: "
+                    "counted without labels.",
                     *(
                         Query(total(per_interval(own(metric))), name)
                         for metric, name in lost.items()
@@ -177,7 +179,7 @@ def process() -> list[Line]:
             [
                 graph(
                     "Ledger commits",
-                    "How long it takes to write a poll's matches and positions to the disk.",
+                    "Time to write a poll's matches and positions to disk.",
                     *(
                         Query(quantile(share, per_second(commits)), f"p{share * 100:.0f}")
                         for share in slow
@@ -186,9 +188,9 @@ def process() -> list[Line]:
                 ),
                 graph(
                     "Ledger errors",
-                    "Operations of the ledger that failed: a full or broken disk. Nothing is"
-                    " counted meanwhile, and nothing is lost. Also how often its files were found"
-                    " removed or replaced, and saved again.",
+                    "Operations of the ledger that failed: a full or broken disk. "
+                    "Meanwhile nothing is counted, and nothing is lost. Also shows "
+                    "how often its files were removed or replaced, and written again.",
                     Query(
                         total(per_interval(own("ledger_errors_total")), "operation"),
                         "{{operation}}",
@@ -225,14 +227,14 @@ def process() -> list[Line]:
             [
                 graph(
                     "Series on the page",
-                    "Samples that a scrape brings.",
+                    "Samples of a scrape.",
                     Query(
                         f"sum by (instance) ({select('scrape_samples_scraped')})", "{{instance}}"
                     ),
                 ),
                 graph(
                     "Scrape duration",
-                    "How long Prometheus waits for the page.",
+                    "Duration of Prometheus's scrapes.",
                     Query(
                         f"max by (instance) ({select('scrape_duration_seconds')})", "{{instance}}"
                     ),
@@ -240,8 +242,8 @@ def process() -> list[Line]:
                 ),
                 listing(
                     "Versions",
-                    "What runs, since when, when its configuration was last loaded, and how old its"
-                    " ledger is.",
+                    "Version, start time, time of the last configuration load, and "
+                    "age of the ledger.",
                     [
                         f"max by (instance, version, python_version) ({own('build_info')})",
                         f"max by (instance) ({select('process_start_time_seconds')}) * 1000",

@@ -21,7 +21,7 @@ def network() -> list[Line]:
                 color_by_name(
                     graph(
                         "Flows",
-                        "Records of flow logs: traffic that was let pass, and that was rejected.",
+                        "Records of flow logs: accepted and rejected traffic.",
                         Query(total(per_second(logged("vpc_flow_accepts_total"))), "accepted"),
                         Query(total(per_second(logged("vpc_flow_rejects_total"))), "rejected"),
                         unit="ops",
@@ -39,15 +39,16 @@ def network() -> list[Line]:
                 ),
                 speed(
                     "Traffic by port class",
-                    "Bytes by what the destination port is usually for.",
+                    "Bytes by the usual purpose of the destination port.",
                     "vpc_flow_bytes_total",
                     "port_class",
                     unit="Bps",
                 ),
                 listing(
                     "Doors that were tried",
-                    "Ports of remote administration and databases: how often they were rejected,"
-                    " and let pass from the internet, in the time range.",
+                    "Ports of remote administration and databases: how often they "
+                    "were rejected, and accepted from the internet, in the time "
+                    "range.",
                     [ports, passed],
                     [
                         Column("port", "Port", width=55),
@@ -76,7 +77,7 @@ def hosts() -> list[Line]:
             [
                 kinds(
                     "Logins",
-                    "Who came in, and who was kept out.",
+                    "Successful and failed logins.",
                     "linux_ssh_logins",
                     "linux_ssh_root_logins",
                     "linux_ssh_failed_logins",
@@ -85,7 +86,7 @@ def hosts() -> list[Line]:
                 ),
                 kinds(
                     "Privileges",
-                    "Commands as root, and users that come and go.",
+                    "Commands as root, and changes of users.",
                     "linux_sudo_commands",
                     "linux_sudo_failures",
                     "linux_user_changes",
@@ -116,7 +117,7 @@ def clusters() -> list[Line]:
             [
                 kinds(
                     "Privileges and secrets",
-                    "Who gives rights, enters pods, reads secrets.",
+                    "Changes of permissions, sessions in pods, reads of secrets.",
                     "eks_audit_anonymous_access",
                     "eks_audit_cluster_admin_bindings",
                     "eks_audit_rbac_changes",
@@ -164,8 +165,8 @@ def names() -> list[Line]:
                 ),
                 kinds(
                     "Queries to look at",
-                    "Names that do not exist, failures, blocked domains, record types that tunnels"
-                    " use.",
+                    "Names that do not exist, failures, blocked domains, record types"
+                    " of DNS tunnels.",
                     "route53_resolver_nxdomain",
                     "route53_resolver_failures",
                     "route53_resolver_firewall_blocks",
@@ -191,14 +192,14 @@ def firewall() -> list[Line]:
             [
                 speed(
                     "Requests by action",
-                    "What the web ACL did with requests.",
+                    "Actions of the web ACL.",
                     "waf_requests_total",
                     "action",
                     unit="reqps",
                 ),
                 split(
                     "Blocked by rule",
-                    "The rules of the web ACL that block most.",
+                    "The rules of the web ACL that block the most requests.",
                     "waf_blocks_total",
                     "rule",
                 ),

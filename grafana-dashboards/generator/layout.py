@@ -1,4 +1,4 @@
-"""Where panels stand: a dashboard is a list of lines, each 24 columns wide."""
+"""The layout of panels: a dashboard is a list of lines, each 24 columns wide."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where dashboards lead: to each other, to runbooks, to the documentation."""
+"""Links of dashboards: to each other, to runbooks, to the documentation."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _CHOICE: Final = "${datasource:queryparam}&${job:queryparam}&${instance:querypar
 def dashboard(title: str, uid: str, **variables: str) -> models.DashboardLink:
     """A link to another of the dashboards, which keeps time range, data source and exporters.
 
-    ``variables``: what to choose there; may name ``${__data.fields["…"]}`` of a table.
+    ``variables``: their values there; may name ``${__data.fields["…"]}`` of a table.
     """
     chosen = "".join(f"&var-{name}={value}" for name, value in variables.items())
     url = f"/d/{uid}?${{__url_time_range}}&{_CHOICE}{chosen}"
@@ -30,7 +30,7 @@ def dashboard(title: str, uid: str, **variables: str) -> models.DashboardLink:
 
 
 def runbook(alert: str) -> models.DashboardLink:
-    """A link to what to do about an alert."""
+    """A link to an alert's runbook."""
     return models.DashboardLink(
         title=f"What to do: {alert}",
         type_val=models.DashboardLinkType.LINK,
@@ -40,7 +40,7 @@ def runbook(alert: str) -> models.DashboardLink:
 
 
 def runbook_of_value() -> models.DashboardLink:
-    """A link from a table's cell with an alert's name to what to do about it."""
+    """A link from a table's cell with an alert's name to its runbook."""
     return models.DashboardLink(
         title="What to do",
         type_val=models.DashboardLinkType.LINK,
@@ -61,7 +61,7 @@ def menu() -> list[builders.DashboardLink]:
         builders.DashboardLink("Runbooks")
         .type(models.DashboardLinkType.LINK)
         .icon("doc")
-        .tooltip("What to do about each alert")
+        .tooltip("Runbook of each alert")
         .url(RUNBOOKS)
         .target_blank(True),
     ]

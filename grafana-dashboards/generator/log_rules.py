@@ -49,12 +49,12 @@ CLASSES: Final = {
 
 
 def logged(metric: str, *matchers: str) -> str:
-    """A selector of what rules counted in the chosen accounts, regions and log groups."""
+    """A selector of a rule metric in the chosen accounts, regions and log groups."""
     return select(metric, PLACE, 'log_group=~"$log_group"', *matchers)
 
 
 def matches(*names: str) -> str:
-    """Matches of rules in the time range; nothing, and not 0, where none of them is loaded."""
+    """Matches of rules in the time range; no data, and not 0, if none of them is loaded."""
     metrics = dict.fromkeys(RULES[name].metric for name in names)
     parts = [f"({total(in_range(logged(metric)))} or vector(0))" for metric in metrics]
     facts = rule_facts(f'rule=~"{"|".join(names)}"')
@@ -116,7 +116,7 @@ def durations(
 
 
 def share(part: Sequence[str], whole: str, *labels: str, matcher: str = "") -> str:
-    """How much of a counter others are, by labels: 0 where they have not happened."""
+    """The share of other counters in a counter, by labels: 0 if they did not happen."""
     matchers = (matcher,) if matcher else ()
     every = total(per_second(logged(whole)), *labels)
     on = f"on ({', '.join(labels)})" if labels else "on ()"

@@ -1,4 +1,4 @@
-"""Application and infrastructure logs: what happens inside of systems."""
+"""Application and infrastructure logs: events inside of systems."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def _now() -> Line:
             ),
             _count(
                 "Databases",
-                "Storage full, or no connection left.",
+                "Storage full, or no free connection.",
                 [
                     "rds_mysql_storage_full",
                     "rds_mysql_connection_limits",
@@ -120,7 +120,7 @@ def _now() -> Line:
             ),
             _count(
                 "Open to world",
-                "Connections from the internet to remote-administration ports that were let pass.",
+                "Connections from the internet to remote-administration ports that were accepted.",
                 ["vpc_flow_accepted_public_admin"],
             ),
             _count(
@@ -157,8 +157,8 @@ def _attention() -> Line:
             ),
             listing(
                 "What needs a look",
-                "Rules of severity medium and above that matched in the time range. A click leads"
-                " to the rule.",
+                "Rules of severity medium and above that matched in the time range. A"
+                " click opens the rule.",
                 [f"{total(by_rule, 'rule', 'title', 'severity', 'source')} > 0"],
                 [
                     Column(

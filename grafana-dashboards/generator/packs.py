@@ -1,4 +1,4 @@
-"""The rule packs: dashboards name the metrics and titles that are in them."""
+"""The rule packs: dashboards use their metrics and titles."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ FOLDER: Final = Path(__file__).resolve().parents[2] / "config" / "rules"
 
 @dataclass(frozen=True)
 class Rule:
-    """What dashboards need to know of a rule."""
+    """The parts of a rule that dashboards use."""
 
     name: str
     title: str

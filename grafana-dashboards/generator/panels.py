@@ -32,12 +32,12 @@ DATASOURCE: Final = models.DataSourceRef(type_val="prometheus", uid="${datasourc
 MIN_STEP: Final = "1m"
 """Of graphs of counts: with a shorter one, a scrape interval of 30s or 60s leaves gaps."""
 NOTHING: Final = "no data"
-"""What a panel says that has no data: something is not set up, or the exporter is away."""
+"""The text of a panel without data: something is not set up, or the exporter is down."""
 
 
 @dataclass(frozen=True)
 class Query:
-    """A query of a graph, and what its lines are called (``{{label}}``)."""
+    """A query of a graph, and the names of its lines (``{{label}}``)."""
 
     expression: str
     legend: str
@@ -46,7 +46,7 @@ class Query:
 
 
 class _Common(Protocol):
-    """What the SDK's builders of panels with data have in common."""
+    """The common interface of the SDK's builders of panels with data."""
 
     def title(self, title: str) -> Self: ...
     def description(self, description: str) -> Self: ...
@@ -63,7 +63,7 @@ _Panel = TypeVar("_Panel", bound=_Common)
 
 
 def dress(panel: _Panel, title: str, description: str, unit: str, steps: style.Steps) -> _Panel:
-    """Give a panel what every panel has."""
+    """Set the options that every panel has."""
     return (
         panel.title(title)
         .description(description)
@@ -100,7 +100,7 @@ def instant(expression: str, legend: str) -> list[Builder[Dataquery]]:
 
 
 def by_thresholds() -> builders.FieldColor:
-    """The colour that the thresholds say."""
+    """The colour of the thresholds."""
     return builders.FieldColor().mode(models.FieldColorModeId.THRESHOLDS)
 
 
@@ -155,16 +155,16 @@ def graph(
 
     Args:
         title: of the panel.
-        description: what it shows, and when to worry.
+        description: its content, and the values to worry about.
         queries: their lines come in this order.
         unit: Grafana's id of the unit.
         decimals: digits behind the point.
-        bars: for counts of rare things; also stacks them and asks for steps of a minute or more.
+        bars: for counts of rare things; also stacks them and uses steps of a minute or more.
         stacked: for parts of a whole.
-        limit: a line that had better not be crossed; above it is red.
-        log: a logarithmic axis, for what spans orders of magnitude.
+        limit: a line that should not be crossed; above it is red.
+        log: a logarithmic axis, for values that span orders of magnitude.
         soft_max: the axis goes at least up to it.
-        legend: what the legend says of each line: names of Grafana's reducers.
+        legend: the values in the legend: names of Grafana's reducers.
         aside: the legend to the right, for many lines.
     """
     steps = style.GOOD if limit is None else ((None, style.GREEN), (limit, style.RED))
@@ -292,7 +292,7 @@ def note(title: str, description: str, markdown: str) -> text.Panel:
 
 
 class Ready(Builder[models.DashboardLink]):
-    """A link that is built already, for methods that ask for a builder."""
+    """A finished link, for methods that require a builder."""
 
     def __init__(self, link: models.DashboardLink) -> None:
         self._link = link

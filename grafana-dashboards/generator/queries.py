@@ -1,13 +1,13 @@
-"""PromQL in pieces: selectors that keep to the dashboard's variables, and what is asked of them."""
+"""PromQL in pieces: selectors that use the dashboard's variables, and queries on them."""
 
 from __future__ import annotations
 
 from typing import Final
 
 OWN: Final = "metric_filter_exporter_"
-"""What the names of the exporter's own metrics begin with."""
+"""The prefix of the exporter's own metrics."""
 TARGET: Final = 'job=~"$job", instance=~"$instance"'
-"""Every selector has it: who runs several exporters chooses among them."""
+"""Every selector has it, to choose one of several exporters."""
 PLACE: Final = 'account_id=~"$account_id", region=~"$region"'
 
 
@@ -27,7 +27,7 @@ def rule_facts(*matchers: str) -> str:
 
 
 def counted(metric: str, *matchers: str) -> str:
-    """A selector of what rules counted, in the chosen accounts and regions."""
+    """A selector of a rule metric in the chosen accounts and regions."""
     return select(metric, PLACE, *matchers)
 
 
@@ -44,8 +44,8 @@ def per_second(selector: str) -> str:
 def per_interval(selector: str) -> str:
     """How much counters grew, bar by bar of a graph.
 
-    The rate's window is a little wider than a bar, so that no match falls between two windows; as
-    it is a rate, what two windows see does not count twice in the sum of the bars.
+    The rate's window is a little wider than a bar, so no match falls between two windows. Since
+    it is a rate, a match in two windows does not count twice in the sum of the bars.
     """
     return f"{per_second(selector)} * $__interval_ms / 1000"
 
@@ -58,7 +58,7 @@ def total(vector: str, *labels: str) -> str:
 def once(vector: str) -> str:
     """Matches of CloudTrail records that two sources may both have read, counted once.
 
-    Event history and a trail in a log group hold the same events. The alerts do the same.
+    Event history and a trail in a log group contain the same events. The alerts do the same.
     """
     return f"max without (source, log_group) ({vector})"
 
@@ -74,8 +74,8 @@ def top(count: int, vector: str) -> str:
 
 
 def or_zero(vector: str, rules: str) -> str:
-    """``vector``, or 0 where it is empty and one of the rules is loaded.
+    """``vector``, or 0 if it is empty and one of the rules is loaded.
 
-    So that 0 means "did not happen", and never "nobody looks".
+    Thus 0 means "did not happen", and never "not monitored".
     """
     return f"{vector} or sum(0 * {rules})"

@@ -1,4 +1,4 @@
-"""AWS security overview: who did what in AWS that someone should look at."""
+"""AWS security overview: events in AWS that need attention, and their callers."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ def build() -> Dashboard:
     return dashboard(
         "AWS security overview",
         uid=links.SECURITY,
-        description="What happened in AWS that someone should look at: sign-ins, identities,"
-        " exposure, tampering. From CloudTrail, by the rule packs cis-aws-foundations and"
-        " cloudtrail-security.",
+        description="Events in AWS that need attention: sign-ins, identities, exposure, "
+        "tampering. From CloudTrail, by the rule packs cis-aws-foundations and "
+        "cloudtrail-security.",
         blocks=[
             *_now(),
             Section("Sign-ins and denied calls", details.sign_ins()),
@@ -62,14 +62,15 @@ def _now() -> list[Line]:
             [
                 _count(
                     "Critical",
-                    "Matches of all rules of severity critical in the time range: root, trails and"
-                    " detectors turned off, data made public. Each is worth a look now.",
+                    "Matches of all rules of severity critical in the time range: "
+                    "root, trails and detectors turned off, data made public. Look at"
+                    " each of them now.",
                     critical,
                     style.ANY_IS_BAD,
                 ),
                 _count(
                     "Root user",
-                    "What the root user did in the time range. Root should be idle.",
+                    "Events of the root user in the time range. Root should be idle.",
                     ["cis_root_usage"],
                     style.ANY_IS_BAD,
                     "AwsCisRootUsage",
@@ -83,7 +84,8 @@ def _now() -> list[Line]:
                 ),
                 _count(
                     "Failed sign-ins",
-                    "Console sign-ins with a wrong password. Many, or of many users, is guessing.",
+                    "Console sign-ins with a wrong password. Many, or for many users,"
+                    " mean guessing.",
                     ["cis_console_authentication_failures"],
                     few,
                     "AwsCisConsoleAuthenticationFailures",
@@ -97,15 +99,16 @@ def _now() -> list[Line]:
                 ),
                 _count(
                     "IAM changes",
-                    "Policies made, changed, attached or removed.",
+                    "Policies created, changed, attached or removed.",
                     ["cis_iam_policy_changes"],
                     few,
                     "AwsCisIamPolicyChanges",
                 ),
                 _count(
                     "Denied calls",
-                    "API calls that AWS refused for missing permissions. A few are everyday life;"
-                    " a burst is someone trying doors, or a broken deployment.",
+                    "API calls that AWS refused for missing permissions. A few are "
+                    "normal; a burst means that someone is probing for access, or a "
+                    "broken deployment.",
                     ["cis_unauthorized_api_calls"],
                     ((None, style.GREEN), (0.5, style.BLUE), (100, style.ORANGE)),
                     "AwsCisUnauthorizedApiCalls",
@@ -148,7 +151,7 @@ def _alerts() -> table.Panel:
     labels = "alertname, severity, user, source_ip, account_id"
     return listing(
         "Alerts that fire now",
-        "Alerts of Prometheus about AWS. A click on the name leads to what to do.",
+        "Alerts of Prometheus about AWS. A click on the name opens the runbook.",
         [f"max by ({labels}) ({_ALERTS})"],
         [
             Column("alertname", "Alert", link=links.runbook_of_value()),
@@ -165,9 +168,9 @@ def _who_did_what() -> table.Panel:
     grave = of_severity("critical", "high")
     facts = f"max by (rule, title, severity) ({rule_facts(ALL)})"
     return listing(
-        "Who did what, from where",
-        "Matches of the rules of severity critical and high in the time range, the gravest"
-        " first. A click on a row leads to its rule.",
+        "Users, events and addresses",
+        "Matches of the rules of severity critical and high in the time range, the "
+        "most severe first. A click on a row opens its rule.",
         [f"topk(100, {by_person(grave)}) * on (rule) group_left (title, severity) {facts}"],
         [
             Column("severity", "Severity", width=90, mapping=style.severity_texts(), filled=True),

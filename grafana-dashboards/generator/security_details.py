@@ -36,7 +36,7 @@ from generator.trail_rules import (
 
 
 def sign_ins() -> list[Line]:
-    """Who signed in, who was refused."""
+    """Successful and refused sign-ins."""
     logins = counted("aws_security_console_logins_total")
     calls = counted("aws_cis_unauthorized_api_calls_total")
     denied = once(in_range(calls))
@@ -94,8 +94,8 @@ def sign_ins() -> list[Line]:
                 ),
                 listing(
                     "Denied calls by caller and service",
-                    "Who was refused what. A program that lacks a permission repeats itself; a"
-                    " person or an intruder tries many services.",
+                    "Refused calls by caller. A program that lacks a permission "
+                    "repeats one call; a person or an intruder tries many services.",
                     [
                         "topk(50, "
                         + total(denied, "user", "service", "error_code", "account_id")
@@ -121,11 +121,11 @@ def changes() -> list[Line]:
         Line(
             8,
             [
-                _kinds("Identities", "Who may do what: policies, keys, passwords, MFA.", IDENTITY),
-                _kinds("Exposure", "What was opened to the world.", EXPOSED),
+                _kinds("Identities", "Permissions: policies, keys, passwords, MFA.", IDENTITY),
+                _kinds("Exposure", "Resources opened to the world.", EXPOSED),
                 _kinds(
                     "Tampering",
-                    "What takes away sight: trails, detectors, AWS Config, logs, alarms.",
+                    "Tampering with monitoring: trails, detectors, AWS Config, logs, alarms.",
                     TAMPERING,
                 ),
             ],
@@ -134,10 +134,10 @@ def changes() -> list[Line]:
             8,
             [
                 _kinds("Network", "Changes of the network's borders and routes.", NETWORK),
-                _kinds("Keys and secrets", "Keys that change, secrets that are read.", SECRETS),
+                _kinds("Keys and secrets", "Changes of keys, reads of secrets.", SECRETS),
                 _kinds(
                     "Operations",
-                    "Instances and data that come and go, calls over a limit.",
+                    "Launched and deleted instances and data, calls over a limit.",
                     OPERATIONS,
                 ),
             ],
@@ -165,8 +165,8 @@ def rankings() -> list[Line]:
                 ),
                 ranking(
                     "By region",
-                    "Matches of the rules of severity medium and above. A region that nobody uses"
-                    " should not be here.",
+                    "Matches of the rules of severity medium and above. Unused "
+                    "regions should not appear here.",
                     Query(by("region"), "{{region}}"),
                 ),
                 ranking(
@@ -177,7 +177,7 @@ def rankings() -> list[Line]:
                 ),
                 ranking(
                     "By address",
-                    "The ten addresses with the most matches, of the rules that know one.",
+                    "The ten addresses with the most matches, of the rules that have one.",
                     Query(by("source_ip"), "{{source_ip}}"),
                 ),
             ],
@@ -224,8 +224,8 @@ def _every_rule(title: str, names: str) -> table.Panel:
     facts = rule_facts(matcher)
     return listing(
         title,
-        "Matches in the time range, over all accounts and regions. A rule that never matches is"
-        " good news, if its source is read. A click leads to the rule.",
+        "Matches in the time range, over all accounts and regions. A rule that never "
+        "matches is good news, if its source is read. A click opens the rule.",
         [
             f"sum by (rule, title, severity) ({growth}"
             f" * on (job, instance, rule) group_left (title, severity) {facts})"

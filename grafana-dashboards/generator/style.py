@@ -1,4 +1,4 @@
-"""What is alike on all dashboards: colours, thresholds, value mappings, names."""
+"""Common style of all dashboards: colours, thresholds, value mappings, names."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ SEVERITIES: Final = {
 }
 
 Steps = tuple[tuple[float | None, str], ...]
-"""Thresholds: from which value on which colour; the first has no value."""
+"""Thresholds: the colour from a value on; the first has no value."""
 
 PLAIN: Final[Steps] = ((None, BLUE),)
 GOOD: Final[Steps] = ((None, GREEN),)

@@ -1,4 +1,4 @@
-"""Tables: which columns, in which order, how they look."""
+"""Tables: their columns, order and style."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ class Column:
     steps: style.Steps | None = None
     """Colour the value by thresholds."""
     mapping: models.ValueMap | None = None
-    """Say the value in other words, in a colour."""
+    """Show the value as a text in a colour."""
     filled: bool = False
     """Colour the whole cell."""
     hidden: bool = False
     """Not shown: links need its value."""
     link: models.DashboardLink | None = None
-    """Where a click on the cell leads."""
+    """The link of the cell."""
 
     def properties(self) -> list[models.DynamicConfigValue]:
         """How the column differs from Grafana's defaults."""
@@ -86,11 +86,11 @@ def listing(
 
     Args:
         title: of the panel.
-        description: what it shows.
+        description: its content.
         queries: the first names the rows.
-        columns: from left to right; what is not among them is hidden.
+        columns: from left to right; all others are hidden.
         sort_by: titles of columns; with a ``-`` in front the largest come first.
-        rest: show also the labels that are not among the columns, behind them.
+        rest: also show the labels that are not among the columns, after them.
         hidden: fields not to show, with ``rest``.
     """
     fields = [Query(query, "") for query in queries]

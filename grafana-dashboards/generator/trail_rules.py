@@ -75,7 +75,7 @@ def of_severity(*severities: str) -> list[Rule]:
 
 
 def matches(rules: Sequence[Rule]) -> str:
-    """Matches of rules in the time range; nothing, and not 0, where none of them is loaded."""
+    """Matches of rules in the time range; no data, and not 0, if none of them is loaded."""
     metrics = dict.fromkeys(rule.metric for rule in rules)
     parts = [f"({total(once(in_range(counted(metric))))} or vector(0))" for metric in metrics]
     loaded = "|".join(rule.name for rule in rules)

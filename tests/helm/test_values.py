@@ -120,7 +120,7 @@ def test_the_notes_know_what_was_done_and_warn(helm4: Helm) -> None:
     assert "podMonitor.labels" in notes
     assert "4. Alerts: exporter." in notes
     assert "prometheusRule.files" in notes
-    assert "a changed ConfigMap is in force" in notes
+    assert "a changed ConfigMap is active" in notes
 
 
 def _differences(values: dict[str, Any], schema: dict[str, Any], prefix: str) -> Iterator[str]:

@@ -12,7 +12,7 @@ from tests.support.tools import ROOT
 TEXT = (ROOT / "SECURITY.md").read_text()
 TEST = re.compile(r"(tests/[\w/]+\.py)::(\w+)")
 NAMED = sorted(set(TEST.findall(TEXT)))
-CLAIMS = re.search(r"## What it holds against(.*?)\n## ", TEXT, re.DOTALL)
+CLAIMS = re.search(r"## Threats that it withstands(.*?)\n## ", TEXT, re.DOTALL)
 
 
 def test_it_names_tests() -> None:

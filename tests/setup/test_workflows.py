@@ -115,7 +115,15 @@ def test_a_commit_is_held_to_what_make_lint_runs() -> None:
     assert checks is not None
     assert hooks == {name: f"make lint-{name}" for name in checks[1].split()}
     printed = run("make", "--dry-run", "--assume-old=setup", "lint").stdout
-    for tool in ("ruff check", "ruff format", "mypy", "lint-imports", "actionlint", "zizmor"):
+    for tool in (
+        "ruff check",
+        "ruff format",
+        "mypy",
+        "lint-imports",
+        "actionlint",
+        "zizmor",
+        "python scripts/prose.py",
+    ):
         assert f"/{tool}" in printed
     assert run(BIN / "pre-commit", "validate-config").returncode == 0
 
