@@ -122,7 +122,7 @@ def json_document(body: bytes) -> Any:
     """
     try:
         return {name: _decoded_value(raw) for name, raw in _OBJECT.decode(body).items()}
-    except (ValueError, RecursionError):
+    except (msgspec.MsgspecError, ValueError, RecursionError):
         return json.loads(body)
 
 

@@ -42,6 +42,7 @@ class _Header(TypedDict, total=False):
 
 _ELEMENTS = msgspec.json.Decoder(list[msgspec.Raw])
 _HEADERS = msgspec.json.Decoder(_Header)
+_REFUSED = (msgspec.MsgspecError, ValueError, RecursionError)
 
 
 class BrokenContentError(Exception):
@@ -169,7 +170,7 @@ class _Text:
             return []
         try:
             elements = _ELEMENTS.decode(f"[{piece[:-1]}]")
-        except (ValueError, RecursionError):
+        except _REFUSED:
             return []
         headers = list(map(_header, elements))
         if any(header and "Records" in header for header in headers):
@@ -258,5 +259,5 @@ def _header(text: msgspec.Raw | str) -> _Header | None:
     """What msgspec reads of one object; None if the text is anything else."""
     try:
         return _HEADERS.decode(text)
-    except (ValueError, RecursionError):
+    except _REFUSED:
         return None
