@@ -61,9 +61,9 @@ def admit(operation: Any, answer: dict[str, Any], members: dict[str, Any]) -> No
     """Decode an answer before botocore parses it, and refuse what AWS cannot have sent.
 
     For botocore's event ``before-parse``: ``operation`` is its model, ``answer`` the raw answer,
-    ``members`` what is added to the parsed one. A JSON answer is decoded here, once, and its members
-    are passed on as they came: botocore's parser would raise TypeError, AttributeError … at an odd
-    record and lose its page; the readers of a page leave out the one record.
+    ``members`` what is added to the parsed one. The members of a JSON answer are decoded once,
+    here, and passed on as they came: botocore's parser would raise TypeError, AttributeError … at
+    an odd record and lose its page; the readers of a page leave out the one record.
     """
     status = answer["status_code"]
     try:
@@ -122,7 +122,7 @@ def json_document(body: bytes) -> Any:
     """
     try:
         return {name: _decoded_value(raw) for name, raw in _OBJECT.decode(body).items()}
-    except (ValueError, RecursionError):
+    except (msgspec.MsgspecError, ValueError, RecursionError):
         return json.loads(body)
 
 

@@ -39,7 +39,7 @@ _CLASSES = {
     "w": "0-9A-Za-z_",
     "W": r"\x{0}-/:-@\[-\^`\x{7b}-\x{10ffff}",
 }
-_COUNTS = re.compile(r"\{( *)([0-9]{0,9})( *)(?:(,)( *)([0-9]{0,9})( *))?\}")
+_COUNTS = re.compile(r"\{ *([0-9]{0,9}) *(?:(,) *([0-9]{0,9}) *)?\}")
 _HEX = re.compile(r"[0-9A-Fa-f]{2}")
 
 
@@ -226,17 +226,17 @@ class _Translator:
     def counts(self) -> None:
         start = self.at
         found = _COUNTS.match(self.source, start)
-        if found is None or not (found[2] or found[6]):
+        if found is None or not (found[1] or found[3]):
             raise self.error(r"Here a count such as {2,5} is needed; write \{ for a brace.", start)
         self.at = found.end()
-        if found[1] or found[3] or found[5] or found[7]:
+        if " " in found[0]:
             self.warn("Write the count without blanks, as in {2,5}.", start)
-        if not found[2]:
+        if not found[1]:
             self.warn(
-                f"Write {{0,{found[6]}}}: not every engine knows a count without a start.", start
+                f"Write {{0,{found[3]}}}: not every engine knows a count without a start.", start
             )
-        low = int(found[2] or 0)
-        high = low if not found[4] else int(found[6]) if found[6] else None
+        low = int(found[1] or 0)
+        high = low if not found[2] else int(found[3]) if found[3] else None
         if high is not None and high < low:
             raise self.error("The count's second number is less than its first.", start)
         if max(low, high or 0) > MAX_REPETITION:

@@ -42,6 +42,7 @@ class _Header(TypedDict, total=False):
 
 _ELEMENTS = msgspec.json.Decoder(list[msgspec.Raw])
 _HEADERS = msgspec.json.Decoder(_Header)
+_REFUSED = (msgspec.MsgspecError, ValueError, RecursionError)
 
 
 class BrokenContentError(Exception):
@@ -169,7 +170,7 @@ class _Text:
             return []
         try:
             elements = _ELEMENTS.decode(f"[{piece[:-1]}]")
-        except (ValueError, RecursionError):
+        except _REFUSED:
             return []
         headers = list(map(_header, elements))
         if any(header and "Records" in header for header in headers):
@@ -217,7 +218,7 @@ class _Text:
             closed = (
                 self._text[end - 1] in '"}]' or self._text[end : end + 1] not in _NUMBER_GOES_ON
             )
-            if self._ended or closed:
+            if closed or (self._ended and self._broken is None):
                 return self._take(end), value
             self._more()
 
@@ -228,42 +229,35 @@ class _Text:
 
     def _more(self) -> bool:
         """Bring in more text, twice as much each time: a long record is tried a few times only."""
-        if self._ended:
-            return False
-        self._unsplit = True
         keep = self._at if self._mark is None else self._mark
         pending = len(self._text) - keep
-        if pending > RECORD_LENGTH:
+        if not self._ended and pending > RECORD_LENGTH:
             raise BrokenContentError(f"it has a record of more than {RECORD_LENGTH >> 20} MiB")
         pieces = [self._text[keep:]]
-        gained = self._gather(pieces, pending)
+        gained = 0
+        while not self._ended and gained <= pending:
+            try:
+                pieces.append(next(self._chunks))
+            except StopIteration:
+                self._ended = True
+            except BrokenContentError as error:
+                self._ended, self._broken = True, error
+            else:
+                gained += len(pieces[-1])
+        if not gained:
+            if self._broken is not None:
+                raise self._broken
+            return False
         self._text = "".join(pieces)
         self._at -= keep
         self._mark = None if self._mark is None else 0
-        return gained > 0
-
-    def _gather(self, pieces: list[str], enough: int) -> int:
-        """Add chunks of more than ``enough`` characters, if there are; return how many came."""
-        gained = 0
-        try:
-            if self._broken is not None:
-                raise self._broken
-            for chunk in self._chunks:
-                pieces.append(chunk)
-                gained += len(chunk)
-                if gained > enough:
-                    return gained
-            self._ended = True
-        except BrokenContentError as error:
-            if not gained:
-                raise
-            self._broken = error
-        return gained
+        self._unsplit = True
+        return True
 
 
 def _header(text: msgspec.Raw | str) -> _Header | None:
     """What msgspec reads of one object; None if the text is anything else."""
     try:
         return _HEADERS.decode(text)
-    except (ValueError, RecursionError):
+    except _REFUSED:
         return None

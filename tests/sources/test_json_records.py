@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from exporter.sources import json_records
@@ -92,6 +92,7 @@ def test_records_that_are_whole_in_memory_are_split_without_decoding_them(
     assert decoded == 0
 
 
+@settings(deadline=None)
 @given(
     records=_RECORDS,
     ascii_only=st.booleans(),
