@@ -18,6 +18,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from exporter.configuration.durations import parse_duration
 from exporter.yamlfile.problems import did_you_mean
+from exporter.yamlfile.validation import sentence_of
 
 PREFIX = "MFE_"
 
@@ -190,13 +191,4 @@ def unknown_variables(environment: Mapping[str, str] = os.environ) -> list[str]:
 
 def _sentence(detail: ErrorDetails, given: Mapping[str, object]) -> str:
     name = str(detail["loc"][0])
-    where = FLAGS[name].name if name in given else variable_of(name)
-    context = detail.get("ctx", {})
-    if "error" in context:
-        return f"{where}: {context['error']}"
-    if detail["type"] == "literal_error":
-        expected = str(context["expected"]).replace("'", "")
-        return f"{where}: must be {expected}, not {detail['input']!r}"
-    if detail["type"].startswith("bool_"):
-        return f"{where}: must be true or false, not {detail['input']!r}"
-    return f"{where}: {detail['msg']}"
+    return f"{FLAGS[name].name if name in given else variable_of(name)}: {sentence_of(detail)}"

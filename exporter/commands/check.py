@@ -13,7 +13,7 @@ from exporter.commands.options import ConfigFile, setting_option, settings_from
 from exporter.commands.terminal import Colour, Painter
 from exporter.configuration import Checked
 from exporter.configuration import check as check_files
-from exporter.yamlfile.problems import Problem
+from exporter.yamlfile.problems import Problem, plural
 
 
 def check(
@@ -45,13 +45,13 @@ def check(
         print(_painted(problem, paint), file=sys.stderr)
     errors = sum(problem.severity == "error" for problem in problems)
     warnings = len(problems) - errors
-    counts = [_count(errors, "error")] if errors else []
-    counts += [_count(warnings, "warning")] if warnings else []
+    counts = [plural(errors, "error")] if errors else []
+    counts += [plural(warnings, "warning")] if warnings else []
     if errors or checked.configuration is None:
         print(", ".join(counts), file=sys.stderr)
         raise typer.Exit(1)
-    sources = _count(len(checked.configuration.sources), "source")
-    rules = _count(len(checked.configuration.rules), "rule")
+    sources = plural(len(checked.configuration.sources), "source")
+    rules = plural(len(checked.configuration.rules), "rule")
     print(f"{sources}, {rules}: ok{f' ({counts[0]})' if counts else ''}")
 
 
@@ -77,7 +77,3 @@ def _painted(problem: Problem, paint: Painter) -> str:
     painted = f"{paint(str(problem.location), 'cyan')}: "
     painted += paint(f"{problem.severity}:", colour, bold=True)
     return painted + problem.render().removeprefix(head)
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}{'' if number == 1 else 's'}"

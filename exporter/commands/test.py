@@ -13,12 +13,12 @@ from exporter.commands.options import USAGE_ERROR, fail
 from exporter.model import SourceError
 from exporter.ruletests import Loaded, RuleTestFile, coverage, load_rule_tests, run_tests
 from exporter.ruletests.rendering import (
-    plural,
     render_coverage,
     render_difference,
     render_failed,
     render_passed,
 )
+from exporter.yamlfile.problems import plural
 
 
 def run_rule_tests(
@@ -45,7 +45,7 @@ def run_rule_tests(
     """Run rule tests: events in, expected matches, labels and values out.
 
     A failed test shows what was expected, what came, and the pattern with the values it saw.
-    Exits 1 where something fails.
+    Exits 1 if something fails.
     """
     paths = _found(files)
     with closable_output():

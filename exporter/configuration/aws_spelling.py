@@ -157,14 +157,15 @@ class _MetricFilter:
         if field in self._values:
             return
         self._origin[field] = path
-        if path[-1] not in self._item.child(*path[:-1]).mapping:
+        part = self._item.child(*path[:-1]).parts.get(path[-1])
+        if part is None:
             return
-        value = self._item.child(*path).data
+        value = part.data
         if convert is not None and isinstance(value, str):
             name = convert(value)
             if not name:
                 self._findings.error(
-                    self._item.value_of(*path),
+                    part.location,
                     f"no name can be made from {value!r}, which has no letters or digits of ASCII:"
                     f" add `{field}` beside it",
                 )

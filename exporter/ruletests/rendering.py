@@ -10,6 +10,7 @@ from exporter.configuration import SERIES_LABELS, RuleConfig
 from exporter.ruletests.coverage import Coverage
 from exporter.ruletests.evaluation import Failure, Got, TestResult
 from exporter.ruletests.models import Expectation
+from exporter.yamlfile.problems import plural
 
 if TYPE_CHECKING:
     # It imports boto3, which takes a while.
@@ -17,13 +18,6 @@ if TYPE_CHECKING:
 
 _SHOWN = 5
 """Matches of one rule that a failure lists."""
-
-
-def plural(number: int, what: str) -> str:
-    """``1 test``, ``2 tests``, ``2 matches``."""
-    if number == 1:
-        return f"1 {what}"
-    return f"{number:,} {what}{'es' if what.endswith(('s', 'ch')) else 's'}"
 
 
 def render_failed(result: TestResult) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
 
 from exporter.yamlfile.contents import TooLargeError, read_contents
@@ -21,12 +21,14 @@ class Footprint:
     def __init__(self) -> None:
         self._files: set[str] = set()
         self._globs: set[str] = set()
-        self._seen: dict[str, bytes | None] = {}
+        self.seen: dict[str, bytes | None] = {}
+        """Digests by absolute path; None: no regular file that can be read."""
 
     def add_files(self, paths: Iterable[Path]) -> None:
         """Note files by name, whether they exist or not."""
-        names = {_absolute(path) for path in paths}
-        self._files |= names
+        # Symbolic links are not resolved: they are what is swapped.
+        names = [os.path.abspath(path) for path in paths]  # noqa: PTH100
+        self._files.update(names)
         self._note(names)
 
     def find(self, pattern: str) -> list[Path]:
@@ -36,26 +38,19 @@ class Footprint:
         """
         self._globs.add(pattern)
         names = find_files(pattern)
-        self._note(set(names))
+        self._note(names)
         return [Path(name) for name in names]
-
-    @property
-    def seen(self) -> Mapping[str, bytes | None]:
-        """Digests by absolute path; None: no regular file that can be read."""
-        return self._seen
 
     def look(self) -> dict[str, bytes | None]:
         """The digests as they are now: something has changed if they differ from ``seen``."""
         names = self._files.union(*map(_found, self._globs))
         return {name: _digest(name) for name in names}
 
-    def _note(self, names: set[str]) -> None:
-        # Before the files are read: what changes in between will be seen as a change.
-        self._seen.update((name, _digest(name)) for name in names - self._seen.keys())
-
-
-def _absolute(path: Path) -> str:
-    return os.path.abspath(path)  # noqa: PTH100 - symbolic links stay: they are what is swapped
+    def _note(self, names: Iterable[str]) -> None:
+        # Before the files are read: a change in between will be seen as a change.
+        for name in names:
+            if name not in self.seen:
+                self.seen[name] = _digest(name)
 
 
 def _found(pattern: str) -> list[str]:

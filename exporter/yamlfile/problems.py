@@ -1,4 +1,4 @@
-"""Problems in configuration files, each with the place where it stands."""
+"""Problems in files, each with its place."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ Severity = Literal["error", "warning"]
 
 @dataclass(frozen=True, slots=True)
 class Location:
-    """A place in a file. Lines and columns count from 1; without them the whole file is meant."""
+    """A place in a file. Lines and columns count from 1; without them, the whole file."""
 
     file: str
     line: int | None = None
     column: int | None = None
     source_line: str | None = field(default=None, repr=False)
-    """The line as it stands in the file."""
+    """The whole line."""
 
     def __str__(self) -> str:
         """``file:line:column``, as compilers print it."""
@@ -54,7 +54,7 @@ class Problem:
 
     @property
     def source_line(self) -> str | None:
-        """The line as it stands in the file."""
+        """The whole line."""
         return self.location.source_line
 
     def render(self) -> str:
@@ -89,11 +89,18 @@ class Findings:
 
     @property
     def errors(self) -> tuple[Problem, ...]:
-        """What must be mended."""
+        """The problems that must be corrected."""
         return tuple(problem for problem in self.problems if problem.severity == "error")
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """Return ``"; did you mean `x`?"`` where a known word is near, else nothing."""
+    """``"; did you mean `x`?"`` if a known word is near, else nothing."""
     close = difflib.get_close_matches(word, list(known), n=1)
     return f"; did you mean `{close[0]}`?" if close else ""
+
+
+def plural(number: int, what: str) -> str:
+    """``1 test``, ``2 tests``, ``2 matches``."""
+    if number == 1:
+        return f"1 {what}"
+    return f"{number:,} {what}{'es' if what.endswith(('s', 'ch')) else 's'}"

@@ -173,21 +173,23 @@ def _report(known: Iterable[str], fields: Fields, detail: ErrorDetails, findings
         name = str(path[0])
         findings.error(*fields.in_text(name, error.message, error.position))
     elif not path:
-        findings.error(fields.item.location, _own_sentence(detail) or detail["msg"])
+        findings.error(fields.item.location, sentence_of(detail))
     elif detail["type"] == "extra_forbidden":
         findings.error(fields.key_of(*path), unknown_key(str(path[-1]), known))
     elif detail["type"] == "missing":
         findings.error(fields.item.location, f"`{fields.spelling_of(*path)}` is missing")
     else:
         place = fields.key_of(*path) if is_key else fields.value_of(*path)
-        findings.error(place, f"`{fields.spelling_of(*path)}` {_sentence(detail)}")
+        sentence = sentence_of(detail)
+        is_wrong = "" if sentence.startswith("must") or error is None else "is wrong: "
+        findings.error(place, f"`{fields.spelling_of(*path)}` {is_wrong}{sentence}")
 
 
-def _sentence(detail: ErrorDetails) -> str:
-    own = _own_sentence(detail)
-    if own is not None:
-        return own if own.startswith("must") else f"is wrong: {own}"
+def sentence_of(detail: ErrorDetails) -> str:
+    """What is wrong with a value, without its name; what validators say themselves as it is."""
     context = detail.get("ctx", {})
+    if "error" in context:
+        return str(context["error"])
     if detail["type"] == "literal_error":
         expected = str(context["expected"]).replace("'", "")
         hint = did_you_mean(str(detail["input"]), expected.replace(" or ", ", ").split(", "))
@@ -196,13 +198,9 @@ def _sentence(detail: ErrorDetails) -> str:
         return f"must be at least {context['ge']}"
     if detail["type"] == "less_than_equal":
         return f"must be at most {context['le']}"
+    if detail["type"].startswith("bool_"):
+        return f"must be true or false, not {detail['input']!r}"
     sentence = _KINDS.get(detail["type"], detail["msg"])
     if detail["type"] == "string_type" and detail["input"] is None:
         sentence += ' (write "" for an empty one)'
     return sentence
-
-
-def _own_sentence(detail: ErrorDetails) -> str | None:
-    """What this package's validators say themselves."""
-    error = detail.get("ctx", {}).get("error")
-    return None if error is None else str(error)

@@ -123,7 +123,11 @@ def test_a_problem_is_rendered_with_its_line_and_a_caret(problems_of: ProblemsOf
         (SOURCE + "rules: [{name: a, pattern: *}]\n", 2, 'must be quoted: "*"'),
         (SOURCE + 'rules: [{name: a, pattern: "%\\d%"}]\n', 2, "must be doubled"),
         (SOURCE + "rules: [{name: a, pattern: !Sub x}]\n", 2, "the tag !Sub is not supported"),
-        (SOURCE + "rules: &r [{name: a, pattern: x, labels: *r}]\n", 2, "an alias must not stand"),
+        (
+            SOURCE + "rules: &r [{name: a, pattern: x, labels: *r}]\n",
+            2,
+            "an alias must not be inside",
+        ),
         (SOURCE + "rules: [{name: a, pattern: x, ? [a] : b}]\n", 2, "a key must be a plain name"),
         (SOURCE + "rules: [{name: a, <<: x, pattern: x}]\n", 2, "`<<` merges mappings"),
         ("--- {}\n--- {}\n", 2, "but found another document"),
