@@ -68,10 +68,10 @@ class Hit:
 def load(path: Path = LIST) -> tuple[list[Word], list[str]]:
     """Return the mannerisms, and the globs of the files that are not checked yet."""
     listed = yaml.safe_load(path.read_text(encoding="utf-8"))
-    words = [
-        Word(re.compile(rf"(?i)\b(?:{word['find']})\b"), word["write"], word.get("limit", 0))
-        for word in listed["words"]
-    ]
+    words = []
+    for word in listed["words"]:
+        find = re.compile(rf"\b(?:{word['find']})\b", re.IGNORECASE)
+        words.append(Word(find, word["write"], word.get("limit", 0)))
     return words, listed["unchecked"]
 
 
