@@ -107,7 +107,7 @@ def _python(text: str) -> Iterator[Text]:
 
 
 def _yaml(text: str) -> Iterator[Text]:
-    lines = text.splitlines()
+    lines = text.split("\n")
     for number, line in enumerate(lines, 1):
         if comment := _YAML_COMMENT.search(line):
             yield Text(number, comment[1])

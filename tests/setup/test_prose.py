@@ -64,6 +64,7 @@ def test_a_rate_is_exceeded_by_a_folder_and_not_by_a_word() -> None:
         ("a.py", 'key = "stands"\nquery = "SELECT a FROM b WHERE STANDS IS NULL"\n', []),
         ("a.yaml", "# It stands.\nstands: stands # stands\n", [1, 2]),
         ("a.yaml", "- summary: >\n    A long one\n    that stands.\n  pattern: stands\n", [3]),
+        ("a.yaml", "- summary: >\n    A long one\n    that stands.\n", [3]),
         ("a.yaml", "{{- if .Values.x }}\n# It stands.\n{{- end }}\n", [2]),
         ("a.json", '{"title": "stands"}', []),
     ],
