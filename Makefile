@@ -3,8 +3,8 @@ LINT := ruff format types imports workflows prose
 .PHONY: always help setup tools run dashboards chart docs image sbom lock lint $(addprefix lint-,$(LINT)) \
 	format test fuzz soak clean
 
-# NEWEST=1: the newest release of everything in place of what the lock files say, in an environment
-# of its own. `make test NEWEST=1` tells whether they may be moved.
+# NEWEST=1: the newest release of everything instead of the lock files' versions, in a separate
+# environment. `make test NEWEST=1` shows whether the locks can be updated.
 VENV := .venv$(if $(NEWEST),-newest)
 BIN := $(VENV)/bin
 DEV := $(VENV)/.dev
@@ -14,17 +14,17 @@ export VENV
 help:
 	@echo "make setup   install the project into .venv"
 	@echo "make run     run the exporter against an embedded AWS (ARGS=--web.listen-address=:8080)"
-	@echo "make dashboards  write grafana-dashboards/*.json anew"
-	@echo "make chart   write the chart's copies of alerts and dashboards, and its README's table, anew"
+	@echo "make dashboards  generate grafana-dashboards/*.json"
+	@echo "make chart   update the chart's copies of alerts and dashboards, and its README's table"
 	@echo "make docs    build the documentation site in dist/site"
 	@echo "make test    run every check and every test; NEWEST=1: with the newest of everything"
 	@echo "make fuzz    fuzz for a minute a target (SECONDS=60 SEED=1 TARGETS=…)"
-	@echo "make soak    every trouble at random, every count exact (MINUTES=60 SEED=…)"
-	@echo "make lint    run the checks only, those of a commit (.pre-commit-config.yaml): ruff, mypy, prose …"
-	@echo "make format  let ruff mend what it can"
+	@echo "make soak    random faults, every count exact (MINUTES=60 SEED=…)"
+	@echo "make lint    run only the checks, as before a commit: ruff, mypy, prose …"
+	@echo "make format  let ruff fix what it can"
 	@echo "make image   build the container image (ENGINE=docker, podman or buildah)"
-	@echo "make sbom    list every part of the image in dist/sbom.cdx.json (CycloneDX)"
-	@echo "make lock    bring requirements*.lock in step with pyproject.toml; UPGRADE=1: all newest"
+	@echo "make sbom    write the image's SBOM, dist/sbom.cdx.json (CycloneDX)"
+	@echo "make lock    update requirements*.lock to match pyproject.toml; UPGRADE=1: all newest"
 	@echo "make clean   remove .venv, .venv-newest, .tools and caches"
 
 setup: $(DEV)
@@ -37,7 +37,7 @@ $(DEMO): pyproject.toml scripts/setup requirements-demo.lock
 	@scripts/setup demo
 	@touch $@
 
-# What some tests need besides Python packages: Prometheus, a browser, a C compiler.
+# Tools that some tests need besides Python packages: Prometheus, a browser, a C compiler.
 tools: setup
 	@$(BIN)/python scripts/install_tools.py
 
@@ -56,8 +56,8 @@ chart: setup
 docs: setup
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
-# The image. ENGINE: the first of these that works here. BASE_IMAGE: another base than the pinned one.
-# BUILD_FLAGS: more for the engine's `build`.
+# The image. ENGINE: the first of these that works here. BASE_IMAGE: another base instead of the pinned one.
+# BUILD_FLAGS: more flags for the engine's `build`.
 ifndef ENGINE
 ENGINE = $(eval ENGINE := $(firstword $(foreach engine,docker podman buildah,\
 	$(shell $(engine) info >/dev/null 2>&1 && echo $(engine)))))$(ENGINE)
@@ -112,7 +112,7 @@ format: setup
 test: lint tools
 	$(BIN)/pytest -n 3 --dist loadscope --no-loadscope-reorder
 
-# The fuzzer is no part of `make setup`. fuzz/README.md says what it looks for.
+# `make setup` does not install the fuzzer. fuzz/README.md describes it.
 SECONDS ?= 60
 SEED ?= 1
 
@@ -120,7 +120,7 @@ fuzz: setup
 	@$(BIN)/python -m pip install -qq --root-user-action ignore --require-hashes -r requirements-fuzz.lock
 	@$(BIN)/python -m fuzz.run --seconds $(SECONDS) --seed $(SEED) $(TARGETS)
 
-# Rounds of kills, faults, wrong clocks, removed files …; SEED: begin with that round again.
+# Rounds of kills, faults, wrong clocks, removed files …; SEED: start with that round again.
 MINUTES ?= 60
 
 soak: tools

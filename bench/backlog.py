@@ -4,7 +4,7 @@
 
 The exporter is run once with a wall clock (and an AWS) of some hours ago, is stopped, and is
 started again now: it finds the backlog of a stop of that length. Fresh events come at 10/s
-meanwhile. The embedded AWS runs in a process of its own. Every count must be exact; the exit code
+meanwhile. The embedded AWS runs in a separate process. Every count must be exact; the exit code
 is 1 where it is not, or where a bound is broken.
 """
 
@@ -50,7 +50,7 @@ class Case:
     hours: float
     events: int
     page: int
-    """Events a page: what 1 MB holds of events of some size."""
+    """Events a page: the number of such events in 1 MB."""
 
 
 CASES = (
@@ -63,7 +63,7 @@ HOLLOW = 0.01
 
 
 class BacklogAws:
-    """The embedded AWS with its backlog, in a process of its own (see ``aws_process``)."""
+    """The embedded AWS with its backlog, in a separate process (see ``aws_process``)."""
 
     def __init__(self) -> None:
         self._ahead = 0.0
@@ -107,7 +107,7 @@ class BacklogAws:
         self._maker.start()
 
     def end_fresh(self) -> dict[str, list[float]]:
-        """Make no more; return when each was made, by group."""
+        """Stop making events; return the time of each, by group."""
         self._ended.set()
         if self._maker is not None:
             self._maker.join()
@@ -138,7 +138,7 @@ _Processes.register("aws", BacklogAws)
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a run came to."""
+    """The result of a run."""
 
     seconds: float
     """From the start of the process until the backlog was counted."""
@@ -147,7 +147,7 @@ class Outcome:
     calls: int
     failed: int
     wrong: str
-    """What was not counted exactly; empty if everything was."""
+    """Inexact counts; empty if all were exact."""
 
 
 def run(case: Case, aws: BacklogAws, folder: Path, faults: Faults, interval: float) -> Outcome:
@@ -274,7 +274,7 @@ def _row(*cells: str) -> None:
 
 
 def compare(case: Case, pairs: int, interval: float) -> bool:
-    """Print a row for each pair of runs and one of medians; whether every bound holds."""
+    """Print a row for each pair of runs and one of medians; return whether every bound is met."""
     pairs_made: list[tuple[Outcome, Outcome]] = []
     for number in range(pairs):
         outcomes = []
@@ -317,7 +317,7 @@ def compare(case: Case, pairs: int, interval: float) -> bool:
 
 
 def main() -> int:
-    """Print the table; 1 where a bound is broken."""
+    """Print the table; 1 if a bound is exceeded."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--pairs", type=int, default=3)
     parser.add_argument("--only", choices=[case.name for case in CASES])

@@ -1,4 +1,4 @@
-"""What a log event costs the rule set, against Python written by hand for the same rules.
+"""The cost of a log event in the rule set, compared with hand-written Python for the same rules.
 
 The 17 CIS filters of tests/support/cis.py on CloudTrail records (made by the demo's traffic), in
 CPU time, side by side in one run; the peer decodes with ``json`` and evaluates plain conditions.
@@ -72,7 +72,7 @@ def main() -> None:
     events = [LogEvent(text, 0, str(n)) for n, text in enumerate(texts)]
     rules, partition = rule_set(), Partition("bench")
     found = len(rules.evaluate(events, partition, "cloudtrail").increments)
-    assert found == by_hand(texts), "the two do not agree"  # noqa: S101 - a bench is no test
+    assert found == by_hand(texts), "the two do not agree"  # noqa: S101 - a benchmark is not a test
     ours, theirs = [], []
     for _ in range(ROUNDS):
         ours.append(cpu(lambda: rules.evaluate(events, partition, "cloudtrail")) / len(events))

@@ -1,4 +1,4 @@
-"""What the reading schedule costs, against reading the whole lookback again at every poll.
+"""The cost of the reading schedule, compared with reading the whole lookback at every poll.
 
 A simulated CloudTrail: events at random times, each visible after a delay (log-normal, median 3
 minutes, at most the lookback). Counted are the calls and how often each event is read. Both ways
@@ -24,7 +24,7 @@ RUNS = ((30, 1, 6), (30, 20, 6), (120, 20, 6), (720, 5, 18))
 
 @dataclass
 class Outcome:
-    """What a simulated run came to."""
+    """The result of a simulated run."""
 
     calls: int = 0
     reads: int = 0

@@ -1,9 +1,9 @@
-"""What an exporter of some size needs: memory, disk and CPU, of the real process.
+"""The resources of an exporter by its size: memory, disk and CPU, of the real process.
 
     python bench/sizing.py
 
-Two runs: one with many series in the ledger, one with many quiet log groups that are polled every
-second. The AWS is embedded, in this process; what is measured is the exporter's process alone.
+Two runs: one with many series in the ledger, one with many quiet log groups that are polled
+every second. The AWS is embedded, in this process; only the exporter's process is measured.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def configuration(sources: list[dict[str, Any]], **rule: Any) -> str:
 
 
 def fill(folder: Path, series: int, matches: int) -> None:
-    """A ledger of that many revealed series, and matches to remember."""
+    """A ledger with that many revealed series and remembered matches."""
     ledger = SqliteLedger.open(folder)
     ledger.load_rules({"f": {"r": None}}, rules=[SeriesRule("r", 10**6, None, "bench_total")])
     now = round(time.time() * 1000)
@@ -67,7 +67,7 @@ def fill(folder: Path, series: int, matches: int) -> None:
 
 
 def with_series(folder: Path) -> None:
-    """Print what series cost."""
+    """Print the cost of series."""
     print("| series | RSS, MiB | page, MiB (gzip) | scrape, s (gzip) | ledger, MiB |")
     print("| --- | --- | --- | --- | --- |")
     for series in SERIES:
@@ -106,7 +106,7 @@ def scrape(exporter: Exporter, encoding: str) -> tuple[float, float]:
 
 
 def with_polls(folder: Path) -> None:
-    """Print what polls cost. The exporter keeps FilterLogEvents' quota of 25 requests a second."""
+    """Print the cost of polls, within FilterLogEvents' quota of 25 requests a second."""
     apps = {
         "name": "f",
         "type": "log_groups",

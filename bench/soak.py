@@ -19,7 +19,7 @@ from tests.support.chaos.rounds import deal, run_round
 
 
 def main() -> int:
-    """Run rounds and print a line each; 1 where one was not exact."""
+    """Run rounds and print a line each; 1 if one was not exact."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--minutes", type=float, default=60)
     parser.add_argument("--seed", type=int, default=int(time.time()))

@@ -32,13 +32,13 @@ _RIGHT, _WRONG, _NO_SCORE = 0, 1, 2
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What an engine makes of a pattern and a message."""
+    """An engine's result for a pattern and a message."""
 
     valid: bool
     """Whether the pattern is accepted."""
     match: bool = False
     extract: Mapping[str, str] = field(default_factory=dict)
-    """What a space-delimited pattern extracted: ``$name`` or ``$3``."""
+    """The values that a space-delimited pattern extracted: ``$name`` or ``$3``."""
     error: str = ""
     """Why the engine cannot judge; empty if it can."""
 
@@ -83,7 +83,7 @@ class Failure:
     verdict: Verdict
 
     def __str__(self) -> str:
-        """Two lines: what was asked and answered, and the rule."""
+        """Two lines: the question and the answer, and the rule."""
         case = self.case
         pattern, message = json.dumps(case.pattern), json.dumps(case.message)
         return (
@@ -168,7 +168,7 @@ class CommandEngine:
             stdin.write(json.dumps({"pattern": pattern, "message": message}).encode() + b"\n")
             stdin.flush()
         except OSError as error:
-            raise EngineError(f"takes no more questions: {error}") from error
+            raise EngineError(f"accepts no further questions: {error}") from error
         if not select.select([stdout], [], [], self._timeout)[0]:
             raise EngineError(f"did not answer for {self._timeout:g} s to {_cut(repr(pattern))}")
         return _verdict(stdout.readline())

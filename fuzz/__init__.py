@@ -1,1 +1,1 @@
-"""Fuzzing: what must hold whatever the input is. README.md says how to run it."""
+"""Fuzzing: properties that are true for any input. README.md says how to run it."""

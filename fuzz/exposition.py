@@ -12,8 +12,8 @@ Sample = tuple[str, tuple[tuple[str, str], ...], float]
 
 
 def read_samples(text: str, *, openmetrics: bool) -> list[Sample]:
-    """The samples of a page without its end; ValueError where it breaks the format."""
-    # A page is UTF-8, whatever it is made of.
+    """The samples of a page without its end; ValueError if it breaks the format."""
+    # A page is always UTF-8.
     text = text.encode("utf-8").decode("utf-8")
     families = (
         parse_openmetrics(text + "# EOF\n")  # type: ignore[no-untyped-call]

@@ -9,7 +9,7 @@ from pathlib import Path
 
 
 def own_folder(name: str) -> Path:
-    """A folder of this process, which goes when it ends."""
+    """A folder of this process, which is deleted at its end."""
     folder = Path(tempfile.mkdtemp(prefix=f"fuzz-{name}-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     return folder

@@ -1,6 +1,6 @@
-"""Fuzz the targets one after the other: ``python -m fuzz.run --seconds 900 --seed 1``.
+"""Fuzz the targets in turn: ``python -m fuzz.run --seconds 900 --seed 1``.
 
-Needs the dependency group `fuzz` (``make fuzz`` installs it). Exits 1 where an input broke an
+Needs the dependency group `fuzz` (``make fuzz`` installs it). Exits with 1 if an input broke an
 invariant, took too long, or memory grew; such inputs are written to ``dist/fuzz/findings``.
 """
 
@@ -25,7 +25,7 @@ _UNIT_SECONDS = 20
 _RSS_LIMIT = 1024
 """MiB for the whole process."""
 _GROWTH_LIMIT = 32
-"""MiB by which replaying the same inputs may grow: what allocators keep, no leak."""
+"""MiB by which replaying the same inputs may grow: memory that allocators keep, not a leak."""
 
 _STATUS = re.compile(r"^#\d+\s+\S+\s+cov: (\d+) .*?corp: (\d+)/.*?rss: (\d+)Mb", re.MULTILINE)
 _STATISTIC = re.compile(r"^stat::(\w+):\s+(\d+)", re.MULTILINE)
@@ -34,7 +34,7 @@ _REPLAY = re.compile(r"^replayed (\d+) inputs (\d+) times: (\d+) KiB, then (\d+)
 
 @dataclass
 class Outcome:
-    """What one target came to."""
+    """The result of one target."""
 
     target: str
     seconds: int
@@ -76,7 +76,7 @@ HEADER = (
 
 
 def main() -> int:
-    """Run what the command line asks for."""
+    """Run the targets of the command line."""
     arguments = _arguments()
     print(HEADER, flush=True)
     outcomes = []
@@ -135,7 +135,7 @@ def _fuzz(name: str, seconds: int, seed: int) -> Outcome:
     if statuses:
         outcome.rss_start = int(statuses[0][2])
         outcome.coverage, outcome.corpus = int(statuses[-1][0]), int(statuses[-1][1])
-    # slow-unit files are no findings: the limit is _UNIT_SECONDS.
+    # slow-unit files are not findings: the limit is _UNIT_SECONDS.
     found = sorted(path for path in findings.iterdir() if not path.name.startswith("slow-unit"))
     outcome.findings += [str(path.relative_to(_ROOT)) for path in found]
     if result.returncode and not found:
@@ -144,7 +144,7 @@ def _fuzz(name: str, seconds: int, seed: int) -> Outcome:
 
 
 def _replay(outcome: Outcome) -> None:
-    """Run all that was found again and again in a new process: memory must not grow."""
+    """Replay the corpus repeatedly in a new process: memory must not grow."""
     result = _worker(outcome.target, "--replay", str(_WORK / "corpus" / outcome.target))
     measured = _REPLAY.search(result.stdout)
     if measured is None:
@@ -159,7 +159,7 @@ def _replay(outcome: Outcome) -> None:
 
 
 def _worker(*arguments: str) -> subprocess.CompletedProcess[str]:
-    # libFuzzer ends without tidying up: what the targets write goes with this folder.
+    # libFuzzer exits without cleaning up: files of the targets are deleted with this folder.
     with tempfile.TemporaryDirectory(prefix="fuzz-") as folder:
         return subprocess.run(
             [sys.executable, "-m", "fuzz.worker", *arguments],

@@ -1,7 +1,7 @@
-"""One target in a process of its own, for run.py.
+"""One target in a separate process, for run.py.
 
-``python -m fuzz.worker TARGET [libFuzzer's arguments]`` fuzzes;
-``python -m fuzz.worker TARGET --replay FOLDER`` runs a corpus again and again, measuring memory.
+``python -m fuzz.worker TARGET [libFuzzer's arguments]`` fuzzes; ``python -m fuzz.worker TARGET
+--replay FOLDER`` replays a corpus repeatedly and measures memory.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ def _replay(check: Callable[[bytes], None], paths: list[Path]) -> None:
 
 
 def _rss() -> int:
-    """KiB of memory that the process has now, without what the allocator only keeps."""
+    """KiB of memory that the process uses, without free memory that the allocator keeps."""
     gc.collect()
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # glibc's
     if trim is not None:
@@ -63,7 +63,7 @@ def _rss() -> int:
     for line in Path("/proc/self/status").read_text().splitlines():
         if line.startswith("VmRSS:"):
             return int(line.split()[1])
-    raise RuntimeError("this system does not tell a process's memory: run it on Linux")
+    raise RuntimeError("this system does not show a process's memory: run it on Linux")
 
 
 if __name__ == "__main__":

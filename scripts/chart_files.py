@@ -20,7 +20,7 @@ def sources(folder: str) -> dict[str, bytes]:
 
 
 def main() -> None:
-    """Write the copies anew."""
+    """Write the copies again."""
     for folder in COPIED:
         shutil.rmtree(FILES / folder, ignore_errors=True)
         (FILES / folder).mkdir()

@@ -1,7 +1,7 @@
 """Writes the table of values in the chart's README from values.yaml and its comments.
 
 A key is described by the comment above it that begins with ``# --``; a line ``# @default -- …``
-in it stands in place of the value. ``--check`` only tells whether the README is up to date.
+in it replaces the value. ``--check`` only checks whether the README is up to date.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class UndocumentedError(Exception):
 
 
 def read_values(text: str) -> list[Value]:
-    """Return what values.yaml documents, in its order. Raises UndocumentedError."""
+    """Return the documented values of values.yaml, in their order. Raises UndocumentedError."""
     lines = text.splitlines()
     root = yaml.compose(text, Loader=yaml.SafeLoader)
     if not isinstance(root, yaml.MappingNode):
@@ -89,7 +89,7 @@ def table(values: list[Value]) -> str:
 
 
 def updated(readme: str, values: str) -> str:
-    """Return the README with the table of these values in the place of the one it has."""
+    """Return the README with the table of these values instead of its old one."""
     before, _, rest = readme.partition(BEGIN)
     _, _, after = rest.partition(END)
     return f"{before}{BEGIN}\n{table(read_values(values))}\n{END}{after}"

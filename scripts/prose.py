@@ -1,8 +1,8 @@
-"""Checks that what people read is plain English: scripts/prose.yaml says which words it is not.
+"""Checks that prose is plain English: scripts/prose.yaml lists the words to avoid.
 
-Read are Markdown, the comments and texts of YAML, and the comments, docstrings and messages of
-Python. A rate holds for a top-level folder, since a page alone has too few words for one.
-``--rates`` prints the rate of every word, also in files that are not checked yet.
+It reads Markdown, the comments and texts of YAML, and the comments, docstrings and messages of
+Python. A rate applies to a top-level folder, since a single page has too few words. ``--rates``
+prints the rate of every word, including files that are not checked yet.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ import yaml
 ROOT = Path(__file__).resolve().parent.parent
 LIST = Path(__file__).with_suffix(".yaml")
 ALWAYS = 2
-"""So often a folder may use a word that has a rate, however few words it has."""
+"""A folder may use a word with a rate this often, even if it is small."""
 
 _CODE = re.compile(
     r"^ *```.*?^ *```|^ *~~~.*?^ *~~~|<!--.*?-->|`+[^`]+`+|\]\([^)\s]*\)|https?://\S+",
@@ -34,7 +34,7 @@ _CODE = re.compile(
 _YAML_COMMENT = re.compile(r"(?:^|\s)#( .*)$")
 _YAML_TEXTS = {"title", "summary", "description", "remediation", "metric_help"}
 _MESSAGE = re.compile(r"\w+\W+\w.* .* ", re.DOTALL)
-"""A string of Python with four words or more is for people."""
+"""A Python string of four words or more is a message."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class Word:
 
     find: re.Pattern[str]
     write: str
-    """What to write instead."""
+    """The advice: other words."""
     limit: float
     """Occurrences in 10,000 words."""
 
@@ -68,15 +68,15 @@ class Hit:
 def load(path: Path = LIST) -> tuple[list[Word], list[str]]:
     """Return the mannerisms, and the globs of the files that are not checked yet."""
     listed = yaml.safe_load(path.read_text(encoding="utf-8"))
-    words = [
-        Word(re.compile(rf"(?i)\b(?:{word['find']})\b"), word["write"], word.get("limit", 0))
-        for word in listed["words"]
-    ]
+    words = []
+    for word in listed["words"]:
+        find = re.compile(rf"\b(?:{word['find']})\b", re.IGNORECASE)
+        words.append(Word(find, word["write"], word.get("limit", 0)))
     return words, listed["unchecked"]
 
 
 def prose(path: str, text: str) -> Iterator[Text]:
-    """Yield what people read of a file, by its ending; nothing of a file of another kind."""
+    """Yield the prose of a file, by its suffix; nothing if it is of another kind."""
     read = {".md": _markdown, ".py": _python, ".yaml": _yaml, ".yml": _yaml}.get(Path(path).suffix)
     for piece in read(text) if read else ():
         yield Text(piece.line, _CODE.sub(lambda code: "\n" * code[0].count("\n"), piece.text))
@@ -107,11 +107,11 @@ def _python(text: str) -> Iterator[Text]:
 
 
 def _yaml(text: str) -> Iterator[Text]:
-    lines = text.splitlines()
+    lines = text.split("\n")
     for number, line in enumerate(lines, 1):
         if comment := _YAML_COMMENT.search(line):
             yield Text(number, comment[1])
-    with suppress(yaml.YAMLError):  # a template of Helm is no YAML: its comments only
+    with suppress(yaml.YAMLError):  # a Helm template is not YAML: its comments only
         for document in yaml.compose_all(text, Loader=yaml.CSafeLoader):
             yield from _yaml_texts(document, lines)
 
@@ -132,7 +132,7 @@ def _yaml_texts(node: yaml.Node, lines: list[str]) -> Iterator[Text]:
 
 
 def hits(path: str, pieces: list[Text], word: Word) -> Iterator[Hit]:
-    """Yield where the prose of a file uses a word."""
+    """Yield the uses of a word in the prose of a file."""
     for piece in pieces:
         for found in word.find.finditer(piece.text):
             shown = " ".join(found[0].split())
@@ -141,7 +141,7 @@ def hits(path: str, pieces: list[Text], word: Word) -> Iterator[Hit]:
 
 
 def check(files: dict[str, str], words: list[Word]) -> list[str]:
-    """Return a sentence for each word of these files (path → text) that is not plain enough."""
+    """Return a message for each use of a listed word in these files (path → text)."""
     folders: dict[str, dict[str, list[Text]]] = defaultdict(dict)
     for path, text in sorted(files.items()):
         folders[path.partition("/")[0]][path] = list(prose(path, text))
@@ -165,7 +165,7 @@ def count_words(texts: dict[str, list[Text]]) -> int:
 
 
 def read_files() -> dict[str, str]:
-    """Return what is in the repository, or is about to be, by path."""
+    """Return the texts of the tracked and new files of the repository, by path."""
     listed = subprocess.run(
         ["git", "ls-files", "--cached", "--others", "--exclude-standard", "*.md", "*.y*ml", "*.py"],  # noqa: S607
         cwd=ROOT,
@@ -182,7 +182,7 @@ def unchecked(path: str, globs: list[str]) -> bool:
 
 
 def main() -> int:
-    """Print what is to be written otherwise; return 1 if there is anything."""
+    """Print the problems; return 1 if there are any."""
     words, globs = load()
     files = read_files()
     if "--rates" in sys.argv[1:]:

@@ -31,12 +31,12 @@ REGISTRY = "ghcr.io/metric-filter-exporter"
 
 
 class ReleaseError(Exception):
-    """A release cannot go on; the message says why and what to do."""
+    """A release cannot continue; the message says why, and how to fix it."""
 
 
 @dataclass(frozen=True)
 class Release:
-    """A release: its tag, where it is published, and how."""
+    """A release: its tag, and how it is published."""
 
     tag: str
     registry: str = REGISTRY
@@ -48,7 +48,7 @@ class Release:
     root: Path = ROOT
     """The source tree."""
     dist: Path = ROOT / "dist"
-    """Where the files of the release are."""
+    """The folder of the release's files."""
 
     @property
     def version(self) -> str:
@@ -87,11 +87,11 @@ class Release:
 
     @property
     def pushed(self) -> Path:
-        """Names and digests of what was pushed."""
+        """Names and digests of the pushed artifacts."""
         return self.dist / "pushed.json"
 
     def run(self, *command: str | Path, text: str | None = None) -> str:
-        """Run a command, or print it; return what it printed. Raises ReleaseError if it fails."""
+        """Run a command, or print it; return its output. Raises ReleaseError if it fails."""
         words = [str(word) for word in command]
         print(shlex.join(words), flush=True)
         if self.dry_run:
@@ -135,7 +135,7 @@ def check(release: Release) -> None:
         problems.insert(0, f"The tag {release.tag!r} is not v and three numbers, like v1.2.3.")
     date = found("CHANGELOG.md", r"^## \S+ / (.*)$")
     if not re.fullmatch(r"\d{4}-\d\d-\d\d", date):
-        problems.append(f"CHANGELOG.md: the newest version has {date!r} in place of a date.")
+        problems.append(f"CHANGELOG.md: the newest version has {date!r} instead of a date.")
     if problems:
         raise ReleaseError("\n".join(problems))
 
@@ -213,7 +213,7 @@ def push(release: Release) -> None:
 
 
 def sign(release: Release) -> None:
-    """Sign what was pushed, by digest: a tag can be moved. cosign's identity is the workflow's."""
+    """Sign by digest, because tags can move. cosign's identity is the workflow's."""
     if not release.pushed.exists():
         raise ReleaseError(f"{release.pushed} does not exist: run the step `push` first.")
     pushed = json.loads(release.pushed.read_text())

@@ -1,7 +1,7 @@
-"""MkDocs hooks: what the documentation site has besides the pages in docs/.
+"""MkDocs hooks: the documentation site's pages that are not in docs/.
 
-The README and its neighbours become pages, the runbooks are listed by the file of their alerts, and
-a link to a file that is no page leads to the repository.
+The README and its neighbours become pages, the runbooks are listed by the file of their alerts,
+and a link to a file that is not a page leads to the repository.
 """
 
 from __future__ import annotations
@@ -47,10 +47,11 @@ def runbooks_page() -> str:
 
 
 def link(target: str, source: str, repository: str) -> str:
-    """Return what a link leads to in the site.
+    """Return the target of a link in the site.
 
-    ``target``: as written; ``source``: the page's path in the repository. A file that is no part of
-    the site is linked in ``repository`` (its URL). A missing file is logged as a warning.
+    ``target``: as written; ``source``: the page's path in the repository. A file that is not
+    part of the site is linked in ``repository`` (its URL). A missing file is logged as a
+    warning.
     """
     if target.startswith("#") or re.match(r"[a-z]+:", target):
         return target

@@ -1,8 +1,8 @@
-"""Takes out of an installed botocore the models of services that the exporter never calls.
+"""Removes the models of services that the exporter never calls from an installed botocore.
 
-For the image: they are four fifths of botocore and a third of everything that the image adds to
-its base. What is kept is enough for the exporter, and for each way to credentials that botocore
-knows.
+This is for the image: they are four fifths of botocore and a third of everything that the image
+adds to its base. The rest is enough for the exporter, and for all of botocore's credential
+providers.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ from pathlib import Path
 import botocore
 
 SERVICES = frozenset({"cloudtrail", "logs", "organizations", "s3", "sns", "sqs", "sts"})
-"""What the exporter reads from, or will."""
+"""Services that the exporter reads, now or later."""
 CREDENTIALS = frozenset({"signin", "sso", "sso-oidc", "sts"})
-"""What botocore's own credential providers call."""
+"""Services that botocore's credential providers call."""
 
 
 def main() -> None:
-    """Remove the models; what is no folder (endpoints, partitions, defaults) stays."""
+    """Remove the models; files (endpoints, partitions, defaults) stay."""
     data = Path(botocore.__file__).parent / "data"
     for service in data.iterdir():
         if service.is_dir() and service.name not in SERVICES | CREDENTIALS:

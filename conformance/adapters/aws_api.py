@@ -3,9 +3,9 @@
     python conformance/score.py --command \
         'python conformance/adapters/aws_api.py --endpoint-url http://127.0.0.1:4566'
 
-Without ``--endpoint-url`` it asks AWS itself, with the environment's credentials: about 1,800 calls
-at AWS's five a second, some six minutes. An example of an adapter: it needs boto3 and nothing of
-the exporter.
+Without ``--endpoint-url`` it asks AWS itself, with the environment's credentials: about 1,800
+calls at AWS's five a second, about six minutes. An example of an adapter: it needs boto3 and
+nothing of the exporter.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ def main() -> None:
     parser.add_argument("--endpoint-url", help="where the emulator listens (default: AWS)")
     parser.add_argument("--region", default="us-east-1")
     options = parser.parse_args()
-    # Throttled calls are tried again, at the pace that the endpoint allows.
+    # Throttled calls are retried, at the rate that the endpoint allows.
     config = Config(retries={"mode": "adaptive", "max_attempts": 10})
     logs = boto3.client(
         "logs", region_name=options.region, endpoint_url=options.endpoint_url, config=config

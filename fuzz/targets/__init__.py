@@ -1,8 +1,8 @@
-"""What is fuzzed.
+"""The fuzz targets.
 
 Each module has ``check(data)``, which turns bytes into inputs of one part of the exporter and
-raises where an invariant does not hold. Its own tests call it too (tests/fuzz/), so no module here
-needs atheris.
+raises if an invariant is violated. Its own tests call it too (tests/fuzz/), so no module here needs
+atheris.
 """
 
 from __future__ import annotations

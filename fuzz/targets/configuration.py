@@ -24,7 +24,7 @@ def _glob_here(pattern: str, *, recursive: bool = False) -> list[str]:
 
 
 def check(data: bytes) -> None:
-    """Whatever is in the files: problems, each at a place that exists; never another error."""
+    """Any files only result in problems, each at an existing position; never in another error."""
     parts = data.split(b"\x1e", 1)
     config, rules = _FOLDER / "config.yaml", _FOLDER / "rules.yaml"
     config.write_bytes(parts[0])

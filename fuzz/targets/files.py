@@ -25,11 +25,11 @@ _DECODER = json.JSONDecoder(parse_int=str, parse_float=str)
 _Packing = Literal["plain", "gzip", "members", "cut", "damaged"]
 _PACKINGS: tuple[_Packing, ...] = ("plain", "gzip", "members", "cut", "damaged")
 _Outcome = tuple[list[str | None], bool]
-"""The records, and whether what follows them is broken."""
+"""The records, and whether the rest is broken."""
 
 
 def check(data: bytes) -> None:
-    """Only the sources' own errors escape; what is read does not depend on how it comes in.
+    """Only the sources' own errors escape; the result does not depend on how the input arrives.
 
     The options, each a character: format, suffix, packing, chunk size, batch size, cut.
     """
@@ -46,7 +46,7 @@ def check(data: bytes) -> None:
     try:
         damaged = packing == "damaged" or content.startswith(b"\x1f\x8b")
         whole = _check_readings(path, event_format, size=size, batch=batch, damaged=damaged)
-        # What grows must show from its first byte on what it is.
+        # A growing file must show its type from the first byte on.
         known = event_format == "lines" or bool(suffix)
         if known and packing == "plain" and not packed.startswith(b"\x1f"):
             _check_growth(path, event_format, packed, cut, whole)
@@ -95,7 +95,7 @@ def _outcome(chunks: Sequence[str] | Iterator[str]) -> _Outcome:
 
 
 def _expected(text: str) -> list[str | None] | None:
-    """The record, where a text is one JSON object without ``Records``; else None."""
+    """The record, if a text is one JSON object without ``Records``; else None."""
     try:
         value = _DECODER.decode(text)
     except (ValueError, RecursionError):

@@ -8,7 +8,7 @@ from fuzz.rendering import render
 
 def check(data: bytes) -> None:
     """Only PatternError escapes; explanations agree with matches; a rendered tree is the same."""
-    # What is not UTF-8 becomes lone surrogates, which JSON's escapes can make as well.
+    # Invalid UTF-8 becomes lone surrogates, which JSON's escapes can produce as well.
     text, _, message = data.decode("utf-8", "surrogateescape").partition("\x1e")
     strict = _compile(text, aws_limits=True)
     pattern = _compile(text, aws_limits=False)

@@ -76,11 +76,11 @@ _DATABASE = _database()
 
 
 def check(data: bytes) -> None:
-    """Nothing escapes; each match is counted once; both pages say what was committed."""
+    """No exception escapes; each match is counted once; both pages show the committed totals."""
     options, content = data[:2].ljust(2, b"0"), data[2:]
     event_format = _FORMATS[options[0] % len(_FORMATS)]
     partition = _PARTITIONS[options[1] % len(_PARTITIONS)]
-    # What is not UTF-8 becomes lone surrogates, which JSON's escapes can make as well.
+    # Invalid UTF-8 becomes lone surrogates, which JSON's escapes can produce as well.
     messages = content.decode("utf-8", "surrogateescape").split("\x1e")
     events = [LogEvent(message, _NOW + index) for index, message in enumerate(messages)]
     evaluation = _RULE_SET.evaluate(events, partition, event_format)
@@ -100,7 +100,7 @@ def _check_increments(increments: Iterable[Increment]) -> None:
 
 
 def _commit(increments: Iterable[Increment]) -> Committed:
-    """Count as the ledger does; nothing stays, so that each input stands alone."""
+    """Count as the ledger does, without keeping state, so each input is independent."""
     cursor = _DATABASE.cursor()
     cursor.execute("BEGIN")
     try:

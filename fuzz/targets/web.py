@@ -25,7 +25,7 @@ _write_certificates()
 
 
 def check(data: bytes) -> None:
-    """Whatever is in the file: problems at places that exist, or what HTTP and TLS can take."""
+    """Any file results in problems at existing positions, or in values that HTTP and TLS accept."""
     path = _FOLDER / "web.yaml"
     path.write_bytes(data)
     attempt = load_web_config(path)
@@ -33,7 +33,7 @@ def check(data: bytes) -> None:
     for problem in attempt.problems:
         assert problem.message
         assert problem.render()
-        assert problem.source_line is None, "the lines hold secrets"
+        assert problem.source_line is None, "the lines contain secrets"
         if problem.line is not None and problem.column is not None:
             lines = _LINE_BREAK.split(data.decode("utf-8-sig"))
             assert 1 <= problem.line <= len(lines), problem

@@ -1,8 +1,8 @@
 """Takes pictures of the dashboards, filled by a Prometheus that scrapes the exporter.
 
-There was no Grafana server at hand for them: panels are drawn by the components that Grafana
-publishes (@grafana/ui), in headless Chromium. Needs node, npm and chromium; npm's packages (650 MB)
-go to .tools/.
+It needs no Grafana server: panels are drawn by the components that Grafana publishes
+(@grafana/ui), in headless Chromium. Needs node, npm and chromium; npm's packages (650 MB) go to
+.tools/.
 
     python scripts/render_dashboards/render.py --prometheus http://127.0.0.1:9090 --range 30m
 """
@@ -62,7 +62,7 @@ def main() -> None:
 
 
 def build_page() -> Path:
-    """Install npm's packages where they are missing, and bundle the page's script."""
+    """Install npm's packages if they are missing, and bundle the page's script."""
     BUILD.mkdir(parents=True, exist_ok=True)
     for source in (*HERE.glob("*.js*"), *HERE.glob("*.jsx")):
         shutil.copy(source, BUILD)
@@ -73,7 +73,7 @@ def build_page() -> Path:
 
 
 def _run(*command: str) -> None:
-    subprocess.run(command, cwd=BUILD, check=True)  # noqa: S603 - the commands stand above
+    subprocess.run(command, cwd=BUILD, check=True)  # noqa: S603 - the commands are above
 
 
 def _minutes(text: str) -> int:
@@ -138,7 +138,7 @@ def _filled(
 
 
 def _choices(dashboard: Dashboard, chosen: dict[str, str]) -> list[tuple[str, str]]:
-    """What the variables at the top show."""
+    """The values of the variables at the top."""
     shown = []
     for variable in dashboard.variables:
         if variable.get("hide"):

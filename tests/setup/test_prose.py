@@ -40,6 +40,15 @@ def test_a_mannered_text_is_found_by_line_with_what_to_write_and_a_plain_one_is_
     assert prose.check({"docs/ledger.md": PLAIN}, WORDS) == []
 
 
+def test_pythons_none_is_no_mannerism() -> None:
+    assert (
+        prose.check({"a.md": "If the limit is None, or if it is None, it is ignored.\n"}, WORDS)
+        == []
+    )
+    assert len(prose.check({"a.py": '"""None: it holds nothing."""\n'}, WORDS)) == 2
+    assert len(prose.check({"a.md": "A limit is none of them.\n"}, WORDS)) == 1
+
+
 def test_a_rate_is_exceeded_by_a_folder_and_not_by_a_word() -> None:
     where = [word for word in WORDS if word.write.startswith('"if"')]
     few, many = "It is logged where it is read.\n", "Where it is read, it is logged.\n"
@@ -64,6 +73,7 @@ def test_a_rate_is_exceeded_by_a_folder_and_not_by_a_word() -> None:
         ("a.py", 'key = "stands"\nquery = "SELECT a FROM b WHERE STANDS IS NULL"\n', []),
         ("a.yaml", "# It stands.\nstands: stands # stands\n", [1, 2]),
         ("a.yaml", "- summary: >\n    A long one\n    that stands.\n  pattern: stands\n", [3]),
+        ("a.yaml", "- summary: >\n    A long one\n    that stands.\n", [3]),
         ("a.yaml", "{{- if .Values.x }}\n# It stands.\n{{- end }}\n", [2]),
         ("a.json", '{"title": "stands"}', []),
     ],
