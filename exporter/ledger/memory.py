@@ -29,15 +29,12 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from exporter.exactness import CLOCK_ERROR
 from exporter.ledger.base import Batch
 from exporter.model import Increment, Partition
 
 RESERVED: Final = "="
 """What the names of notes begin with."""
-CLOCK_ERROR: Final = 15 * 60 * 1000
-"""Milliseconds that positions may be ahead of the truth. AWS refuses signatures of a clock that is
-more than 5 minutes off (S3: 15), so nothing can be read, and no position moved, further."""
-
 PROVEN_AFTER: Final = 15 * 60 * 1000
 """Milliseconds of reading time for which positions must have held before memory goes by them."""
 

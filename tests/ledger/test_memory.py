@@ -14,7 +14,8 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from exporter.ledger.memory import CLOCK_ERROR, PROVEN_AFTER
+from exporter.exactness import CLOCK_ERROR
+from exporter.ledger.memory import PROVEN_AFTER
 from exporter.ledger.sqlite import SqliteLedger
 from exporter.model import Increment, Partition
 from tests.support.counting import PARTITION, RULE, SOURCE, batch, increment, series_rule

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from exporter.ledger.memory import CLOCK_ERROR
+from exporter.exactness import CLOCK_ERROR
 from exporter.model import LogEvent, Partition, SourceError
 from exporter.sources.base import Discovery, Listener
 from exporter.sources.timeline import Page, TimelineSource, Timing
