@@ -75,31 +75,41 @@ class SeriesKey:
 class Increment:
     """What one match adds to one series.
 
-    An increment is a proposal: the ledger drops it where the match was already counted, and turns
-    it to ``overflow`` where ``rule`` has its ``max_series`` already.
+    An increment is a proposal: the ledger drops it if the rule has judged the event before, and
+    sends it to ``overflow`` if ``rule`` has its ``max_series`` already.
     """
 
     rule: str
     series: SeriesKey
     overflow: SeriesKey
-    """The same series with ``__overflow__`` in its dynamic labels (equal to ``series`` where the
-    rule has none)."""
+    """The same series with ``__overflow__`` in its dynamic labels (equal to ``series`` if the rule
+    has none)."""
     value: float | None
     """What is added. None: the match's value is missing, not a number, negative, or above the
-    rule's ``max_value``; the match is remembered and counted as a value error, the series is left
-    alone."""
-    time: int
-    """The log event's time, milliseconds (see LogEvent.time): memory of matches goes by it."""
-    event_time: int | None
-    """When it happened, milliseconds: ``eventTime`` of a CloudTrail record, else ``time``.
-    ``start`` is compared with it. None: unknown (a line of a file)."""
+    rule's ``max_value``; the match is counted as a value error, the series does not change."""
+
+
+@dataclass(frozen=True, slots=True)
+class JudgedEvent:
+    """A log event that at least one rule matched, with all that the rules made of it."""
+
     event_id: str | None
-    """A (rule, source, scope, event id) counts once. None: no memory needed."""
-    scope: str = ""
-    """Within what the event id is unique (see Identity)."""
+    """Unique within ``scope``. A rule judges an event id once per feed and scope. None: the event
+    cannot come twice (a line of a file), nothing is remembered."""
+    scope: str
+    """See Identity."""
+    time: int
+    """Milliseconds (see LogEvent.time): memory goes by it."""
+    event_time: int | None
+    """When it happened, milliseconds: ``eventTime`` of a CloudTrail record, else ``time``. Starts
+    and versions of rules go by it. None: unknown (a line of a file)."""
+    judged: frozenset[str]
+    """All rules that judged the event: they listen, were in force at its event time and may count
+    in this reading, whether or not they matched. Events of a batch share few of these sets."""
+    increments: tuple[Increment, ...]
     aliases: tuple[Identity, ...] = ()
-    """What the same match may be remembered by already, from when its source had another format.
-    The scope and id of such a memory are this event's if the ids are equal, or the times."""
+    """What the event is remembered by if its source had another format when it was counted. Such
+    a memory is this event's if the ids are equal, or the times."""
 
 
 class SourceError(Exception):
