@@ -16,11 +16,21 @@ class Facts:
 
     event_id: str | None
     scope: str
-    """Within what the id is unique (see Increment.scope)."""
+    """Within what the id is unique (see Identity)."""
     event_time: int | None
-    """Milliseconds, or None where unknown (a line of a file)."""
+    """Milliseconds; None: unknown (a line of a file)."""
     account_id: str
     region: str
+    resolution: int = 1
+    """Milliseconds: CloudTrail's times are whole seconds."""
+
+    @property
+    def happened(self) -> tuple[int, int] | None:
+        """Between which times it happened, both included; None: unknown."""
+        if self.event_time is None:
+            return None
+        start = self.event_time // self.resolution * self.resolution
+        return start, start + self.resolution - 1
 
 
 def facts(
@@ -47,6 +57,7 @@ def facts(
         label_text(account_id if is_declared or is_account_id(account_id) else "")
         or partition.account_id,
         label_text(region) or partition.region,
+        resolution=1000,
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import threading
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
@@ -23,16 +24,17 @@ from exporter.configuration import (
     SourceConfig,
     check,
 )
-from exporter.ledger.base import Ledger, RuleTotal, SeriesRule
+from exporter.exactness import RuleVersion, first_start
+from exporter.ledger.base import Ledger, RuleTotal, RuleUse
 from exporter.metrics.families import MetricFamily
 from exporter.metrics.series import SeriesStore
 from exporter.metrics.telemetry import RuleInfo, SourceInfo, Telemetry
 from exporter.model import SeriesKey, SourceError
-from exporter.rules import RuleSet
+from exporter.rules import RuleSet, definition
 from exporter.runtime.engine import Engine
 from exporter.runtime.pipeline import Rules
 from exporter.sources import build_source
-from exporter.sources.base import Listener, Source
+from exporter.sources.base import Source
 from exporter.sources.scopes import scopes
 
 _log = structlog.get_logger(__name__)
@@ -105,10 +107,12 @@ class Assembler:
         Nothing may be committed until the assembly is in force (``Pipeline.paused``). Raises
         LedgerError, which leaves everything as it was.
         """
-        now = int(self._clock.now())
-        rules = RuleSet(configuration.rules)
+        now = int(self._clock.now() * 1000)
+        generation = _generation(configuration)
         since = self._ledger.load_scopes(
-            {source.name: scopes(source) for source in configuration.sources}, now=now * 1000
+            {source.name: scopes(source) for source in configuration.sources},
+            now=now // 1000 * 1000,
+            generation=generation,
         )
         built = {
             source.name: (source, self._source(source, since[source.name]))
@@ -119,33 +123,27 @@ class Assembler:
         loaded = self._ledger.load_rules(
             {
                 source.name: {
-                    rule.name: _start(source, rule, now) for rule in rules.listening(source.name)
+                    rule.name: _use(source, rule, now, read_before=source.name in read_before)
+                    for rule in configuration.rules_of(source.name)
                 }
                 for source in configuration.sources
             },
-            rules=[
-                SeriesRule(
-                    rule.name,
-                    rule.max_series,
-                    rule.buckets,
-                    rule.metric,
-                    frozenset([*rule.labels, *(["rule"] if rule.uses_default_metric else [])]),
-                    shares=not rule.uses_default_metric,
-                )
-                for rule in configuration.rules
-            ],
+            now=now,
+            keep={
+                source.name: round((_lookback(source) or 0) * 1000)
+                for source in configuration.sources
+            },
+            generation=generation,
         )
-        own_start = {rule.name for rule in configuration.rules if rule.start is not None}
-        listeners = {
-            source: {rule: Listener(at, backfill=rule in own_start) for rule, at in of.items()}
-            for source, of in loaded.starts.items()
-        }
         self._built = built
         return Assembly(
             configuration,
             sources={name: source for name, (_, source) in built.items()},
             read_before=read_before,
-            rules=Rules(rules, listeners),
+            rules=Rules(
+                RuleSet(loaded.versions, configuration.rules),
+                _own_starts(configuration, loaded.versions),
+            ),
             families=_metric_families(configuration.rules),
             rule_infos=[_rule_info(rule) for rule in configuration.rules],
             source_infos=[_source_info(source) for source in configuration.sources],
@@ -193,16 +191,50 @@ class Assembler:
             self.footprint = footprint
 
 
-def _start(source: SourceConfig, rule: RuleConfig, now: int) -> int | None:
-    """Since when a rule that is new to a source counts, milliseconds; None: everything."""
-    back = getattr(source, "start", None)
-    if back is None:
-        return None
-    return round((now - (back if rule.start is None else rule.start)) * 1000)
+def _use(source: SourceConfig, rule: RuleConfig, now: int, *, read_before: bool) -> RuleUse:
+    start, own = getattr(source, "start", None), rule.start
+    return RuleUse(
+        start=first_start(
+            source=None if start is None else round(start * 1000),
+            own=None if own is None else round(own * 1000),
+            read_before=read_before,
+            now=now // 1000 * 1000,
+        ),
+        own_start=own is not None,
+        definition=definition(rule),
+        max_series=rule.max_series,
+    )
+
+
+def _own_starts(
+    configuration: Configuration, versions: Mapping[str, Sequence[RuleVersion]]
+) -> dict[str, dict[str, int]]:
+    """Of each source, the rules with a start of their own, and when the first version begins."""
+    own = {rule.name for rule in configuration.rules if rule.start is not None}
+    starts: dict[str, dict[str, int]] = {source: {} for source in versions}
+    for source, of in versions.items():
+        for version in of:
+            if version.rule in own and version.since is not None:
+                starts[source].setdefault(version.rule, version.since)
+    return starts
+
+
+def _generation(configuration: Configuration) -> str:
+    """A digest of what a configuration counts."""
+    parts = [source.model_dump_json() for source in configuration.sources]
+    parts += [
+        f"{rule.name} {rule.sources} {rule.start} {rule.max_series} {definition(rule)}"
+        for rule in configuration.rules
+    ]
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+
+
+def _lookback(source: SourceConfig) -> float | None:
+    return getattr(source, "lookback", None)
 
 
 def _source_info(source: SourceConfig) -> SourceInfo:
-    return SourceInfo(source.name, source.interval, getattr(source, "lookback", None))
+    return SourceInfo(source.name, source.interval, _lookback(source))
 
 
 def _rule_info(rule: RuleConfig) -> RuleInfo:

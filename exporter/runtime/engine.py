@@ -236,7 +236,7 @@ class Engine:
         name = state.source.name
         self._telemetry.initialise(
             name,
-            self._pipeline.rules.listeners.get(name, {}),
+            self._pipeline.rules.evaluated.listening(name),
             {(partition.account_id, partition.region) for partition in state.partitions},
         )
 

@@ -21,7 +21,7 @@ from exporter.model import (
     PartitionKind,
     SourceError,
 )
-from exporter.sources.base import Discovery, Listener, Reading
+from exporter.sources.base import Discovery, Reading
 from exporter.sources.file_content import (
     Layout,
     Line,
@@ -110,7 +110,7 @@ class Files:
         partition: Partition,
         checkpoint: str | None,
         *,
-        rules: Mapping[str, Listener],  # noqa: ARG002 - everything in a file counts
+        own_starts: Mapping[str, int],  # noqa: ARG002 - everything in a file counts
         turn: float = math.inf,  # noqa: ARG002 - a file has no fresh events elsewhere
     ) -> Iterator[Reading]:
         """Read what is new in a file.

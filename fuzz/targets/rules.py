@@ -57,7 +57,7 @@ def _rules() -> tuple[RuleConfig, ...]:
 
 
 _RULES = _rules()
-_RULE_SET = RuleSet(_RULES)
+_RULE_SET = RuleSet.of(_RULES)
 _FAMILIES = {
     rule.metric: MetricFamily(rule.metric, rule.type, rule.description, rule.buckets or ())
     for rule in _RULES

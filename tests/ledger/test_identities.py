@@ -32,7 +32,7 @@ def rules(tmp_path: Path) -> RuleSet:
     source = {"name": SOURCE, "type": "log_groups", "log_groups": ["*"]}
     rule = {"name": "logins", "sources": [SOURCE], "pattern": "eventID", "metric": "logins_total"}
     path.write_text(yaml.safe_dump({"sources": [source], "rules": [rule]}))
-    return RuleSet(load([path]).rules)
+    return RuleSet.of(load([path]).rules)
 
 
 class Counter:

@@ -39,7 +39,7 @@ def rules(tmp_path_factory: pytest.TempPathFactory) -> tuple[RuleConfig, ...]:
 def test_the_events_of_one_pack_are_none_of_another(
     rules: tuple[RuleConfig, ...], pack: str
 ) -> None:
-    others = RuleSet([rule for rule in rules if rule.pack != pack])
+    others = RuleSet.of([rule for rule in rules if rule.pack != pack])
     partition = Partition("logs", "123456789012", "eu-west-1", resource="/all", kind=LOG_GROUP)
     tests = load_rule_tests(FOLDER / "tests" / f"{pack}.test.yaml").file
     assert tests is not None

@@ -50,7 +50,7 @@ def test_files(tmp_path: Path, complete: bool) -> None:
     (partition,) = source.discover().partitions
     messages = [
         event.message
-        for reading in source.poll(partition, None, rules={})
+        for reading in source.poll(partition, None, own_starts={})
         for event in reading.events
     ]
 

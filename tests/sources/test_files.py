@@ -51,7 +51,7 @@ class Reader:
         """Read what is due, ``most`` readings at most; what is new."""
         before = len(self.messages)
         for number, reading in enumerate(
-            self.source.poll(self.partition, self.checkpoint, rules={})
+            self.source.poll(self.partition, self.checkpoint, own_starts={})
         ):
             if number == most:
                 break
