@@ -56,8 +56,8 @@ class Rule:
     def of(cls, name: str, definition: str, patterns: Mapping[str, FilterPattern]) -> Rule:
         """Read a definition.
 
-        ``patterns`` are compiled already, by their texts. Raises ValueError, LookupError, TypeError
-        or ArithmeticError if this version of the exporter cannot read the definition.
+        ``patterns`` are compiled already, by their texts. Raises ValueError, or whatever Python
+        raises for JSON of another shape, if this exporter cannot read the definition.
         """
         fields = json.loads(definition)
         text, metric = fields["pattern"], fields["metric"]

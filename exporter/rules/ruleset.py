@@ -6,7 +6,7 @@ batches and judged events, not how many rules looked at an event.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import structlog
@@ -43,24 +43,27 @@ class RuleSet:
     """The versions of rules that sources are judged by. Thread-safe; can be pickled."""
 
     def __init__(
-        self, versions: Mapping[str, Iterable[RuleVersion]], rules: Iterable[RuleConfig] = ()
+        self, versions: Mapping[str, Iterable[RuleVersion]], rules: Collection[RuleConfig] = ()
     ) -> None:
         """``versions``: by source. ``rules``: the configured ones, whose patterns are compiled.
 
         A version whose definition this exporter cannot read is logged and left out.
         """
         patterns = {rule.pattern: rule.compiled for rule in rules}
-        compiled: dict[tuple[str, str], Rule | None] = {}
+        own_start = {rule.name for rule in rules if rule.start is not None}
+        known: dict[tuple[str, str], Rule | None] = {}
         self._judges: dict[str, _Judges] = {}
+        self._own_starts: dict[str, dict[str, int]] = {}
         for source, of in versions.items():
             usable: list[tuple[RuleVersion, Rule]] = []
+            starts = self._own_starts[source] = {}
             for version in of:
-                key = (version.rule, version.definition)
-                if key not in compiled:
-                    compiled[key] = _read(version, patterns)
-                rule = compiled[key]
+                key = version.rule, version.definition
+                rule = known[key] = known[key] if key in known else _read(version, patterns)
                 if rule is not None:
                     usable.append((version, rule))
+                if version.rule in own_start and version.since is not None:
+                    starts.setdefault(version.rule, version.since)
             self._judges[source] = _Judges(usable)
 
     @classmethod
@@ -77,6 +80,10 @@ class RuleSet:
     def listening(self, source: str) -> list[str]:
         """The rules that are in force on a source."""
         return [rule.name for rule in self._judges_of(source).in_force]
+
+    def own_starts(self, source: str) -> Mapping[str, int]:
+        """Rules that name a start of their own, and when it is on a source (see Source.poll)."""
+        return self._own_starts.get(source, {})
 
     def evaluate(
         self,
@@ -171,7 +178,7 @@ class _Judges:
 def _read(version: RuleVersion, patterns: Mapping[str, FilterPattern]) -> Rule | None:
     try:
         return Rule.of(version.rule, version.definition, patterns)
-    except (ValueError, LookupError, TypeError, ArithmeticError) as error:
+    except (ValueError, LookupError, TypeError, AttributeError, ArithmeticError) as error:
         _log.warning(
             "a stored version of a rule cannot be read by this version of the exporter: late events"
             " from when it was in force do not count for the rule",

@@ -24,15 +24,14 @@ from exporter.configuration import (
     SourceConfig,
     check,
 )
-from exporter.exactness import RuleVersion, first_start
-from exporter.ledger.base import Ledger, RuleTotal, RuleUse
+from exporter.exactness import first_start
+from exporter.ledger.base import Ledger, LoadedRules, RuleUse
 from exporter.metrics.families import MetricFamily
 from exporter.metrics.series import SeriesStore
 from exporter.metrics.telemetry import RuleInfo, SourceInfo, Telemetry
-from exporter.model import SeriesKey, SourceError
+from exporter.model import SourceError
 from exporter.rules import RuleSet, definition
 from exporter.runtime.engine import Engine
-from exporter.runtime.pipeline import Rules
 from exporter.sources import build_source
 from exporter.sources.base import Source
 from exporter.sources.scopes import scopes
@@ -52,21 +51,18 @@ class Assembly:
     """By name. A source that a configuration leaves as it was is the same object as before."""
     read_before: Collection[str]
     """Sources of which something was ever read."""
-    rules: Rules
-    families: Sequence[MetricFamily]
-    rule_infos: Sequence[RuleInfo]
-    source_infos: Sequence[SourceInfo]
-    rule_totals: Sequence[RuleTotal]
-    ended: Collection[SeriesKey]
-    """Series that edits of rules have ended."""
+    rules: RuleSet
+    loaded: LoadedRules
 
     def put_in_force(self, engine: Engine, series: SeriesStore, telemetry: Telemetry) -> None:
         """Let everything work by it."""
-        engine.apply(self.sources, self.rules, self.ended, read_before=self.read_before)
-        series.describe(self.families)
-        telemetry.set_rules(self.rule_infos)
-        telemetry.set_sources(self.source_infos)
-        telemetry.load_totals(self.rule_totals)
+        sources, rules = self.configuration.sources, self.configuration.rules
+        ended = frozenset(self.loaded.ended)
+        engine.apply(self.sources, self.rules, ended, read_before=self.read_before)
+        series.describe(_metric_families(rules))
+        telemetry.set_rules(_rule_info(rule) for rule in rules)
+        telemetry.set_sources(SourceInfo(s.name, s.interval, _lookback(s)) for s in sources)
+        telemetry.load_totals(self.loaded.totals)
 
 
 class Assembler:
@@ -108,15 +104,14 @@ class Assembler:
         LedgerError, which leaves everything as it was.
         """
         now = int(self._clock.now() * 1000)
-        generation = _generation(configuration)
+        sources, generation = configuration.sources, _generation(configuration)
         since = self._ledger.load_scopes(
-            {source.name: scopes(source) for source in configuration.sources},
+            {source.name: scopes(source) for source in sources},
             now=now // 1000 * 1000,
             generation=generation,
         )
         built = {
-            source.name: (source, self._source(source, since[source.name]))
-            for source in configuration.sources
+            source.name: (source, self._source(source, since[source.name])) for source in sources
         }
         read_before = frozenset(name for name in built if self._ledger.has_progress(name))
         # Last of what can fail: it may end series.
@@ -126,13 +121,10 @@ class Assembler:
                     rule.name: _use(source, rule, now, read_before=source.name in read_before)
                     for rule in configuration.rules_of(source.name)
                 }
-                for source in configuration.sources
+                for source in sources
             },
             now=now,
-            keep={
-                source.name: round((_lookback(source) or 0) * 1000)
-                for source in configuration.sources
-            },
+            keep={source.name: round((_lookback(source) or 0) * 1000) for source in sources},
             generation=generation,
         )
         self._built = built
@@ -140,15 +132,8 @@ class Assembler:
             configuration,
             sources={name: source for name, (_, source) in built.items()},
             read_before=read_before,
-            rules=Rules(
-                RuleSet(loaded.versions, configuration.rules),
-                _own_starts(configuration, loaded.versions),
-            ),
-            families=_metric_families(configuration.rules),
-            rule_infos=[_rule_info(rule) for rule in configuration.rules],
-            source_infos=[_source_info(source) for source in configuration.sources],
-            rule_totals=loaded.totals,
-            ended=frozenset(loaded.ended),
+            rules=RuleSet(loaded.versions, configuration.rules),
+            loaded=loaded,
         )
 
     def _source(self, config: SourceConfig, since: Mapping[str, int]) -> Source:
@@ -206,19 +191,6 @@ def _use(source: SourceConfig, rule: RuleConfig, now: int, *, read_before: bool)
     )
 
 
-def _own_starts(
-    configuration: Configuration, versions: Mapping[str, Sequence[RuleVersion]]
-) -> dict[str, dict[str, int]]:
-    """Of each source, the rules with a start of their own, and when the first version begins."""
-    own = {rule.name for rule in configuration.rules if rule.start is not None}
-    starts: dict[str, dict[str, int]] = {source: {} for source in versions}
-    for source, of in versions.items():
-        for version in of:
-            if version.rule in own and version.since is not None:
-                starts[source].setdefault(version.rule, version.since)
-    return starts
-
-
 def _generation(configuration: Configuration) -> str:
     """A digest of what a configuration counts."""
     parts = [source.model_dump_json() for source in configuration.sources]
@@ -231,10 +203,6 @@ def _generation(configuration: Configuration) -> str:
 
 def _lookback(source: SourceConfig) -> float | None:
     return getattr(source, "lookback", None)
-
-
-def _source_info(source: SourceConfig) -> SourceInfo:
-    return SourceInfo(source.name, source.interval, _lookback(source))
 
 
 def _rule_info(rule: RuleConfig) -> RuleInfo:

@@ -18,15 +18,6 @@ from exporter.runtime.arrivals import Arrivals
 from exporter.sources.base import Reading, Source
 
 
-@dataclass(frozen=True, slots=True)
-class Rules:
-    """The rules in force."""
-
-    evaluated: RuleSet
-    own_starts: Mapping[str, Mapping[str, int]]
-    """By source, the rules that name a start of their own, and when that is (see Source.poll)."""
-
-
 @dataclass(slots=True)
 class Poll:
     """What a poll has come to so far; true of one that fails halfway too."""
@@ -57,7 +48,7 @@ class Pipeline:
     series: SeriesStore
     telemetry: Telemetry
     clock: Clock
-    rules: Rules = field(default_factory=lambda: Rules(RuleSet({}), {}))
+    rules: RuleSet = field(default_factory=lambda: RuleSet({}))
     """Replaced while it is ``paused``: a reading is counted by the rules in force at its commit."""
     _stopped: bool = False
     _gate: threading.Lock = field(default_factory=threading.Lock)
@@ -81,7 +72,7 @@ class Pipeline:
         checkpoint = self.ledger.checkpoint(partition)
         expected = checkpoint
         watermark = 0
-        own_starts = self.rules.own_starts.get(source.name, {})
+        own_starts = self.rules.own_starts(source.name)
         noted = checkpoint is not None
         for reading in self._readings(source, partition, checkpoint, own_starts, turn):
             evaluation, committed = self._count(source, partition, reading, expected, wanted)
@@ -139,7 +130,7 @@ class Pipeline:
         """Evaluate a reading and commit what it counts; None if nobody wants it any more."""
         while True:
             rules = self.rules
-            evaluation = rules.evaluated.evaluate(
+            evaluation = rules.evaluate(
                 reading.events,
                 partition,
                 source.format,
