@@ -112,6 +112,9 @@ class RuleVersion:
     """None: it is still in force."""
     definition: str
     """What decides the rule's matches and increments, as canonical JSON."""
+    own_start: bool = False
+    """Whether ``since`` is a start of the rule's own, so that its past is fetched. A ``start`` that
+    is added to a rule later changes nothing: what it would fetch may have counted before."""
 
 
 class Timeline:
@@ -159,6 +162,7 @@ def amend(
     definition: str | None,
     *,
     start: int | None,
+    own_start: bool = False,
     now: int,
 ) -> tuple[RuleVersion, ...]:
     """A rule's versions on a source after a configuration was loaded.
@@ -172,10 +176,13 @@ def amend(
         rule: its name.
         definition: what the configuration has now; None: the rule is not configured.
         start: since when the rule counts if it has no versions yet; None: everything counts.
+        own_start: whether ``start`` is the rule's own.
         now: the moment of loading.
     """
     if not versions:
-        return () if definition is None else (RuleVersion(rule, start, None, definition),)
+        if definition is None:
+            return ()
+        return (RuleVersion(rule, start, None, definition, own_start),)
     *earlier, last = versions
     # The clock may have been set back, and nothing may be judged by two versions.
     now = max(now, *(bound for bound in (last.since, last.until, now) if bound is not None))
@@ -207,9 +214,9 @@ def pruned(versions: Sequence[RuleVersion], needed_from: int) -> tuple[RuleVersi
     """
     kept: list[RuleVersion] = []
     dropped: RuleVersion | None = None
-    for one in versions:
-        follows = dropped is not None and dropped.until == one.since
-        version = replace(one, since=dropped.since) if dropped is not None and follows else one
+    for version in versions:
+        if dropped is not None and dropped.until == version.since:
+            version = replace(version, since=dropped.since, own_start=dropped.own_start)  # noqa: PLW2901
         if version.until is not None and version.until < needed_from:
             dropped = version
         else:

@@ -6,7 +6,7 @@ batches and judged events, not how many rules looked at an event.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import structlog
@@ -43,27 +43,22 @@ class RuleSet:
     """The versions of rules that sources are judged by. Thread-safe; can be pickled."""
 
     def __init__(
-        self, versions: Mapping[str, Iterable[RuleVersion]], rules: Collection[RuleConfig] = ()
+        self, versions: Mapping[str, Iterable[RuleVersion]], rules: Iterable[RuleConfig] = ()
     ) -> None:
         """``versions``: by source. ``rules``: the configured ones, whose patterns are compiled.
 
         A version whose definition this exporter cannot read is logged and left out.
         """
         patterns = {rule.pattern: rule.compiled for rule in rules}
-        own_start = {rule.name for rule in rules if rule.start is not None}
         known: dict[tuple[str, str], Rule | None] = {}
         self._judges: dict[str, _Judges] = {}
-        self._own_starts: dict[str, dict[str, int]] = {}
         for source, of in versions.items():
             usable: list[tuple[RuleVersion, Rule]] = []
-            starts = self._own_starts[source] = {}
             for version in of:
                 key = version.rule, version.definition
                 rule = known[key] = known[key] if key in known else _read(version, patterns)
                 if rule is not None:
                     usable.append((version, rule))
-                if version.rule in own_start and version.since is not None:
-                    starts.setdefault(version.rule, version.since)
             self._judges[source] = _Judges(usable)
 
     @classmethod
@@ -83,7 +78,7 @@ class RuleSet:
 
     def own_starts(self, source: str) -> Mapping[str, int]:
         """Rules that name a start of their own, and when it is on a source (see Source.poll)."""
-        return self._own_starts.get(source, {})
+        return self._judges_of(source).own_starts
 
     def evaluate(
         self,
@@ -151,7 +146,12 @@ class _Judges:
         self._rules = dict(rules)
         self._timeline = Timeline(self._rules)
         self._known: dict[object, tuple[Sequence[Rule], frozenset[str]]] = {}
-        self.in_force, _ = self.judge(None, None)
+        self.in_force, names = self.judge(None, None)
+        self.own_starts = {
+            version.rule: version.since
+            for version in self._rules
+            if version.own_start and version.since is not None and version.rule in names
+        }
 
     def judge(
         self, happened: tuple[int, int] | None, only: frozenset[str] | None

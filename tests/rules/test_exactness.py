@@ -111,6 +111,16 @@ def test_the_version_after_an_edit_takes_over_the_past_and_one_after_a_gap_does_
     assert pruned(history("a", [(0, "A"), (10, None)]), 11) == ()
 
 
+def test_the_past_is_fetched_only_for_a_rule_that_was_loaded_with_a_start_of_its_own() -> None:
+    own = amend((), "a", "A", start=2, own_start=True, now=10)
+    assert own == (RuleVersion("a", 2, None, "A", own_start=True),)
+    edited = amend(own, "a", "B", start=5, own_start=True, now=12)
+    assert [one.own_start for one in edited] == [True, False]
+    assert pruned(edited, 13) == (RuleVersion("a", 2, None, "B", own_start=True),)
+    added = amend(history("a", [(0, "A")]), "a", "A", start=-5, own_start=True, now=10)
+    assert added == history("a", [(0, "A")])
+
+
 @given(st.tuples(loads, loads, loads), times, st.integers(0, 5))
 def test_the_last_version_in_force_while_an_event_can_have_happened_judges_it(
     histories: tuple[Steps, ...], earliest: int, span: int

@@ -142,6 +142,19 @@ def test_what_is_older_than_the_watermark_counts_for_rules_whose_past_is_read_on
     assert judge(rules, "ERROR", time=10, watermark=10)[0].judged == {"errors", "others"}
 
 
+def test_the_past_is_fetched_for_rules_in_force_that_were_loaded_with_a_start(
+    configure: Configure,
+) -> None:
+    one = definition(configure())
+    known = [
+        RuleVersion("own", 5, 20, one, own_start=True),
+        RuleVersion("own", 20, None, one + " "),
+        RuleVersion("late", 7, None, one),
+        RuleVersion("gone", 5, 20, one, own_start=True),
+    ]
+    assert RuleSet({SOURCE: known}).own_starts(SOURCE) == {"own": 5}
+
+
 def test_events_share_the_set_of_the_rules_that_judged_them(configure: Configure) -> None:
     rule, other = configure(), configure("others", pattern="WARN")
     rules = RuleSet.of([rule, other])
