@@ -34,7 +34,8 @@ POLL_OUTCOMES: Final = ("success", "error")
 LEDGER_OPERATIONS: Final = ("commit", "declare", "reveal", "forget")
 
 _SOURCE_PLACE: Final = ("source", "account_id", "region")
-_PARTITION: Final = (*_SOURCE_PLACE, "log_group", "path")
+_RESOURCES: Final = ("log_group", "path")
+_PARTITION: Final = (*_SOURCE_PLACE, *_RESOURCES)
 _API: Final = ("service", "operation", "account_id", "region")
 _ARRIVAL_BUCKETS: Final = (
     *(1, 5, 15, 30, 60, 120, 180, 300, 600, 900, 1800),
@@ -353,11 +354,11 @@ class _RuleInfoCollector(Collector):
         yield family
 
 
-def _partition_labels(partition: Partition) -> tuple[str, str, str, str, str]:
+def _partition_labels(partition: Partition) -> tuple[str, ...]:
+    kind, resource = partition.kind, partition.resource
     return (
         partition.source,
         partition.account_id,
         partition.region,
-        partition.log_group or "",
-        partition.path or "",
+        *(resource if kind.label == label else "" for label in _RESOURCES),
     )

@@ -114,6 +114,9 @@ class FilterPattern:
     def __repr__(self) -> str:
         return f"FilterPattern({self.text!r})"
 
+    def __reduce__(self) -> tuple[object, tuple[str]]:
+        return _compile_again, (self.text,)
+
 
 def compile_pattern(text: str, *, aws_limits: bool = True) -> FilterPattern:
     """Compile a CloudWatch Logs filter pattern.
@@ -128,6 +131,11 @@ def compile_pattern(text: str, *, aws_limits: bool = True) -> FilterPattern:
     """
     parsed = parse(text, aws_limits=aws_limits)
     return FilterPattern(text, parsed.kind, parsed.tree, parsed.warnings)
+
+
+def _compile_again(text: str) -> FilterPattern:
+    # A pattern within the limits is the same either way.
+    return compile_pattern(text, aws_limits=False)
 
 
 def _matcher(tree: Tree, aligner: Aligner | None) -> Callable[[Document], Match | None]:
