@@ -223,3 +223,65 @@ def pruned(versions: Sequence[RuleVersion], needed_from: int) -> tuple[RuleVersi
             dropped = None
             kept.append(version)
     return tuple(kept)
+
+
+# Retention of memory.
+#
+# Memory is deleted only by what can still be read again, never by the wall clock.
+#
+# - A position (checkpoint) is never deleted: what a partition has read, it has read, however long
+#   it was silent, denied or gone.
+# - If slices are read again, an event that counted is remembered until every partition that there
+#   is, denied ones too, has passed it by the source's memory (its lookback) and the clock's error.
+#   Until the source was looked for everywhere, and each of its partitions was read once under this
+#   configuration, nothing is deleted.
+# - A partition that is gone (deleted, or no longer configured) does not hold the others' memory.
+#   It is let go, and its right to read the past goes with it: when it comes back, events before
+#   the line whose ids others share do not count; nobody knows whether they did. What only it can
+#   bring is remembered until it has passed that itself.
+# - If events come once (files), one that counted is remembered for the source's memory of reading
+#   time: time that passed while an exporter had the ledger open. No clock that is set can make it
+#   jump, and a stop only makes the memory longer.
+# - The line goes only where every position has been for a quarter of an hour of reading time, so
+#   positions that leap ahead with a wrong clock and are taken back sooner cost nothing.
+
+PROVEN_AFTER: Final = 15 * 60 * 1000
+"""Milliseconds of reading time for which positions must have held before memory goes by them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """Memory of events before the line may be deleted."""
+
+    line: int | None = None
+    """None: nothing may be."""
+    following: int | None = None
+    """The lowest bound since ``since``: where the line goes next."""
+    since: int | None = None
+    """Reading time."""
+
+    def moved(self, bound: int, reading_time: int) -> Line:
+        """The line after a look at the positions, which allow it to go to ``bound``."""
+        if self.following is None or self.since is None:
+            return Line(self.line, bound, reading_time)
+        following = min(self.following, bound)
+        if reading_time - self.since < PROVEN_AFTER:
+            return Line(self.line, following, self.since)
+        line = following if self.line is None else max(self.line, following)
+        return Line(line, bound, reading_time)
+
+
+def passed(position: int, memory: int) -> int:
+    """Events before this can no longer be brought by a partition at ``position``."""
+    return position - memory - CLOCK_ERROR
+
+
+def line_bound(positions: Iterable[int], *, looked_at: int, memory: int) -> int:
+    """Where the line of a source may go.
+
+    Args:
+        positions: from where each partition that there is may still bring events, milliseconds.
+        looked_at: when the last look for partitions began that could look everywhere.
+        memory: how much later another partition may bring the same event.
+    """
+    return passed(min([looked_at, *positions]), memory)
