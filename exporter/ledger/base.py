@@ -194,7 +194,7 @@ class Ledger(Protocol):
         one; such an increment is in ``counted`` without its value.
 
         Raises:
-            FencedError: the stored checkpoint is not ``batch.expected``, or the lease has passed on.
+            FencedError: the stored checkpoint is not ``batch.expected``, or the lease is over.
         """
 
     def reveal(self, keys: Iterable[SeriesKey]) -> None:

@@ -74,8 +74,7 @@ def lane(partition: Partition) -> str:
 
     Totals are kept per lane, so that processes that read different lanes never wait for each other.
     """
-    api = "logs" if partition.log_group is not None else "trail"
-    return "files" if partition.path else f"{partition.account_id} {partition.region} {api}"
+    return f"{partition.account_id} {partition.region} {partition.kind.label}"
 
 
 def series_id(key: SeriesKey) -> bytes:

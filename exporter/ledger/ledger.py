@@ -11,11 +11,11 @@ from typing import Final, Protocol
 import structlog
 
 from exporter import __version__
+from exporter.exactness import RuleVersion
 from exporter.ledger.base import (
     Batch,
     Committed,
     FencedError,
-    LedgerError,
     LoadedRules,
     RuleTotal,
     RuleUse,
@@ -34,7 +34,7 @@ from exporter.ledger.counting import (
 )
 from exporter.ledger.memory import Memory
 from exporter.ledger.retention import Limits, partition_key
-from exporter.ledger.rules import load_scopes, load_versions, specs
+from exporter.ledger.rules import load_scopes, load_versions, specs, version_of
 from exporter.ledger.store import Store, Transaction
 from exporter.ledger.tables import (
     CHECKPOINTS,
@@ -47,7 +47,6 @@ from exporter.ledger.tables import (
     Checkpoint,
     Fact,
 )
-from exporter.exactness import RuleVersion
 from exporter.model import Identity, JudgedEvent, Partition, SeriesKey
 
 _log = structlog.get_logger(__name__)
@@ -146,9 +145,7 @@ class StoredLedger:
             )
         versions: dict[str, list[RuleVersion]] = {source: [] for source in uses}
         for row in loaded.rows:
-            versions.setdefault(row.source, []).append(
-                RuleVersion(row.rule, row.since, row.until, row.definition)
-            )
+            versions.setdefault(row.source, []).append(version_of(row))
         return LoadedRules(versions, loaded.ended, totals)
 
     def load_scopes(

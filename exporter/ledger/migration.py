@@ -303,7 +303,7 @@ def _rules(cursor: sqlite3.Cursor, transaction: SqliteTransaction) -> None:
             _require(all(type(count) is int and count >= 0 for count in counts[:3]))
         transaction.write(RULE_COUNTS, [RuleCount(source, rule, _LANE, *counts)])
         if listening:
-            transaction.write(VERSIONS, [Version(source, rule, 0, start, None, "", 0)])
+            transaction.write(VERSIONS, [Version(source, rule, 0, start, None, "", 0, 0)])
 
 
 def _series(cursor: sqlite3.Cursor, transaction: SqliteTransaction) -> None:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import chain
 from typing import Final, TypeAlias
@@ -99,6 +99,11 @@ def definition_of(text: str) -> Definition:
     )
 
 
+def version_of(row: Version) -> RuleVersion:
+    """A version from its row."""
+    return RuleVersion(row.rule, row.since, row.until, row.definition, bool(row.own_start))
+
+
 def specs(versions: Iterable[Version]) -> dict[tuple[str, str], RuleSpec]:
     """Where increments of these versions go, by rule and metric; the latest version decides."""
     found: dict[tuple[str, str], RuleSpec] = {}
@@ -145,7 +150,6 @@ def load_versions(
     if held.is_outdated:
         return LoadedVersions(list(chain(*known.values())), ())
     positions = _positions(transaction)
-    read_before = {source for source, _ in known} | positions.keys()
     rows: dict[Place, list[Version]] = {}
     for place in known.keys() | wanted.keys():
         source, rule = place
@@ -153,7 +157,7 @@ def load_versions(
         if use is None and place in held.names:
             rows[place] = known[place]
             continue
-        versions = _amended(rule, known[place], use, now, is_first_run=source not in read_before)
+        versions = _amended(rule, known[place], use, now)
         lookback = keep.get(source, _REMOVED_SOURCE)
         if lookback:
             needed = versions_needed_from(now, lookback, positions.get(source, ()))
@@ -162,7 +166,16 @@ def load_versions(
             versions = versions[-1:] if use else ()
         limits = [use.max_series] if use else [one.max_series for one in known[place][-1:]]
         rows[place] = [
-            Version(source, rule, number, one.since, one.until, one.definition, *limits)
+            Version(
+                source,
+                rule,
+                number,
+                one.since,
+                one.until,
+                one.definition,
+                int(one.own_start),
+                *limits,
+            )
             for number, one in enumerate(versions)
         ]
     ended = _end_series(transaction, wanted, known)
@@ -184,9 +197,7 @@ class _Held:
     """Whether another process runs a newer generation."""
 
 
-def _hold(
-    transaction: Transaction, run: Holder, names: Sequence[Place], now: int
-) -> _Held:
+def _hold(transaction: Transaction, run: Holder, names: Sequence[Place], now: int) -> _Held:
     """Note which generation a process runs, and forget generations that nobody runs."""
     kind, generation = run.kind, run.generation
     transaction.write(HOLDERS, [run])
@@ -217,20 +228,16 @@ def _positions(transaction: Transaction) -> dict[str, list[int]]:
 
 
 def _amended(
-    rule: str, rows: Sequence[Version], use: RuleUse | None, now: int, *, is_first_run: bool
+    rule: str, rows: Sequence[Version], use: RuleUse | None, now: int
 ) -> Sequence[RuleVersion]:
-    versions = [RuleVersion(rule, one.since, one.until, one.definition) for one in rows]
+    versions = [version_of(one) for one in rows]
     if use is None:
         return amend(versions, rule, None, start=None, now=now)
     if versions and not versions[-1].definition:
-        last = versions.pop()
-        versions.append(RuleVersion(rule, last.since, last.until, use.definition))
+        versions[-1] = replace(versions[-1], definition=use.definition)
     if use.start is None:
         return (RuleVersion(rule, None, None, use.definition),)
-    start = use.start if use.own_start or is_first_run else max(use.start, now)
-    if versions and versions[-1].until is not None and use.own_start:
-        now = use.start  # amend takes the end of the version before if that is later
-    return amend(versions, rule, use.definition, start=start, now=now)
+    return amend(versions, rule, use.definition, start=use.start, own_start=use.own_start, now=now)
 
 
 def _end_series(

@@ -59,6 +59,7 @@ class Version(NamedTuple):
     until: int | None
     definition: str
     """Empty: loaded by a version of the exporter that did not keep it."""
+    own_start: int
     max_series: int
 
 

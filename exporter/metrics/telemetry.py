@@ -174,6 +174,11 @@ class Telemetry:
         )
         for operation in LEDGER_OPERATIONS:
             self.ledger_errors.labels(operation)
+        self.fenced_commits = self._counter(
+            "fenced_commits",
+            "Commits that were refused since another process had read on; nothing was counted.",
+            ("source",),
+        )
         self.ledger_created = self._gauge(
             "ledger_created_timestamp_seconds", "When the ledger was begun."
         )
@@ -254,6 +259,7 @@ class Telemetry:
                 counter.labels(source, account_id, region)
             for outcome in POLL_OUTCOMES:
                 self.polls.labels(source, account_id, region, outcome)
+        self.fenced_commits.labels(source)
         self.poll_duration.labels(source)
         self.arrival_delay.labels(source)
 

@@ -265,14 +265,16 @@ class Engine:
         ``before``: rules whose series exist already, but for those that have ``ended``.
         """
         rules = self._pipeline.rules
+        new: list[tuple[str, SeriesKey]] = []
         for place in places:
-            series = rules.static_series(place)
             known = before.static_series(place) if before else {}
-            new = {
-                rule: key for rule, key in series.items() if known.get(rule) != key or key in ended
-            }
-            if new:
-                self._series.apply(self._ledger.declare(new))
+            new += [
+                (rule, key)
+                for rule, key in rules.static_series(place).items()
+                if known.get(rule) != key or key in ended
+            ]
+        if new:
+            self._series.apply(self._ledger.declare(new))
 
     def _add(self, of: SourceState, partition: Partition) -> bool:
         """Take a partition in, and say whether it was never read."""

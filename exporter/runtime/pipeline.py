@@ -7,8 +7,10 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
+import structlog
+
 from exporter.clock import Clock
-from exporter.ledger.base import Batch, Committed, Ledger, LedgerError
+from exporter.ledger.base import Batch, Committed, FencedError, Ledger, LedgerError
 from exporter.ledger.errors import damaged_checkpoint
 from exporter.metrics.series import SeriesStore
 from exporter.metrics.telemetry import Telemetry
@@ -16,6 +18,8 @@ from exporter.model import DamagedCheckpointError, Partition
 from exporter.rules import Evaluation, RuleSet
 from exporter.runtime.arrivals import Arrivals
 from exporter.sources.base import Reading, Source
+
+_log = structlog.get_logger(__name__)
 
 
 @dataclass(slots=True)
@@ -127,7 +131,10 @@ class Pipeline:
         expected: str | None,
         wanted: Callable[[], bool],
     ) -> tuple[Evaluation, Committed | None]:
-        """Evaluate a reading and commit what it counts; None if nobody wants it any more."""
+        """Evaluate a reading and commit what it counts; None: it was not counted.
+
+        Nobody wants it any more, or another holder of the partition has committed.
+        """
         while True:
             rules = self.rules
             evaluation = rules.evaluate(
@@ -153,11 +160,15 @@ class Pipeline:
                 if self.rules is rules:
                     return evaluation, self._commit(batch)
 
-    def _commit(self, batch: Batch) -> Committed:
-        """Make a batch durable and show it."""
+    def _commit(self, batch: Batch) -> Committed | None:
+        """Make a batch durable and show it; None if another holder of the partition was first."""
         try:
             with self.telemetry.ledger_commit_duration.time():
                 committed = self.ledger.commit(batch)
+        except FencedError as error:
+            self.telemetry.fenced_commits.labels(batch.partition.source).inc()
+            _log.warning("commit refused", partition=str(batch.partition), why=str(error))
+            return None
         except LedgerError:
             self.telemetry.ledger_errors.labels("commit").inc()
             raise

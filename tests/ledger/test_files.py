@@ -18,7 +18,7 @@ from exporter.ledger.audit import audit
 from exporter.ledger.base import LedgerError
 from exporter.ledger.sqlite import SqliteLedger
 from exporter.ledger.storage import LEDGER_FILE
-from tests.support.counting import RULE, SOURCE, batch, increment, series_rule
+from tests.support.counting import batch, commit, increment, load_one
 from tests.support.waiting import wait_for
 
 WAL = f"{LEDGER_FILE}-wal"
@@ -31,7 +31,7 @@ def folder(tmp_path: Path) -> Path:
 
 def opened(folder: Path) -> SqliteLedger:
     ledger = SqliteLedger.open(folder)
-    ledger.load_rules({SOURCE: {RULE: None}}, rules=[series_rule()])
+    load_one(ledger)
     return ledger
 
 
@@ -44,7 +44,7 @@ def ledger(folder: Path) -> Iterator[SqliteLedger]:
 
 def count(ledger: SqliteLedger, first: int, last: int) -> None:
     ids = map(str, range(first, last))
-    ledger.commit(batch(*(increment("a", event_id=id_) for id_ in ids), checkpoint=str(last)))
+    commit(ledger, batch(*(increment("a", event_id=id_) for id_ in ids), checkpoint=str(last)))
 
 
 def counted_after_sigkill(folder: Path) -> float:
@@ -108,7 +108,7 @@ def test_what_is_open_is_saved_to_its_path_again(
     ledger.close()
     with closing(opened(folder)) as after:
         assert [series.total for series in after.series()] == [200]
-        assert after.commit(batch(increment("a", event_id="7"))).counted == []
+        assert commit(after, batch(increment("a", event_id="7"))).counted == []
 
 
 def test_what_took_the_ledgers_place_is_kept(ledger: SqliteLedger, folder: Path) -> None:
