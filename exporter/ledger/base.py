@@ -154,7 +154,8 @@ class Ledger(Protocol):
 
         An edit closes a rule's version on a source at ``now`` and opens the next one; a rule that
         is no longer configured has its version closed. An edit that the series of a metric cannot
-        survive ends these series and drops earlier versions of the rules that feed it.
+        survive ends these series; earlier versions of the rule keep their pattern and take the
+        rest of the new definition.
 
         Args:
             uses: by source and rule.

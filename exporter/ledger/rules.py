@@ -292,16 +292,29 @@ def _delete_series(transaction: Transaction, ids: Iterable[bytes]) -> None:
 def _without_conflicts(
     rows: Mapping[Place, Sequence[Version]], wanted: Mapping[Place, RuleUse]
 ) -> dict[Place, list[Version]]:
-    """Versions without earlier ones that feed a metric with another shape than it has now."""
+    """Versions none of which feeds a metric with another shape than it has now.
+
+    An earlier version of a configured rule keeps its pattern and takes the rest of its definition
+    from the edit: what it judges late goes to the new series. Those of other rules are left out.
+    """
     shapes = _shapes(wanted)
+    kept: dict[Place, list[Version]] = {place: [] for place in rows}
+    for place, row in ((place, row) for place, of in rows.items() for row in of):
+        if _fits(row, shapes):
+            kept[place].append(row)
+        elif place in wanted:
+            edited = json.loads(wanted[place].definition)
+            edited["pattern"] = json.loads(row.definition)["pattern"]
+            text = json.dumps(edited, sort_keys=True, separators=(",", ":"))
+            kept[place].append(row._replace(definition=text))
+    return kept
 
-    def fits(row: Version) -> bool:
-        if not row.definition:
-            return True
-        definition = definition_of(row.definition)
-        return shapes.get(definition.shared_by(row.rule), definition.shape) == definition.shape
 
-    return {place: [row for row in of if fits(row)] for place, of in rows.items()}
+def _fits(row: Version, shapes: Mapping[tuple[str, str], Shape]) -> bool:
+    if not row.definition:
+        return True
+    definition = definition_of(row.definition)
+    return shapes.get(definition.shared_by(row.rule), definition.shape) == definition.shape
 
 
 def _shapes(wanted: Mapping[Place, RuleUse]) -> dict[tuple[str, str], Shape]:
