@@ -90,8 +90,9 @@ def test_a_match_is_remembered_over_a_restart(ledger: SqliteLedger, tmp_path: Pa
 
 def test_rules_that_share_a_series_add_up_in_it(ledger: SqliteLedger) -> None:
     load(ledger, {SOURCE: {RULE: use(), "other": use()}})
-    commit(ledger, 
-        batch(increment("a", event_id="1"), increment("a", event_id="1", rule="other", value=4.0))
+    commit(
+        ledger,
+        batch(increment("a", event_id="1"), increment("a", event_id="1", rule="other", value=4.0)),
     )
     assert totals(ledger) == {"a": 5.0}
     assert rule_total(ledger, "other").series == rule_total(ledger).series == 1
@@ -121,8 +122,8 @@ def test_the_last_match_is_the_one_that_happened_last(ledger: SqliteLedger) -> N
 def test_past_max_series_new_label_sets_go_to_the_overflow_series(ledger: SqliteLedger) -> None:
     load_one(ledger, max_series=2)
     users = ["a", "b", "c", "a", "d", "c"]
-    committed = commit(ledger, 
-        batch(*(increment(user, event_id=str(i)) for i, user in enumerate(users)))
+    committed = commit(
+        ledger, batch(*(increment(user, event_id=str(i)) for i, user in enumerate(users)))
     )
     assert totals(ledger) == {"a": 2.0, "b": 1.0, "__overflow__": 3.0}
     assert committed.overflowed == {RULE}
@@ -153,10 +154,11 @@ def test_a_rule_without_dynamic_labels_never_overflows(ledger: SqliteLedger) -> 
 def test_another_rules_series_counts_towards_the_limit_too(ledger: SqliteLedger) -> None:
     load(ledger, {SOURCE: {RULE: use(), "small": use(max_series=1)}})
     commit(ledger, batch(increment("a", event_id="1"), increment("b", event_id="2")))
-    commit(ledger, 
+    commit(
+        ledger,
         batch(
             increment("a", event_id="1", rule="small"), increment("b", event_id="2", rule="small")
-        )
+        ),
     )
     assert totals(ledger) == {"a": 2.0, "b": 1.0, "__overflow__": 1.0}
 
@@ -183,13 +185,14 @@ def test_a_sum_never_becomes_infinite(ledger: SqliteLedger) -> None:
 def test_a_histogram_counts_each_value_in_its_bucket(ledger: SqliteLedger) -> None:
     load_one(ledger, "h", metric="h_seconds", buckets=(0.5, 1.0))
     values = [0.1, 0.5, 0.7, 1.0, 2.0, 0.0]
-    commit(ledger, 
+    commit(
+        ledger,
         batch(
             *(
                 increment("a", event_id=str(i), rule="h", metric="h_seconds", value=value)
                 for i, value in enumerate(values)
             )
-        )
+        ),
     )
     (histogram,) = ledger.series()
     assert histogram.buckets == (3, 2, 1)
@@ -198,7 +201,9 @@ def test_a_histogram_counts_each_value_in_its_bucket(ledger: SqliteLedger) -> No
 
 def test_any_text_survives_in_labels_and_ids(ledger: SqliteLedger, tmp_path: Path) -> None:
     users = ['"\\\n\x00', "\ud800", "\udfff", "zürich 😀", "", "[]"]
-    commit(ledger, batch(*(increment(user, event_id=f"{user}-{i}") for i, user in enumerate(users))))
+    commit(
+        ledger, batch(*(increment(user, event_id=f"{user}-{i}") for i, user in enumerate(users)))
+    )
     commit(ledger, batch(increment("\ud800", event_id="\ud800-1")))
     ledger.close()
     reopened = SqliteLedger.open(tmp_path)
@@ -239,13 +244,14 @@ def test_commits_from_many_threads_all_count(ledger: SqliteLedger) -> None:
     def read(thread: int) -> None:
         partition = Partition(SOURCE, str(thread))
         for number in range(20):
-            commit(ledger, 
+            commit(
+                ledger,
                 batch(
                     increment("a", event_id=f"{thread}-{number}"),
                     increment("b", event_id=f"shared-{number}"),
                     partition=partition,
                     checkpoint=str(number),
-                )
+                ),
             )
 
     threads = [threading.Thread(target=read, args=(number,)) for number in range(4)]

@@ -27,8 +27,9 @@ def filled(directory: Path, events: int = 1) -> Path:
     """A closed ledger that counted something; returns its file."""
     ledger = SqliteLedger.open(directory)
     load_one(ledger)
-    commit(ledger, 
-        batch(*(increment(f"user-{i}", event_id=str(i)) for i in range(events)), checkpoint="kept")
+    commit(
+        ledger,
+        batch(*(increment(f"user-{i}", event_id=str(i)) for i in range(events)), checkpoint="kept"),
     )
     ledger.close()
     return directory / LEDGER_FILE
