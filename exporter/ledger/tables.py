@@ -242,7 +242,8 @@ class Table(Generic[Row]):
                 text = value.encode("utf-8", "surrogatepass")
                 crc = zlib.crc32(text, zlib.crc32(b"s%d:" % len(text), crc))
             else:
-                crc = zlib.crc32(repr(value).encode() + b";", crc)
+                number = int(value) if isinstance(value, bool) else value
+                crc = zlib.crc32(repr(number).encode() + b";", crc)
         return crc
 
 
