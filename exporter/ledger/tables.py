@@ -195,6 +195,8 @@ class Block(NamedTuple):
     feed: str
     scope: bytes
     segment: int
+    level: int
+    """0: a buffer, whose entries go before those of level 1."""
     first: bytes
     until: bytes
     """Empty: the segment's last block."""
@@ -267,7 +269,7 @@ RULE_COUNTS: Final = Table("rule_counts", RuleCount, 3)
 FEEDS: Final = Table("feeds", Feed, 1)
 RULE_SETS: Final = Table("rule_sets", RuleSetRow, 1)
 SEGMENTS: Final = Table("segments", Segment, 3)
-BLOCKS: Final = Table("blocks", Block, 4)
+BLOCKS: Final = Table("blocks", Block, 5)
 
 TABLES: Final[tuple[Table[tuple[Value, ...]], ...]] = (
     FACTS,
