@@ -218,7 +218,7 @@ class Table(Generic[Row]):
     @property
     def columns(self) -> tuple[str, ...]:
         """The names of a row's fields."""
-        return tuple(get_type_hints(self.row))
+        return self.row._fields  # type: ignore[attr-defined, no-any-return]
 
     @property
     def key(self) -> tuple[str, ...]:
