@@ -16,7 +16,7 @@ from exporter.ledger.base import LedgerCondition, LedgerError
 from exporter.ledger.errors import DATABASE_ERRORS, UnreadableRowError, damaged, explain
 from exporter.ledger.migration import migrate
 from exporter.ledger.sqlite_store import begun
-from exporter.ledger.storage import DatabaseFile, connect, make_directory
+from exporter.ledger.storage import DatabaseFile, connect, make_directory, schema_of
 from exporter.ledger.tables import SCHEMA_VERSION
 from exporter.logs import Failures
 
@@ -67,10 +67,10 @@ class Database:
             )
 
     def _migrate(self) -> None:
-        if self._file.schema == SCHEMA_VERSION or self._file.connection is None:
-            return
+        connection = self._file.connection
         try:
-            migrate(self._file.connection, self._path)
+            if connection is not None and schema_of(connection, self._path) < SCHEMA_VERSION:
+                migrate(connection, self._path)
         except DATABASE_ERRORS as error:
             raise explain(error, self._path, "migrated") from error
         except UnreadableRowError as error:

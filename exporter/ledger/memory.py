@@ -2,16 +2,18 @@
 
 Memory is kept by feed and scope in segments: what was remembered in one span of reading time. A
 segment is deleted as a whole (see retention), so nothing is ever rewritten to forget. Inside a
-segment entries are sorted by digest and cut into blocks; a block that is full is split. An entry
-takes 17 bytes: digest, time, and the number of an interned set of rules.
+segment entries are sorted by digest and cut into blocks; a block that is full is split. New entries
+gather in buffers first, since each falls into another block. An entry takes 17 bytes: digest, time,
+and the number of an interned set of rules.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Final
 
@@ -34,8 +36,14 @@ DIGEST_BYTES: Final = 12
 _TIME_BYTES: Final = 3
 _SET_BYTES: Final = 2
 _ENTRY_BYTES: Final = DIGEST_BYTES + _TIME_BYTES + _SET_BYTES
-_BLOCK_ENTRIES: Final = 960
-"""Most entries of a block: 16 KiB, which a commit rewrites for one new event in it."""
+_BUFFERS: Final = 0
+_SORTED: Final = 1
+_BLOCK_ENTRIES: Final = 1920
+"""Most entries of a block: 32 KiB. Larger ones waste less of the database's pages."""
+_BUFFERED: Final = 512
+"""Most entries of a buffer: it takes new ones until they are worth rewriting blocks for."""
+_BELOW: Final = 48
+"""A buffer that has entries for more blocks than this becomes two: a commit writes few blocks."""
 _SEGMENTS: Final = 8
 """About as many segments of a feed hold memory at a time: a new event is looked up in each."""
 _SETS: Final = 1 << 8 * _SET_BYTES
@@ -103,7 +111,8 @@ class Memory:
                 entries[self._digest(identity)] = change.time.to_bytes(
                     _TIME_BYTES, "big"
                 ) + numbers[change.judged].to_bytes(_SET_BYTES, "big")
-            added = sum(self._merge(*place, entries))
+            self._merge(*place, entries)
+            added = sum(changes[identity].segment is None for identity in identities)
             newest = max(times[identity] for identity in identities)
             found = self._transaction.read(SEGMENTS, [(self.feed.feed, *place)])
             row = found[0] if found else Segment(self.feed.feed, *place, newest, 0, "[]")
@@ -158,47 +167,53 @@ class Memory:
             for segment in sorted(segments, key=lambda one: -one.segment):
                 if not left or (up_to is not None and segment.segment > up_to):
                     continue
-                for block, digests in self._blocks(scope, segment.segment, left):
-                    for digest in digests:
-                        entry = _entry(block.entries, digest)
-                        if entry is not None:
-                            left.discard(digest)
-                            yield names[digest], self._remembered(entry, segment.segment)
+                for level in (_BUFFERS, _SORTED):
+                    for block, digests in self._blocks((scope, segment.segment, level), left):
+                        for digest in digests:
+                            entry = _entry(block.entries, digest)
+                            if entry is not None:
+                                left.discard(digest)
+                                yield names[digest], self._remembered(entry, segment.segment)
 
     def _blocks(
-        self, scope: bytes, segment: int, digests: Iterable[bytes]
+        self, place: tuple[bytes, int, int], digests: Iterable[bytes]
     ) -> Iterator[tuple[Block, list[bytes]]]:
-        """The blocks of a segment that these digests fall into."""
+        """The blocks of a (scope, segment, level) that these digests fall into."""
         rest = sorted(digests)
         start = 0
         while start < len(rest):
-            key = (self.feed.feed, scope, segment, rest[start])
-            block = self._transaction.at_most(BLOCKS, key)
+            block = self._transaction.at_most(BLOCKS, (self.feed.feed, *place, rest[start]))
             if block is None:
-                return
-            end = start
-            while end < len(rest) and (not block.until or rest[end] < block.until):
-                end += 1
-            if end == start:
+                block = Block(self.feed.feed, *place, b"", b"", b"")
+            end = bisect_left(rest, block.until) if block.until else len(rest)
+            if end <= start:
                 raise LedgerError(
                     f"The ledger's memory of {self.feed.feed} has a gap: table blocks, segment "
-                    f"{segment}. Restore the ledger from a backup."
+                    f"{block.segment}. Restore the ledger from a backup."
                 )
             yield block, rest[start:end]
             start = end
 
-    def _merge(self, scope: bytes, segment: int, entries: Mapping[bytes, bytes]) -> Iterator[int]:
-        """Write entries into a segment; yields how many each block grew by."""
-        blocks = list(self._blocks(scope, segment, entries))
-        if not blocks:
-            empty = Block(self.feed.feed, scope, segment, b"", b"", b"")
-            blocks = [(empty, sorted(entries))]
-        for block, digests in blocks:
-            content = _unpacked(block.entries)
-            before = len(content)
-            content.update((digest, entries[digest]) for digest in digests)
-            self._transaction.write(BLOCKS, _cut(block, content))
-            yield len(content) - before
+    def _merge(self, scope: bytes, segment: int, entries: Mapping[bytes, bytes]) -> None:
+        """Write entries into a segment's buffers, and what these cannot take into its blocks."""
+        for buffer, digests in list(self._blocks((scope, segment, _BUFFERS), entries)):
+            content = _unpacked(buffer.entries)
+            _insert(content, [digest + entries[digest] for digest in digests])
+            if len(content) <= _BUFFERED:
+                self._transaction.write(BLOCKS, [buffer._replace(entries=b"".join(content))])
+                continue
+            by_digest = {one[:DIGEST_BYTES]: one for one in content}
+            below = list(self._blocks((scope, segment, _SORTED), by_digest))
+            for block, names in below:
+                merged = _unpacked(block.entries)
+                _insert(merged, [by_digest[name] for name in names])
+                self._transaction.write(BLOCKS, _cut(block, merged))
+            middle = below[len(below) // 2][0].first
+            emptied = buffer._replace(entries=b"")
+            if len(below) > _BELOW:
+                self._transaction.write(BLOCKS, [emptied._replace(first=middle)])
+                emptied = emptied._replace(until=middle)
+            self._transaction.write(BLOCKS, [emptied])
 
     def _remembered(self, entry: bytes, segment: int) -> Remembered:
         number = int.from_bytes(entry[_TIME_BYTES:], "big")
@@ -239,7 +254,7 @@ class Memory:
 
 def check_block(block: Block) -> str | None:
     """What is wrong with a block that has its checksum; None: nothing."""
-    digests = [digest for digest, _ in _pairs(block.entries)]
+    digests = [entry[:DIGEST_BYTES] for entry in _unpacked(block.entries)]
     if len(block.entries) % _ENTRY_BYTES or digests != sorted(set(digests)):
         return "entries that are not in order"
     if digests and not (
@@ -266,29 +281,31 @@ def _entry(entries: bytes, digest: bytes) -> bytes | None:
     return None
 
 
-def _pairs(entries: bytes) -> Iterator[tuple[bytes, bytes]]:
-    for start in range(0, len(entries), _ENTRY_BYTES):
-        entry = entries[start : start + _ENTRY_BYTES]
-        yield entry[:DIGEST_BYTES], entry[DIGEST_BYTES:]
+def _unpacked(entries: bytes) -> list[bytes]:
+    return [entries[at : at + _ENTRY_BYTES] for at in range(0, len(entries), _ENTRY_BYTES)]
 
 
-def _unpacked(entries: bytes) -> dict[bytes, bytes]:
-    return dict(_pairs(entries))
+def _insert(content: list[bytes], entries: Iterable[bytes]) -> None:
+    """Insert entries into sorted ones, in place of those with the same digest."""
+    for entry in entries:
+        digest = entry[:DIGEST_BYTES]
+        at = bisect_left(content, digest)
+        if at < len(content) and content[at].startswith(digest):
+            content[at] = entry
+        else:
+            content.insert(at, entry)
 
 
-def _cut(block: Block, content: Mapping[bytes, bytes]) -> Iterator[Block]:
-    """The block with another content; halves and so on if that is too much for one."""
-    digests = sorted(content)
-    parts = -(-len(digests) // _BLOCK_ENTRIES)
-    size = -(-len(digests) // parts)
-    starts = range(0, len(digests), size)
-    for start in starts:
-        part = digests[start : start + size]
+def _cut(block: Block, content: Sequence[bytes]) -> Iterator[Block]:
+    """The block with another content; cut into equal parts if that is too much for one."""
+    parts = -(-len(content) // _BLOCK_ENTRIES)
+    size = -(-len(content) // parts)
+    for start in range(0, len(content), size):
         after = start + size
         yield block._replace(
-            first=block.first if start == 0 else part[0],
-            until=block.until if after >= len(digests) else digests[after],
-            entries=b"".join(digest + content[digest] for digest in part),
+            first=content[start][:DIGEST_BYTES] if start else block.first,
+            until=content[after][:DIGEST_BYTES] if after < len(content) else block.until,
+            entries=b"".join(content[start:after]),
         )
 
 

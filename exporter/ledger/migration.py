@@ -58,6 +58,8 @@ _log = structlog.get_logger(__name__)
 _TABLES: Final = ("checkpoints", "rules", "scopes", "series", "rule_series", "matches")
 _ROW_BYTES: Final = 2048
 """What a row of the old tables takes at most as a new one, in the file and in its log."""
+_TABLES_BYTES: Final = 1 << 20
+"""What the new tables and SQLite's log take at least."""
 _LANE: Final = ""
 """Totals from before there were lanes."""
 _LET_GO: Final = "=let go:"
@@ -203,7 +205,7 @@ def _check_space(path: Path, rows: int) -> None:
     size = sum(
         file.stat().st_size for file in (path, path.with_name(f"{path.name}-wal")) if file.exists()
     )
-    needed, free = size + rows * _ROW_BYTES, shutil.disk_usage(path.parent).free
+    needed, free = size + _TABLES_BYTES + rows * _ROW_BYTES, shutil.disk_usage(path.parent).free
     if free < needed:
         raise LedgerError(
             f"The ledger {path} must be migrated to schema {SCHEMA_VERSION}, which keeps a copy of "
@@ -286,7 +288,7 @@ def _checkpoints(cursor: sqlite3.Cursor, transaction: SqliteTransaction) -> None
                 remember_from,
                 0,
                 updated,
-                (source, _LET_GO + partition.decode("utf-8", "backslashreplace")) in let_go,
+                int((source, _LET_GO + partition.decode("utf-8", "backslashreplace")) in let_go),
             )
             for source, partition, checkpoint, remember_from, updated in rows
         ),

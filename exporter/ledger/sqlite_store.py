@@ -119,6 +119,7 @@ def _upsert(table: Table[Any]) -> str:
     )
 
 
+@cache
 def _where(table: Table[Any], length: int) -> str:
     return " AND ".join(f"{column} = ?" for column in table.key[:length]) or "1 = 1"
 

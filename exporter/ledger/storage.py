@@ -36,15 +36,13 @@ _BUSY_SECONDS: Final = 5.0
 class DatabaseFile:
     """A ledger's file, open and locked. Not thread-safe."""
 
-    def __init__(self, path: Path, lock: FileLock, *, schema: int, is_new: bool) -> None:
+    def __init__(self, path: Path, lock: FileLock, *, is_new: bool) -> None:
         """Open what ``lock`` holds at ``path``.
 
         Raises:
             LedgerError: it cannot be opened or written, or is no ledger of this version.
         """
         self.path = path
-        self.schema = schema
-        """Its schema version when it was opened."""
         self.is_new = is_new
         """Whether this process made the ledger: there was none."""
         self._lock = lock
@@ -62,9 +60,9 @@ class DatabaseFile:
         try:
             lock, made = _lock_or_create(path)
             try:
-                schema = _check_header(path, lock.descriptor)
+                _check_header(path, lock.descriptor)
                 _remove(path.with_name(_OLD_LOCK_FILE))
-                return cls(path, lock, schema=schema, is_new=made)
+                return cls(path, lock, is_new=made)
             except BaseException:
                 lock.release()
                 raise
@@ -203,8 +201,8 @@ def sync_directory(directory: Path) -> None:
         os.close(descriptor)
 
 
-def _check_header(path: Path, descriptor: int) -> int:
-    """The schema version of the file, looked at before SQLite can change what is not ours."""
+def _check_header(path: Path, descriptor: int) -> None:
+    """Look at the file before SQLite does, which would recover and change what is not ours."""
     header = os.pread(descriptor, _HEADER_BYTES, 0)
     if not header:
         raise damaged(path, "the file is empty")
@@ -218,7 +216,18 @@ def _check_header(path: Path, descriptor: int) -> int:
         raise not_a_ledger(path, "it is another program's SQLite database")
     if not EARLIEST_SCHEMA <= version <= SCHEMA_VERSION:
         raise another_version(path, version)
-    return version
+
+
+def schema_of(connection: sqlite3.Connection, path: Path) -> int:
+    """The schema version, which the file's header has only once the log is written back.
+
+    Raises:
+        LedgerError: it is of a newer version of the exporter.
+    """
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    if version > SCHEMA_VERSION:
+        raise another_version(path, version)
+    return int(version)
 
 
 def _lock_or_create(path: Path) -> tuple[FileLock, bool]:

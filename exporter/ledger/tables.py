@@ -195,6 +195,8 @@ class Block(NamedTuple):
     feed: str
     scope: bytes
     segment: int
+    level: int
+    """0: a buffer, whose entries go before those of level 1."""
     first: bytes
     until: bytes
     """Empty: the segment's last block."""
@@ -216,7 +218,7 @@ class Table(Generic[Row]):
     @property
     def columns(self) -> tuple[str, ...]:
         """The names of a row's fields."""
-        return tuple(get_type_hints(self.row))
+        return self.row._fields  # type: ignore[attr-defined, no-any-return]
 
     @property
     def key(self) -> tuple[str, ...]:
@@ -242,7 +244,8 @@ class Table(Generic[Row]):
                 text = value.encode("utf-8", "surrogatepass")
                 crc = zlib.crc32(text, zlib.crc32(b"s%d:" % len(text), crc))
             else:
-                crc = zlib.crc32(repr(value).encode() + b";", crc)
+                number = int(value) if isinstance(value, bool) else value
+                crc = zlib.crc32(repr(number).encode() + b";", crc)
         return crc
 
 
@@ -266,7 +269,7 @@ RULE_COUNTS: Final = Table("rule_counts", RuleCount, 3)
 FEEDS: Final = Table("feeds", Feed, 1)
 RULE_SETS: Final = Table("rule_sets", RuleSetRow, 1)
 SEGMENTS: Final = Table("segments", Segment, 3)
-BLOCKS: Final = Table("blocks", Block, 4)
+BLOCKS: Final = Table("blocks", Block, 5)
 
 TABLES: Final[tuple[Table[tuple[Value, ...]], ...]] = (
     FACTS,

@@ -225,6 +225,7 @@ def test_a_new_ledger_is_a_warning_and_a_known_one_is_not(
 def test_a_large_ledger_is_checked_while_it_is_at_work(
     ledger: SqliteLedger, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    commit(ledger, batch(increment("quiet", event_id="quiet"), checkpoint="100"))
     ledger.close()
     go = threading.Event()
 
@@ -234,7 +235,7 @@ def test_a_large_ledger_is_checked_while_it_is_at_work(
 
     monkeypatch.setattr(database, "CHECKED_BYTES", 0)
     monkeypatch.setattr(database, "audit", when_told)
-    damage = (folder / LEDGER_FILE).read_bytes().replace(b"logins_total", b"logins_totaL", 1)
+    damage = (folder / LEDGER_FILE).read_bytes().replace(b'"quiet"', b'"quieT"')
     (folder / LEDGER_FILE).write_bytes(damage)
     with closing(opened(folder)) as checked:
         assert checked.condition().checking

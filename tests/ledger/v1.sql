@@ -1,3 +1,5 @@
+-- A ledger as version 0.1.0 (schema 1) wrote it, by sqlite3's iterdump: two regions, two log groups of
+-- which one is gone, a file, a removed rule, overflow series, a value error, a histogram.
 PRAGMA application_id = 1296450892;
 PRAGMA user_version = 1;
 BEGIN TRANSACTION;
