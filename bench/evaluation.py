@@ -54,7 +54,7 @@ def rule_set() -> RuleSet:
         rules = [{"name": name, "pattern": pattern} for name, pattern in PATTERNS.items()]
         source = {"name": "bench", "type": "files", "paths": ["none"]}
         path.write_text(yaml.safe_dump({"sources": [source], "rules": rules}))
-        return RuleSet(load([path]).rules)
+        return RuleSet.of(load([path]).rules)
 
 
 def by_hand(texts: list[str]) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 EventFormat = Literal["auto", "cloudtrail", "lines"]
@@ -14,25 +14,44 @@ with what only CloudTrail writes together is one.
 
 
 @dataclass(frozen=True, slots=True)
+class PartitionKind:
+    """What the type of a source says about its partitions and the log events in them."""
+
+    label: str = ""
+    """The label of the exporter's own metrics that has the resource: ``log_group``, ``path``."""
+    noun: str = ""
+    """What the resource is, for headings: ``Log group``."""
+    on_series: bool = False
+    """Whether rule series carry the label too."""
+    by_event_time: bool = True
+    """Whether it is read by event time, each slice again at growing ages. If not, each log event
+    comes once, its own time is unknown, and all count whatever their age."""
+    local_ids: bool = False
+    """Whether an id holds within its partition only, since others than AWS can write there and
+    copy ids."""
+
+
+@dataclass(frozen=True, slots=True)
 class Partition:
     """The unit in which a source keeps its position.
 
-    One (account, region) of event history, one (account, region, log group), or one file. A file
-    belongs to no account: its ``account_id`` and ``region`` are empty.
+    One (account, region) of event history, one (account, region, log group), or one file.
     """
 
     source: str
     """The source's name in the configuration."""
     account_id: str = ""
+    """Empty if it belongs to no account (a file), or if the account is not known."""
     region: str = ""
-    log_group: str | None = None
-    path: str | None = None
+    resource: str = ""
+    """What is read there: a log group's name, a file's path. Empty: all of the region."""
+    kind: PartitionKind = field(default=PartitionKind(), compare=False, repr=False)
+    """Set by the source's type; no part of the partition's identity."""
 
     @property
     def key(self) -> str:
         """The partition's name within its source: stable over restarts, the ledger's key."""
-        parts = (self.account_id, self.region, self.log_group, self.path)
-        return ":".join(part for part in parts if part)
+        return ":".join(part for part in (self.account_id, self.region, self.resource) if part)
 
     def __str__(self) -> str:
         """For log lines and error messages: the source and where in it."""
@@ -75,31 +94,41 @@ class SeriesKey:
 class Increment:
     """What one match adds to one series.
 
-    An increment is a proposal: the ledger drops it where the match was already counted, and turns
-    it to ``overflow`` where ``rule`` has its ``max_series`` already.
+    An increment is a proposal: the ledger drops it if the rule has judged the event before, and
+    sends it to ``overflow`` if ``rule`` has its ``max_series`` already.
     """
 
     rule: str
     series: SeriesKey
     overflow: SeriesKey
-    """The same series with ``__overflow__`` in its dynamic labels (equal to ``series`` where the
-    rule has none)."""
+    """The same series with ``__overflow__`` in its dynamic labels (equal to ``series`` if the rule
+    has none)."""
     value: float | None
     """What is added. None: the match's value is missing, not a number, negative, or above the
-    rule's ``max_value``; the match is remembered and counted as a value error, the series is left
-    alone."""
-    time: int
-    """The log event's time, milliseconds (see LogEvent.time): memory of matches goes by it."""
-    event_time: int | None
-    """When it happened, milliseconds: ``eventTime`` of a CloudTrail record, else ``time``.
-    ``start`` is compared with it. None: unknown (a line of a file)."""
+    rule's ``max_value``; the match is counted as a value error, the series does not change."""
+
+
+@dataclass(frozen=True, slots=True)
+class JudgedEvent:
+    """A log event that at least one rule matched, with all that the rules made of it."""
+
     event_id: str | None
-    """A (rule, source, scope, event id) counts once. None: no memory needed."""
-    scope: str = ""
-    """Within what the event id is unique (see Identity)."""
+    """Unique within ``scope``. A rule judges an event id once per feed and scope. None: the event
+    cannot come twice (a line of a file), nothing is remembered."""
+    scope: str
+    """See Identity."""
+    time: int
+    """Milliseconds (see LogEvent.time): memory goes by it."""
+    event_time: int | None
+    """When it happened, milliseconds: ``eventTime`` of a CloudTrail record, else ``time``. Starts
+    and versions of rules go by it. None: unknown (a line of a file)."""
+    judged: frozenset[str]
+    """All rules that judged the event: they listen, were in force at its event time and may count
+    in this reading, whether or not they matched. Events of a batch share few of these sets."""
+    increments: tuple[Increment, ...]
     aliases: tuple[Identity, ...] = ()
-    """What the same match may be remembered by already, from when its source had another format.
-    The scope and id of such a memory are this event's if the ids are equal, or the times."""
+    """What the event is remembered by if its source had another format when it was counted. Such
+    a memory is this event's if the ids are equal, or the times."""
 
 
 class SourceError(Exception):

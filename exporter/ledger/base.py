@@ -6,11 +6,19 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from exporter.model import Increment, Partition, SeriesKey
+from exporter.exactness import RuleVersion
+from exporter.model import Increment, JudgedEvent, Partition, SeriesKey
 
 
 class LedgerError(Exception):
     """The ledger cannot be opened, read or written; the message says why and what to do."""
+
+
+class FencedError(LedgerError):
+    """Another holder of the partition has committed since this reading began.
+
+    Nothing has changed. The next poll starts from the checkpoint that the ledger has now.
+    """
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,10 +26,20 @@ class Batch:
     """Everything that one commit makes durable."""
 
     partition: Partition
+    feed: str
+    """The key of memory: sources of one feed carry the same events."""
     checkpoint: str
-    increments: Sequence[Increment] = ()
+    expected: str | None
+    """The checkpoint that the reading started from; None: the partition was never read."""
+    events: Sequence[JudgedEvent] = ()
+    """Events with at least one increment; others need no memory."""
+    format: str = ""
+    """The source's format: after a change the aliases of events are looked up, as long as memory
+    from before the change lasts."""
     remember_from: int | None = None
     """See Reading.remember_from; kept beside the checkpoint."""
+    lease: int = 0
+    """Generation of the lease under which the partition is read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,11 +83,11 @@ class Committed:
     """The outcome of one commit: only what is durable now."""
 
     series: Sequence[SeriesTotal] = ()
-    """Each series that the batch changed, as it stands now."""
+    """Each series that the batch changed, as it is now, summed over the lanes."""
     rules: Sequence[RuleTotal] = ()
-    """Each (source, rule) that the batch changed, as it stands now."""
+    """Each (source, rule) that the batch changed, as it is now, summed over the lanes."""
     counted: Sequence[Increment] = ()
-    """The increments that were new (value errors among them), duplicates left out."""
+    """The increments that were new, value errors included, duplicates left out."""
     overflowed: frozenset[str] = field(default_factory=frozenset)
     """Rules that sent an increment to their overflow series in this batch."""
     saturated: frozenset[str] = field(default_factory=frozenset)
@@ -77,32 +95,29 @@ class Committed:
 
 
 @dataclass(frozen=True, slots=True)
-class SeriesRule:
-    """What the ledger must know of a rule to place its increments."""
+class RuleUse:
+    """A rule as a configuration has it on one source."""
 
-    name: str
+    start: int | None
+    """Milliseconds of event time from which it counts. None: everything counts (files)."""
+    own_start: bool
+    """Whether ``start`` is the rule's own. A source's holds for the rules of its first run only;
+    a rule that is added later counts from then on."""
+    definition: str
+    """Canonical JSON of what decides the rule's matches and increments; equal text means unedited.
+    The ledger reads ``metric``, ``buckets`` (a list, or null for a counter), the names in
+    ``labels`` (an object) and ``uses_default_metric`` of it."""
     max_series: int
-    buckets: tuple[float, ...] | None
-    """Histogram upper bounds, ascending, without +Inf. None: a counter."""
-    metric: str | None = None
-    """The rule's metric. Given, series that the ledger keeps of it end if the rule can no longer
-    feed them, and those of a metric that the rule fed before no longer count towards
-    ``max_series``."""
-    labels: frozenset[str] | None = None
-    """Names of the rule's own labels. None: any will do."""
-    shares: bool = True
-    """Whether all rules of the metric have these labels; else each has its own (the default
-    metric, whose label ``rule`` tells them apart)."""
 
 
 @dataclass(frozen=True, slots=True)
 class LoadedRules:
-    """What ``Ledger.load_rules`` came to."""
+    """The result of ``Ledger.load_rules``."""
 
-    starts: Mapping[str, Mapping[str, int | None]]
-    """By source and rule: since when it counts, milliseconds of event time; None: all counts."""
+    versions: Mapping[str, Sequence[RuleVersion]]
+    """By source. Versions of one rule on one source never overlap, and come oldest first."""
     ended: Sequence[SeriesKey] = ()
-    """Series that are no more: a rule's type, buckets or label names have changed, so its metric
+    """Series that are gone: a rule's type, buckets or label names have changed, so its metric
     begins anew at zero."""
     totals: Sequence[RuleTotal] = ()
     """What every rule has counted."""
@@ -128,27 +143,44 @@ class Ledger(Protocol):
     """Thread-safe; every method is one transaction and raises LedgerError."""
 
     def load_rules(
-        self, starts: Mapping[str, Mapping[str, int | None]], *, rules: Iterable[SeriesRule]
+        self,
+        uses: Mapping[str, Mapping[str, RuleUse]],
+        *,
+        now: int,
+        keep: Mapping[str, int],
+        generation: str,
     ) -> LoadedRules:
-        """Make a configuration's rules known, and return since when each counts on each source.
+        """Load a configuration's rules and return the versions that judge.
 
-        ``starts``: by source and rule, the start in milliseconds of event time, used where the
-        (source, rule) is new; a known one keeps the start it was first loaded with. A (source,
-        rule) that is not named any more is forgotten; its series and totals stay. An edit that the
-        series of a rule's metric cannot survive ends these series, and no others.
+        An edit closes a rule's version on a source at ``now`` and opens the next one; a rule that
+        is no longer configured has its version closed. An edit that the series of a metric cannot
+        survive ends these series; earlier versions of the rule keep their pattern and take the
+        rest of the new definition.
+
+        Args:
+            uses: by source and rule.
+            now: milliseconds.
+            keep: by source, milliseconds for which a version is kept after it ended: the lookback.
+                0 if events come once: the latest version judges them all.
+            generation: a digest of the configuration. Nothing is closed that another holder's
+                generation still names, and a generation that is older than one held by another
+                holder changes nothing.
         """
 
     def load_scopes(
-        self, scopes: Mapping[str, Iterable[str]], *, now: int
+        self, scopes: Mapping[str, Iterable[str]], *, now: int, generation: str
     ) -> dict[str, dict[str, int]]:
         """Return since when each scope of each source is configured, milliseconds; new: ``now``.
 
         A scope is a part of a source that is configured by itself, a region or a name of log
-        groups. One that is not named any more is forgotten.
+        groups. One that no held generation names any more is deleted.
         """
 
-    def declare(self, series: Mapping[str, SeriesKey]) -> list[SeriesTotal]:
-        """Make a series of each rule exist at 0, not revealed, where it does not; return them."""
+    def declare(self, series: Iterable[tuple[str, SeriesKey]]) -> list[SeriesTotal]:
+        """Create the (rule, series) that do not exist yet, at 0 and not revealed; return all.
+
+        One transaction, however many there are.
+        """
 
     def checkpoint(self, partition: Partition) -> str | None:
         """The partition's last committed checkpoint."""
@@ -157,7 +189,14 @@ class Ledger(Protocol):
         """Whether anything of the source was ever read."""
 
     def commit(self, batch: Batch) -> Committed:
-        """Count what is new in the batch and move the checkpoint: all of it or nothing."""
+        """Count what is new in the batch and move the checkpoint: all of it or nothing.
+
+        A value that is not finite, or that a total cannot take, is a value error like a missing
+        one; such an increment is in ``counted`` without its value.
+
+        Raises:
+            FencedError: the stored checkpoint is not ``batch.expected``, or the lease is over.
+        """
 
     def reveal(self, keys: Iterable[SeriesKey]) -> None:
         """Record that these series may be exposed at their totals from now on."""
@@ -171,12 +210,16 @@ class Ledger(Protocol):
     def forget(
         self, source: str, found: Iterable[Partition], *, looked_at: int | None, memory: int
     ) -> int:
-        """Forget counted events that no partition of the source can bring again; return how many.
+        """Delete memory of events that no partition of the source can bring again; how many.
 
-        ``exporter/ledger/memory.py`` has the rule. ``found``: the partitions that there are.
-        ``looked_at``: when the last look for them began that could look everywhere, milliseconds;
-        None while there was none, or while one of them was not yet read under this configuration:
-        what it will bring is unknown. ``memory``: see Source.memory, milliseconds.
+        ``exporter/exactness.py`` has the rule (retention).
+
+        Args:
+            source: the source, whose feed is meant.
+            found: its partitions.
+            looked_at: when the last discovery that failed nowhere began, milliseconds. None if
+                there was none, or if a partition was not read yet under this configuration.
+            memory: see Source.memory, milliseconds.
         """
 
     def condition(self) -> LedgerCondition:

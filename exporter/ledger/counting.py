@@ -1,270 +1,416 @@
-"""Counting a batch inside a transaction: what is new, which series it feeds, what it adds."""
+"""What a batch counts, as pure functions of what the ledger knows: no database here.
+
+``judge`` finds what is new in the batch, ``Placement`` where that goes and what it adds.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import math
-import sqlite3
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from itertools import islice
-from typing import Final
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Final, TypeAlias
 
-from exporter.ledger.base import Committed, LedgerError, SeriesRule
+from exporter.ledger.base import LedgerError, RuleTotal, SeriesTotal
 from exporter.ledger.rows import (
-    SeriesRow,
-    check_buckets,
-    create_series,
-    find_series,
-    rule_totals,
-    update_series,
+    bounds_of,
+    bounds_text,
+    buckets_of,
+    buckets_text,
+    labels_of,
+    labels_text,
 )
-from exporter.model import OVERFLOW, Increment, SeriesKey
+from exporter.ledger.tables import Member, MemberCount, RuleCount, Series, Total
+from exporter.model import OVERFLOW, Identity, Increment, JudgedEvent, Partition, SeriesKey
 
-_DIGEST_BYTES: Final = 16
-_LOOKED_UP_TOGETHER: Final = 500
-"""Digests in one query; SQLite allows 999 parameters everywhere."""
 MAX_PLACES: Final = 10_000
 """Accounts and regions in which a rule has series beyond its ``max_series``: a log event that looks
 like a CloudTrail record names them, and whoever can write a log event can name any."""
+TIME_PERIOD: Final = 1 << 24
+"""Milliseconds: memory keeps the time of an event modulo this, 4.7 hours."""
 _LARGEST: Final = 2**63 - 1
-"""SQLite's integers have 64 bits; a hostile event time may have more."""
+"""Databases keep integers of 64 bits; a hostile event time may have more."""
+_ID_BYTES: Final = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Remembered:
+    """What is remembered of an event."""
+
+    judged: frozenset[str]
+    time: int
+    """Modulo TIME_PERIOD: tells an event from another one that copies its id."""
+    segment: int | None = None
+    """Where it is kept; None: nowhere yet."""
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """What ``judge`` found."""
+
+    new: Sequence[JudgedEvent]
+    """The events with the increments that were not counted before."""
+    remember: Mapping[Identity, Remembered]
+    """What is to be remembered from now on, where it differs from what is."""
+
+
+@dataclass(frozen=True, slots=True)
+class RuleSpec:
+    """What decides where a rule's increments to a metric go."""
+
+    max_series: int
+    buckets: tuple[float, ...] | None
+    """Histogram upper bounds, ascending, without +Inf. None: a counter."""
+
+
+RuleSpecs: TypeAlias = Mapping[tuple[str, str], RuleSpec]
+"""By rule and metric."""
+
+
+def lane(partition: Partition) -> str:
+    """The account, region and API of a partition: what one process reads at a time.
+
+    Totals are kept per lane, so that processes that read different lanes never wait for each other.
+    """
+    return f"{partition.account_id} {partition.region} {partition.kind.label}"
+
+
+def series_id(key: SeriesKey) -> bytes:
+    """The id of a series, made of its name: the same everywhere, without a sequence."""
+    name = f"{key.metric}\0{labels_text(key.labels)}"
+    return hashlib.blake2b(name.encode(), digest_size=_ID_BYTES).digest()
+
+
+def judge(
+    events: Iterable[JudgedEvent],
+    known: Mapping[Identity, Remembered],
+    earlier: Mapping[Identity, frozenset[str]] | None = None,
+) -> Judgement:
+    """Drop what rules have judged before, and say what to remember.
+
+    Args:
+        events: of one feed.
+        known: what is remembered by the events' own identities and, as far as they can matter,
+            their aliases.
+        earlier: rules that counted an event before memory was kept per event, by its identity.
+    """
+    new: list[JudgedEvent] = []
+    remember: dict[Identity, Remembered] = {}
+    for event in events:
+        if event.event_id is None:
+            new.append(event)
+            continue
+        own = (event.scope, event.event_id)
+        time = event.time % TIME_PERIOD
+        before = remember.get(own) or known.get(own)
+        judged = before.judged if before is not None else frozenset()
+        for alias in event.aliases:
+            found = known.get(alias)
+            if found is not None and (found.time == time or alias[1] == event.event_id):
+                judged |= found.judged
+        counted = judged | earlier.get(own, frozenset()) if earlier else judged
+        increments = tuple(one for one in event.increments if one.rule not in counted)
+        if increments:
+            is_whole = len(increments) == len(event.increments)
+            new.append(event if is_whole else replace(event, increments=increments))
+        union = judged | event.judged
+        if before is None and union == judged:
+            continue  # its memory from before the change of format is enough
+        if before is None or union != before.judged:
+            segment = None if before is None else before.segment
+            remember[own] = Remembered(union, time if before is None else before.time, segment)
+    return Judgement(new, remember)
 
 
 @dataclass(slots=True)
-class _RuleCount:
-    """What a batch adds to a rule's totals."""
+class SeriesState:
+    """A series while a batch changes it."""
 
-    matches: int = 0
-    value_errors: int = 0
-    overflowed: int = 0
-    last_event_time: int | None = None
+    row: Series
+    key: SeriesKey
+    totals: dict[str, Total]
+    """By lane."""
+
+    @property
+    def total(self) -> float:
+        """The sum over the lanes."""
+        return math.fsum(one.total for one in self.totals.values())
+
+    def shown(self) -> SeriesTotal:
+        """The series as it is exposed: the lanes' totals added up, the last match of all."""
+        bounds = bounds_of(self.row.bounds)
+        totals = list(self.totals.values())
+        buckets = None
+        if bounds is not None:
+            counts = [buckets_of(one.buckets, bounds) for one in totals]
+            empty = (0,) * (len(bounds) + 1)
+            buckets = tuple(map(sum, zip(empty, *counts, strict=True)))
+        last = max(totals, key=_last_match, default=None)
+        return SeriesTotal(
+            key=self.key,
+            total=self.total,
+            buckets=buckets,
+            created=self.row.created,
+            revealed=bool(self.row.revealed),
+            event_id=last and last.event_id,
+            event_value=last.event_value if last else 0.0,
+            event_time=last and last.event_time,
+        )
 
 
-class BatchCount:
-    """One batch being counted; nothing it does outlives the transaction it runs in.
+def state_of(row: Series, totals: Iterable[Total]) -> SeriesState:
+    """A series from its rows."""
+    key = SeriesKey(row.metric, labels_of(row.labels))
+    return SeriesState(row, key, {one.lane: one for one in totals})
 
-    It keeps no memory between batches: what it knows of series and limits it reads in the same
-    transaction, so that a rollback has nothing else to undo.
+
+def series_of(increments: Iterable[Increment]) -> set[SeriesKey]:
+    """The series that these increments may go to."""
+    keys: set[SeriesKey] = set()
+    for one in increments:
+        keys |= {one.series, one.overflow, nowhere(one.overflow)}
+    return keys
+
+
+def nowhere(key: SeriesKey) -> SeriesKey:
+    """The overflow series for accounts and regions past MAX_PLACES."""
+    labels = ((n, OVERFLOW if n in ("account_id", "region") else v) for n, v in key.labels)
+    return SeriesKey(key.metric, tuple(labels))
+
+
+@dataclass(slots=True)
+class Placement:
+    """Series and limits as the ledger has them, while increments are added to them.
+
+    The caller fills in what ``series_of`` names and what the rules' counts are; what changes is in
+    the ``changed_…`` fields.
     """
 
-    def __init__(
-        self,
-        cursor: sqlite3.Cursor,
-        source: str,
-        rules: Mapping[str, SeriesRule],
-        *,
-        checkpoint: int,
-        now: int,
-        remembered_at: int | None = None,
-    ) -> None:
-        """``checkpoint``: id of the partition's row, under which its matches are remembered.
+    specs: RuleSpecs
+    lane: str
+    now: int
+    series: dict[SeriesKey, SeriesState] = field(default_factory=dict)
+    members: set[tuple[str, str, bytes]] = field(default_factory=set)
+    counts: dict[tuple[str, str], MemberCount] = field(default_factory=dict)
+    rules: dict[str, RuleCount] = field(default_factory=dict)
+    """This lane's, by rule."""
+    created: list[Series] = field(default_factory=list)
+    joined: list[Member] = field(default_factory=list)
+    changed_series: dict[SeriesKey, SeriesState] = field(default_factory=dict)
+    changed_counts: set[tuple[str, str]] = field(default_factory=set)
+    changed_rules: set[str] = field(default_factory=set)
+    counted: list[Increment] = field(default_factory=list)
+    overflowed: set[str] = field(default_factory=set)
+    saturated: set[str] = field(default_factory=set)
+    _places: dict[tuple[str, SeriesKey], tuple[SeriesState, bool]] = field(default_factory=dict)
 
-        ``remembered_at``: the time under which; None: each under its own.
-        """
-        self._cursor = cursor
-        self._source = source
-        self._checkpoint = checkpoint
-        self._rules = rules
-        self._now = now
-        self._remembered_at = remembered_at
-        self._series: dict[SeriesKey, SeriesRow] = {}
-        self._places: dict[tuple[str, SeriesKey], tuple[SeriesRow, bool]] = {}
-        self._series_counts: dict[tuple[str, bool], int] = {}
-        self._changed: dict[int, SeriesRow] = {}
-        self._counts: dict[str, _RuleCount] = {}
-        self._counted: list[Increment] = []
-        self._saturated: set[str] = set()
-
-    def count(self, increments: Iterable[Increment]) -> None:
-        """Count the increments that are new, and remember them.
+    def add(self, source: str, event: JudgedEvent) -> None:
+        """Add an event's increments.
 
         Raises:
-            LedgerError: a rule is not known, or its buckets are not those of its series.
+            LedgerError: a rule is unknown, or its buckets are not those of its series.
         """
-        for increment in self._remember(increments):
-            self._counted.append(self._add(increment))
-        update_series(self._cursor, self._changed.values())
-        self._write_counts()
+        time = event.event_time
+        if time is not None and not -_LARGEST <= time <= _LARGEST:
+            time = None
+        for increment in event.increments:
+            self._add(source, increment, event.event_id, time)
 
-    def committed(self) -> Committed:
-        """The outcome; true once the transaction is committed."""
-        return Committed(
-            series=[row.as_total() for row in self._changed.values()],
-            rules=rule_totals(self._cursor, self._source, self._counts),
-            counted=self._counted,
-            overflowed=frozenset(rule for rule, count in self._counts.items() if count.overflowed),
-            saturated=frozenset(self._saturated),
-        )
+    def place(self, rule: str, key: SeriesKey) -> SeriesState:
+        """Make a series of a rule exist, whatever its limit. Raises LedgerError."""
+        spec = self._spec(rule, key.metric)
+        state = self.series.get(key) or self._create(key, spec)
+        self._join(rule, state)
+        check_buckets(rule, spec, state.row)
+        return state
 
-    def _remember(self, increments: Iterable[Increment]) -> list[Increment]:
-        named = [(increment, self._identities(increment)) for increment in increments]
-        known = self._known({digest for _, identities in named for digest in identities})
-        new: list[Increment] = []
-        remembered: dict[bytes, int] = {}
-        for increment, identities in named:
-            time = max(-_LARGEST, min(increment.time, _LARGEST))
-            if identities:
-                # A record's id names one event; any other's, only the line of that time.
-                if any(
-                    digest in known and (known[digest] == time or event_id == increment.event_id)
-                    for digest, event_id in identities.items()
-                ):
-                    continue
-                own = next(iter(identities))
-                if own in remembered:
-                    continue
-                remembered[own] = time if self._remembered_at is None else self._remembered_at
-            new.append(increment)
-        # In the order of the key, neighbours go to the same page.
-        self._cursor.executemany(
-            "INSERT INTO matches (digest, checkpoint, time) VALUES (?, ?, ?)",
-            ((digest, self._checkpoint, time) for digest, time in sorted(remembered.items())),
-        )
-        return new
-
-    def _identities(self, increment: Increment) -> dict[bytes, str]:
-        """The event id of each digest that the match may be remembered by, its own first."""
-        if increment.event_id is None:
-            return {}
-        own = (increment.scope, increment.event_id)
-        return {
-            self._digest(increment.rule, scope, event_id): event_id
-            for scope, event_id in (own, *increment.aliases)
-        }
-
-    def _digest(self, rule: str, scope: str, event_id: str) -> bytes:
-        name = "\0".join((self._source, rule, scope, event_id))
-        return hashlib.blake2b(
-            name.encode("utf-8", "surrogatepass"), digest_size=_DIGEST_BYTES
-        ).digest()
-
-    def _known(self, digests: set[bytes]) -> dict[bytes, int]:
-        """The time of each digest that is remembered."""
-        known: dict[bytes, int] = {}
-        for chunk in _chunks(sorted(digests), _LOOKED_UP_TOGETHER):
-            marks = ",".join("?" * len(chunk))
-            self._cursor.execute(
-                f"SELECT digest, time FROM matches WHERE digest IN ({marks})",  # noqa: S608
-                chunk,
-            )
-            known.update(self._cursor)
-        return known
-
-    def _add(self, increment: Increment) -> Increment:
-        """Add one new increment; return it as it was counted (without a value: a value error)."""
-        count = self._counts.get(increment.rule)
-        if count is None:
-            count = self._counts[increment.rule] = _RuleCount()
-        count.matches += 1
-        time = increment.event_time
-        if time is not None:
-            time = time if -_LARGEST <= time <= _LARGEST else None
-        if time is not None and (count.last_event_time is None or time > count.last_event_time):
-            count.last_event_time = time
-        value = _countable(increment.value)
+    def _add(
+        self, source: str, increment: Increment, event_id: str | None, time: int | None
+    ) -> None:
+        rule = increment.rule
+        count = self.rules.get(rule) or RuleCount(source, rule, self.lane, 0, 0, 0, None)
+        last = count.last_event_time
+        if time is not None and (last is None or time > last):
+            last = time
+        value, overflow = _countable(increment.value), False
         if value is not None:
-            place = self._places.get((increment.rule, increment.series))
-            row, overflow = place or self._place(increment)
-            total = _sum(row.total, value)
-            if total is not None:
-                count.overflowed += overflow
-                self._changed[row.id] = row
-                _observe(row, total, value, increment.event_id, time)
-                return increment
-            self._saturated.add(increment.rule)
-        count.value_errors += 1
-        return increment if increment.value is None else replace(increment, value=None)
-
-    def _place(self, increment: Increment) -> tuple[SeriesRow, bool]:
-        """The series that the increment goes to, and whether that is the overflow series."""
-        rule = self._rules.get(increment.rule)
-        if rule is None:
-            raise LedgerError(
-                f"The ledger was not told of rule {increment.rule} of source {self._source}; its "
-                "matches were not counted and will be read again."
-            )
-        row, overflow = self._find(increment.series), False
-        if row is None or not self._is_member(rule, row):
-            # A rule without dynamic labels has a series a place.
-            fixed = increment.series == increment.overflow
-            if self._count_series(rule) < (MAX_PLACES if fixed else rule.max_series):
-                row = row or self._create(increment.series, rule)
-                self._join(rule, row)
+            place = self._places.get((rule, increment.series))
+            state, overflow = place or self._place(increment)
+            if self._observe(state, value, event_id, time):
+                self.changed_series[state.key] = state
             else:
-                key = _nowhere(increment.overflow) if fixed else increment.overflow
-                row, overflow = self._overflow(key, rule), True
-        check_buckets(row, rule)
-        self._places[increment.rule, increment.series] = row, overflow
-        return row, overflow
+                self.saturated.add(rule)
+                value, overflow = None, False
+        if overflow:
+            self.overflowed.add(rule)
+        self.rules[rule] = count._replace(
+            matches=count.matches + 1,
+            value_errors=count.value_errors + (value is None),
+            overflowed=count.overflowed + overflow,
+            last_event_time=last,
+        )
+        self.changed_rules.add(rule)
+        is_error = value is None and increment.value is not None
+        self.counted.append(replace(increment, value=None) if is_error else increment)
 
-    def _overflow(self, key: SeriesKey, rule: SeriesRule) -> SeriesRow:
+    def _place(self, increment: Increment) -> tuple[SeriesState, bool]:
+        """The series that the increment goes to, and whether that is the overflow series."""
+        rule = increment.rule
+        spec = self._spec(rule, increment.series.metric)
+        state, overflow = self.series.get(increment.series), False
+        if state is None or not self._is_member(rule, state):
+            # A rule without dynamic labels has one series a place.
+            fixed = increment.series == increment.overflow
+            count = self._count(rule, increment.series.metric)
+            if count.series < (MAX_PLACES if fixed else spec.max_series):
+                state = state or self._create(increment.series, spec)
+                self._join(rule, state)
+            else:
+                key = nowhere(increment.overflow) if fixed else increment.overflow
+                state, overflow = self._overflow(rule, key, spec), True
+        check_buckets(rule, spec, state.row)
+        self._places[rule, increment.series] = state, overflow
+        return state, overflow
+
+    def _overflow(self, rule: str, key: SeriesKey, spec: RuleSpec) -> SeriesState:
         """A rule's overflow series in a place; past MAX_PLACES the one for all other places."""
-        row = self._find(key)
-        if row is None and self._count_series(rule, overflow=True) >= MAX_PLACES:
-            key = _nowhere(key)
-            row = self._find(key)
-        if row is None:
-            row = self._create(key, rule)
-            self._join(rule, row, overflow=True)
-        return row
+        state = self.series.get(key)
+        if state is None and self._count(rule, key.metric).overflow >= MAX_PLACES:
+            key = nowhere(key)
+            state = self.series.get(key)
+        if state is None:
+            state = self._create(key, spec)
+            self._join(rule, state, overflow=True)
+        return state
 
-    def _find(self, key: SeriesKey) -> SeriesRow | None:
-        row = self._series.get(key) or find_series(self._cursor, key)
-        if row is not None:
-            self._series[key] = row
-        return row
+    def _create(self, key: SeriesKey, spec: RuleSpec) -> SeriesState:
+        bounds = bounds_text(spec.buckets)
+        labels = labels_text(key.labels)
+        row = Series(series_id(key), key.metric, labels, bounds, self.now, 0)
+        self.created.append(row)
+        state = self.series[key] = SeriesState(row, key, {})
+        return state
 
-    def _create(self, key: SeriesKey, rule: SeriesRule) -> SeriesRow:
-        row = self._series[key] = create_series(self._cursor, key, rule.buckets, self._now)
-        return row
+    def _is_member(self, rule: str, state: SeriesState) -> bool:
+        return (rule, state.row.metric, state.row.id) in self.members
 
-    def _is_member(self, rule: SeriesRule, row: SeriesRow) -> bool:
-        self._cursor.execute(
-            "SELECT 1 FROM rule_series WHERE rule = ? AND series = ?", (rule.name, row.id)
+    def _join(self, rule: str, state: SeriesState, *, overflow: bool = False) -> None:
+        metric = state.row.metric
+        if self._is_member(rule, state):
+            return
+        self.members.add((rule, metric, state.row.id))
+        self.joined.append(Member(rule, metric, state.row.id, int(overflow)))
+        count = self._count(rule, metric)
+        self.counts[rule, metric] = count._replace(
+            series=count.series + (not overflow), overflow=count.overflow + overflow
         )
-        return self._cursor.fetchone() is not None
+        self.changed_counts.add((rule, metric))
 
-    def _join(self, rule: SeriesRule, row: SeriesRow, *, overflow: bool = False) -> None:
-        count = self._count_series(rule, overflow=overflow)
-        self._cursor.execute(
-            "INSERT INTO rule_series (rule, series, overflow) VALUES (?, ?, ?)",
-            (rule.name, row.id, overflow),
-        )
-        self._series_counts[rule.name, overflow] = count + 1
+    def _count(self, rule: str, metric: str) -> MemberCount:
+        return self.counts.get((rule, metric)) or MemberCount(rule, metric, 0, 0)
 
-    def _count_series(self, rule: SeriesRule, *, overflow: bool = False) -> int:
-        """How many series the rule has, or how many overflow series."""
-        if (rule.name, overflow) not in self._series_counts:
-            (count,) = self._cursor.execute(
-                "SELECT count(*) FROM rule_series WHERE rule = ? AND overflow = ?",
-                (rule.name, overflow),
-            ).fetchone()
-            self._series_counts[rule.name, overflow] = count
-        return self._series_counts[rule.name, overflow]
-
-    def _write_counts(self) -> None:
-        for rule, count in self._counts.items():
-            self._cursor.execute(
-                "INSERT OR IGNORE INTO rules (source, rule) VALUES (?, ?)", (self._source, rule)
+    def _spec(self, rule: str, metric: str) -> RuleSpec:
+        spec = self.specs.get((rule, metric))
+        if spec is None:
+            raise LedgerError(
+                f"The ledger has not loaded a rule {rule} that feeds {metric}; its matches were "
+                "not counted and will be read again."
             )
-            self._cursor.execute(
-                "UPDATE rules SET matches = matches + :matches,"
-                " value_errors = value_errors + :value_errors,"
-                " overflowed = overflowed + :overflowed,"
-                " last_event_time = CASE WHEN last_event_time >= :time OR :time IS NULL"
-                " THEN last_event_time ELSE :time END"
-                " WHERE source = :source AND rule = :rule",
-                {
-                    "matches": count.matches,
-                    "value_errors": count.value_errors,
-                    "overflowed": count.overflowed,
-                    "time": count.last_event_time,
-                    "source": self._source,
-                    "rule": rule,
-                },
-            )
+        return spec
+
+    def _observe(
+        self, state: SeriesState, value: float, event_id: str | None, time: int | None
+    ) -> bool:
+        """Add a value; False: the total cannot take it."""
+        before = state.totals.get(self.lane)
+        if before is None:
+            bounds = bounds_of(state.row.bounds)
+            empty = None if bounds is None else buckets_text([0] * (len(bounds) + 1))
+            before = Total(state.row.id, self.lane, 0.0, empty, None, 0.0, None)
+        total = sum_exactly(before.total, value)
+        if total is None:
+            return False
+        if len(state.totals) > 1 or self.lane not in state.totals:
+            others = [one.total for name, one in state.totals.items() if name != self.lane]
+            if sum_exactly(math.fsum([*others, before.total]), value) is None:
+                return False
+        after = before._replace(total=total)
+        bounds = bounds_of(state.row.bounds)
+        if bounds is not None:
+            buckets = list(buckets_of(after.buckets, bounds))
+            buckets[bisect_left(bounds, value)] += 1
+            after = after._replace(buckets=buckets_text(buckets))
+        # The last match is the one that happened last; history comes newest first.
+        if time is None or after.event_time is None or time >= after.event_time:
+            if event_id is not None:
+                event_id = event_id.encode("utf-8", "replace").decode()
+            after = after._replace(event_id=event_id, event_value=value, event_time=time)
+        state.totals[self.lane] = after
+        return True
+
+
+def rule_total(
+    source: str, rule: str, counts: Iterable[RuleCount], members: Iterable[MemberCount]
+) -> RuleTotal:
+    """What a rule has counted on a source, summed over the lanes."""
+    lanes = list(counts)
+    times = [one.last_event_time for one in lanes if one.last_event_time is not None]
+    return RuleTotal(
+        source,
+        rule,
+        sum(one.matches for one in lanes),
+        sum(one.value_errors for one in lanes),
+        sum(one.overflowed for one in lanes),
+        sum(one.series for one in members),
+        max(times, default=None),
+    )
+
+
+def rule_totals(counts: Iterable[RuleCount], members: Iterable[MemberCount]) -> list[RuleTotal]:
+    """What these rules have counted, by source and rule."""
+    by_place: dict[tuple[str, str], list[RuleCount]] = defaultdict(list)
+    for one in counts:
+        by_place[one.source, one.rule].append(one)
+    by_rule: dict[str, list[MemberCount]] = defaultdict(list)
+    for member in members:
+        by_rule[member.rule].append(member)
+    return [rule_total(*place, of, by_rule[place[1]]) for place, of in sorted(by_place.items())]
+
+
+def check_buckets(rule: str, spec: RuleSpec, row: Series) -> None:
+    """Refuse to add to a series whose buckets are not the rule's.
+
+    Raises:
+        LedgerError: the stored counts cannot be carried over to the rule's buckets.
+    """
+    if row.bounds == bounds_text(spec.buckets):
+        return
+
+    def words(bounds: tuple[float, ...] | None) -> str:
+        if bounds is None:
+            return "as a counter"
+        return "as a histogram with the buckets " + ", ".join(f"{bound:g}" for bound in bounds)
+
+    raise LedgerError(
+        f"Rule {rule}: the ledger keeps {row.metric} {words(bounds_of(row.bounds))}, the rule now "
+        f"has it {words(spec.buckets)}; what is counted cannot be carried over. Keep the buckets "
+        "as they were, or give the rule's metric another name."
+    )
+
+
+def sum_exactly(total: float, value: float) -> float | None:
+    """The total with a value added; None: a float cannot hold it, and it would be lost.
+
+    Whole numbers are added exactly or not at all; of other values, none that leaves no trace.
+    """
+    after = total + value
+    if not math.isfinite(after) or (value > 0 and after == total):
+        return None
+    if total.is_integer() and value.is_integer() and int(after) != int(total) + int(value):
+        return None
+    return after
 
 
 def _countable(value: float | None) -> float | None:
@@ -278,38 +424,5 @@ def _countable(value: float | None) -> float | None:
     return number if number >= 0 and math.isfinite(number) and number == value else None
 
 
-def _sum(total: float, value: float) -> float | None:
-    """The total with a value added; None: a float cannot hold it, and it would be lost.
-
-    Whole numbers are added exactly or not at all; of other values, none that leaves no trace.
-    """
-    after = total + value
-    if not math.isfinite(after) or (value > 0 and after == total):
-        return None
-    if total.is_integer() and value.is_integer() and int(after) != int(total) + int(value):
-        return None
-    return after
-
-
-def _observe(
-    row: SeriesRow, total: float, value: float, event_id: str | None, time: int | None
-) -> None:
-    row.total = total
-    if row.buckets is not None and row.bounds is not None:
-        row.buckets[bisect_left(row.bounds, value)] += 1
-    # The last match is the one that happened last; history comes newest first.
-    if time is None or row.event_time is None or time >= row.event_time:
-        if event_id is not None:
-            event_id = event_id.encode("utf-8", "replace").decode()
-        row.event_id, row.event_value, row.event_time = event_id, value, time
-
-
-def _nowhere(key: SeriesKey) -> SeriesKey:
-    labels = ((n, OVERFLOW if n in ("account_id", "region") else v) for n, v in key.labels)
-    return SeriesKey(key.metric, tuple(labels))
-
-
-def _chunks(items: Sequence[bytes], size: int) -> Iterator[list[bytes]]:
-    rest = iter(items)
-    while chunk := list(islice(rest, size)):
-        yield chunk
+def _last_match(total: Total) -> tuple[bool, int]:
+    return total.event_time is not None, total.event_time or 0

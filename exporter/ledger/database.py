@@ -14,7 +14,10 @@ import structlog
 from exporter.ledger.audit import audit
 from exporter.ledger.base import LedgerCondition, LedgerError
 from exporter.ledger.errors import DATABASE_ERRORS, UnreadableRowError, damaged, explain
-from exporter.ledger.storage import DatabaseFile, connect, make_directory
+from exporter.ledger.migration import migrate
+from exporter.ledger.sqlite_store import begun
+from exporter.ledger.storage import DatabaseFile, connect, make_directory, schema_of
+from exporter.ledger.tables import SCHEMA_VERSION
 from exporter.logs import Failures
 
 CHECKED_BYTES: Final = 256 * 1024 * 1024
@@ -48,6 +51,7 @@ class Database:
         self._saving = Failures("saving of the ledger", path=str(path))
         self._check: _BackgroundCheck | None = None
         try:
+            self._migrate()
             if path.stat().st_size > CHECKED_BYTES:
                 self._check = _BackgroundCheck(path)
             elif self._file.connection is not None:
@@ -61,6 +65,16 @@ class Database:
                 " check --storage.path and whether its volume is mounted",
                 path=str(path.absolute()),
             )
+
+    def _migrate(self) -> None:
+        connection = self._file.connection
+        try:
+            if connection is not None and schema_of(connection, self._path) < SCHEMA_VERSION:
+                migrate(connection, self._path)
+        except DATABASE_ERRORS as error:
+            raise explain(error, self._path, "migrated") from error
+        except UnreadableRowError as error:
+            raise damaged(self._path, str(error)) from error
 
     def condition(self, created: int) -> LedgerCondition:
         """How it is; ``created`` as in LedgerCondition."""
@@ -95,20 +109,13 @@ class Database:
                 raise self._check.found
             if not self._closed:
                 self._keep_files()
-            with self._cursor("written") as cursor:
-                cursor.execute("BEGIN IMMEDIATE")
-                try:
-                    yield cursor
-                    cursor.execute("COMMIT")
-                finally:
-                    if cursor.connection.in_transaction:
-                        with suppress(sqlite3.Error):
-                            cursor.execute("ROLLBACK")
+            with self._cursor("written") as cursor, begun(cursor, write=True):
+                yield cursor
 
     @contextmanager
     def reading(self) -> Iterator[sqlite3.Cursor]:
-        """A cursor to read with."""
-        with self._mutex, self._cursor("read") as cursor:
+        """A cursor to read one state with."""
+        with self._mutex, self._cursor("read") as cursor, begun(cursor, write=False):
             yield cursor
 
     @contextmanager

@@ -1,192 +1,318 @@
-"""What the ledger remembers of events that counted, and for how long.
+"""What a feed remembers of events: digests in sorted blocks, and the rules that have judged each.
 
-The rule: **memory is dropped only by what can still be read again, never by the wall clock.**
-
-- A position (checkpoint) is never dropped: what a partition has read, it has read, however long it
-  was silent, denied or gone.
-- Where slices are read again, a partition may bring events from its ``remember_from`` on. An event
-  that counted is remembered until the partition it came from has passed it, and every other one
-  that there is as well, denied ones too, by the source's ``memory`` (its lookback) and the clock's
-  error. Until the source was looked for everywhere, and each of its partitions was read once under
-  this configuration, nothing is forgotten.
-- A partition that is gone (deleted, or not covered by the configuration any more) does not hold
-  the others' memory. It is let go, and its right to read the past goes with it: when it comes back,
-  events whose id others share and that happened before the source's line (what may be forgotten)
-  do not count; it can no longer be told whether they did.
-- Where things come once (files), an event that counted is remembered for ``memory`` (14 days) of
-  reading time: time that passed while an exporter had the ledger open. No clock that is set can
-  make it jump, and a stop only makes the memory longer.
-- The line of a source goes only where every position has been for a quarter of an hour of reading
-  time. Positions that leap ahead with a wrong clock and are taken back sooner cost nothing.
-
-What is kept for this is beside the scopes, under names that begin with ``=``, which no scope has.
+Memory is kept by feed and scope in segments: what was remembered in one span of reading time. A
+segment is deleted as a whole (see retention), so nothing is ever rewritten to forget. Inside a
+segment entries are sorted by digest and cut into blocks; a block that is full is split. New entries
+gather in buffers first, since each falls into another block. An entry takes 17 bytes: digest, time,
+and the number of an interned set of rules.
 """
 
 from __future__ import annotations
 
-import sqlite3
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+import hashlib
+import json
+from bisect import bisect_left
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache
 from typing import Final
 
-from exporter.ledger.base import Batch
-from exporter.model import Increment, Partition
+from exporter.ledger.base import LedgerError
+from exporter.ledger.counting import Remembered
+from exporter.ledger.store import Transaction
+from exporter.ledger.tables import (
+    BLOCKS,
+    FEEDS,
+    RULE_SETS,
+    SEGMENTS,
+    Block,
+    Feed,
+    RuleSetRow,
+    Segment,
+)
+from exporter.model import Identity, JudgedEvent
 
-RESERVED: Final = "="
-"""What the names of notes begin with."""
-CLOCK_ERROR: Final = 15 * 60 * 1000
-"""Milliseconds that positions may be ahead of the truth. AWS refuses signatures of a clock that is
-more than 5 minutes off (S3: 15), so nothing can be read, and no position moved, further."""
-
-PROVEN_AFTER: Final = 15 * 60 * 1000
-"""Milliseconds of reading time for which positions must have held before memory goes by them."""
-
-_LET_GO: Final = RESERVED + "let go:"
-_LINE: Final = RESERVED + "forgotten before"
-_NEXT_LINE: Final = RESERVED + "forgotten next before"
-_NEXT_SINCE: Final = RESERVED + "forgotten next since"
-_READING_TIME: Final = RESERVED + "reading time"
-_CREATED: Final = RESERVED + "created"
-_LEDGER: Final = ""
-"""In place of a source: no source has an empty name."""
-
-
-@dataclass(frozen=True, slots=True)
-class Limit:
-    """Matches of a partition (a row of checkpoints) with a time before this can be forgotten."""
-
-    checkpoint: int
-    before: int
-
-
-class ReadingTime:
-    """Milliseconds that pass only while the ledger is open; they begin as an epoch time."""
-
-    def __init__(self, begin: int, steady: Callable[[], float]) -> None:
-        """``steady``: seconds from any point on that no clock setting changes."""
-        self._begin = begin
-        self._steady = steady
-        self._opened = steady()
-
-    @classmethod
-    def resume(
-        cls, cursor: sqlite3.Cursor, steady: Callable[[], float], *, now: int
-    ) -> ReadingTime:
-        """Go on where the ledger was last; ``now`` is taken where it has never been."""
-        begin = _note(cursor, _LEDGER, _READING_TIME)
-        if begin is None:
-            (begin,) = cursor.execute(
-                "SELECT max(time) FROM matches WHERE checkpoint IN"
-                " (SELECT id FROM checkpoints WHERE remember_from IS NULL)"
-            ).fetchone()
-        return cls(now if begin is None else begin, steady)
-
-    def now(self) -> int:
-        """The reading time."""
-        return self._begin + max(0, int((self._steady() - self._opened) * 1000))
-
-    def keep(self, cursor: sqlite3.Cursor) -> None:
-        """Write it down, for the next one who opens the ledger."""
-        _set_note(cursor, _LEDGER, _READING_TIME, self.now())
+DIGEST_BYTES: Final = 12
+_TIME_BYTES: Final = 3
+_SET_BYTES: Final = 2
+_ENTRY_BYTES: Final = DIGEST_BYTES + _TIME_BYTES + _SET_BYTES
+_BUFFERS: Final = 0
+_SORTED: Final = 1
+_BLOCK_ENTRIES: Final = 1920
+"""Most entries of a block: 32 KiB. Larger ones waste less of the database's pages."""
+_BUFFERED: Final = 512
+"""Most entries of a buffer: it takes new ones until they are worth rewriting blocks for."""
+_BELOW: Final = 48
+"""A buffer that has entries for more blocks than this becomes two: a commit writes few blocks."""
+_SEGMENTS: Final = 8
+"""About as many segments of a feed hold memory at a time: a new event is looked up in each."""
+_SETS: Final = 1 << 8 * _SET_BYTES
 
 
-def limits(
-    cursor: sqlite3.Cursor,
-    source: str,
-    found: Iterable[Partition],
-    *,
-    looked_at: int | None,
-    memory: int,
-    reading_time: int,
-) -> list[Limit]:
-    """What of a source can be forgotten now; the module says by which rule.
+class Memory:
+    """A feed's memory inside a transaction."""
 
-    Lets go of partitions that are gone, and moves the source's line, in the cursor's transaction.
-    """
-    rows = cursor.execute(
-        "SELECT id, partition, remember_from FROM checkpoints WHERE source = ?", (source,)
-    ).fetchall()
-    once = [Limit(row, reading_time - memory) for row, _, position in rows if position is None]
-    present = {name(partition) for partition in found}
-    if looked_at is None or not present <= {key for _, key, _ in rows}:
-        return once
-    patience = memory + CLOCK_ERROR
-    again = [(row, key, position - patience) for row, key, position in rows if position is not None]
-    bound = min([looked_at - patience, *(limit for _, key, limit in again if key in present)])
-    line = _move_line(cursor, source, bound, reading_time)
-    if line is None:
-        return once
-    for _, key, limit in again:
-        if key not in present and limit < line:
-            cursor.execute(
-                "INSERT OR IGNORE INTO scopes VALUES (?, ?, ?)", (source, _let_go(key), line)
+    def __init__(self, transaction: Transaction, feed: str, secret: bytes, now: int) -> None:
+        """``secret`` keys the digests, so that nobody can choose ids that collide.
+
+        ``now``: the reading time, milliseconds.
+        """
+        self._transaction = transaction
+        self._secret = secret
+        self.now = now
+        found = transaction.read(FEEDS, [(feed,)])
+        self.feed = found[0] if found else Feed(feed, "", 0, now, -1, None, None, None)
+        if not found:
+            transaction.write(FEEDS, [self.feed])
+        self._sets: dict[int, str] | None = None
+
+    def use_format(self, name: str) -> None:
+        """Note the format by which events are named from now on."""
+        if name == self.feed.format:
+            return
+        feed = self.feed
+        if feed.format:
+            feed = feed._replace(changed=feed.segment, segment=feed.segment + 1, opened=self.now)
+        self.save(feed._replace(format=name))
+
+    def save(self, feed: Feed) -> None:
+        """Write how the feed is kept."""
+        if feed != self.feed:
+            self.feed = feed
+            self._transaction.write(FEEDS, [feed])
+
+    def find(self, events: Iterable[JudgedEvent]) -> dict[Identity, Remembered]:
+        """What is remembered of events, by their own identities and, if they matter, aliases."""
+        own: set[Identity] = set()
+        aliases: set[Identity] = set()
+        for event in events:
+            if event.event_id is not None:
+                own.add((event.scope, event.event_id))
+                aliases.update(event.aliases)
+        found = dict(self._find(own, up_to=None))
+        if self.feed.changed >= 0:
+            # What was remembered since the format changed has its own identity.
+            found |= self._find(aliases - own, up_to=self.feed.changed)
+        return found
+
+    def remember(
+        self, changes: Mapping[Identity, Remembered], times: Mapping[Identity, int]
+    ) -> None:
+        """Keep these; ``times``: when retention takes their events to be, milliseconds."""
+        numbers = {judged: self._number(judged) for judged in {c.judged for c in changes.values()}}
+        places: dict[tuple[bytes, int], list[Identity]] = defaultdict(list)
+        for identity, change in changes.items():
+            segment = self.feed.segment if change.segment is None else change.segment
+            places[_scope(identity), segment].append(identity)
+        for place, identities in places.items():
+            entries: dict[bytes, bytes] = {}
+            for identity in identities:
+                change = changes[identity]
+                entries[self._digest(identity)] = change.time.to_bytes(
+                    _TIME_BYTES, "big"
+                ) + numbers[change.judged].to_bytes(_SET_BYTES, "big")
+            self._merge(*place, entries)
+            added = sum(changes[identity].segment is None for identity in identities)
+            newest = max(times[identity] for identity in identities)
+            found = self._transaction.read(SEGMENTS, [(self.feed.feed, *place)])
+            row = found[0] if found else Segment(self.feed.feed, *place, newest, 0, "[]")
+            used = {*json.loads(row.sets), *(numbers[changes[one].judged] for one in identities)}
+            row = row._replace(
+                newest=max(newest, row.newest),
+                entries=row.entries + added,
+                sets=json.dumps(sorted(used)),
             )
-    return once + [Limit(row, min(bound, line, limit)) for row, _, limit in again]
+            self._transaction.write(SEGMENTS, [row])
+
+    def segments(self) -> list[Segment]:
+        """All segments of the feed."""
+        return self._transaction.read(SEGMENTS, [(self.feed.feed,)])
+
+    def delete(self, segments: Iterable[Segment]) -> None:
+        """Forget segments, and the rule sets that no other names."""
+        keys = [(one.feed, one.scope, one.segment) for one in segments]
+        if not keys:
+            return
+        self._transaction.delete(BLOCKS, keys)
+        self._transaction.delete(SEGMENTS, keys)
+        used = {n for one in self._transaction.read(SEGMENTS) for n in json.loads(one.sets)}
+        unused = self._all_sets().keys() - used
+        self._transaction.delete(RULE_SETS, [(number,) for number in unused])
+        self._sets = None
+
+    def rotate(self, memory: int) -> None:
+        """Open another segment if the present one has been open for long enough.
+
+        ``memory``: milliseconds for which events are remembered. While something holds memory for
+        longer, segments become longer too, so that there are never many.
+        """
+        feed, segments = self.feed, self.segments()
+        numbers = {one.segment for one in segments}
+        if feed.changed >= 0 and not any(number <= feed.changed for number in numbers):
+            feed = feed._replace(changed=-1)
+        span = max(1, memory // (_SEGMENTS // 2)) * 2 ** max(0, len(numbers) - _SEGMENTS)
+        if feed.segment in numbers and self.now - feed.opened >= span:
+            feed = feed._replace(segment=feed.segment + 1, opened=self.now)
+        self.save(feed)
+
+    def _find(
+        self, identities: Iterable[Identity], *, up_to: int | None
+    ) -> Iterator[tuple[Identity, Remembered]]:
+        by_scope: dict[bytes, dict[bytes, Identity]] = defaultdict(dict)
+        for identity in identities:
+            by_scope[_scope(identity)][self._digest(identity)] = identity
+        for scope, names in by_scope.items():
+            left = set(names)
+            segments = self._transaction.read(SEGMENTS, [(self.feed.feed, scope)])
+            for segment in sorted(segments, key=lambda one: -one.segment):
+                if not left or (up_to is not None and segment.segment > up_to):
+                    continue
+                for level in (_BUFFERS, _SORTED):
+                    for block, digests in self._blocks((scope, segment.segment, level), left):
+                        for digest in digests:
+                            entry = _entry(block.entries, digest)
+                            if entry is not None:
+                                left.discard(digest)
+                                yield names[digest], self._remembered(entry, segment.segment)
+
+    def _blocks(
+        self, place: tuple[bytes, int, int], digests: Iterable[bytes]
+    ) -> Iterator[tuple[Block, list[bytes]]]:
+        """The blocks of a (scope, segment, level) that these digests fall into."""
+        rest = sorted(digests)
+        start = 0
+        while start < len(rest):
+            block = self._transaction.at_most(BLOCKS, (self.feed.feed, *place, rest[start]))
+            if block is None:
+                block = Block(self.feed.feed, *place, b"", b"", b"")
+            end = bisect_left(rest, block.until) if block.until else len(rest)
+            if end <= start:
+                raise LedgerError(
+                    f"The ledger's memory of {self.feed.feed} has a gap: table blocks, segment "
+                    f"{block.segment}. Restore the ledger from a backup."
+                )
+            yield block, rest[start:end]
+            start = end
+
+    def _merge(self, scope: bytes, segment: int, entries: Mapping[bytes, bytes]) -> None:
+        """Write entries into a segment's buffers, and what these cannot take into its blocks."""
+        for buffer, digests in list(self._blocks((scope, segment, _BUFFERS), entries)):
+            content = _unpacked(buffer.entries)
+            _insert(content, [digest + entries[digest] for digest in digests])
+            if len(content) <= _BUFFERED:
+                self._transaction.write(BLOCKS, [buffer._replace(entries=b"".join(content))])
+                continue
+            by_digest = {one[:DIGEST_BYTES]: one for one in content}
+            below = list(self._blocks((scope, segment, _SORTED), by_digest))
+            for block, names in below:
+                merged = _unpacked(block.entries)
+                _insert(merged, [by_digest[name] for name in names])
+                self._transaction.write(BLOCKS, _cut(block, merged))
+            middle = below[len(below) // 2][0].first
+            emptied = buffer._replace(entries=b"")
+            if len(below) > _BELOW:
+                self._transaction.write(BLOCKS, [emptied._replace(first=middle)])
+                emptied = emptied._replace(until=middle)
+            self._transaction.write(BLOCKS, [emptied])
+
+    def _remembered(self, entry: bytes, segment: int) -> Remembered:
+        number = int.from_bytes(entry[_TIME_BYTES:], "big")
+        rules = self._all_sets().get(number)
+        if rules is None:
+            raise LedgerError(
+                f"The ledger's memory names a rule set {number} that table rule_sets does not "
+                "have. Restore the ledger from a backup."
+            )
+        time = int.from_bytes(entry[:_TIME_BYTES], "big")
+        return Remembered(_rules(rules), time, segment)
+
+    def _number(self, judged: frozenset[str]) -> int:
+        """The number of a set of rules; a new one gets the lowest that is free."""
+        sets, rules = self._all_sets(), _rules_text(judged)
+        for number, known in sets.items():
+            if known == rules:
+                return number
+        number = next((one for one in range(_SETS) if one not in sets), -1)
+        if number < 0:
+            raise LedgerError(
+                f"The ledger's memory names {_SETS} different sets of rules, which is all it can. "
+                "Change the rules less often, or shorten the lookback of sources."
+            )
+        sets[number] = rules
+        self._transaction.write(RULE_SETS, [RuleSetRow(number, rules)])
+        return number
+
+    def _all_sets(self) -> dict[int, str]:
+        if self._sets is None:
+            self._sets = {one.id: one.rules for one in self._transaction.read(RULE_SETS)}
+        return self._sets
+
+    def _digest(self, identity: Identity) -> bytes:
+        name = "\0".join((self.feed.feed, *identity)).encode("utf-8", "surrogatepass")
+        return hashlib.blake2b(name, digest_size=DIGEST_BYTES, key=self._secret).digest()
 
 
-def judged(cursor: sqlite3.Cursor, batch: Batch) -> Sequence[Increment]:
-    """The batch's increments without those of which nobody can tell whether they counted.
-
-    Those are of a partition that comes back after it was let go. Once it has read up to the line,
-    it is a partition like any other.
-    """
-    source, key = batch.partition.source, name(batch.partition)
-    if _note(cursor, source, _let_go(key)) is None:
-        return batch.increments
-    line = _note(cursor, source, _LINE)
-    if line is None or (batch.remember_from is not None and batch.remember_from >= line):
-        cursor.execute("DELETE FROM scopes WHERE source = ? AND scope = ?", (source, _let_go(key)))
-    if line is None:
-        return batch.increments
-    return [one for one in batch.increments if one.scope or one.time >= line]
+def check_block(block: Block) -> str | None:
+    """What is wrong with a block that has its checksum; None: nothing."""
+    digests = [entry[:DIGEST_BYTES] for entry in _unpacked(block.entries)]
+    if len(block.entries) % _ENTRY_BYTES or digests != sorted(set(digests)):
+        return "entries that are not in order"
+    if digests and not (
+        block.first <= digests[0] and (not block.until or digests[-1] < block.until)
+    ):
+        return "entries that belong to another block"
+    return None
 
 
-def creation_time(cursor: sqlite3.Cursor, *, now: int) -> int:
-    """When the ledger was begun, milliseconds.
-
-    Written down at the first opening; a ledger of an earlier version is as old as its first series.
-    """
-    created = _note(cursor, _LEDGER, _CREATED)
-    if created is None:
-        (first,) = cursor.execute("SELECT min(created) FROM series").fetchone()
-        created = now if first is None else int(first)
-        _set_note(cursor, _LEDGER, _CREATED, created)
-    return created
+def _scope(identity: Identity) -> bytes:
+    return identity[0].encode("utf-8", "surrogatepass")
 
 
-def name(partition: Partition) -> bytes:
-    """What a partition is called in the ledger; a path may hold bytes that are not UTF-8."""
-    return partition.key.encode("utf-8", "surrogatepass")
+def _entry(entries: bytes, digest: bytes) -> bytes | None:
+    """What follows a digest in sorted entries, by bisection."""
+    low, high = 0, len(entries) // _ENTRY_BYTES
+    while low < high:
+        middle = (low + high) // 2
+        start = middle * _ENTRY_BYTES
+        found = entries[start : start + DIGEST_BYTES]
+        if found == digest:
+            return entries[start + DIGEST_BYTES : start + _ENTRY_BYTES]
+        low, high = (middle + 1, high) if found < digest else (low, middle)
+    return None
 
 
-def _note(cursor: sqlite3.Cursor, source: str, what: str) -> int | None:
-    """A number that the ledger keeps for itself."""
-    found = cursor.execute(
-        "SELECT since FROM scopes WHERE source = ? AND scope = ?", (source, what)
-    ).fetchone()
-    return None if found is None else int(found[0])
+def _unpacked(entries: bytes) -> list[bytes]:
+    return [entries[at : at + _ENTRY_BYTES] for at in range(0, len(entries), _ENTRY_BYTES)]
 
 
-def _set_note(cursor: sqlite3.Cursor, source: str, what: str, value: int) -> None:
-    """Keep a number."""
-    cursor.execute("INSERT OR REPLACE INTO scopes VALUES (?, ?, ?)", (source, what, value))
+def _insert(content: list[bytes], entries: Iterable[bytes]) -> None:
+    """Insert entries into sorted ones, in place of those with the same digest."""
+    for entry in entries:
+        digest = entry[:DIGEST_BYTES]
+        at = bisect_left(content, digest)
+        if at < len(content) and content[at].startswith(digest):
+            content[at] = entry
+        else:
+            content.insert(at, entry)
 
 
-def _move_line(cursor: sqlite3.Cursor, source: str, bound: int, reading_time: int) -> int | None:
-    """The source's line; ``bound`` is where it may go by today's positions. None: there is none."""
-    line = _note(cursor, source, _LINE)
-    following, since = _note(cursor, source, _NEXT_LINE), _note(cursor, source, _NEXT_SINCE)
-    if following is None or since is None:
-        following, since = bound, reading_time
-    following = min(following, bound)
-    if reading_time - since >= PROVEN_AFTER:
-        line = following if line is None else max(line, following)
-        _set_note(cursor, source, _LINE, line)
-        following, since = bound, reading_time
-    _set_note(cursor, source, _NEXT_LINE, following)
-    _set_note(cursor, source, _NEXT_SINCE, since)
-    return line
+def _cut(block: Block, content: Sequence[bytes]) -> Iterator[Block]:
+    """The block with another content; cut into equal parts if that is too much for one."""
+    parts = -(-len(content) // _BLOCK_ENTRIES)
+    size = -(-len(content) // parts)
+    for start in range(0, len(content), size):
+        after = start + size
+        yield block._replace(
+            first=content[start][:DIGEST_BYTES] if start else block.first,
+            until=content[after][:DIGEST_BYTES] if after < len(content) else block.until,
+            entries=b"".join(content[start:after]),
+        )
 
 
-def _let_go(key: bytes) -> str:
-    return _LET_GO + key.decode("utf-8", "backslashreplace")
+def _rules_text(rules: frozenset[str]) -> str:
+    return json.dumps(sorted(rules), separators=(",", ":"))
+
+
+@lru_cache(maxsize=1024)
+def _rules(text: str) -> frozenset[str]:
+    return frozenset(json.loads(text))

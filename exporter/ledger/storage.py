@@ -17,9 +17,14 @@ from exporter.ledger.errors import (
     not_a_ledger,
 )
 from exporter.ledger.locking import FileLock, Identity, identity
-from exporter.ledger.schema import APPLICATION_ID, SCHEMA_VERSION, TABLES
+from exporter.ledger.sqlite_store import CREATE_TABLES
+from exporter.ledger.tables import SCHEMA_VERSION
 
 LEDGER_FILE: Final = "ledger.sqlite3"
+APPLICATION_ID: Final = 0x4D46454C
+"""``MFEL``: marks a ledger among SQLite files."""
+EARLIEST_SCHEMA: Final = 1
+"""Ledgers from this schema version on are migrated."""
 
 _OLD_LOCK_FILE: Final = "ledger.lock"
 """What versions before 0.1.0 locked; nobody looks at it any more."""
@@ -111,7 +116,7 @@ class DatabaseFile:
 
     def _write_again(self, connection: sqlite3.Connection) -> None:
         make_directory(self.path.parent)
-        new = _beside(self.path, ".new")
+        new = beside(self.path, ".new")
         lock = FileLock(new, create=True)
         in_the_way: FileLock | None = None
         try:
@@ -122,11 +127,11 @@ class DatabaseFile:
             found = identity(self.path)
             if found not in (None, self._lock.identity):
                 in_the_way = FileLock(self.path)
-                self.path.rename(_beside(self.path, ".replaced"))
-            wal = _beside(self.path, "-wal")
+                self.path.rename(beside(self.path, ".replaced"))
+            wal = beside(self.path, "-wal")
             if identity(wal) not in (None, self._opened[wal]):
                 # Another's log must not be played into the copy. Our own has nothing else in it.
-                wal.rename(_beside(self.path, ".replaced-wal"))
+                wal.rename(beside(self.path, ".replaced-wal"))
             new.rename(self.path)
             sync_directory(self.path.parent)
         except BaseException:
@@ -143,14 +148,14 @@ class DatabaseFile:
         self._lock.release()
         self._lock = lock
         for suffix in ("-wal", "-shm"):
-            _remove(_beside(self.path, suffix))
+            _remove(beside(self.path, suffix))
 
     def _connect(self) -> None:
         try:
             connection = connect(self.path)
             try:
                 _prepare(connection, self.path)
-                names = (_beside(self.path, suffix) for suffix in ("-wal", "-shm"))
+                names = (beside(self.path, suffix) for suffix in ("-wal", "-shm"))
                 self._opened: dict[Path, Identity | None] = {
                     self.path: self._lock.identity,
                     **{name: identity(name) for name in names},
@@ -175,11 +180,11 @@ def make_directory(directory: Path) -> None:
         raise explain_os(error, directory, "created") from error
 
 
-def connect(path: Path) -> sqlite3.Connection:
+def connect(path: Path, *, mode: str = "rw") -> sqlite3.Connection:
     """A connection to a ledger file that exists. Raises sqlite3.Error."""
-    # mode=rw: SQLite would otherwise create what is missing, an empty ledger.
+    # Without a mode SQLite would create what is missing, an empty ledger.
     return sqlite3.connect(
-        f"{path.absolute().as_uri()}?mode=rw",
+        f"{path.absolute().as_uri()}?mode={mode}",
         uri=True,
         isolation_level=None,
         check_same_thread=False,
@@ -209,12 +214,20 @@ def _check_header(path: Path, descriptor: int) -> None:
     version = int.from_bytes(header[60:64], "big")
     if int.from_bytes(header[68:72], "big") != APPLICATION_ID:
         raise not_a_ledger(path, "it is another program's SQLite database")
-    if version != SCHEMA_VERSION:
-        raise LedgerError(
-            f"The ledger {path} was written by another version of the exporter (its layout is "
-            f"{version}, this one knows {SCHEMA_VERSION}). Run that version, or move the file "
-            "away to begin a new ledger: all counters then start from zero."
-        )
+    if not EARLIEST_SCHEMA <= version <= SCHEMA_VERSION:
+        raise another_version(path, version)
+
+
+def schema_of(connection: sqlite3.Connection, path: Path) -> int:
+    """The schema version, which the file's header has only once the log is written back.
+
+    Raises:
+        LedgerError: it is of a newer version of the exporter.
+    """
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    if version > SCHEMA_VERSION:
+        raise another_version(path, version)
+    return int(version)
 
 
 def _lock_or_create(path: Path) -> tuple[FileLock, bool]:
@@ -236,13 +249,13 @@ def _create(path: Path) -> FileLock | None:
     None: another process was quicker.
     """
     for suffix in ("-wal", "-journal"):
-        if _beside(path, suffix).exists():
+        if beside(path, suffix).exists():
             raise LedgerError(
                 f"The ledger {path} is missing, but its {path.name}{suffix} is there. Put the "
                 f"file back, or delete {path.name}{suffix} to begin a new ledger: all counters "
                 "then start from zero."
             )
-    new = _beside(path, ".new")
+    new = beside(path, ".new")
     lock = FileLock(new, create=True)
     try:
         if path.exists():
@@ -253,7 +266,7 @@ def _create(path: Path) -> FileLock | None:
             with closing(sqlite3.connect(new, isolation_level=None)) as connection:
                 connection.executescript(
                     f"PRAGMA synchronous = FULL; PRAGMA application_id = {APPLICATION_ID};"
-                    f"PRAGMA user_version = {SCHEMA_VERSION}; BEGIN; {TABLES} COMMIT;"
+                    f"PRAGMA user_version = {SCHEMA_VERSION}; BEGIN; {CREATE_TABLES}; COMMIT;"
                 )
         except DATABASE_ERRORS as error:
             raise explain(error, path, "created") from error
@@ -273,7 +286,7 @@ def _empty(new: Path, lock: FileLock) -> None:
     """Take away what an interrupted creation has left."""
     os.ftruncate(lock.descriptor, 0)
     for suffix in ("-journal", "-wal", "-shm"):
-        _remove(_beside(new, suffix))
+        _remove(beside(new, suffix))
 
 
 def _prepare(connection: sqlite3.Connection, path: Path) -> None:
@@ -287,11 +300,32 @@ def _prepare(connection: sqlite3.Connection, path: Path) -> None:
     # SQLite opens a file that it may not write as a read-only one, without a word, and even BEGIN
     # IMMEDIATE succeeds there. Rolled back, this writes nothing to the disk.
     connection.execute("BEGIN IMMEDIATE")
-    connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+    connection.execute("PRAGMA user_version = 0")
     connection.execute("ROLLBACK")
 
 
-def _beside(path: Path, suffix: str) -> Path:
+def another_version(path: Path, schema: int) -> LedgerError:
+    """The error for a ledger that a newer exporter has written, which says which one."""
+    with suppress(*DATABASE_ERRORS), closing(connect(path, mode="ro")) as connection:
+        query = "SELECT value FROM facts WHERE name = 'exporter version'"
+        found = connection.execute(query).fetchone()
+    by = f"version {found[0]}" if found else "another version"
+    copy = beside(path, f".v{SCHEMA_VERSION}")
+    restore = (
+        f" To go back, put the copy that was kept before the upgrade, {copy}, in its place and "
+        f"delete {path.name}-wal: counters then go on from there."
+        if copy.exists()
+        else ""
+    )
+    return LedgerError(
+        f"The ledger {path} was written by {by} of the exporter (its schema is {schema}, this one "
+        f"knows up to {SCHEMA_VERSION}). Run that version, or move the file away to begin a new "
+        f"ledger: all counters then start from zero.{restore}"
+    )
+
+
+def beside(path: Path, suffix: str) -> Path:
+    """A file beside another, whose name goes on with ``suffix``."""
     return path.with_name(path.name + suffix)
 
 

@@ -34,7 +34,8 @@ POLL_OUTCOMES: Final = ("success", "error")
 LEDGER_OPERATIONS: Final = ("commit", "declare", "reveal", "forget")
 
 _SOURCE_PLACE: Final = ("source", "account_id", "region")
-_PARTITION: Final = (*_SOURCE_PLACE, "log_group", "path")
+_RESOURCES: Final = ("log_group", "path")
+_PARTITION: Final = (*_SOURCE_PLACE, *_RESOURCES)
 _API: Final = ("service", "operation", "account_id", "region")
 _ARRIVAL_BUCKETS: Final = (
     *(1, 5, 15, 30, 60, 120, 180, 300, 600, 900, 1800),
@@ -173,6 +174,11 @@ class Telemetry:
         )
         for operation in LEDGER_OPERATIONS:
             self.ledger_errors.labels(operation)
+        self.fenced_commits = self._counter(
+            "fenced_commits",
+            "Commits that were refused since another process had read on; nothing was counted.",
+            ("source",),
+        )
         self.ledger_created = self._gauge(
             "ledger_created_timestamp_seconds", "When the ledger was begun."
         )
@@ -253,6 +259,7 @@ class Telemetry:
                 counter.labels(source, account_id, region)
             for outcome in POLL_OUTCOMES:
                 self.polls.labels(source, account_id, region, outcome)
+        self.fenced_commits.labels(source)
         self.poll_duration.labels(source)
         self.arrival_delay.labels(source)
 
@@ -353,11 +360,11 @@ class _RuleInfoCollector(Collector):
         yield family
 
 
-def _partition_labels(partition: Partition) -> tuple[str, str, str, str, str]:
+def _partition_labels(partition: Partition) -> tuple[str, ...]:
+    kind, resource = partition.kind, partition.resource
     return (
         partition.source,
         partition.account_id,
         partition.region,
-        partition.log_group or "",
-        partition.path or "",
+        *(resource if kind.label == label else "" for label in _RESOURCES),
     )

@@ -1,7 +1,7 @@
-"""The rule set: log events in, increments of series out."""
+"""The rule set: log events in, judged events and their increments out."""
 
-from exporter.model import Increment, Labels, SeriesKey
 from exporter.rules.records import Facts
+from exporter.rules.rule import definition
 from exporter.rules.ruleset import Evaluation, RuleSet
 
-__all__ = ["Evaluation", "Facts", "Increment", "Labels", "RuleSet", "SeriesKey"]
+__all__ = ["Evaluation", "Facts", "RuleSet", "definition"]

@@ -1,135 +1,188 @@
-"""The rule set: a batch of log events in, increments out.
+"""The rule set: a batch of log events in, judged events out.
 
 Each message is decoded once, for all rules. This module is the seam for speed: what calls it knows
-batches and increments, not how many rules looked at an event.
+batches and judged events, not how many rules looked at an event.
 """
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+import structlog
+
 from exporter.configuration import RuleConfig
-from exporter.model import OVERFLOW, EventFormat, Increment, Labels, LogEvent, Partition, SeriesKey
-from exporter.patterns import Document, Match
-from exporter.rules.labels import label_value, metric_value
+from exporter.exactness import RuleVersion, Timeline, may_count
+from exporter.model import EventFormat, Increment, JudgedEvent, LogEvent, Partition, SeriesKey
+from exporter.patterns import Document, FilterPattern
 from exporter.rules.records import Facts, aliases, facts
+from exporter.rules.rule import Rule, definition
+
+_log = structlog.get_logger(__name__)
+
+_MOST_JUDGES = 256
+"""Stretches of time of which a source keeps the rules; forged event times ask for any."""
 
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """What a batch of log events came to."""
+    """The outcome of a batch of log events."""
 
-    increments: Sequence[Increment]
+    events: Sequence[JudgedEvent]
+    """Those that at least one rule matched."""
     facts: Sequence[Facts]
     """Of each log event of the batch, in its order."""
 
+    @property
+    def increments(self) -> list[Increment]:
+        """All matches of the batch, in its order."""
+        return [increment for event in self.events for increment in event.increments]
+
 
 class RuleSet:
-    """The rules of a configuration, ready to evaluate. Immutable and thread-safe."""
+    """The versions of rules that sources are judged by. Thread-safe; can be pickled."""
 
-    def __init__(self, rules: Iterable[RuleConfig]) -> None:
-        self.rules = tuple(rules)
-        self._by_source: dict[str, list[_Rule]] = defaultdict(list)
-        for rule in self.rules:
+    def __init__(
+        self, versions: Mapping[str, Iterable[RuleVersion]], rules: Iterable[RuleConfig] = ()
+    ) -> None:
+        """``versions``: by source. ``rules``: the configured ones, whose patterns are compiled.
+
+        A version whose definition this exporter cannot read is logged and left out.
+        """
+        patterns = {rule.pattern: rule.compiled for rule in rules}
+        known: dict[tuple[str, str], Rule | None] = {}
+        self._judges: dict[str, _Judges] = {}
+        for source, of in versions.items():
+            usable: list[tuple[RuleVersion, Rule]] = []
+            for version in of:
+                key = version.rule, version.definition
+                rule = known[key] = known[key] if key in known else _read(version, patterns)
+                if rule is not None:
+                    usable.append((version, rule))
+            self._judges[source] = _Judges(usable)
+
+    @classmethod
+    def of(cls, rules: Iterable[RuleConfig]) -> RuleSet:
+        """A rule set in which each rule judges all events, whenever they happened."""
+        rules = tuple(rules)
+        versions: dict[str, list[RuleVersion]] = {}
+        for rule in rules:
+            version = RuleVersion(rule.name, None, None, definition(rule))
             for source in rule.sources:
-                self._by_source[source].append(_Rule(rule))
+                versions.setdefault(source, []).append(version)
+        return cls(versions, rules)
 
-    def listening(self, source: str) -> list[RuleConfig]:
-        """The rules that listen to a source."""
-        return [rule.config for rule in self._by_source.get(source, ())]
+    def listening(self, source: str) -> list[str]:
+        """The rules that are in force on a source."""
+        return [rule.name for rule in self._judges_of(source).in_force]
+
+    def own_starts(self, source: str) -> Mapping[str, int]:
+        """Rules that name a start of their own, and when it is on a source (see Source.poll)."""
+        return self._judges_of(source).own_starts
 
     def evaluate(
-        self, events: Sequence[LogEvent], partition: Partition, event_format: EventFormat
+        self,
+        events: Sequence[LogEvent],
+        partition: Partition,
+        event_format: EventFormat,
+        *,
+        watermark: int | None = None,
+        backfill: frozenset[str] = frozenset(),
     ) -> Evaluation:
-        """Match a batch of a partition's log events with every rule that listens to its source."""
-        rules = self._by_source.get(partition.source, ())
-        increments: list[Increment] = []
+        """Match a batch of a partition's log events with the rules that may count them.
+
+        If slices are read again (``watermark`` is not None), each event is judged by the versions
+        in force at its event time; else by those in force now. ``watermark``, ``backfill``: see
+        Reading.
+        """
+        judges = self._judges_of(partition.source)
+        judged: list[JudgedEvent] = []
         about: list[Facts] = []
         for event in events:
             document = Document(event.message)
             fact = facts(event, document, partition, event_format)
             about.append(fact)
+            happened = None if watermark is None else fact.happened
+            rules, names = judges.judge(happened, may_count(event.time, watermark, backfill))
+            increments = []
             for rule in rules:
-                match = rule.config.compiled.match_document(document)
+                match = rule.pattern.match_document(document)
                 if match is not None:
-                    increments.append(rule.increment(event, document, match, fact, partition))
-        return Evaluation(increments, about)
+                    increments.append(rule.increment(document, match, fact, partition))
+            if increments:
+                judged.append(
+                    JudgedEvent(
+                        event_id=fact.event_id,
+                        scope=fact.scope,
+                        time=event.time,
+                        event_time=fact.event_time,
+                        judged=names,
+                        increments=tuple(increments),
+                        aliases=aliases(event, document, partition, fact),
+                    )
+                )
+        return Evaluation(judged, about)
 
     def static_series(self, partition: Partition) -> dict[str, SeriesKey]:
         """By rule, the series of a partition that are known before any match.
 
         These are the series of rules whose labels are all literal.
         """
+        fact = Facts(None, "", None, partition.account_id, partition.region)
         return {
-            rule.config.name: rule.key(
-                rule.literal,
-                Facts(None, "", None, partition.account_id, partition.region),
-                partition,
-            )
-            for rule in self._by_source.get(partition.source, ())
+            rule.name: rule.series(fact, partition, {})
+            for rule in self._judges_of(partition.source).in_force
             if not rule.dynamic
         }
 
+    def _judges_of(self, source: str) -> _Judges:
+        return self._judges.get(source) or _Judges(())
 
-class _Rule:
-    """A rule with what is the same for each of its matches worked out once."""
 
-    def __init__(self, config: RuleConfig) -> None:
-        self.config = config
-        self.literal = {
-            name: value.literal
-            for name, value in config.labels.items()
-            if value.literal is not None
-        }
-        if config.uses_default_metric:
-            self.literal["rule"] = config.name
-        self.dynamic = {
-            name: value.references for name, value in config.labels.items() if value.literal is None
+class _Judges:
+    """The rules that judge the events of a source, by when these happened."""
+
+    def __init__(self, rules: Iterable[tuple[RuleVersion, Rule]]) -> None:
+        self._rules = dict(rules)
+        self._timeline = Timeline(self._rules)
+        self._known: dict[object, tuple[Sequence[Rule], frozenset[str]]] = {}
+        self.in_force, names = self.judge(None, None)
+        self.own_starts = {
+            version.rule: version.since
+            for version in self._rules
+            if version.own_start and version.since is not None and version.rule in names
         }
 
-    def increment(
-        self,
-        event: LogEvent,
-        document: Document,
-        match: Match,
-        fact: Facts,
-        partition: Partition,
-    ) -> Increment:
-        """What one match adds, and where."""
-        dynamic = {
-            name: label_value(references, document, match)
-            for name, references in self.dynamic.items()
-        }
-        series = overflow = self.key(self.literal | dynamic, fact, partition)
-        if dynamic:
-            overflowing = dict.fromkeys(dynamic, OVERFLOW)
-            overflow = self.key(self.literal | overflowing, fact, partition)
-        spec = self.config.value
-        value = spec.number
-        if spec.reference is not None:
-            value = metric_value(spec, document, match)
-        return Increment(
-            rule=self.config.name,
-            series=series,
-            overflow=overflow,
-            value=value,
-            time=event.time,
-            event_time=fact.event_time,
-            event_id=fact.event_id,
-            scope=fact.scope,
-            aliases=aliases(event, document, partition, fact),
+    def judge(
+        self, happened: tuple[int, int] | None, only: frozenset[str] | None
+    ) -> tuple[Sequence[Rule], frozenset[str]]:
+        """The rules that judge an event, and their names: the same objects for most events.
+
+        ``happened``: between which times, both included; None: it is judged by the latest
+        versions. ``only``: the rules that may count it; None: any.
+        """
+        timeline = self._timeline
+        stretch = timeline.latest if happened is None else timeline.stretch(*happened)
+        key = (stretch, only)
+        found = self._known.get(key)
+        if found is None:
+            versions = timeline.judges(stretch)
+            rules = [self._rules[v] for v in versions if only is None or v.rule in only]
+            found = rules, frozenset(rule.name for rule in rules)
+            if len(self._known) >= _MOST_JUDGES:
+                self._known = {}
+            self._known[key] = found
+        return found
+
+
+def _read(version: RuleVersion, patterns: Mapping[str, FilterPattern]) -> Rule | None:
+    try:
+        return Rule.of(version.rule, version.definition, patterns)
+    except (ValueError, LookupError, TypeError, AttributeError, ArithmeticError) as error:
+        _log.warning(
+            "a stored version of a rule cannot be read by this version of the exporter: late events"
+            " from when it was in force do not count for the rule",
+            rule=version.rule,
+            error=str(error),
         )
-
-    def key(self, labels: dict[str, str], fact: Facts, partition: Partition) -> SeriesKey:
-        """The series with these labels and those that every series of a partition carries."""
-        everything = labels | {
-            "account_id": fact.account_id,
-            "region": fact.region,
-            "source": partition.source,
-        }
-        if partition.log_group is not None:
-            everything["log_group"] = partition.log_group
-        sorted_labels: Labels = tuple(sorted(everything.items()))
-        return SeriesKey(self.config.metric, sorted_labels)
+        return None

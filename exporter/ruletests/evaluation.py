@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from exporter.configuration import RuleConfig
-from exporter.model import LogEvent, Partition
-from exporter.rules import Increment, RuleSet
+from exporter.model import Increment, LogEvent, Partition
+from exporter.rules import RuleSet
 from exporter.ruletests.models import SOURCE, Expectation, RuleTest, RuleTestFile
 
 PARTITION = Partition(SOURCE, account_id="123456789012", region="us-east-1")
@@ -59,7 +59,7 @@ class TestResult:
 
 def run_tests(file: RuleTestFile) -> list[TestResult]:
     """Evaluate a file's tests, in their order."""
-    rule_set = RuleSet(file.rules)
+    rule_set = RuleSet.of(file.rules)
     by_name = {rule.name: rule for rule in file.rules}
     return [_run(test, rule_set, by_name) for test in file.tests]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import threading
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
@@ -23,16 +24,16 @@ from exporter.configuration import (
     SourceConfig,
     check,
 )
-from exporter.ledger.base import Ledger, RuleTotal, SeriesRule
+from exporter.exactness import first_start
+from exporter.ledger.base import Ledger, LoadedRules, RuleUse
 from exporter.metrics.families import MetricFamily
 from exporter.metrics.series import SeriesStore
 from exporter.metrics.telemetry import RuleInfo, SourceInfo, Telemetry
-from exporter.model import SeriesKey, SourceError
-from exporter.rules import RuleSet
+from exporter.model import SourceError
+from exporter.rules import RuleSet, definition
 from exporter.runtime.engine import Engine
-from exporter.runtime.pipeline import Rules
 from exporter.sources import build_source
-from exporter.sources.base import Listener, Source
+from exporter.sources.base import Source
 from exporter.sources.scopes import scopes
 
 _log = structlog.get_logger(__name__)
@@ -50,21 +51,18 @@ class Assembly:
     """By name. A source that a configuration leaves as it was is the same object as before."""
     read_before: Collection[str]
     """Sources of which something was ever read."""
-    rules: Rules
-    families: Sequence[MetricFamily]
-    rule_infos: Sequence[RuleInfo]
-    source_infos: Sequence[SourceInfo]
-    rule_totals: Sequence[RuleTotal]
-    ended: Collection[SeriesKey]
-    """Series that edits of rules have ended."""
+    rules: RuleSet
+    loaded: LoadedRules
 
     def put_in_force(self, engine: Engine, series: SeriesStore, telemetry: Telemetry) -> None:
         """Let everything work by it."""
-        engine.apply(self.sources, self.rules, self.ended, read_before=self.read_before)
-        series.describe(self.families)
-        telemetry.set_rules(self.rule_infos)
-        telemetry.set_sources(self.source_infos)
-        telemetry.load_totals(self.rule_totals)
+        sources, rules = self.configuration.sources, self.configuration.rules
+        ended = frozenset(self.loaded.ended)
+        engine.apply(self.sources, self.rules, ended, read_before=self.read_before)
+        series.describe(_metric_families(rules))
+        telemetry.set_rules(_rule_info(rule) for rule in rules)
+        telemetry.set_sources(SourceInfo(s.name, s.interval, _lookback(s)) for s in sources)
+        telemetry.load_totals(self.loaded.totals)
 
 
 class Assembler:
@@ -105,52 +103,37 @@ class Assembler:
         Nothing may be committed until the assembly is in force (``Pipeline.paused``). Raises
         LedgerError, which leaves everything as it was.
         """
-        now = int(self._clock.now())
-        rules = RuleSet(configuration.rules)
+        now = int(self._clock.now() * 1000)
+        sources, generation = configuration.sources, _generation(configuration)
         since = self._ledger.load_scopes(
-            {source.name: scopes(source) for source in configuration.sources}, now=now * 1000
+            {source.name: scopes(source) for source in sources},
+            now=now // 1000 * 1000,
+            generation=generation,
         )
         built = {
-            source.name: (source, self._source(source, since[source.name]))
-            for source in configuration.sources
+            source.name: (source, self._source(source, since[source.name])) for source in sources
         }
         read_before = frozenset(name for name in built if self._ledger.has_progress(name))
         # Last of what can fail: it may end series.
         loaded = self._ledger.load_rules(
             {
                 source.name: {
-                    rule.name: _start(source, rule, now) for rule in rules.listening(source.name)
+                    rule.name: _use(source, rule, now, read_before=source.name in read_before)
+                    for rule in configuration.rules_of(source.name)
                 }
-                for source in configuration.sources
+                for source in sources
             },
-            rules=[
-                SeriesRule(
-                    rule.name,
-                    rule.max_series,
-                    rule.buckets,
-                    rule.metric,
-                    frozenset([*rule.labels, *(["rule"] if rule.uses_default_metric else [])]),
-                    shares=not rule.uses_default_metric,
-                )
-                for rule in configuration.rules
-            ],
+            now=now,
+            keep={source.name: round((_lookback(source) or 0) * 1000) for source in sources},
+            generation=generation,
         )
-        own_start = {rule.name for rule in configuration.rules if rule.start is not None}
-        listeners = {
-            source: {rule: Listener(at, backfill=rule in own_start) for rule, at in of.items()}
-            for source, of in loaded.starts.items()
-        }
         self._built = built
         return Assembly(
             configuration,
             sources={name: source for name, (_, source) in built.items()},
             read_before=read_before,
-            rules=Rules(rules, listeners),
-            families=_metric_families(configuration.rules),
-            rule_infos=[_rule_info(rule) for rule in configuration.rules],
-            source_infos=[_source_info(source) for source in configuration.sources],
-            rule_totals=loaded.totals,
-            ended=frozenset(loaded.ended),
+            rules=RuleSet(loaded.versions, configuration.rules),
+            loaded=loaded,
         )
 
     def _source(self, config: SourceConfig, since: Mapping[str, int]) -> Source:
@@ -193,16 +176,33 @@ class Assembler:
             self.footprint = footprint
 
 
-def _start(source: SourceConfig, rule: RuleConfig, now: int) -> int | None:
-    """Since when a rule that is new to a source counts, milliseconds; None: everything."""
-    back = getattr(source, "start", None)
-    if back is None:
-        return None
-    return round((now - (back if rule.start is None else rule.start)) * 1000)
+def _use(source: SourceConfig, rule: RuleConfig, now: int, *, read_before: bool) -> RuleUse:
+    start, own = getattr(source, "start", None), rule.start
+    return RuleUse(
+        start=first_start(
+            source=None if start is None else round(start * 1000),
+            own=None if own is None else round(own * 1000),
+            read_before=read_before,
+            now=now // 1000 * 1000,
+        ),
+        own_start=own is not None,
+        definition=definition(rule),
+        max_series=rule.max_series,
+    )
 
 
-def _source_info(source: SourceConfig) -> SourceInfo:
-    return SourceInfo(source.name, source.interval, getattr(source, "lookback", None))
+def _generation(configuration: Configuration) -> str:
+    """A digest of what a configuration counts."""
+    parts = [source.model_dump_json() for source in configuration.sources]
+    parts += [
+        f"{rule.name} {rule.sources} {rule.start} {rule.max_series} {definition(rule)}"
+        for rule in configuration.rules
+    ]
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+
+
+def _lookback(source: SourceConfig) -> float | None:
+    return getattr(source, "lookback", None)
 
 
 def _rule_info(rule: RuleConfig) -> RuleInfo:

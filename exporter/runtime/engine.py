@@ -18,8 +18,9 @@ from exporter.model import (
     SeriesKey,
     SourceError,
 )
+from exporter.rules import RuleSet
 from exporter.runtime.arrivals import Arrivals
-from exporter.runtime.pipeline import Pipeline, Poll, Rules
+from exporter.runtime.pipeline import Pipeline, Poll
 from exporter.runtime.scheduling import THREADS, Scheduler
 from exporter.runtime.states import PartitionState, SourceState
 from exporter.sources.base import Discovery, Source
@@ -58,7 +59,7 @@ class Engine:
     def apply(
         self,
         sources: Mapping[str, Source],
-        rules: Rules,
+        rules: RuleSet,
         ended: Collection[SeriesKey] = (),
         *,
         read_before: Collection[str] = (),
@@ -148,7 +149,7 @@ class Engine:
                     never_read=len(unread),
                     examples=", ".join(unread[:_EXAMPLES]) or None,
                 )
-            unseen = {(s.account_id, s.region) for s in failures if s.log_group is None}
+            unseen = {(s.account_id, s.region) for s in failures if not s.resource}
             for gone in set(state.partitions).difference(discovery.partitions):
                 if not unseen & {(gone.account_id, gone.region), ("", gone.region), ("", "")}:
                     self._drop(state, gone, "it no longer exists")
@@ -236,11 +237,13 @@ class Engine:
         name = state.source.name
         self._telemetry.initialise(
             name,
-            self._pipeline.rules.listeners.get(name, {}),
+            self._pipeline.rules.listening(name),
             {(partition.account_id, partition.region) for partition in state.partitions},
         )
 
-    def _declare_new(self, state: SourceState, before: Rules, ended: Collection[SeriesKey]) -> None:
+    def _declare_new(
+        self, state: SourceState, before: RuleSet, ended: Collection[SeriesKey]
+    ) -> None:
         """Let series of a source's partitions be 0 that are new, or that have ended."""
         source = state.source
         with self._guard:
@@ -254,22 +257,24 @@ class Engine:
     def _declare(
         self,
         places: list[Partition],
-        before: Rules | None = None,
+        before: RuleSet | None = None,
         ended: Collection[SeriesKey] = (),
     ) -> None:
         """Let the series be 0 that are known before any match. Raises LedgerError.
 
         ``before``: rules whose series exist already, but for those that have ``ended``.
         """
-        rules = self._pipeline.rules.evaluated
+        rules = self._pipeline.rules
+        new: list[tuple[str, SeriesKey]] = []
         for place in places:
-            series = rules.static_series(place)
-            known = before.evaluated.static_series(place) if before else {}
-            new = {
-                rule: key for rule, key in series.items() if known.get(rule) != key or key in ended
-            }
-            if new:
-                self._series.apply(self._ledger.declare(new))
+            known = before.static_series(place) if before else {}
+            new += [
+                (rule, key)
+                for rule, key in rules.static_series(place).items()
+                if known.get(rule) != key or key in ended
+            ]
+        if new:
+            self._series.apply(self._ledger.declare(new))
 
     def _add(self, of: SourceState, partition: Partition) -> bool:
         """Take a partition in, and say whether it was never read."""

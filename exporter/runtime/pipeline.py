@@ -7,24 +7,19 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
+import structlog
+
 from exporter.clock import Clock
-from exporter.ledger.base import Batch, Committed, Ledger, LedgerError
+from exporter.ledger.base import Batch, Committed, FencedError, Ledger, LedgerError
 from exporter.ledger.errors import damaged_checkpoint
 from exporter.metrics.series import SeriesStore
 from exporter.metrics.telemetry import Telemetry
 from exporter.model import DamagedCheckpointError, Partition
-from exporter.rules import Evaluation, Increment, RuleSet
+from exporter.rules import Evaluation, RuleSet
 from exporter.runtime.arrivals import Arrivals
-from exporter.sources.base import Listener, Reading, Source
+from exporter.sources.base import Reading, Source
 
-
-@dataclass(frozen=True, slots=True)
-class Rules:
-    """The rules in force, and since when each counts."""
-
-    evaluated: RuleSet
-    listeners: Mapping[str, Mapping[str, Listener]]
-    """By source, by rule."""
+_log = structlog.get_logger(__name__)
 
 
 @dataclass(slots=True)
@@ -57,7 +52,7 @@ class Pipeline:
     series: SeriesStore
     telemetry: Telemetry
     clock: Clock
-    rules: Rules = field(default_factory=lambda: Rules(RuleSet(()), {}))
+    rules: RuleSet = field(default_factory=lambda: RuleSet({}))
     """Replaced while it is ``paused``: a reading is counted by the rules in force at its commit."""
     _stopped: bool = False
     _gate: threading.Lock = field(default_factory=threading.Lock)
@@ -79,13 +74,15 @@ class Pipeline:
         what was committed until then stays.
         """
         checkpoint = self.ledger.checkpoint(partition)
-        horizon = 0
-        listeners = self.rules.listeners.get(source.name, {})
+        expected = checkpoint
+        watermark = 0
+        own_starts = self.rules.own_starts(source.name)
         noted = checkpoint is not None
-        for reading in self._readings(source, partition, checkpoint, listeners, turn):
-            evaluation, committed = self._count(source, partition, reading, wanted)
+        for reading in self._readings(source, partition, checkpoint, own_starts, turn):
+            evaluation, committed = self._count(source, partition, reading, expected, wanted)
             if committed is None:
                 break
+            expected = reading.checkpoint
             self.telemetry.committed(source.name, committed)
             self._observe(partition, reading, evaluation, arrivals)
             poll.events += len(reading.events)
@@ -98,20 +95,20 @@ class Pipeline:
             noted = True
             if reading.read_up_to is not None:
                 self.telemetry.read_up_to(partition, reading.read_up_to / 1000)
-            if reading.horizon is not None:
-                horizon = reading.horizon
-        arrivals.forget(horizon)
+            if reading.watermark is not None:
+                watermark = reading.watermark
+        arrivals.forget(watermark)
 
     def _readings(
         self,
         source: Source,
         partition: Partition,
         checkpoint: str | None,
-        listeners: Mapping[str, Listener],
+        own_starts: Mapping[str, int],
         turn: float,
     ) -> Iterator[Reading]:
         try:
-            yield from source.poll(partition, checkpoint, rules=listeners, turn=turn)
+            yield from source.poll(partition, checkpoint, own_starts=own_starts, turn=turn)
         except DamagedCheckpointError as error:
             raise damaged_checkpoint(self.ledger.condition().place, partition) from error
 
@@ -127,19 +124,35 @@ class Pipeline:
             yield
 
     def _count(
-        self, source: Source, partition: Partition, reading: Reading, wanted: Callable[[], bool]
+        self,
+        source: Source,
+        partition: Partition,
+        reading: Reading,
+        expected: str | None,
+        wanted: Callable[[], bool],
     ) -> tuple[Evaluation, Committed | None]:
-        """Evaluate a reading and commit what it counts; None if nobody wants it any more."""
+        """Evaluate a reading and commit what it counts; None: it was not counted.
+
+        Nobody wants it any more, or another holder of the partition has committed.
+        """
         while True:
             rules = self.rules
-            evaluation = rules.evaluated.evaluate(reading.events, partition, source.format)
-            since = rules.listeners.get(source.name, {})
-            increments = [
-                increment
-                for increment in evaluation.increments
-                if _counts(increment, reading, since)
-            ]
-            batch = Batch(partition, reading.checkpoint, increments, reading.remember_from)
+            evaluation = rules.evaluate(
+                reading.events,
+                partition,
+                source.format,
+                watermark=reading.watermark,
+                backfill=reading.backfill,
+            )
+            batch = Batch(
+                partition,
+                feed=source.name,
+                checkpoint=reading.checkpoint,
+                expected=expected,
+                events=evaluation.events,
+                format=source.format,
+                remember_from=reading.remember_from,
+            )
             with self._gate:
                 if self._stopped or not wanted():
                     return evaluation, None
@@ -147,11 +160,15 @@ class Pipeline:
                 if self.rules is rules:
                     return evaluation, self._commit(batch)
 
-    def _commit(self, batch: Batch) -> Committed:
-        """Make a batch durable and show it."""
+    def _commit(self, batch: Batch) -> Committed | None:
+        """Make a batch durable and show it; None if another holder of the partition was first."""
         try:
             with self.telemetry.ledger_commit_duration.time():
                 committed = self.ledger.commit(batch)
+        except FencedError as error:
+            self.telemetry.fenced_commits.labels(batch.partition.source).inc()
+            _log.warning("commit refused", partition=str(batch.partition), why=str(error))
+            return None
         except LedgerError:
             self.telemetry.ledger_errors.labels("commit").inc()
             raise
@@ -168,28 +185,14 @@ class Pipeline:
             sum(_bytes(event.message) for event in reading.events)
         )
         telemetry.undecodable_events.labels(*place).inc(reading.undecodable)
-        if reading.horizon is None:
+        if reading.watermark is None:
             return
         if not reading.backfill:
-            late = sum(event.time < reading.horizon for event in reading.events)
+            late = sum(event.time < reading.watermark for event in reading.events)
             telemetry.late_events.labels(*place).inc(late)
         seen = ((fact.event_id, fact.event_time) for fact in evaluation.facts)
         for age in arrivals.first_seen(seen, round(self.clock.now() * 1000)):
             telemetry.arrival_delay.labels(partition.source).observe(age)
-
-
-def _counts(increment: Increment, reading: Reading, listeners: Mapping[str, Listener]) -> bool:
-    """Whether a match is one that its rule may count in this reading.
-
-    Not what happened before the rule's start, and not what was swept for the last time before:
-    matches of that are forgotten, so nobody could tell whether it was counted.
-    """
-    start = listeners[increment.rule].start
-    if start is not None and increment.event_time is not None and increment.event_time < start:
-        return False
-    if reading.horizon is None or increment.time >= reading.horizon:
-        return True
-    return increment.rule in reading.backfill
 
 
 def _bytes(text: str) -> int:

@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from exporter.ledger.base import LedgerError
 from exporter.logs import Failures
 from exporter.model import Partition, SourceError
+from exporter.rules import RuleSet
 from exporter.runtime.arrivals import Arrivals
-from exporter.runtime.pipeline import Poll, Rules
+from exporter.runtime.pipeline import Poll
 from exporter.runtime.scheduling import Job
 from exporter.sources.base import Source
 
@@ -25,7 +26,7 @@ class PartitionState:
     """Log events read."""
     last_success: float | None = None
     """Seconds since the epoch."""
-    read_by: Rules | None = None
+    read_by: RuleSet | None = None
     """The rules in force when an attempt began that succeeded; None: none did."""
     read_up_to: int | None = None
     """Milliseconds: everything before this was read. None: it is not read by time (a file)."""

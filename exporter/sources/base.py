@@ -17,14 +17,14 @@ class Reading:
     events: Sequence[LogEvent]
     checkpoint: str
     """Opaque to everyone but the source; committed together with the events' increments."""
-    horizon: int | None = None
-    """Milliseconds. Events older than this were swept for the last time before this reading: they
-    are not counted again, but for the rules in ``backfill``. None: everything read counts."""
+    watermark: int | None = None
+    """Milliseconds. Events older than this were read for the last time before this reading: they
+    do not count again, but for the rules in ``backfill``. None: everything read counts."""
     remember_from: int | None = None
     """Milliseconds. Matches of events older than this can no longer be read again from this
     partition once the checkpoint is committed. None: by the time of reading (files)."""
     backfill: frozenset[str] = frozenset()
-    """Names of the rules for which events older than ``horizon`` count in this reading."""
+    """Names of the rules for which events older than ``watermark`` count in this reading."""
     read_up_to: int | None = None
     """Milliseconds. Everything before this was read at least once when the checkpoint is committed.
     None: the source does not go by time (files)."""
@@ -37,17 +37,6 @@ class Reading:
     undecodable: int = 0
     """Records in this batch that are not log events at all (broken files, look-ups without a
     record): counted, logged once, left out."""
-
-
-@dataclass(frozen=True, slots=True)
-class Listener:
-    """A rule that listens to the source."""
-
-    start: int | None
-    """Milliseconds of event time since which it counts (None: everything)."""
-    backfill: bool
-    """Whether the rule names a ``start`` of its own: it then asks for its past even where the
-    partition was read before the rule was there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,13 +78,14 @@ class Source(Protocol):
         partition: Partition,
         checkpoint: str | None,
         *,
-        rules: Mapping[str, Listener],
+        own_starts: Mapping[str, int],
         turn: float = math.inf,
     ) -> Iterator[Reading]:
         """Read what is due from a partition, in batches; nothing where nothing is due.
 
-        ``checkpoint`` is the last committed one (None: never read), ``rules`` who listens. The
-        consumer commits each reading before it asks for the next; stopping between two readings
-        loses nothing. A backlog is left to the next poll after ``turn`` seconds, since fresh
-        events come first there. Raises SourceError.
+        ``checkpoint`` is the last committed one (None: never read). ``own_starts``: the rules that
+        name a start of their own, and when that is, milliseconds of event time: their past is read
+        even if the partition was read before. The consumer commits each reading before it asks for
+        the next; stopping between two readings loses nothing. A backlog is left to the next poll
+        after ``turn`` seconds, since fresh events come first there. Raises SourceError.
         """

@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
+from exporter import exactness
 from exporter.model import DamagedCheckpointError
-from exporter.sources.base import Listener
 from exporter.sources.schedule import Schedule, Span, Sweep, Window
 
 _MOST_SPANS: Final = 8
@@ -38,14 +38,14 @@ class Progress:
     backfills: tuple[Backfill, ...] = ()
 
     @property
-    def horizon(self) -> int:
-        """Milliseconds. Everything before this was swept for the last time."""
-        return min([self.sweep[-1], *(span.sweep[-1] for span in self.backlog)])
+    def watermark(self) -> int:
+        """See ``exactness.watermark``."""
+        return exactness.watermark([self.sweep[-1], *(span.sweep[-1] for span in self.backlog)])
 
     @property
     def remember_from(self) -> int:
-        """Events older than this will not be read again."""
-        return min([self.horizon, *(backfill.start for backfill in self.backfills)])
+        """See ``exactness.readable_from``."""
+        return exactness.readable_from(self.watermark, (b.start for b in self.backfills))
 
     @property
     def read_up_to(self) -> int:
@@ -93,23 +93,12 @@ class Progress:
         rest = (left, *others) if left.start < left.end else tuple(others)
         return replace(self, backfills=rest)
 
-    def with_backfills(self, rules: Mapping[str, Listener]) -> Progress:
+    def with_backfills(self, own_starts: Mapping[str, int]) -> Progress:
         """Ask for the past of rules with a start of their own that are new to the partition."""
-        new = {
-            name: rule.start
-            for name, rule in rules.items()
-            if rule.backfill and rule.start is not None and name not in self.backfilled
-        }
-        if not new:
-            return self
         end = self.sweep[0]
-        start = min(new.values())
-        past = () if start >= end else (Backfill(frozenset(new), start, end),)
-        return replace(
-            self,
-            backfilled=self.backfilled | new.keys(),
-            backfills=(*self.backfills, *past),
-        )
+        rules, start = exactness.backfill(own_starts, self.backfilled, end)
+        past = () if start is None else (Backfill(rules, start, end),)
+        return replace(self, backfilled=self.backfilled | rules, backfills=(*self.backfills, *past))
 
     def encode(self, ages: Sequence[int]) -> str:
         """As text. Positions are kept with their age: interval and lookback may change."""

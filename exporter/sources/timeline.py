@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, Protocol
 
+from exporter import exactness
 from exporter.model import EventFormat, LogEvent, Partition, SourceError
-from exporter.sources.base import Discovery, Listener, Reading
+from exporter.sources.base import Discovery, Reading
 from exporter.sources.progress import Progress
 from exporter.sources.schedule import Schedule, Window, merge
 
@@ -146,7 +147,7 @@ class TimelineSource:
     def read_up_to(self, partition: Partition, checkpoint: str | None) -> int:
         """See ``Source.read_up_to``; of a partition that was never read, where it begins."""
         if checkpoint is None:
-            return self._origin(partition, {}, self._now())
+            return self._origin(partition, (), self._now())
         return Progress.decode(checkpoint, self._schedule, self._now()).read_up_to
 
     def size(self, partition: Partition) -> None:
@@ -157,7 +158,7 @@ class TimelineSource:
         partition: Partition,
         checkpoint: str | None,
         *,
-        rules: Mapping[str, Listener],
+        own_starts: Mapping[str, int],
         turn: float = math.inf,
     ) -> Iterator[Reading]:
         """Read the windows that are due, what is fresh first, then the past that new rules ask for.
@@ -167,12 +168,14 @@ class TimelineSource:
         ends_at = self._monotonic() + turn
         now = self._now()
         if checkpoint is None:
-            progress = Progress(self._schedule.begin(self._origin(partition, rules, now)))
+            progress = Progress(
+                self._schedule.begin(self._origin(partition, own_starts.values(), now))
+            )
             # Kept before anything is read: a partition that fails for days still begins here.
             yield self._reading(Page(()), progress, progress, behind=True)
         else:
             progress = Progress.decode(checkpoint, self._schedule, now)
-        progress = progress.with_backfills(rules)
+        progress = progress.with_backfills(own_starts)
         if not self._complete:
             progress = progress.detached(self._schedule, now)
         pace = self._paces[partition.key]
@@ -221,23 +224,18 @@ class TimelineSource:
         order = [*((window, _ALL_RULES) for window in (*fresh, *older)), *backfills]
         return order[::-1]
 
-    def _origin(self, partition: Partition, rules: Mapping[str, Listener], now: int) -> int:
-        """From where a partition is read that was never read.
-
-        ``start`` before it was configured; not before it came into being (less the lookback: its
-        first events may be older). A rule with an earlier start of its own has its past read once,
-        as a backfill; within the lookback that is not enough, for events that are yet to arrive.
-        """
+    def _origin(self, partition: Partition, own_starts: Iterable[int], now: int) -> int:
         since = self._since(partition)
-        origin = (self._loaded if since is None else since) - self._start
-        born = self._timeline.born(partition)
-        if born is not None:
-            origin = max(origin, born - self.memory)
-        own = [rule.start for rule in rules.values() if rule.backfill and rule.start is not None]
-        if own:
-            origin = min(origin, max(min(own), now - self.memory))
+        origin = exactness.origin(
+            configured=self._loaded if since is None else since,
+            start=self._start,
+            born=self._timeline.born(partition),
+            own_starts=own_starts,
+            allowed_lateness=self.memory,
+            now=now,
+        )
         # A little before: the first poll then has something to ask for, and tells whether it may.
-        return min(origin, now) - self._schedule.resolution
+        return origin - self._schedule.resolution
 
     def _read(
         self, partition: Partition, window: Window, pace: _Pace
@@ -286,7 +284,7 @@ class TimelineSource:
         return Reading(
             page.events,
             after.encode(self._schedule.ages),
-            horizon=before.horizon,
+            watermark=before.watermark,
             remember_from=after.remember_from,
             backfill=backfill,
             read_up_to=after.read_up_to,

@@ -40,9 +40,9 @@ import os, time
 from exporter.__main__ import main
 from exporter.rules import RuleSet
 
-def evaluate(self, events, *place, correct=RuleSet.evaluate):
-    evaluation = correct(self, events, *place)
-    if evaluation.increments and os.path.exists("{gate}"):
+def evaluate(self, events, *place, correct=RuleSet.evaluate, **reading):
+    evaluation = correct(self, events, *place, **reading)
+    if evaluation.events and os.path.exists("{gate}"):
         os.rename("{gate}", "{gate}.reached")
         while not os.path.exists("{gate}.open"):
             time.sleep(0.01)

@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 
 from exporter.ledger.sqlite import SqliteLedger
-from tests.support.counting import RULE, SOURCE, series_rule
+from tests.support.counting import load_one
 
 
 @pytest.fixture
 def ledger(tmp_path: Path) -> Iterator[SqliteLedger]:
     """An open ledger in ``tmp_path`` that knows one rule of one source."""
     opened = SqliteLedger.open(tmp_path)
-    opened.load_rules({SOURCE: {RULE: None}}, rules=[series_rule()])
+    load_one(opened)
     yield opened
     opened.close()

@@ -18,11 +18,21 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from exporter.ledger.base import LedgerError
 from exporter.ledger.sqlite import SqliteLedger
 from exporter.ledger.storage import LEDGER_FILE
-from exporter.model import Increment, Partition
-from tests.support.counting import PARTITION, RULE, SOURCE, batch, increment, series_rule
+from exporter.model import JudgedEvent, Partition
+from tests.support.counting import (
+    PARTITION,
+    RULE,
+    SOURCE,
+    batch,
+    commit,
+    increment,
+    load,
+    load_one,
+    use,
+)
 
 LIMIT = 3
-RULES = {RULE: None, "other": None}
+RULES = {RULE: use(max_series=LIMIT), "other": use(max_series=LIMIT)}
 
 matches = st.lists(
     st.builds(
@@ -52,31 +62,30 @@ class Ledgers(RuleBasedStateMachine):
 
     def open(self) -> None:
         self.ledger = SqliteLedger.open(self.directory)
-        self.ledger.load_rules(
-            {SOURCE: RULES}, rules=[series_rule(name, max_series=LIMIT) for name in RULES]
-        )
+        load(self.ledger, {SOURCE: RULES})
 
     def teardown(self) -> None:
         self.ledger.close()
         shutil.rmtree(self.directory)
 
     @rule(increments=matches)
-    def commit(self, increments: Sequence[Increment]) -> None:
+    def count_batch(self, increments: Sequence[JudgedEvent]) -> None:
         before = dict(self.series)
         self.commits += 1
         self.checkpoint = str(self.commits)
-        committed = self.ledger.commit(batch(*increments, checkpoint=self.checkpoint))
+        committed = commit(self.ledger, batch(*increments, checkpoint=self.checkpoint))
         for one in increments:
             self.count(one)
         for series in committed.series:
             user = dict(series.key.labels)["user"]
             assert series.total == self.series[user] >= before.get(user, 0.0)
 
-    def count(self, one: Increment) -> None:
-        assert one.event_id is not None
-        if (one.rule, one.event_id) in self.counted:
+    def count(self, event: JudgedEvent) -> None:
+        (one,) = event.increments
+        assert event.event_id is not None
+        if (one.rule, event.event_id) in self.counted:
             return
-        self.counted[one.rule, one.event_id] = one.value
+        self.counted[one.rule, event.event_id] = one.value
         if one.value is None:
             return
         user, users = dict(one.series.labels)["user"], self.per_rule[one.rule]
@@ -87,10 +96,10 @@ class Ledgers(RuleBasedStateMachine):
         self.series[user] = self.series.get(user, 0.0) + one.value
 
     @rule(increments=matches)
-    def fail(self, increments: Sequence[Increment]) -> None:
+    def fail(self, increments: Sequence[JudgedEvent]) -> None:
         unknown = increment("a", event_id="unknown", rule="never_loaded")
         with pytest.raises(LedgerError):
-            self.ledger.commit(batch(*increments, unknown, checkpoint="lost"))
+            commit(self.ledger, batch(*increments, unknown, checkpoint="lost"))
 
     @rule()
     def reopen(self) -> None:
@@ -131,12 +140,12 @@ from exporter.logs import configure_logging
 from tests.support.counting import *
 configure_logging("info", "logfmt")
 ledger = SqliteLedger.open(pathlib.Path(sys.argv[1]))
-ledger.load_rules({SOURCE: {RULE: None}}, rules=[series_rule()])
+load_one(ledger)
 number = int(ledger.checkpoint(PARTITION) or "0")
 while True:
     number += 1
     events = range(max(0, 3 * number - 4), 3 * number)
-    ledger.commit(batch(*(increment(str(event % 7), event_id=str(event)) for event in events),
+    commit(ledger, batch(*(increment(str(event % 7), event_id=str(event)) for event in events),
                         checkpoint=str(number)))
     print(number, flush=True)
 """
@@ -171,8 +180,10 @@ def test_after_sigkill_checkpoint_and_totals_agree_exactly(tmp_path: Path) -> No
 
 def test_matches_of_other_partitions_are_the_same_matches(tmp_path: Path) -> None:
     ledger = SqliteLedger.open(tmp_path)
-    ledger.load_rules({SOURCE: {RULE: None}}, rules=[series_rule()])
+    load_one(ledger)
     for region in ("us-east-1", "eu-west-1"):
-        ledger.commit(batch(increment("a", event_id="1"), partition=Partition(SOURCE, "1", region)))
+        commit(
+            ledger, batch(increment("a", event_id="1"), partition=Partition(SOURCE, "1", region))
+        )
     assert [series.total for series in ledger.series()] == [1.0]
     ledger.close()

@@ -15,10 +15,13 @@ from exporter.ledger.base import Batch
 from exporter.ledger.sqlite import SqliteLedger
 from exporter.model import EventFormat, LogEvent, Partition
 from exporter.rules import RuleSet
+from exporter.sources.log_groups import LOG_GROUP
 from tests.rules.test_cloudtrail import AUDIT, CALL
-from tests.support.counting import SOURCE, batch, increment, series_rule
+from tests.support.counting import SOURCE, load_one
 
-GROUPS = [Partition(SOURCE, "1", "us-east-1", log_group=name) for name in ("/a", "/b")]
+GROUPS = [
+    Partition(SOURCE, "1", "us-east-1", resource=name, kind=LOG_GROUP) for name in ("/a", "/b")
+]
 FORMATS: tuple[EventFormat, ...] = ("auto", "cloudtrail", "lines")
 RECORD, LOOKALIKE, LINE = json.dumps(CALL), json.dumps(AUDIT), "eventID only in a text"
 
@@ -29,7 +32,7 @@ def rules(tmp_path: Path) -> RuleSet:
     source = {"name": SOURCE, "type": "log_groups", "log_groups": ["*"]}
     rule = {"name": "logins", "sources": [SOURCE], "pattern": "eventID", "metric": "logins_total"}
     path.write_text(yaml.safe_dump({"sources": [source], "rules": [rule]}))
-    return RuleSet(load([path]).rules)
+    return RuleSet.of(load([path]).rules)
 
 
 class Counter:
@@ -40,8 +43,10 @@ class Counter:
 
     def read(self, partition: Partition, event_format: EventFormat, *events: LogEvent) -> int:
         """How many of the events were new."""
-        increments = self._rules.evaluate(events, partition, event_format).increments
-        return len(self._ledger.commit(Batch(partition, "c", increments, 0)).counted)
+        judged = self._rules.evaluate(events, partition, event_format).events
+        before = self._ledger.checkpoint(partition)
+        read = Batch(partition, SOURCE, "c", before, judged, event_format, remember_from=0)
+        return len(self._ledger.commit(read).counted)
 
 
 @pytest.fixture
@@ -67,7 +72,7 @@ def test_a_change_of_format_counts_nothing_again(
     formats: list[EventFormat],
 ) -> None:
     ledger = SqliteLedger.open(tmp_path_factory.mktemp("ledger"))
-    ledger.load_rules({SOURCE: {"logins": None}}, rules=[series_rule("logins")])
+    load_one(ledger, "logins")
     counter = Counter(ledger, rules)
     events = [event(message, number) for number, message in enumerate(messages)]
     counted = [
@@ -94,18 +99,3 @@ def test_lines_with_the_id_of_a_record_take_nothings_place(counter: Counter) -> 
 def test_a_record_counts_once_over_all_log_groups_that_are_declared(counter: Counter) -> None:
     assert counter.read(GROUPS[0], "cloudtrail", event(RECORD, 1)) == 1
     assert counter.read(GROUPS[1], "cloudtrail", event(RECORD, 2)) == 0
-
-
-def test_what_an_earlier_version_counted_in_auto_does_not_count_again(
-    counter: Counter, ledger: SqliteLedger
-) -> None:
-    # It took any message with an eventID for a record whose id holds in the whole source.
-    for number, fields in enumerate((CALL, AUDIT | {"eventID": "order-1"})):
-        old = increment(event_id=str(fields["eventID"]), time=number)
-        ledger.commit(batch(old, partition=GROUPS[0], remember_from=0))
-    order = json.dumps(AUDIT | {"eventID": "order-1"})
-    assert counter.read(GROUPS[0], "auto", event(RECORD, 0), event(order, 1)) == 0
-    assert counter.read(GROUPS[1], "auto", event(RECORD, 10)) == 0
-    # But an event of the application with the same id is a line of its own.
-    assert counter.read(GROUPS[0], "auto", event(order, 11), event(order, 12)) == 2
-    assert counter.read(GROUPS[0], "auto", event(order, 11), event(order, 12)) == 0

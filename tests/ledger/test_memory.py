@@ -14,17 +14,27 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from exporter.ledger.memory import CLOCK_ERROR, PROVEN_AFTER
+from exporter.exactness import CLOCK_ERROR, PROVEN_AFTER
+from exporter.ledger.base import Committed
 from exporter.ledger.sqlite import SqliteLedger
-from exporter.model import Increment, Partition
-from tests.support.counting import PARTITION, RULE, SOURCE, batch, increment, series_rule
+from exporter.model import JudgedEvent, Partition
+from tests.support.counting import (
+    PARTITION,
+    RULE,
+    SOURCE,
+    batch,
+    commit,
+    increment,
+    load,
+    use,
+)
 
 DAY = 24 * 3600 * 1000
 YEAR = 365 * DAY
 NOW = 20_000 * DAY
 MEMORY = 100
 OTHER = Partition(SOURCE, "444455556666", "eu-west-1")
-FILE = Partition(SOURCE, path="/logs/a.json")
+FILE = Partition(SOURCE, resource="/logs/a.json")
 
 
 class Time:
@@ -42,7 +52,7 @@ class Time:
         ledger = SqliteLedger.open(
             directory, clock=lambda: self.wall / 1000, steady=lambda: self.steady / 1000
         )
-        ledger.load_rules({SOURCE: {RULE: None}}, rules=[series_rule()])
+        load(ledger, {SOURCE: {RULE: use()}, "files": {"f": use("f_total")}})
         return ledger
 
 
@@ -58,8 +68,17 @@ def timed(tmp_path: Path, time: Time) -> Iterator[SqliteLedger]:
     opened.close()
 
 
-def at(time: int, *, scope: str = "") -> Increment:
-    return dataclasses.replace(increment("a", event_id=str(time), time=time), scope=scope)
+def at(time: int, *, scope: str = "") -> JudgedEvent:
+    return increment(str(time), event_id=str(time), time=time, scope=scope)
+
+
+def counted(committed: Committed) -> list[int]:
+    """The times of the events that counted."""
+    return [int(user) for user in users(committed)]
+
+
+def users(committed: Committed) -> list[str]:
+    return [dict(one.series.labels)["user"] for one in committed.counted]
 
 
 def forget(
@@ -82,49 +101,58 @@ PASSED = NOW - CLOCK_ERROR - MEMORY
 def test_a_match_is_forgotten_when_every_partition_has_passed_it(
     timed: SqliteLedger, time: Time
 ) -> None:
-    timed.commit(batch(at(PASSED - 201), at(PASSED - 200), remember_from=NOW - 100))
-    timed.commit(batch(partition=OTHER, remember_from=NOW - 200))
-    assert forget(timed, time, PARTITION, OTHER) == 1
-    assert forget(timed, time, PARTITION, OTHER) == 0
-    assert timed.commit(batch(at(PASSED - 200), remember_from=NOW)).counted == []
-    assert timed.commit(batch(at(PASSED - 201), remember_from=NOW)).counted != []
+    for event in (PASSED - 201, PASSED - 200):
+        commit(timed, batch(at(event), remember_from=NOW - 100))
+        commit(timed, batch(partition=OTHER, remember_from=NOW - 200))
+        assert forget(timed, time, PARTITION, OTHER) == (event == PASSED - 201)
+    assert commit(timed, batch(at(PASSED - 200), remember_from=NOW)).counted == []
+    assert commit(timed, batch(at(PASSED - 201), remember_from=NOW)).counted != []
+
+
+def test_memory_is_deleted_a_segment_at_a_time(timed: SqliteLedger, time: Time) -> None:
+    commit(timed, batch(at(PASSED - 2), at(PASSED), remember_from=NOW))
+    assert forget(timed, time, PARTITION) == 0, "one of the segment is still needed"
+    commit(timed, batch(remember_from=NOW + 1))
+    assert forget(timed, time, PARTITION) == 2
 
 
 def test_only_the_named_source_forgets(timed: SqliteLedger) -> None:
-    timed.commit(batch(at(1), remember_from=NOW))
+    commit(timed, batch(at(1), remember_from=NOW))
     assert timed.forget("apps", [], looked_at=NOW, memory=0) == 0
-    assert timed.commit(batch(at(1), remember_from=NOW)).counted == []
+    assert commit(timed, batch(at(1), remember_from=NOW)).counted == []
 
 
 def test_a_partition_that_is_denied_for_years_holds_what_it_can_still_bring(
     timed: SqliteLedger, time: Time
 ) -> None:
-    timed.commit(batch(partition=OTHER, remember_from=NOW))
+    commit(timed, batch(partition=OTHER, remember_from=NOW))
     time.pass_by(3 * YEAR)
-    timed.commit(batch(at(NOW + 5), remember_from=time.wall))
+    commit(timed, batch(at(NOW + 5), remember_from=time.wall))
     assert forget(timed, time, PARTITION, OTHER) == 0
     copy = batch(at(NOW + 5), partition=OTHER, remember_from=time.wall)
-    assert timed.commit(copy).counted == []
+    assert commit(timed, copy).counted == []
     assert forget(timed, time, PARTITION, OTHER) == 1
 
 
-def test_a_position_is_never_dropped(timed: SqliteLedger, time: Time) -> None:
-    timed.commit(batch(at(NOW), checkpoint="read", remember_from=NOW))
-    timed.commit(batch(checkpoint="read", partition=FILE))
+def test_a_position_is_never_deleted(timed: SqliteLedger, time: Time) -> None:
+    own = at(NOW + 1, scope=PARTITION.key)
+    commit(timed, batch(at(NOW), own, checkpoint="read", remember_from=NOW))
+    file = dataclasses.replace(FILE, source="files")
+    commit(timed, batch(checkpoint="read", partition=file))
     time.pass_by(3 * YEAR)
-    assert forget(timed, time) == 0
-    assert timed.checkpoint(PARTITION) == timed.checkpoint(FILE) == "read"
-    assert timed.commit(batch(at(NOW), remember_from=NOW)).counted == []
+    assert forget(timed, time) == 1, "what only it can bring is remembered"
+    assert timed.checkpoint(PARTITION) == timed.checkpoint(file) == "read"
+    assert commit(timed, batch(at(NOW), own, remember_from=NOW)).counted == []
 
 
 @pytest.mark.parametrize("unread", [True, False])
 def test_nothing_is_forgotten_until_all_was_found_and_read(
     timed: SqliteLedger, time: Time, unread: bool
 ) -> None:
-    timed.commit(batch(at(1), remember_from=NOW))
+    commit(timed, batch(at(1), remember_from=NOW))
     found = (PARTITION, OTHER) if unread else (PARTITION,)
     assert forget(timed, time, *found, looked=unread) == 0
-    timed.commit(batch(partition=OTHER, remember_from=NOW))
+    commit(timed, batch(partition=OTHER, remember_from=NOW))
     assert forget(timed, time, PARTITION, OTHER) == 1
 
 
@@ -132,8 +160,8 @@ def test_a_partition_that_comes_back_counts_only_what_can_still_be_told(
     timed: SqliteLedger, time: Time
 ) -> None:
     own, shared = PASSED - 7, PASSED - 5
-    timed.commit(batch(partition=OTHER, remember_from=NOW - DAY))
-    timed.commit(batch(at(shared), remember_from=NOW))
+    commit(timed, batch(partition=OTHER, remember_from=NOW - DAY))
+    commit(timed, batch(at(shared), remember_from=NOW))
     assert forget(timed, time, PARTITION) == 1, "who is gone holds nothing"
 
     back = batch(
@@ -143,23 +171,23 @@ def test_a_partition_that_comes_back_counts_only_what_can_still_be_told(
         partition=OTHER,
         remember_from=NOW - DAY,
     )
-    assert [one.time for one in timed.commit(back).counted] == [own, NOW]
+    assert counted(commit(timed, back)) == [own, NOW]
     # Once it has caught up it is a partition like any other.
-    timed.commit(batch(partition=OTHER, remember_from=NOW))
+    commit(timed, batch(partition=OTHER, remember_from=NOW))
     again = batch(at(shared), partition=OTHER, remember_from=NOW)
-    assert [one.time for one in timed.commit(again).counted] == [shared]
+    assert counted(commit(timed, again)) == [shared]
 
 
 def test_positions_that_leap_ahead_for_one_clean_up_cost_nothing(
     timed: SqliteLedger, time: Time
 ) -> None:
-    timed.commit(batch(at(NOW), remember_from=NOW))
+    commit(timed, batch(at(NOW), remember_from=NOW))
     assert forget(timed, time, PARTITION) == 0
-    timed.commit(batch(remember_from=NOW + YEAR))
+    commit(timed, batch(remember_from=NOW + YEAR))
     assert timed.forget(SOURCE, [PARTITION], looked_at=NOW + YEAR, memory=MEMORY) == 0
-    timed.commit(batch(remember_from=NOW))
+    commit(timed, batch(remember_from=NOW))
     assert forget(timed, time, PARTITION) == 0
-    assert timed.commit(batch(at(NOW), remember_from=NOW)).counted == []
+    assert commit(timed, batch(at(NOW), remember_from=NOW)).counted == []
 
 
 @pytest.mark.parametrize("leap", [-50 * YEAR, 0, 50 * YEAR])
@@ -168,30 +196,32 @@ def test_what_comes_once_is_remembered_for_its_time_of_reading(
 ) -> None:
     record = batch(at(time.wall + leap), partition=FILE)
     time.wall += leap
-    timed.commit(record)
+    commit(timed, record)
     time.pass_by(13 * DAY)
     assert forget(timed, time, memory=14 * DAY) == 0
     timed.close()
     time.wall += 2 * YEAR
     reopened = time.open(tmp_path)
     assert forget(reopened, time, memory=14 * DAY) == 0
-    assert reopened.commit(record).counted == []
+    assert commit(reopened, record).counted == []
     time.pass_by(DAY)
     assert forget(reopened, time, memory=14 * DAY) == 1
     reopened.close()
 
 
-def test_a_large_memory_is_forgotten_in_parts(timed: SqliteLedger, time: Time) -> None:
+def test_a_large_memory_is_deleted_too(timed: SqliteLedger, time: Time) -> None:
     many = [increment("a", event_id=str(number), time=number) for number in range(20_001)]
-    timed.commit(batch(*many, remember_from=NOW))
+    commit(timed, batch(*many, remember_from=NOW))
     assert forget(timed, time, PARTITION) == 20_001
 
 
 def test_notes_are_no_scopes(timed: SqliteLedger, time: Time, tmp_path: Path) -> None:
-    timed.commit(batch(at(NOW), remember_from=NOW))
+    commit(timed, batch(at(NOW), remember_from=NOW))
     forget(timed, time, PARTITION)
     created = timed.condition().created
-    assert timed.load_scopes({SOURCE: ["us-east-1"]}, now=5) == {SOURCE: {"us-east-1": 5}}
+    assert timed.load_scopes({SOURCE: ["us-east-1"]}, now=5, generation="a") == {
+        SOURCE: {"us-east-1": 5}
+    }
     timed.close()
     time.pass_by(YEAR)
     reopened = time.open(tmp_path)
@@ -286,18 +316,21 @@ class Memory(RuleBasedStateMachine):
         now, partition = self.time.wall + off, REGIONS[index]
         position = min(int(self.ledger.checkpoint(partition) or "0"), now - LOOKBACK)
         increments = [
-            dataclasses.replace(
-                increment("a", event_id=event.id, time=event.time),
+            increment(
+                event.id,
+                event_id=event.id,
+                time=event.time,
                 scope="" if event.shared else partition.key,
             )
             for event in self.events
             if index in event.homes and event.time >= position
         ]
         after = max(position, now - LOOKBACK)
-        committed = self.ledger.commit(
-            batch(*increments, checkpoint=str(after), partition=partition, remember_from=after)
+        committed = commit(
+            self.ledger,
+            batch(*increments, checkpoint=str(after), partition=partition, remember_from=after),
         )
-        self.counted.update(one.event_id for one in committed.counted if one.event_id)
+        self.counted.update(users(committed))
         self.unread.discard(index)
 
     @rule(index=st.integers(0, len(REGIONS) - 1))
@@ -336,11 +369,10 @@ class Memory(RuleBasedStateMachine):
 
     @rule(record=st.sampled_from("xyz"), path=st.sampled_from("ab"), off=st.integers(-YEAR, YEAR))
     def read_file(self, record: str, path: str, off: int) -> None:
-        one = increment("f", event_id=record, time=self.time.wall + off)
-        file = Partition("files", path=path)
-        one = dataclasses.replace(one, rule="f")
-        self.ledger.load_rules({"files": {"f": None}}, rules=[series_rule("f")])
-        committed = self.ledger.commit(batch(one, partition=file))
+        time = self.time.wall + off
+        one = increment("f", event_id=record, time=time, rule="f", metric="f_total")
+        file = Partition("files", resource=path)
+        committed = commit(self.ledger, batch(one, partition=file))
         if record in self.read_at and self.time.wall - self.read_at[record] < REMEMBERED:
             assert committed.counted == []
         if committed.counted:

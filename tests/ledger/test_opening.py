@@ -15,10 +15,10 @@ from pathlib import Path
 import pytest
 
 from exporter.ledger.base import LedgerError
-from exporter.ledger.schema import APPLICATION_ID, SCHEMA_VERSION
 from exporter.ledger.sqlite import SqliteLedger
-from exporter.ledger.storage import LEDGER_FILE
-from tests.support.counting import PARTITION, RULE, SOURCE, batch, increment, series_rule
+from exporter.ledger.storage import APPLICATION_ID, LEDGER_FILE
+from exporter.ledger.tables import SCHEMA_VERSION
+from tests.support.counting import PARTITION, batch, commit, increment, load_one
 
 NOBODY = 65534
 
@@ -26,9 +26,10 @@ NOBODY = 65534
 def filled(directory: Path, events: int = 1) -> Path:
     """A closed ledger that counted something; returns its file."""
     ledger = SqliteLedger.open(directory)
-    ledger.load_rules({SOURCE: {RULE: None}}, rules=[series_rule()])
-    ledger.commit(
-        batch(*(increment(f"user-{i}", event_id=str(i)) for i in range(events)), checkpoint="kept")
+    load_one(ledger)
+    commit(
+        ledger,
+        batch(*(increment(f"user-{i}", event_id=str(i)) for i in range(events)), checkpoint="kept"),
     )
     ledger.close()
     return directory / LEDGER_FILE
@@ -103,7 +104,7 @@ def test_another_version_is_left_alone(tmp_path: Path) -> None:
     path = filled(tmp_path)
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:
         connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION + 1}")
-    refused(tmp_path, "another version", f"layout is {SCHEMA_VERSION + 1}")
+    refused(tmp_path, "version", f"schema is {SCHEMA_VERSION + 1}")
 
 
 def test_a_missing_file_beside_its_log_is_no_fresh_start(tmp_path: Path) -> None:
@@ -219,16 +220,16 @@ def fill(volume: Path) -> Path:
 
 def test_a_full_disk_fails_the_commit_and_keeps_the_last_one(small_volume: Path) -> None:
     ledger = SqliteLedger.open(small_volume)
-    ledger.load_rules({SOURCE: {RULE: None}}, rules=[series_rule()])
-    ledger.commit(batch(increment("a", event_id="1"), checkpoint="kept"))
+    load_one(ledger)
+    commit(ledger, batch(increment("a", event_id="1"), checkpoint="kept"))
     filler = fill(small_volume)
     large = batch(*(increment("a", event_id=f"n{i}") for i in range(2000)), checkpoint="lost")
     with pytest.raises(LedgerError, match=r"the disk is full \(\d+ bytes are free there\)"):
-        ledger.commit(large)
+        commit(ledger, large)
     assert ledger.checkpoint(PARTITION) == "kept"
     assert [series.total for series in ledger.series()] == [1.0]
     filler.unlink()
-    ledger.commit(batch(increment("a", event_id="1"), increment("a", event_id="2")))
+    commit(ledger, batch(increment("a", event_id="1"), increment("a", event_id="2")))
     assert [series.total for series in ledger.series()] == [2.0]
     ledger.close()
     SqliteLedger.open(small_volume).close()
@@ -245,14 +246,14 @@ def test_a_full_disk_is_told_when_a_ledger_is_created(small_volume: Path) -> Non
 def test_a_ledger_that_may_not_grow_fails_the_commit_only(tmp_path: Path) -> None:
     # The same as a full disk, where nothing may be mounted: SQLite's own limit of pages.
     ledger = SqliteLedger.open(tmp_path)
-    ledger.load_rules({SOURCE: {RULE: None}}, rules=[series_rule()])
+    load_one(ledger)
     connection = ledger._database._file.connection
     assert connection is not None
     connection.execute("PRAGMA max_page_count = 30")
     with pytest.raises(LedgerError, match="disk is full"):
-        ledger.commit(batch(*(increment("a", event_id=f"n{i}") for i in range(5000))))
+        commit(ledger, batch(*(increment("a", event_id=f"n{i}") for i in range(5000))))
     assert (ledger.series(), ledger.checkpoint(PARTITION)) == ([], None)
-    ledger.commit(batch(increment("a", event_id="1")))
+    commit(ledger, batch(increment("a", event_id="1")))
     assert [series.total for series in ledger.series()] == [1.0]
     ledger.close()
 
@@ -265,7 +266,7 @@ def test_a_ledger_locked_by_another_program_fails_the_commit_only(tmp_path: Path
     with closing(sqlite3.connect(tmp_path / LEDGER_FILE, isolation_level=None)) as shell:
         shell.execute("BEGIN IMMEDIATE")
         with pytest.raises(LedgerError, match="another program holds it locked"):
-            ledger.commit(batch(checkpoint="lost"))
-    ledger.commit(batch(checkpoint="kept"))
+            commit(ledger, batch(checkpoint="lost"))
+    commit(ledger, batch(checkpoint="kept"))
     assert ledger.checkpoint(PARTITION) == "kept"
     ledger.close()

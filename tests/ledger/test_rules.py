@@ -1,118 +1,208 @@
-"""Since when a rule, and a part of a source, counts."""
+"""Which versions of rules judge, since when a part of a source counts, and who may end them."""
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from exporter.ledger.base import SeriesRule
+from exporter.exactness import CLOCK_ERROR, RuleVersion
+from exporter.ledger.base import LoadedRules, RuleUse
 from exporter.ledger.sqlite import SqliteLedger
 from exporter.model import SeriesKey
-from tests.support.counting import RULE, SOURCE, batch, increment, series_rule
+from tests.support.counting import (
+    METRIC,
+    PARTITION,
+    RULE,
+    SOURCE,
+    batch,
+    commit,
+    definition,
+    increment,
+    load,
+    load_one,
+    use,
+)
+
+KEEP = 60_000
+Spans = list[tuple[str, int | None, int | None]]
 
 
-def test_a_known_rule_keeps_the_start_it_was_first_loaded_with(ledger: SqliteLedger) -> None:
-    rules = [series_rule("a"), series_rule("b")]
-    assert ledger.load_rules({"s": {"a": 5}}, rules=rules).starts == {"s": {"a": 5}}
-    assert ledger.load_rules({"s": {"a": 9, "b": None}}, rules=rules).starts == {
-        "s": {"a": 5, "b": None}
-    }
-    assert ledger.load_rules({"s": {"a": 9, "b": 9}}, rules=rules).starts == {
-        "s": {"a": 5, "b": None}
-    }
+@pytest.fixture
+def ledger(tmp_path: Path) -> Iterator[SqliteLedger]:
+    """A ledger that has never loaded a rule."""
+    with closing(SqliteLedger.open(tmp_path)) as opened:
+        yield opened
 
 
-def test_starts_are_kept_for_each_source_and_over_a_restart(
+def spans(loaded: LoadedRules, source: str = SOURCE) -> Spans:
+    return [(one.rule, one.since, one.until) for one in loaded.versions[source]]
+
+
+def test_a_rule_counts_from_the_start_it_was_first_loaded_with(
     ledger: SqliteLedger, tmp_path: Path
 ) -> None:
-    ledger.load_rules({"s": {"a": 5}, "t": {"a": 6}}, rules=[series_rule("a")])
+    first = load(ledger, {"s": {"a": use(start=5)}, "t": {"a": use(start=6)}}, keep=KEEP)
+    assert (spans(first, "s"), spans(first, "t")) == ([("a", 5, None)], [("a", 6, None)])
     ledger.close()
     reopened = SqliteLedger.open(tmp_path)
-    later = reopened.load_rules({"s": {"a": 9}, "t": {"a": 9}}, rules=[series_rule("a")]).starts
-    assert later == {"s": {"a": 5}, "t": {"a": 6}}
+    uses = {"s": {"a": use(start=9), "b": use(start=9, own_start=True)}, "t": {"a": use(start=9)}}
+    later = load(reopened, uses, keep=KEEP)
+    assert sorted(spans(later, "s")) == [("a", 5, None), ("b", 9, None)]
+    assert spans(later, "t") == [("a", 6, None)]
+    assert [one.own_start for one in later.versions["s"] if one.rule == "b"] == [True]
     reopened.close()
 
 
-def test_a_rule_that_comes_back_is_new_and_its_totals_go_on(ledger: SqliteLedger) -> None:
-    ledger.load_rules({SOURCE: {RULE: 5}}, rules=[series_rule()])
-    ledger.commit(batch(increment("a", event_id="1")))
-    ledger.load_rules({SOURCE: {}}, rules=[])
-    assert [total.matches for total in ledger.rule_totals()] == [1]
-    assert ledger.load_rules({SOURCE: {RULE: 9}}, rules=[series_rule()]).starts == {
-        SOURCE: {RULE: 9}
-    }
-    ledger.commit(batch(increment("a", event_id="1"), increment("a", event_id="2")))
-    assert [total.matches for total in ledger.rule_totals()] == [2]
-    assert [series.total for series in ledger.series()] == [2.0]
+def edits(ledger: SqliteLedger, *steps: tuple[int, Mapping[str, RuleUse]]) -> LoadedRules:
+    loaded = LoadedRules({})
+    for now, uses in steps:
+        loaded = load(ledger, {SOURCE: uses}, now=now, keep=KEEP, generation=f"{now} {uses}")
+    return loaded
+
+
+def test_an_edit_ends_a_version_and_begins_the_next(ledger: SqliteLedger) -> None:
+    one, two = (use(start=5, pattern=pattern) for pattern in ("one", "two"))
+    loaded = edits(ledger, (5, {RULE: one}), (100, {RULE: two}), (200, {RULE: two}))
+    assert loaded.versions[SOURCE] == [
+        RuleVersion(RULE, 5, 100, one.definition),
+        RuleVersion(RULE, 100, None, two.definition),
+    ]
+    later = 100 + KEEP + CLOCK_ERROR
+    assert len(spans(edits(ledger, (later, {RULE: two})))) == 2
+    assert spans(edits(ledger, (later + 1, {RULE: two}))) == [(RULE, 5, None)]
+
+
+def test_a_version_is_kept_while_a_partition_can_still_read_its_time(ledger: SqliteLedger) -> None:
+    edits(ledger, (5, {RULE: use(start=5)}))
+    commit(ledger, batch(remember_from=50))
+    late = 10**9
+    loaded = edits(
+        ledger, (100, {RULE: use(start=5, pattern="x")}), (late, {RULE: use(start=5, pattern="y")})
+    )
+    assert spans(loaded)[0] == (RULE, 5, 100)
+    commit(ledger, batch(remember_from=late))
+    assert spans(edits(ledger, (late + 1, {RULE: use(start=5, pattern="y")})))[0] != (RULE, 5, 100)
+
+
+def test_a_rule_that_was_out_for_a_while_has_two_versions(ledger: SqliteLedger) -> None:
+    rule = {RULE: use(start=5)}
+    loaded = edits(ledger, (5, rule), (100, {}), (200, rule))
+    assert spans(loaded) == [(RULE, 5, 100), (RULE, 200, None)]
+    commit(ledger, batch(increment("a", event_id="late")))
+
+
+def test_a_source_that_was_out_for_a_while_has_kept_its_versions(ledger: SqliteLedger) -> None:
+    load(ledger, {SOURCE: {RULE: use(start=5)}}, now=5, keep=KEEP)
+    load(ledger, {}, now=100)
+    loaded = load(ledger, {SOURCE: {RULE: use(start=5)}}, now=200, keep=KEEP)
+    assert spans(loaded) == [(RULE, 5, 100), (RULE, 200, None)]
+
+
+def test_what_comes_once_is_judged_by_the_latest_version(ledger: SqliteLedger) -> None:
+    for now, pattern in ((5, "one"), (100, "two")):
+        loaded = load(ledger, {SOURCE: {RULE: use(pattern=pattern)}}, now=now)
+        assert loaded.versions[SOURCE] == [
+            RuleVersion(RULE, None, None, definition(pattern=pattern))
+        ]
+    assert spans(load(ledger, {SOURCE: {}}, now=200)) == []
+
+
+def test_an_earlier_version_still_feeds_its_metric(ledger: SqliteLedger) -> None:
+    edits(ledger, (5, {RULE: use(start=5)}), (100, {RULE: use("renamed_total", start=5)}))
+    old, new = increment("a", event_id="1"), increment("a", event_id="2", metric="renamed_total")
+    assert len(commit(ledger, batch(old, new)).counted) == 2
+    assert {total.key.metric for total in ledger.series()} == {METRIC, "renamed_total"}
 
 
 def test_since_when_a_part_of_a_source_is_configured_is_kept_until_it_no_longer_is(
     ledger: SqliteLedger, tmp_path: Path
 ) -> None:
-    assert ledger.load_scopes({"s": ["us-east-1"]}, now=5) == {"s": {"us-east-1": 5}}
+    def scopes(ledger: SqliteLedger, now: int, **of: Sequence[str]) -> dict[str, dict[str, int]]:
+        return ledger.load_scopes(of, now=now, generation=str(of))
+
+    assert scopes(ledger, 5, s=["us-east-1"]) == {"s": {"us-east-1": 5}}
     ledger.close()
     reopened = SqliteLedger.open(tmp_path)
-    later = reopened.load_scopes({"s": ["us-east-1", "eu-west-1"], "t": ["us-east-1"]}, now=9)
+    later = scopes(reopened, 9, s=["us-east-1", "eu-west-1"], t=["us-east-1"])
     assert later == {"s": {"us-east-1": 5, "eu-west-1": 9}, "t": {"us-east-1": 9}}
-    reopened.load_scopes({"s": ["eu-west-1"]}, now=10)
-    assert reopened.load_scopes({"s": ["us-east-1"]}, now=11) == {"s": {"us-east-1": 11}}
+    scopes(reopened, 10, s=["eu-west-1"])
+    assert scopes(reopened, 11, s=["us-east-1"]) == {"s": {"us-east-1": 11}}
     reopened.close()
 
 
-def counter(**edit: Any) -> SeriesRule:
-    return replace(SeriesRule(RULE, 1000, None, "logins_total", frozenset(["user"])), **edit)
-
-
 @pytest.mark.parametrize(
-    "edit",
-    [
-        {"buckets": (1.0, 2.0)},
-        {"labels": frozenset(["user", "address"])},
-        {"labels": frozenset()},
-    ],
+    "edit", [{"buckets": (1.0, 2.0)}, {"labels": ["user", "address"]}, {"labels": []}]
 )
+@pytest.mark.parametrize("away", [False, True])
 def test_an_edit_that_series_cannot_survive_begins_the_metric_anew_and_no_other(
-    ledger: SqliteLedger, edit: dict[str, Any]
+    ledger: SqliteLedger, edit: dict[str, Any], away: bool
 ) -> None:
-    other = SeriesRule("other", 1000, None, "others_total", frozenset(["user"]))
-    ledger.load_rules({SOURCE: {RULE: None, "other": None}}, rules=[counter(), other])
-    ledger.commit(
-        batch(
-            increment("a", event_id="1"),
-            increment("a", event_id="2", rule="other", metric="others_total"),
-        )
-    )
+    other = use("others_total", start=0)
+    edits(ledger, (0, {RULE: use(start=0), "other": other}))
+    event = increment("a", event_id="1")
+    commit(ledger, batch(event, increment("b", event_id="2", rule="other", metric="others_total")))
     before = {total.key.metric: total for total in ledger.series()}
-    same = ledger.load_rules({SOURCE: {RULE: None, "other": None}}, rules=[counter(), other])
-    assert same.ended == []
+    same = edits(ledger, (10, {RULE: use(start=0, pattern="x"), "other": other}))
+    assert (same.ended, len(spans(same))) == ([], 3)
+    if away:  # so long that its versions are gone
+        commit(ledger, batch(remember_from=10**9))
+        edits(ledger, (10**9, {"other": other}), (2 * 10**9, {"other": other}))
 
-    edited = counter(**edit)
-    loaded = ledger.load_rules({SOURCE: {RULE: None, "other": None}}, rules=[edited, other])
-    assert loaded.ended == [before["logins_total"].key]
+    loaded = edits(ledger, (3 * 10**9, {RULE: use(start=0, **edit), "other": other}))
+    assert loaded.ended == [before[METRIC].key]
+    assert [rule for rule, *_ in spans(loaded)].count(RULE) == 1, "earlier versions are dropped"
     assert ledger.series() == [before["others_total"]]
     # What has counted is remembered: the past does not count again.
-    assert ledger.commit(batch(increment("a", event_id="1"))).counted == []
+    assert commit(ledger, batch(event)).counted == []
 
 
 def test_rules_of_the_default_metric_have_labels_of_their_own(ledger: SqliteLedger) -> None:
-    def rule(name: str, *labels: str) -> SeriesRule:
-        names = frozenset(["rule", *labels])
-        return SeriesRule(name, 1000, None, "metric_filter_matches_total", names, shares=False)
+    metric = "metric_filter_matches_total"
 
-    rules = [rule("a", "user"), rule("b", "address")]
-    ledger.load_rules({SOURCE: {"a": None, "b": None}}, rules=rules)
-    keys = {
-        one.name: SeriesKey(
-            "metric_filter_matches_total",
-            tuple(sorted([(n, one.name) for n in one.labels or ()] + [("source", SOURCE)])),
-        )
-        for one in rules
-    }
-    ledger.declare(keys)
-    edited = [rule("a", "user"), rule("b", "address", "port")]
-    loaded = ledger.load_rules({SOURCE: {"a": None, "b": None}}, rules=edited)
+    def rule(*labels: str) -> RuleUse:
+        return use(metric, labels=labels, uses_default_metric=True)
+
+    def key(name: str, *labels: str) -> SeriesKey:
+        pairs = [("rule", name), ("source", SOURCE), *((label, name) for label in labels)]
+        return SeriesKey(metric, tuple(sorted(pairs)))
+
+    load(ledger, {SOURCE: {"a": rule("user"), "b": rule("address")}})
+    keys = {"a": key("a", "user"), "b": key("b", "address")}
+    ledger.declare(keys.items())
+    loaded = load(ledger, {SOURCE: {"a": rule("user"), "b": rule("address", "port")}})
     assert loaded.ended == [keys["b"]]
     assert [total.key for total in ledger.series()] == [keys["a"]]
+    assert [total.series for total in ledger.rule_totals()] == []
+
+
+def test_many_series_are_declared_at_once(ledger: SqliteLedger) -> None:
+    load(ledger, {SOURCE: {"a": use("a_total"), "b": use("b_total")}})
+    wanted = [
+        (rule, SeriesKey(f"{rule}_total", (("region", str(number)),)))
+        for rule in "ab"
+        for number in range(500)
+    ]
+    declared = ledger.declare(wanted)
+    assert [(one.key, one.total, one.revealed) for one in declared] == [
+        (key, 0.0, False) for _, key in wanted
+    ]
+    assert len(ledger.series()) == 1000
+    assert ledger.declare(wanted) == declared
+
+
+def test_a_rule_added_later_gets_its_own_judgement_of_remembered_events(
+    ledger: SqliteLedger,
+) -> None:
+    load_one(ledger)
+    commit(ledger, batch(increment("a", event_id="1")))
+    load(ledger, {SOURCE: {RULE: use(), "other": use()}})
+    for _ in range(2):
+        commit(
+            ledger, batch(increment("a", event_id="1"), increment("a", event_id="1", rule="other"))
+        )
+    assert [series.total for series in ledger.series()] == [2.0]
+    assert ledger.checkpoint(PARTITION) == "c"

@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from exporter.ledger.sqlite import SqliteLedger
-from tests.support.counting import SOURCE, batch, increment, series_rule
+from tests.support.counting import SOURCE, batch, commit, increment, load, use
 
 EXACT = 2**53
 WHOLE = st.one_of(
@@ -31,13 +31,8 @@ class Sums:
     def __init__(self, ledger: SqliteLedger) -> None:
         self._ledger = ledger
         self._examples = 0
-        ledger.load_rules(
-            {SOURCE: {"c": None, "h": None}},
-            rules=[
-                series_rule("c", max_series=10**9),
-                series_rule("h", max_series=10**9, buckets=(1.0, 2.0**53)),
-            ],
-        )
+        histogram = use("h_total", max_series=10**9, buckets=(1.0, 2.0**53))
+        load(ledger, {SOURCE: {"c": use("c_total", max_series=10**9), "h": histogram}})
 
     def add(self, rule: str, batches: list[list[float]]) -> tuple[float, list[float], int, int]:
         """The total, the values that were added, the value errors, and the observations."""
@@ -46,7 +41,8 @@ class Sums:
         errors_before = self._errors(rule)
         added: list[float] = []
         for number, values in enumerate(batches):
-            committed = self._ledger.commit(
+            committed = commit(
+                self._ledger,
                 batch(
                     *(
                         increment(
@@ -54,7 +50,7 @@ class Sums:
                         )
                         for i, v in enumerate(values)
                     )
-                )
+                ),
             )
             added += [one.value for one in committed.counted if one.value is not None]
         series = [s for s in self._ledger.series() if dict(s.key.labels).get("user") == user]

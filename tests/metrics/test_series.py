@@ -16,7 +16,7 @@ from exporter.metrics.families import MetricFamily
 from exporter.metrics.scrapers import NOBODY, Client
 from exporter.metrics.series import SeriesStore
 from exporter.metrics.telemetry import Telemetry
-from tests.support.counting import METRIC, RULE, SOURCE, batch, increment, key, series_rule, total
+from tests.support.counting import METRIC, batch, commit, increment, key, load_one, total
 
 HOLD = 60.0
 PROMETHEUS = Client("192.0.2.1", 10.0)
@@ -105,7 +105,7 @@ def test_a_scrape_sees_one_moment_between_two_commits() -> None:
 @pytest.fixture
 def ledger(tmp_path: Path) -> SqliteLedger:
     opened = SqliteLedger.open(tmp_path)
-    opened.load_rules({SOURCE: {RULE: None}}, rules=[series_rule()])
+    load_one(opened)
     return opened
 
 
@@ -130,7 +130,7 @@ def test_a_first_match_goes_from_zero_to_one_and_stays_over_a_restart(
 ) -> None:
     store = SeriesStore(HOLD, clock)
     exposition = Exposition(store, Telemetry(), ledger)
-    store.apply(ledger.commit(batch(increment("root", event_id="1"))).series)
+    store.apply(commit(ledger, batch(increment("root", event_id="1"))).series)
     for clock.now in (0, 30, HOLD - 1):
         assert value(scrape(exposition)) == 0
     clock.now = HOLD
@@ -149,7 +149,7 @@ def test_where_the_ledger_fails_the_page_is_served_and_nothing_is_revealed(
 ) -> None:
     store = SeriesStore(0.0, clock)
     exposition = Exposition(store, Telemetry(), ledger)
-    store.apply(ledger.commit(batch(increment("root", event_id="1"))).series)
+    store.apply(commit(ledger, batch(increment("root", event_id="1"))).series)
     for clock.now in (0, 15):
         scrape(exposition)
     ledger.close()
@@ -164,10 +164,10 @@ def test_run_once_shows_values_as_they_are_or_fails(ledger: SqliteLedger) -> Non
     store = SeriesStore(None)
     exposition = Exposition(store, Telemetry(), ledger)
     store.describe([MetricFamily(METRIC, "counter", "Logins.")])
-    store.apply(ledger.commit(batch(increment("a", event_id="1"))).series)
+    store.apply(commit(ledger, batch(increment("a", event_id="1"))).series)
     assert value(scrape(exposition, NOBODY)) == 1
     assert [series.revealed for series in ledger.series()] == [True]
-    store.apply(ledger.commit(batch(increment("b", event_id="2"))).series)
+    store.apply(commit(ledger, batch(increment("b", event_id="2"))).series)
     ledger.close()
     with pytest.raises(LedgerError, match="closed"):
         scrape(exposition, NOBODY)

@@ -14,12 +14,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exporter.configuration import load
-from exporter.model import EventFormat, LogEvent, Partition
-from exporter.rules import Increment, RuleSet
+from exporter.model import EventFormat, Increment, JudgedEvent, LogEvent, Partition
+from exporter.rules import RuleSet
+from exporter.sources import files
+from exporter.sources.log_groups import LOG_GROUP
 
 HISTORY = Partition("history", "111111111111", "eu-west-1")
-GROUP = Partition("history", "111111111111", "eu-west-1", log_group="/app/checkout")
-FILE = Partition("history", path="/var/log/trail.json")
+GROUP = Partition("history", "111111111111", "eu-west-1", resource="/app/checkout", kind=LOG_GROUP)
+FILE = Partition("history", resource="/var/log/trail.json", kind=files.FILE)
 MakeRules = Callable[..., RuleSet]
 
 
@@ -32,9 +34,22 @@ def make_rules(tmp_path: Path) -> MakeRules:
         source = {"name": "history", "type": "files", "paths": ["nothing"]}
         named = [{"name": f"rule_{n}", **rule} for n, rule in enumerate(rules)]
         path.write_text(yaml.safe_dump({"sources": [source], "rules": named}))
-        return RuleSet(load([path]).rules)
+        return RuleSet.of(load([path]).rules)
 
     return make
+
+
+def judge(
+    rules: RuleSet,
+    *messages: str | dict[str, Any],
+    partition: Partition = HISTORY,
+    event_format: EventFormat = "auto",
+) -> list[JudgedEvent]:
+    events = [
+        LogEvent(m if isinstance(m, str) else json.dumps(m), 1_700_000_000_000, f"id-{n}")
+        for n, m in enumerate(messages)
+    ]
+    return list(rules.evaluate(events, partition, event_format).events)
 
 
 def evaluate(
@@ -43,11 +58,8 @@ def evaluate(
     partition: Partition = HISTORY,
     event_format: EventFormat = "auto",
 ) -> list[Increment]:
-    events = [
-        LogEvent(m if isinstance(m, str) else json.dumps(m), 1_700_000_000_000, f"id-{n}")
-        for n, m in enumerate(messages)
-    ]
-    return list(rules.evaluate(events, partition, event_format).increments)
+    judged = judge(rules, *messages, partition=partition, event_format=event_format)
+    return [increment for event in judged for increment in event.increments]
 
 
 def labels(increment: Increment) -> dict[str, str]:
@@ -237,15 +249,16 @@ def test_a_cloudtrail_record_speaks_for_itself_wherever_it_was_read(
     make_rules: MakeRules, partition: Partition
 ) -> None:
     rules = make_rules({"pattern": "{ $.eventName = ConsoleLogin }"})
-    (increment,) = evaluate(rules, RECORD, partition=partition)
-    assert increment.event_id == RECORD["eventID"]
-    assert increment.event_time == 1_795_342_830_000
-    assert increment.time == 1_700_000_000_000
+    (event,) = judge(rules, RECORD, partition=partition)
+    assert event.event_id == RECORD["eventID"]
+    assert event.event_time == 1_795_342_830_000
+    assert event.time == 1_700_000_000_000
+    (increment,) = event.increments
     assert labels(increment)["account_id"] == "999999999999"
     assert labels(increment)["region"] == "us-east-1"
 
 
-OTHER = Partition("history", "111111111111", "eu-west-1", log_group="/app/search")
+OTHER = Partition("history", "111111111111", "eu-west-1", resource="/app/search", kind=LOG_GROUP)
 
 
 @pytest.mark.parametrize(
@@ -261,11 +274,11 @@ def test_a_record_in_two_log_groups_is_one_event_if_both_are_declared_to_hold_cl
 ) -> None:
     rules = make_rules({"pattern": "{ $.eventName = * }"})
     found = [
-        increment
+        event
         for partition in (GROUP, OTHER)
-        for increment in evaluate(rules, RECORD, partition=partition, event_format=event_format)
+        for event in judge(rules, RECORD, partition=partition, event_format=event_format)
     ]
-    assert {(increment.scope, increment.event_id) for increment in found} == identities
+    assert {(event.scope, event.event_id) for event in found} == identities
 
 
 @pytest.mark.parametrize("event_format", ["auto", "cloudtrail"])
@@ -273,9 +286,9 @@ def test_a_record_in_two_files_is_one_event(
     make_rules: MakeRules, event_format: EventFormat
 ) -> None:
     rules = make_rules({"pattern": "{ $.eventName = * }"})
-    (increment,) = evaluate(rules, RECORD, partition=FILE, event_format=event_format)
-    assert (increment.scope, increment.event_id) == ("", RECORD["eventID"])
-    assert increment.aliases == ()
+    (event,) = judge(rules, RECORD, partition=FILE, event_format=event_format)
+    assert (event.scope, event.event_id) == ("", RECORD["eventID"])
+    assert event.aliases == ()
 
 
 def test_an_event_of_a_log_group_is_known_by_the_names_it_has_in_other_formats(
@@ -286,20 +299,21 @@ def test_an_event_of_a_log_group_is_known_by_the_names_it_has_in_other_formats(
     names = {("", event_id), (GROUP.key, event_id), (GROUP.key, "id-0")}
     formats: tuple[EventFormat, ...] = ("auto", "cloudtrail", "lines")
     for event_format in formats:
-        (increment,) = evaluate(rules, RECORD, partition=GROUP, event_format=event_format)
-        own = (increment.scope, increment.event_id)
-        assert {own, *increment.aliases} == names
-        assert own not in increment.aliases
-    (lookalike,) = evaluate(rules, {"eventID": "7", "eventTime": "now"}, partition=GROUP)
+        (event,) = judge(rules, RECORD, partition=GROUP, event_format=event_format)
+        own = (event.scope, event.event_id)
+        assert {own, *event.aliases} == names
+        assert own not in event.aliases
+    (lookalike,) = judge(rules, {"eventID": "7", "eventTime": "now"}, partition=GROUP)
     assert lookalike.aliases == (("", "7"),)
-    assert evaluate(rules, "event", partition=GROUP)[0].aliases == ()
+    assert judge(rules, "event", partition=GROUP)[0].aliases == ()
 
 
 def test_what_a_record_does_not_tell_the_partition_does(make_rules: MakeRules) -> None:
     rules = make_rules({"pattern": "{ $.eventName = * }"})
     record = {"eventID": "a", "eventName": "x", "eventTime": "yesterday", "awsRegion": None}
-    (increment,) = evaluate(rules, record, event_format="cloudtrail")
-    assert (increment.event_id, increment.event_time) == ("a", 1_700_000_000_000)
+    (event,) = judge(rules, record, event_format="cloudtrail")
+    assert (event.event_id, event.event_time) == ("a", 1_700_000_000_000)
+    (increment,) = event.increments
     assert labels(increment)["account_id"] == HISTORY.account_id
     assert labels(increment)["region"] == HISTORY.region
 
@@ -356,8 +370,8 @@ def test_an_application_message_is_no_record_and_the_format_lines_knows_none(
 
 
 def test_a_line_of_a_file_happened_at_no_known_time(make_rules: MakeRules) -> None:
-    (increment,) = evaluate(make_rules({"pattern": "ERROR"}), "ERROR", partition=FILE)
-    assert increment.event_time is None
+    (event,) = judge(make_rules({"pattern": "ERROR"}), "ERROR", partition=FILE)
+    assert event.event_time is None
 
 
 def test_only_rules_that_listen_to_the_source_see_its_events(make_rules: MakeRules) -> None:
@@ -378,7 +392,7 @@ def test_series_without_dynamic_labels_are_known_before_any_match(make_rules: Ma
 
 @given(st.text(), st.dictionaries(st.text(max_size=5), st.text(max_size=5)))
 def test_no_message_breaks_a_batch(text: str, record: dict[str, str]) -> None:
-    rules = RuleSet(())
+    rules = RuleSet({})
     events = [LogEvent(text, 0, "a"), LogEvent(json.dumps(record), 0, "b")]
     for event_format in ("auto", "cloudtrail", "lines"):
         assert len(rules.evaluate(events, HISTORY, event_format).facts) == 2

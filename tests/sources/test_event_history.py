@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 
 from exporter.aws.session import AwsAccount
 from exporter.model import Partition, SourceError
-from exporter.sources.base import Listener
 from exporter.sources.event_history import EventHistory
 from exporter.sources.timeline import TimelineSource, Timing
 from metric_filter_demo.aws import EmbeddedAws
@@ -148,9 +147,8 @@ def test_a_poll_reads_the_event_history_through_the_schedule(aws: EmbeddedAws) -
     history = EventHistory("history", open_account(), ["us-east-1"])
     timing = Timing(interval=1, lookback=600, start=600, complete=True)
     source = TimelineSource(history, timing, name="history", format="cloudtrail")
-    rules = {"rule": Listener((happened - 600) * 1000, backfill=False)}
     (partition,) = source.discover().partitions
-    readings = list(source.poll(partition, None, rules=rules))
+    readings = list(source.poll(partition, None, own_starts={}))
 
     assert {event.id for reading in readings for event in reading.events} == {
         f"event-{number}" for number in range(120)

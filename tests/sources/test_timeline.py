@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from exporter.ledger.memory import CLOCK_ERROR
+from exporter.exactness import CLOCK_ERROR
 from exporter.model import LogEvent, Partition, SourceError
-from exporter.sources.base import Discovery, Listener
+from exporter.sources.base import Discovery
 from exporter.sources.timeline import Page, TimelineSource, Timing
 
 PARTITION = Partition("simulated", "123456789012", "eu-west-1")
@@ -70,6 +70,14 @@ class SimulatedApi:
 
 
 @dataclass
+class Listener:
+    """A rule that counts from ``start`` on, and names it itself if it has a ``backfill``."""
+
+    start: int
+    backfill: bool
+
+
+@dataclass
 class SimulatedLedger:
     """Counts as the ledger does: by id while remembered, and the checkpoint with it."""
 
@@ -94,7 +102,8 @@ class SimulatedLedger:
         """Poll once, and say whether that went well."""
         self.caught_up = False
         try:
-            readings = source.poll(PARTITION, self.checkpoint, rules=self.starts, turn=turn)
+            own = {rule: one.start for rule, one in self.starts.items() if one.backfill}
+            readings = source.poll(PARTITION, self.checkpoint, own_starts=own, turn=turn)
             for n, reading in enumerate(readings):
                 if n == stop_after:
                     return True
@@ -103,9 +112,9 @@ class SimulatedLedger:
                 for event in reading.events:
                     for rule, listener in self.starts.items():
                         assert event.id is not None
-                        assert reading.horizon is not None
-                        late = event.time < reading.horizon and rule not in reading.backfill
-                        if late or (listener.start is not None and event.time < listener.start):
+                        assert reading.watermark is not None
+                        late = event.time < reading.watermark and rule not in reading.backfill
+                        if late or event.time < listener.start:
                             continue
                         if (rule, event.id) not in self.remembered:
                             self.remembered[rule, event.id] = event.time

@@ -131,7 +131,8 @@ class Births:
         document = json.loads(ledger.checkpoint(partition) or "")
         back = round(OUTAGE.total_seconds() * 1000)
         document["sweep"] = [[age, position - back] for age, position in document["sweep"]]
-        ledger.commit(Batch(partition, json.dumps(document), []))
+        before = ledger.checkpoint(partition)
+        ledger.commit(Batch(partition, "history", json.dumps(document), before))
         ledger.close()
 
     def start(self) -> None:

@@ -1,9 +1,14 @@
-"""Short ways to make increments, rules and series totals."""
+"""Short ways to make judged events, rules and series totals."""
 
 from __future__ import annotations
 
-from exporter.ledger.base import Batch, SeriesRule, SeriesTotal
-from exporter.model import Increment, Partition, SeriesKey
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from typing import Any
+
+from exporter.ledger.base import Batch, Committed, Ledger, LoadedRules, RuleUse, SeriesTotal
+from exporter.model import Increment, JudgedEvent, Partition, SeriesKey
 
 SOURCE = "history"
 RULE = "logins"
@@ -26,38 +31,85 @@ def increment(
     metric: str = METRIC,
     time: int = 1_000,
     event_time: int | None = None,
-) -> Increment:
-    """An increment of a series by user; without a user: of a rule without dynamic labels."""
-    return Increment(
+    scope: str = "",
+) -> JudgedEvent:
+    """An event with an increment of a series by user; without: of a rule without dynamic labels."""
+    one = Increment(
         rule=rule,
         series=key(user, metric=metric),
         overflow=key(None if user is None else "__overflow__", metric=metric),
         value=value,
-        time=time,
-        event_time=time if event_time is None else event_time,
-        event_id=event_id,
     )
+    happened = time if event_time is None else event_time
+    return JudgedEvent(event_id, scope, time, happened, frozenset([rule]), (one,))
 
 
 def batch(
-    *increments: Increment,
+    *events: JudgedEvent,
     checkpoint: str = "c",
     partition: Partition = PARTITION,
     remember_from: int | None = None,
 ) -> Batch:
-    """A batch of a partition."""
-    return Batch(partition, checkpoint, increments, remember_from)
+    """A batch of a partition, as the first that is read of it."""
+    feed = partition.source
+    return Batch(
+        partition, feed, checkpoint, expected=None, events=events, remember_from=remember_from
+    )
 
 
-def series_rule(
-    name: str = RULE,
+def commit(ledger: Ledger, one: Batch) -> Committed:
+    """Commit a batch after whatever the partition's last one was."""
+    return ledger.commit(replace(one, expected=ledger.checkpoint(one.partition)))
+
+
+def definition(
+    metric: str = METRIC,
     *,
-    max_series: int = 1000,
+    labels: Iterable[str] = ("user",),
     buckets: tuple[float, ...] | None = None,
-    metric: str | None = None,
-) -> SeriesRule:
-    """A rule as the ledger knows it."""
-    return SeriesRule(name, max_series, buckets, metric)
+    uses_default_metric: bool = False,
+    pattern: str = "",
+) -> str:
+    """A rule's definition, as far as the ledger reads it."""
+    fields = {
+        "buckets": buckets,
+        "labels": dict.fromkeys(labels, ""),
+        "metric": metric,
+        "pattern": pattern,
+        "uses_default_metric": uses_default_metric,
+    }
+    return json.dumps(fields, sort_keys=True)
+
+
+def use(
+    metric: str = METRIC,
+    *,
+    start: int | None = None,
+    own_start: bool = False,
+    max_series: int = 1000,
+    **edit: Any,
+) -> RuleUse:
+    """A rule as a configuration has it on a source."""
+    return RuleUse(start, own_start, definition(metric, **edit), max_series)
+
+
+def load(
+    ledger: Ledger,
+    uses: Mapping[str, Mapping[str, RuleUse]],
+    *,
+    now: int = 0,
+    keep: int = 0,
+    generation: str | None = None,
+) -> LoadedRules:
+    """Load rules, by source and name, as a configuration of its own."""
+    return ledger.load_rules(
+        uses, now=now, keep=dict.fromkeys(uses, keep), generation=generation or repr(uses)
+    )
+
+
+def load_one(ledger: Ledger, name: str = RULE, **edit: Any) -> LoadedRules:
+    """Load one rule of one source."""
+    return load(ledger, {SOURCE: {name: use(**edit)}})
 
 
 def total(

@@ -10,15 +10,16 @@ import httpx
 import pytest
 from prometheus_client.samples import Sample
 
-from exporter.ledger.base import Batch, Ledger, SeriesRule
+from exporter.ledger.base import Ledger
 from exporter.ledger.sqlite import SqliteLedger
 from exporter.metrics.exposition import Exposition
 from exporter.metrics.series import SeriesStore
 from exporter.metrics.telemetry import Telemetry
-from exporter.model import Increment, Partition, SeriesKey
+from exporter.model import Increment, JudgedEvent, SeriesKey
 from exporter.web import create_app
 from exporter.web.coalescing import Coalescing
 from exporter.web.status import StatusPage
+from tests.support.counting import batch, load_one
 from tests.support.expositions import parse_exposition
 from tests.support.waiting import wait_for
 
@@ -31,9 +32,10 @@ PLAIN = "text/plain;version=0.0.4"
 def ledger(tmp_path: Path) -> Iterator[Ledger]:
     """A ledger with one match of one rule."""
     ledger = SqliteLedger.open(tmp_path)
-    ledger.load_rules({"history": {"root": None}}, rules=[SeriesRule("root", 10, None)])
-    match = Increment("root", SERIES, SERIES, 1.0, 1000, 1000, "event-1")
-    ledger.commit(Batch(Partition("history"), "1", [match]))
+    load_one(ledger, "root", metric=SERIES.metric)
+    match = Increment("root", SERIES, SERIES, 1.0)
+    event = JudgedEvent("event-1", "", 1000, 1000, frozenset(["root"]), (match,))
+    ledger.commit(batch(event))
     yield ledger
     ledger.close()
 

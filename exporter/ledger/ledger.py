@@ -1,0 +1,380 @@
+"""The ledger on any store: each method is one transaction over sets of rows."""
+
+from __future__ import annotations
+
+import secrets
+import threading
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Final, Protocol
+
+import structlog
+
+from exporter import __version__
+from exporter.exactness import RuleVersion
+from exporter.ledger.base import (
+    Batch,
+    Committed,
+    FencedError,
+    LoadedRules,
+    RuleTotal,
+    RuleUse,
+    SeriesTotal,
+)
+from exporter.ledger.counting import (
+    Placement,
+    RuleSpec,
+    SeriesState,
+    judge,
+    lane,
+    rule_totals,
+    series_id,
+    series_of,
+    state_of,
+)
+from exporter.ledger.memory import Memory
+from exporter.ledger.retention import Limits, partition_key
+from exporter.ledger.rules import load_scopes, load_versions, specs, version_of
+from exporter.ledger.store import Store, Transaction
+from exporter.ledger.tables import (
+    CHECKPOINTS,
+    FACTS,
+    MEMBER_COUNTS,
+    MEMBERS,
+    RULE_COUNTS,
+    SERIES,
+    TOTALS,
+    Checkpoint,
+    Fact,
+)
+from exporter.model import Identity, JudgedEvent, Partition, SeriesKey
+
+_log = structlog.get_logger(__name__)
+
+VERSION: Final = "exporter version"
+"""The fact that says which version of the exporter has written the ledger last."""
+SECRET: Final = "secret"  # noqa: S105
+CREATED: Final = "created"
+READING_TIME: Final = "reading time"
+_LARGEST: Final = 2**63 - 1
+
+
+class EarlierMemory(Protocol):
+    """Memory of an earlier schema, until its retention ends."""
+
+    def judged(
+        self, transaction: Transaction, feed: str, events: Sequence[JudgedEvent]
+    ) -> Mapping[Identity, frozenset[str]]:
+        """By the events' identities, which rules have counted them."""
+
+    def forget(
+        self, transaction: Transaction, source: str, before: Callable[[Checkpoint], int | None]
+    ) -> int:
+        """Delete some of what is older than ``before`` says for its partition; how much."""
+
+
+class ReadingTime:
+    """Milliseconds that pass only while the ledger is open; they begin as an epoch time."""
+
+    def __init__(self, begin: int, steady: Callable[[], float]) -> None:
+        """``steady``: seconds from any point on that no clock setting changes."""
+        self._begin = begin
+        self._steady = steady
+        self._opened = steady()
+
+    def now(self) -> int:
+        """The reading time."""
+        return self._begin + max(0, int((self._steady() - self._opened) * 1000))
+
+
+class StoredLedger:
+    """The part of the ``Ledger`` protocol that is the same for every store.
+
+    It holds no totals in memory, so a commit that fails leaves nothing behind.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        clock: Callable[[], float],
+        steady: Callable[[], float],
+        *,
+        holder: str,
+        earlier: EarlierMemory | None = None,
+    ) -> None:
+        """``holder`` names the process among those that share the ledger."""
+        self._store = store
+        self._clock = clock
+        self._holder = holder
+        self._earlier = earlier
+        self._mutex = threading.Lock()
+        self._specs: dict[tuple[str, str], RuleSpec] = {}
+        self._saturated: frozenset[str] = frozenset()
+        """Rules whose totals the log has reported as too large."""
+        with store.transaction() as transaction:
+            facts = {one.name: one.value for one in transaction.read(FACTS)}
+            now = str(self._now())
+            facts = {CREATED: now, READING_TIME: now, SECRET: secrets.token_hex(32), **facts}
+            facts[VERSION] = __version__
+            transaction.write(FACTS, [Fact(*one) for one in facts.items()])
+        self._secret = bytes.fromhex(facts[SECRET])
+        self._created = int(facts[CREATED])
+        self._reading_time = ReadingTime(int(facts[READING_TIME]), steady)
+
+    def load_rules(
+        self,
+        uses: Mapping[str, Mapping[str, RuleUse]],
+        *,
+        now: int,
+        keep: Mapping[str, int],
+        generation: str,
+    ) -> LoadedRules:
+        """See ``Ledger.load_rules``."""
+        with self._store.transaction() as transaction:
+            loaded = load_versions(
+                transaction, uses, now=now, keep=keep, generation=generation, holder=self._holder
+            )
+            totals = rule_totals(transaction.read(RULE_COUNTS), transaction.read(MEMBER_COUNTS))
+        with self._mutex:
+            self._specs = specs(loaded.rows)
+        for metric in sorted({key.metric for key in loaded.ended}):
+            _log.warning(
+                "metric begins anew at zero: its rule has other buckets, labels or another type",
+                metric=metric,
+                series=sum(key.metric == metric for key in loaded.ended),
+            )
+        versions: dict[str, list[RuleVersion]] = {source: [] for source in uses}
+        for row in loaded.rows:
+            versions.setdefault(row.source, []).append(version_of(row))
+        return LoadedRules(versions, loaded.ended, totals)
+
+    def load_scopes(
+        self, scopes: Mapping[str, Iterable[str]], *, now: int, generation: str
+    ) -> dict[str, dict[str, int]]:
+        """See ``Ledger.load_scopes``."""
+        wanted = [(source, scope) for source, of in scopes.items() for scope in of]
+        with self._store.transaction() as transaction:
+            found = load_scopes(
+                transaction, wanted, now=now, generation=generation, holder=self._holder
+            )
+        since: dict[str, dict[str, int]] = {source: {} for source in scopes}
+        for (source, scope), at in found.items():
+            since[source][scope] = at
+        return since
+
+    def declare(self, series: Iterable[tuple[str, SeriesKey]]) -> list[SeriesTotal]:
+        """See ``Ledger.declare``."""
+        wanted = list(series)
+        with self._store.transaction() as transaction:
+            placement = self._placement("")
+            _read_series(transaction, placement, {key for _, key in wanted})
+            _read_members(transaction, placement, wanted)
+            states = {key: placement.place(rule, key) for rule, key in wanted}
+            _write(transaction, placement)
+        return [state.shown() for state in states.values()]
+
+    def checkpoint(self, partition: Partition) -> str | None:
+        """See ``Ledger.checkpoint``."""
+        with self._store.reading() as transaction:
+            found = transaction.read(CHECKPOINTS, [_key(partition)])
+        return found[0].checkpoint.decode("utf-8", "surrogatepass") if found else None
+
+    def has_progress(self, source: str) -> bool:
+        """See ``Ledger.has_progress``."""
+        with self._store.reading() as transaction:
+            return bool(transaction.read(CHECKPOINTS, [(source,)]))
+
+    def commit(self, batch: Batch) -> Committed:
+        """See ``Ledger.commit``."""
+        source = batch.partition.source
+        with self._store.transaction() as transaction:
+            memory = Memory(transaction, batch.feed, self._secret, self._reading_time.now())
+            events = self._move(transaction, batch, memory)
+            placement = self._placement(lane(batch.partition))
+            if events:
+                self._count(transaction, batch, events, memory, placement)
+            committed = _committed(transaction, source, placement)
+        self._report_saturated(source, committed.saturated)
+        if len(events) < len(batch.events):
+            _log.warning(
+                "events of a partition that was away are not counted: whether another one brought"
+                " them before is forgotten",
+                partition=str(batch.partition),
+                events=len(batch.events) - len(events),
+            )
+        return committed
+
+    def reveal(self, keys: Iterable[SeriesKey]) -> None:
+        """See ``Ledger.reveal``."""
+        with self._store.transaction() as transaction:
+            rows = transaction.read(SERIES, [(series_id(key),) for key in keys])
+            transaction.write(SERIES, [row._replace(revealed=1) for row in rows])
+
+    def series(self) -> list[SeriesTotal]:
+        """See ``Ledger.series``; oldest first."""
+        with self._store.reading() as transaction:
+            totals = defaultdict(list)
+            for total in transaction.scan(TOTALS):
+                totals[total.series].append(total)
+            rows = sorted(transaction.scan(SERIES), key=lambda row: (row.created, row[1:3]))
+            return [state_of(row, totals[row.id]).shown() for row in rows]
+
+    def rule_totals(self) -> list[RuleTotal]:
+        """See ``Ledger.rule_totals``; rules that are no longer loaded are among them."""
+        with self._store.reading() as transaction:
+            return rule_totals(transaction.read(RULE_COUNTS), transaction.read(MEMBER_COUNTS))
+
+    def forget(
+        self, source: str, found: Iterable[Partition], *, looked_at: int | None, memory: int
+    ) -> int:
+        """See ``Ledger.forget``."""
+        reading_time = self._reading_time.now()
+        with self._store.transaction() as transaction:
+            transaction.write(FACTS, [Fact(READING_TIME, str(reading_time))])
+            kept = Memory(transaction, source, self._secret, reading_time)
+            limits = Limits.of(transaction, kept, source, found, looked_at=looked_at, memory=memory)
+            over = [segment for segment in kept.segments() if limits.is_over(segment)]
+            kept.delete(over)
+            kept.rotate(memory)
+        forgotten = sum(segment.entries for segment in over)
+        while self._earlier is not None:
+            with self._store.transaction() as transaction:
+                deleted = self._earlier.forget(transaction, source, limits.before)
+            forgotten += deleted
+            if not deleted:
+                break
+        return forgotten
+
+    def _move(
+        self, transaction: Transaction, batch: Batch, memory: Memory
+    ) -> Sequence[JudgedEvent]:
+        """Write the batch's checkpoint; its events without those that nobody can judge any more.
+
+        Raises:
+            FencedError: another holder has committed, or the lease has passed on.
+        """
+        found = transaction.read(CHECKPOINTS, [_key(batch.partition)])
+        before = found[0] if found else None
+        expected = (
+            None if batch.expected is None else batch.expected.encode("utf-8", "surrogatepass")
+        )
+        if expected != (before and before.checkpoint) or (before and batch.lease < before.lease):
+            raise FencedError(
+                f"{batch.partition}: another process has read on from the checkpoint that this "
+                "reading began at; nothing of it was counted. The next poll goes on from there."
+            )
+        events, line = batch.events, memory.feed.line
+        let_go = before is not None and bool(before.let_go) and line is not None
+        if let_go and line is not None:
+            events = [one for one in events if one.scope or one.time >= line]
+            let_go = batch.remember_from is not None and batch.remember_from < line
+        row = Checkpoint(
+            *_key(batch.partition),
+            batch.checkpoint.encode("utf-8", "surrogatepass"),
+            batch.remember_from,
+            batch.lease,
+            self._now(),
+            int(let_go),
+        )
+        transaction.write(CHECKPOINTS, [row])
+        return events
+
+    def _count(
+        self,
+        transaction: Transaction,
+        batch: Batch,
+        events: Sequence[JudgedEvent],
+        memory: Memory,
+        placement: Placement,
+    ) -> None:
+        memory.use_format(batch.format)
+        earlier = self._earlier.judged(transaction, batch.feed, events) if self._earlier else {}
+        judgement = judge(events, memory.find(events), earlier)
+        if judgement.remember:
+            comes_once = batch.remember_from is None
+            now = self._reading_time.now()
+            times: dict[Identity, int] = {
+                (one.scope, one.event_id): now if comes_once else _bounded(one.time)
+                for one in events
+                if one.event_id is not None
+            }
+            memory.remember(judgement.remember, times)
+        increments = [one for event in judgement.new for one in event.increments]
+        _read_series(transaction, placement, series_of(increments))
+        pairs = {(one.rule, key) for one in increments for key in (one.series, one.overflow)}
+        _read_members(transaction, placement, pairs)
+        rules = {one.rule for one in increments}
+        source = batch.partition.source
+        counts = transaction.read(RULE_COUNTS, [(source, rule, placement.lane) for rule in rules])
+        placement.rules.update((one.rule, one) for one in counts)
+        for event in judgement.new:
+            placement.add(source, event)
+        _write(transaction, placement)
+
+    def _placement(self, in_lane: str) -> Placement:
+        with self._mutex:
+            return Placement(self._specs, in_lane, self._now())
+
+    def _report_saturated(self, source: str, rules: frozenset[str]) -> None:
+        for rule in sorted(rules - self._saturated):
+            _log.warning(
+                "a total of the rule is too large to take its values: they are value errors from"
+                " now on; lower the rule's `max_value`, or set a `scale`, and give its metric"
+                " another name to begin anew",
+                source=source,
+                rule=rule,
+            )
+        self._saturated |= rules
+
+    def _now(self) -> int:
+        return int(self._clock() * 1000)
+
+
+def _key(partition: Partition) -> tuple[str, bytes]:
+    return partition.source, partition_key(partition)
+
+
+def _bounded(time: int) -> int:
+    return max(-_LARGEST, min(time, _LARGEST))
+
+
+def _read_series(transaction: Transaction, placement: Placement, keys: Iterable[SeriesKey]) -> None:
+    by_id = {series_id(key): key for key in keys}
+    rows = transaction.read(SERIES, [(one,) for one in by_id])
+    totals = defaultdict(list)
+    for total in transaction.read(TOTALS, [(row.id,) for row in rows]):
+        totals[total.series].append(total)
+    for row in rows:
+        of = {one.lane: one for one in totals[row.id]}
+        placement.series[by_id[row.id]] = SeriesState(row, by_id[row.id], of)
+
+
+def _committed(transaction: Transaction, source: str, placement: Placement) -> Committed:
+    changed = sorted(placement.changed_rules)
+    counts = transaction.read(RULE_COUNTS, [(source, rule) for rule in changed])
+    members = transaction.read(MEMBER_COUNTS, [(rule,) for rule in changed])
+    return Committed(
+        series=[state.shown() for state in placement.changed_series.values()],
+        rules=rule_totals(counts, members),
+        counted=placement.counted,
+        overflowed=frozenset(placement.overflowed),
+        saturated=frozenset(placement.saturated),
+    )
+
+
+def _read_members(
+    transaction: Transaction, placement: Placement, pairs: Iterable[tuple[str, SeriesKey]]
+) -> None:
+    names = [(rule, key.metric, series_id(key)) for rule, key in pairs]
+    placement.members.update(one[:3] for one in transaction.read(MEMBERS, names))
+    counts = transaction.read(MEMBER_COUNTS, {name[:2] for name in names})
+    placement.counts.update(((one.rule, one.metric), one) for one in counts)
+
+
+def _write(transaction: Transaction, placement: Placement) -> None:
+    transaction.write(SERIES, placement.created)
+    transaction.write(MEMBERS, placement.joined)
+    totals = (one.totals[placement.lane] for one in placement.changed_series.values())
+    transaction.write(TOTALS, totals)
+    transaction.write(MEMBER_COUNTS, [placement.counts[one] for one in placement.changed_counts])
+    transaction.write(RULE_COUNTS, [placement.rules[one] for one in placement.changed_rules])

@@ -1,0 +1,132 @@
+"""Sets of rows in SQLite."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
+from functools import cache
+from typing import Any, Final
+
+from exporter.ledger.errors import UnreadableRowError
+from exporter.ledger.store import Transaction
+from exporter.ledger.tables import TABLES, Key, Row, Table
+
+CREATE_TABLES: Final = ";\n".join(
+    # A table with a large column packs its pages better if it has row ids.
+    table.definition + ("" if table.name == "blocks" else " WITHOUT ROWID")
+    for table in TABLES
+)
+
+
+class SqliteTransaction:
+    """``Transaction`` on a cursor."""
+
+    def __init__(self, cursor: sqlite3.Cursor) -> None:
+        self.cursor = cursor
+
+    def read(self, table: Table[Row], prefixes: Iterable[Key] = ((),)) -> list[Row]:
+        """See ``Transaction.read``."""
+        # A statement each: SQLite scans the table for a list of composite keys.
+        return [row for prefix in prefixes for row in self._rows(table, prefix)]
+
+    def scan(self, table: Table[Row]) -> Iterator[Row]:
+        """See ``Transaction.scan``."""
+        # A cursor of its own: others are read meanwhile.
+        yield from SqliteTransaction(self.cursor.connection.cursor())._rows(table)
+
+    def at_most(self, table: Table[Row], key: Key) -> Row | None:
+        """See ``Transaction.at_most``."""
+        last = table.key[-1]
+        query = (
+            f"{_where(table, table.key_length - 1)} AND {last} <= ? ORDER BY {last} DESC LIMIT 1"
+        )
+        return next(self._rows(table, key, query), None)
+
+    def write(self, table: Table[Row], rows: Iterable[Row]) -> None:
+        """See ``Transaction.write``."""
+        checksum = table.checksum
+        self.cursor.executemany(_upsert(table), ((*row, checksum(row)) for row in rows))
+
+    def delete(self, table: Table[Row], prefixes: Iterable[Key]) -> None:
+        """See ``Transaction.delete``."""
+        for prefix in prefixes:
+            where = _where(table, len(prefix))
+            self.cursor.execute(f"DELETE FROM {table.name} WHERE {where}", prefix)  # noqa: S608
+
+    def _rows(self, table: Table[Row], key: Key = (), where: str = "") -> Iterator[Row]:
+        make: Callable[[Any], Row] = table.row._make  # type: ignore[attr-defined]
+        query = f"{_select(table)} WHERE {where or _where(table, len(key))}"
+        for *values, checksum in self.cursor.execute(query, key):
+            if table.checksum(tuple(values)) != checksum:
+                raise UnreadableRowError(
+                    f"table {table.name} has a row that has changed: "
+                    f"{_described(table, values)} does not agree with its checksum"
+                )
+            yield make(values)
+
+
+class SqliteStore:
+    """``Store`` on whatever opens cursors."""
+
+    def __init__(
+        self,
+        transaction: Callable[[], AbstractContextManager[sqlite3.Cursor]],
+        reading: Callable[[], AbstractContextManager[sqlite3.Cursor]],
+    ) -> None:
+        self._transaction = transaction
+        self._reading = reading
+
+    @contextmanager
+    def transaction(self) -> Iterator[Transaction]:
+        """See ``Store.transaction``."""
+        with self._transaction() as cursor:
+            yield SqliteTransaction(cursor)
+
+    @contextmanager
+    def reading(self) -> Iterator[Transaction]:
+        """See ``Store.reading``."""
+        with self._reading() as cursor:
+            yield SqliteTransaction(cursor)
+
+
+@contextmanager
+def begun(cursor: sqlite3.Cursor, *, write: bool) -> Iterator[sqlite3.Cursor]:
+    """Commit what is done with the cursor, or undo it if anything is raised."""
+    cursor.execute("BEGIN IMMEDIATE" if write else "BEGIN")
+    try:
+        yield cursor
+        cursor.execute("COMMIT")
+    finally:
+        if cursor.connection.in_transaction:
+            with suppress(sqlite3.Error):
+                cursor.execute("ROLLBACK")
+
+
+@cache
+def _select(table: Table[Any]) -> str:
+    return f"SELECT {', '.join(table.columns)}, checksum FROM {table.name}"  # noqa: S608
+
+
+@cache
+def _upsert(table: Table[Any]) -> str:
+    columns = (*table.columns, "checksum")
+    values = ", ".join(f"{one} = excluded.{one}" for one in columns[table.key_length :])
+    return (
+        f"INSERT INTO {table.name} ({', '.join(columns)})"  # noqa: S608
+        f" VALUES ({', '.join('?' * len(columns))})"
+        f" ON CONFLICT ({', '.join(table.key)}) DO UPDATE SET {values}"
+    )
+
+
+@cache
+def _where(table: Table[Any], length: int) -> str:
+    return " AND ".join(f"{column} = ?" for column in table.key[:length]) or "1 = 1"
+
+
+def _described(table: Table[Any], values: list[Any]) -> str:
+    names = zip(table.key, values, strict=False)
+    return ", ".join(
+        f"{name} {value.hex() if isinstance(value, bytes) else repr(value)}"
+        for name, value in names
+    )

@@ -1,0 +1,107 @@
+"""A rule, ready to evaluate, and its definition: the text that the ledger keeps of its versions."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from decimal import Decimal
+
+from exporter.configuration import DEFAULT_METRIC, LabelValue, Reference, RuleConfig, ValueSpec
+from exporter.configuration.names import DEFAULT_METRIC_LABEL
+from exporter.configuration.references import parse_label_value, parse_max_value, parse_value
+from exporter.model import OVERFLOW, Increment, Partition, SeriesKey
+from exporter.patterns import Document, FilterPattern, Match, compile_pattern
+from exporter.rules.labels import label_value, metric_value
+from exporter.rules.records import Facts
+
+
+def definition(rule: RuleConfig) -> str:
+    """What decides a rule's matches and increments, as canonical JSON: equal text, equal rule."""
+    value = rule.value
+    return json.dumps(
+        {
+            "pattern": rule.pattern,
+            "metric": rule.metric,
+            "uses_default_metric": rule.uses_default_metric,
+            "type": rule.type,
+            "value": value.number if value.reference is None else str(value.reference),
+            "scale": str(value.scale),
+            "max_value": value.max_value,
+            "buckets": rule.buckets,
+            "labels": {
+                name: [str(reference) for reference in label.references] or label.literal
+                for name, label in rule.labels.items()
+            },
+        },
+        sort_keys=True,
+        separators=(",", ":"),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """A version of a rule: what it matches, and what a match adds to which series."""
+
+    name: str
+    pattern: FilterPattern
+    metric: str
+    value: ValueSpec
+    literal: Mapping[str, str]
+    """Labels whose values are known before any match."""
+    dynamic: Mapping[str, Sequence[Reference]]
+    """Labels that take their values from the log event."""
+
+    @classmethod
+    def of(cls, name: str, definition: str, patterns: Mapping[str, FilterPattern]) -> Rule:
+        """Read a definition.
+
+        ``patterns`` are compiled already, by their texts. Raises ValueError, or whatever Python
+        raises for JSON of another shape, if this exporter cannot read the definition.
+        """
+        fields = json.loads(definition)
+        text, metric = fields["pattern"], fields["metric"]
+        labels = {label: parse_label_value(given) for label, given in fields["labels"].items()}
+        if metric == DEFAULT_METRIC:
+            labels[DEFAULT_METRIC_LABEL] = LabelValue(literal=name)
+        return cls(
+            name,
+            patterns.get(text) or compile_pattern(text, aws_limits=False),
+            metric,
+            replace(
+                parse_value(fields["value"]),
+                scale=Decimal(fields["scale"]),
+                max_value=parse_max_value(fields["max_value"]),
+            ),
+            literal={k: v.literal for k, v in labels.items() if v.literal is not None},
+            dynamic={k: v.references for k, v in labels.items() if v.literal is None},
+        )
+
+    def increment(
+        self, document: Document, match: Match, fact: Facts, partition: Partition
+    ) -> Increment:
+        """What one match adds, and where."""
+        labels = {
+            name: label_value(references, document, match)
+            for name, references in self.dynamic.items()
+        }
+        series = overflow = self.series(fact, partition, labels)
+        if labels:
+            overflow = self.series(fact, partition, dict.fromkeys(labels, OVERFLOW))
+        value = self.value.number
+        if self.value.reference is not None:
+            value = metric_value(self.value, document, match)
+        return Increment(self.name, series, overflow, value)
+
+    def series(self, fact: Facts, partition: Partition, dynamic: Mapping[str, str]) -> SeriesKey:
+        """The series with these dynamic labels, and those that all series of a partition carry."""
+        labels = {
+            **self.literal,
+            **dynamic,
+            "account_id": fact.account_id,
+            "region": fact.region,
+            "source": partition.source,
+        }
+        if partition.kind.on_series:
+            labels[partition.kind.label] = partition.resource
+        return SeriesKey(self.metric, tuple(sorted(labels.items())))
