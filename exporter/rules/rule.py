@@ -9,7 +9,7 @@ from decimal import Decimal
 
 from exporter.configuration import DEFAULT_METRIC, LabelValue, Reference, RuleConfig, ValueSpec
 from exporter.configuration.names import DEFAULT_METRIC_LABEL
-from exporter.configuration.references import parse_label_value, parse_max_value, parse_value
+from exporter.configuration.references import parse_label_value, parse_value
 from exporter.model import OVERFLOW, Increment, Partition, SeriesKey
 from exporter.patterns import Document, FilterPattern, Match, compile_pattern
 from exporter.rules.labels import label_value, metric_value
@@ -71,7 +71,7 @@ class Rule:
             replace(
                 parse_value(fields["value"]),
                 scale=Decimal(fields["scale"]),
-                max_value=parse_max_value(fields["max_value"]),
+                max_value=float(fields["max_value"]),
             ),
             literal={k: v.literal for k, v in labels.items() if v.literal is not None},
             dynamic={k: v.references for k, v in labels.items() if v.literal is None},
