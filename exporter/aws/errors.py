@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from botocore import exceptions as botocore
 from botocore.parsers import ResponseParserError
 
 from exporter.aws.answers import UNREADABLE
+from exporter.aws.calls import Call
 from exporter.aws.transport import CutOffError
 from exporter.model import SourceError
 
@@ -88,28 +88,6 @@ _INVALID = (
     botocore.UnknownEndpointError,
     botocore.UnknownRegionError,
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Call:
-    """Which API call an error comes from."""
-
-    service: str
-    """As IAM names it: ``cloudtrail``, ``logs``, ``sts``."""
-    operation: str
-    account_id: str
-    """Empty where it is not known yet."""
-    region: str
-    resource: str = ""
-    """What was asked for, for the message: ``log group /aws/lambda/checkout``."""
-
-    def __str__(self) -> str:
-        """For messages: the action, and where it was called."""
-        place = f"region {self.region}" if self.region else "an unknown region"
-        if self.account_id:
-            place = f"account {self.account_id}, {place}"
-        resource = f" on {self.resource}" if self.resource else ""
-        return f"{self.service}:{self.operation}{resource} in {place}"
 
 
 _ADVICE: dict[str, Callable[[Call], str]] = {

@@ -71,9 +71,15 @@ def _web_problems(path: Path | None) -> Sequence[Problem]:
 
 def _online_problems(checked: Checked) -> Sequence[Problem]:
     # boto3 takes a while to import.
-    from exporter.commands.online import ask_aws  # noqa: PLC0415
+    from exporter.aws.accounts import AwsAccounts  # noqa: PLC0415
 
-    return list(ask_aws(checked))
+    accounts = AwsAccounts()
+    sources = checked.configuration.sources if checked.configuration else ()
+    return [
+        problem
+        for source in sources
+        for problem in source.problems_online(accounts, checked.sources[source.name])
+    ]
 
 
 def _painted(problem: Problem, paint: Painter) -> str:

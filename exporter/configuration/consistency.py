@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import get_args
 
 from exporter.configuration.drafts import Draft
 from exporter.configuration.names import family_names
-from exporter.configuration.packs import PackMembership, pack_fits
+from exporter.configuration.packs import FITTING_FORMATS, PackMembership, pack_fits
 from exporter.configuration.rules import RuleConfig
-from exporter.configuration.sources import EVENT_HISTORY_DAYS, SourceConfig
+from exporter.sources import TYPES, SourceConfig
 from exporter.yamlfile.problems import Findings, Location, did_you_mean
 from exporter.yamlfile.validation import Fields
 
@@ -101,8 +102,9 @@ def complete(
         return None
     entry = draft.entry
     for source in sources:
-        if source.type == "event_history" and source.name in names:
-            _check_reach(draft, source.name, findings)
+        warning = None if entry.start is None else source.start_warning(entry.start)
+        if warning is not None and source.name in names:
+            findings.warning(draft.fields.value_of("start"), warning)
     return RuleConfig(
         name=entry.name,
         title=entry.title or entry.name,
@@ -124,14 +126,6 @@ def complete(
         controls=entry.controls,
         pack=draft.membership.use.name if draft.membership is not None else "",
     )
-
-
-def _check_reach(draft: Draft, source: str, findings: Findings) -> None:
-    if draft.entry.start is not None and draft.entry.start > EVENT_HISTORY_DAYS * 86400:
-        findings.warning(
-            draft.fields.value_of("start"),
-            f"the source `{source}` is event history, which goes back {EVENT_HISTORY_DAYS} days",
-        )
 
 
 class Listening:
@@ -178,14 +172,17 @@ class Listening:
             source.name for source in self._sources if pack_fits(membership.format, source)
         )
         if self._sources and not fitting:
-            listens = {
-                "cloudtrail": "event_history, and log_groups or files with CloudTrail records",
-                "lines": "log_groups and files that are not of the format `cloudtrail`",
-            }[membership.format]
+            formats = FITTING_FORMATS[membership.format]
+            types = [
+                name
+                for name, model in TYPES.items()
+                if not set(formats).isdisjoint(get_args(model.model_fields["format"].annotation))
+            ]
             self._findings.error(
                 use.location,
-                f"no source fits the rule pack `{use.name}`, which listens to {listens}: add one,"
-                " or name one in the pack's `sources`",
+                f"no source fits the rule pack `{use.name}`, which listens to"
+                f" {' and '.join(types)} with the format {' or '.join(formats)}: add one, or name"
+                " one in the pack's `sources`",
             )
         return fitting
 

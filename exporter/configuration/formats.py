@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 
 from exporter.configuration.rules import RuleConfig
-from exporter.configuration.sources import SourceConfig
 from exporter.patterns import Selector
+from exporter.sources import SourceConfig
 from exporter.yamlfile.problems import Findings, Location
 
 _CLOUDTRAIL_FIELDS = frozenset(
@@ -33,20 +33,21 @@ def recommend_formats(
     rules: Iterable[RuleConfig],
     findings: Findings,
 ) -> None:
-    """Warn, once a source, of log groups that may or may not hold CloudTrail records.
+    """Warn, once a source, if ids hold in its partitions only unless it says what is in them.
 
     ``places``: by name, where the source is. There is no warning if no rule of the source reads a
     field of such records, or if the source says ``format: auto`` itself.
     """
     rules = tuple(rules)
     for source in sources:
-        if source.type != "log_groups" or "format" in source.model_fields_set:
+        if not source.kind.local_ids or "format" in source.model_fields_set:
             continue
         reading = next((r.name for r in rules if source.name in r.sources and _reads(r)), None)
         if reading is not None:
             findings.warning(
                 places[source.name],
-                f"the source `{source.name}` does not say whether its log groups hold CloudTrail"
+                f"the source `{source.name}` does not say whether its"
+                f" {source.kind.noun.lower()}s hold CloudTrail"
                 f" records, whose fields rule `{reading}` reads: write `format: cloudtrail` if"
                 " nothing else is in them (a record then counts once over all of them),"
                 " `format: lines` if none is in them (rules with JSON patterns then have to name"

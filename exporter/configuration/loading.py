@@ -24,15 +24,9 @@ from exporter.configuration.packs import (
     read_pack_use,
 )
 from exporter.configuration.rules import RuleConfig
-from exporter.configuration.sources import (
-    PLANNED_SOURCE_KEYS,
-    PLANNED_SOURCES,
-    SOURCE_MODELS,
-    SourceConfig,
-    absolute_glob,
-    is_path,
-)
+from exporter.sources import PLANNED_OPTIONS, PLANNED_TYPES, TYPES, SourceConfig
 from exporter.yamlfile.documents import Item, Value, read_document
+from exporter.yamlfile.paths import absolute_glob, is_path
 from exporter.yamlfile.problems import ConfigurationError, Findings, Location, Problem, did_you_mean
 from exporter.yamlfile.validation import Fields, fill, reject_unknown
 
@@ -45,7 +39,6 @@ _NOT_IN_RULE_FILES = {
     "rule_files": "a rule file cannot name others: move `rule_files` to the configuration file",
     "rule_packs": "a rule file cannot name packs: move `rule_packs` to the configuration file",
 }
-_STAND_INS: dict[str, Value] = {"name": "unnamed", "paths": ["*"], "log_groups": ["*"]}
 
 
 @dataclass(frozen=True, slots=True)
@@ -273,19 +266,18 @@ class _Loader:
         kind = self._source_type(item, data)
         if kind is None:
             return
-        for key in PLANNED_SOURCE_KEYS:
+        for key in PLANNED_OPTIONS:
             if key in data:
                 self._findings.error(
                     item.key_of(key),
                     f"`{key}` is not available in this version: the account of the ambient"
                     " credentials is read",
                 )
-        values = {key: value for key, value in data.items() if key not in PLANNED_SOURCE_KEYS}
-        stand_ins = {k: v for k, v in _STAND_INS.items() if k in SOURCE_MODELS[kind].model_fields}
+        values = {key: value for key, value in data.items() if key not in PLANNED_OPTIONS}
+        model = TYPES[kind]
+        stand_ins = {"name": "unnamed", **model.stand_ins}
         fields = Fields(item, values, {})
-        filled = fill(
-            SOURCE_MODELS[kind], fields, self._findings, stand_ins=stand_ins, folder=folder
-        )
+        filled = fill(model, fields, self._findings, stand_ins=stand_ins, folder=folder)
         if filled is not None and "name" not in filled.rejected:
             self._unusable.discard(filled.model.name)
             self._sources.append(filled.model)
@@ -301,17 +293,17 @@ class _Loader:
         self._unusable.add(name)
 
     def _source_type(self, item: Item, data: dict[str, Value]) -> str | None:
-        known = ", ".join(SOURCE_MODELS)
+        known = ", ".join(TYPES)
         kind = data.get("type")
         if "type" not in data:
             self._findings.error(item.location, f"`type` is missing: one of {known}")
-        elif kind in PLANNED_SOURCES:
+        elif kind in PLANNED_TYPES:
             self._findings.error(
                 item.value_of("type"),
                 f"`{kind}` is not available in this version: use one of {known}",
             )
-        elif not isinstance(kind, str) or kind not in SOURCE_MODELS:
-            hint = did_you_mean(str(kind), SOURCE_MODELS)
+        elif not isinstance(kind, str) or kind not in TYPES:
+            hint = did_you_mean(str(kind), TYPES)
             self._findings.error(item.value_of("type"), f"`type` must be one of {known}{hint}")
         else:
             return kind

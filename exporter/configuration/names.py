@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import re
 
+from exporter.sources import SERIES_LABELS
+
 DEFAULT_METRIC = "metric_filter_matches_total"
 """The metric of the rules that name none; the label ``rule`` tells them apart."""
 DEFAULT_METRIC_LABEL = "rule"
-SERIES_LABELS = ("account_id", "region", "source", "log_group")
-"""Labels that every rule series may carry by itself."""
 
 _RULE_NAME = re.compile("[a-z][a-z0-9_]*")
-_SOURCE_NAME = re.compile("[a-z][a-z0-9_-]*")
 _METRIC_NAME = re.compile("[a-zA-Z_:][a-zA-Z0-9_:]*")
 _LABEL_NAME = re.compile("[a-zA-Z_][a-zA-Z0-9_]*")
 _OWN_PREFIXES = (
@@ -44,14 +43,6 @@ def check_rule_name(name: str) -> str:
     if not _RULE_NAME.fullmatch(name):
         hint = _suggestion(name, _RULE_NAME)
         raise ValueError(f"must be lower-case letters, digits and _, from a letter on{hint}")
-    return name
-
-
-def check_source_name(name: str) -> str:
-    """Return the name; ValueError where it is not a source's."""
-    if not _SOURCE_NAME.fullmatch(name):
-        hint = _suggestion(name, _SOURCE_NAME)
-        raise ValueError(f"must be lower-case letters, digits, _ and -, from a letter on{hint}")
     return name
 
 

@@ -8,13 +8,17 @@ from typing import Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict
 
-from exporter.configuration.sources import Names, SourceConfig
+from exporter.sources import SourceConfig
+from exporter.sources.options import Names
 from exporter.yamlfile.documents import Item
 from exporter.yamlfile.problems import Findings, Location, did_you_mean
 from exporter.yamlfile.validation import Fields, fill
 
 PackFormat: TypeAlias = Literal["cloudtrail", "lines"]
 """``cloudtrail``: the rules are for CloudTrail records; ``lines``: for what systems log."""
+
+FITTING_FORMATS = {"cloudtrail": ("cloudtrail", "auto"), "lines": ("auto", "lines")}
+"""Formats of sources that a pack's rules listen to, by the pack's format."""
 
 FOLDERS = (
     Path(__file__).parents[1] / "packs",
@@ -112,7 +116,5 @@ def read_pack_header(item: Item, findings: Findings) -> PackFormat:
 
 
 def pack_fits(pack_format: PackFormat, source: SourceConfig) -> bool:
-    """Whether a pack's rules listen to a source where nobody says more."""
-    if pack_format == "cloudtrail":
-        return source.format in ("cloudtrail", "auto")
-    return source.type != "event_history" and source.format != "cloudtrail"
+    """Whether a pack's rules listen to a source if nobody says more."""
+    return source.format in FITTING_FORMATS[pack_format]

@@ -36,8 +36,8 @@ from exporter.configuration.references import (
     parse_scale,
     parse_value,
 )
-from exporter.configuration.sources import Names, Start
 from exporter.patterns import FilterPattern
+from exporter.sources.options import Names, Start
 from exporter.yamlfile.problems import Location
 
 MetricType: TypeAlias = Literal["counter", "histogram"]

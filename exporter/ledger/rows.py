@@ -13,8 +13,8 @@ from typing import Any, Final
 from exporter.ledger.base import LedgerError, RuleTotal, SeriesRule, SeriesTotal
 from exporter.ledger.errors import UnreadableRowError
 from exporter.model import Labels, SeriesKey
+from exporter.sources import SERIES_LABELS
 
-_OF_EVERY_SERIES: Final = frozenset(("account_id", "region", "source", "log_group"))
 _COLUMNS: Final = (
     "id, metric, labels, total, bounds, buckets, created, revealed,"
     " event_id, event_value, event_time"
@@ -201,7 +201,7 @@ def take_rule(cursor: sqlite3.Cursor, rule: SeriesRule) -> list[SeriesKey]:
     ended: list[tuple[int, SeriesKey]] = []
     for id_, text, stored in found:
         labels = _labels_of(text)
-        names = {name for name, _ in labels} - _OF_EVERY_SERIES
+        names = {name for name, _ in labels} - set(SERIES_LABELS)
         if stored != bounds or (rule.labels is not None and names != rule.labels):
             ended.append((id_, SeriesKey(rule.metric, labels)))
     for table, column in (("rule_series", "series"), ("series", "id")):

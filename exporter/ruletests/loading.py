@@ -8,12 +8,13 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, PlainValidator
 
-from exporter.configuration import SERIES_LABELS, Problem, RuleConfig
+from exporter.configuration import Problem, RuleConfig
 from exporter.configuration.loading import read_named_rules
 from exporter.configuration.names import DEFAULT_METRIC_LABEL
 from exporter.configuration.references import parse_value
 from exporter.ruletests import messages
 from exporter.ruletests.models import SOURCE, Expectation, ExpectedValue, RuleTest, RuleTestFile
+from exporter.sources import LOCATION_LABELS
 from exporter.yamlfile.documents import Item, Value, read_document
 from exporter.yamlfile.problems import Findings, did_you_mean
 from exporter.yamlfile.validation import Fields, fill, reject_unknown
@@ -150,7 +151,7 @@ class _File:
         entry = filled.model
         rule = self._rule(entry.rule, fields, "rule")
         if rule is not None:
-            known = [*rule.labels, *(name for name in SERIES_LABELS if name != "log_group")]
+            known = [*rule.labels, *LOCATION_LABELS]
             known += [DEFAULT_METRIC_LABEL] if rule.uses_default_metric else []
             for label in entry.labels:
                 if label not in known:

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import structlog
 
+from exporter.aws.accounts import AwsAccounts
 from exporter.aws.quotas import Quotas
-from exporter.aws.session import AwsAccount
 from exporter.clock import Clock
 from exporter.configuration import (
     DEFAULT_METRIC,
@@ -31,9 +31,7 @@ from exporter.model import SeriesKey, SourceError
 from exporter.rules import RuleSet
 from exporter.runtime.engine import Engine
 from exporter.runtime.pipeline import Rules
-from exporter.sources import build_source
 from exporter.sources.base import Listener, Source
-from exporter.sources.scopes import scopes
 
 _log = structlog.get_logger(__name__)
 
@@ -83,7 +81,7 @@ class Assembler:
         self._ledger = ledger
         self._clock = clock
         self._complete = complete
-        self._account = AwsAccount(quotas=Quotas(), observer=telemetry, clock=clock, stop=stop)
+        self._accounts = AwsAccounts(quotas=Quotas(), observer=telemetry, clock=clock, stop=stop)
         self._built: dict[str, tuple[SourceConfig, Source]] = {}
         self.footprint = Footprint()
         """What the last configuration was read from, whether or not it could be used."""
@@ -108,7 +106,7 @@ class Assembler:
         now = int(self._clock.now())
         rules = RuleSet(configuration.rules)
         since = self._ledger.load_scopes(
-            {source.name: scopes(source) for source in configuration.sources}, now=now * 1000
+            {source.name: source.parts for source in configuration.sources}, now=now * 1000
         )
         built = {
             source.name: (source, self._source(source, since[source.name]))
@@ -157,29 +155,22 @@ class Assembler:
         before, source = self._built.get(config.name, (None, None))
         if source is not None and before == config:
             return source
-        return build_source(
-            config, self._account, self._clock, since=since, complete=self._complete
-        )
+        return config.source(self._accounts, self._clock, since=since, complete=self._complete)
 
     def _learn_the_time(self, configuration: Configuration) -> None:
         """Let AWS tell its time before the moment is kept from which rules and sources count.
 
-        Where it does not answer soon, the machine's clock has to do.
+        If it does not answer soon, the machine's clock has to do.
         """
         if self._clock.known:
             return
-        regions = [
-            region
-            for source in configuration.sources
-            if source.type != "files"
-            for region in source.regions or ("",)
-        ]
+        regions = [region for source in configuration.sources for region in source.aws_regions]
         if not regions:
             return
 
         def ask() -> None:
             with suppress(SourceError):  # discovery tells
-                self._account.identify([region for region in regions if region])
+                self._accounts.identify([region for region in regions if region])
 
         asking = threading.Thread(target=ask, name="clock", daemon=True)
         asking.start()

@@ -1,4 +1,7 @@
-"""Files: CloudTrail's JSON files, JSON lines and log files, plain or gzipped."""
+"""Files: CloudTrail's JSON files, JSON lines and log files, plain or gzipped.
+
+Everything in them counts, whatever its age.
+"""
 
 from __future__ import annotations
 
@@ -10,9 +13,12 @@ import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, TypeAlias
 
 import structlog
+from pydantic import AfterValidator, ValidationInfo, model_validator
 
+from exporter.aws.iam_policy import Deployment, Grant
 from exporter.model import (
     EventFormat,
     LogEvent,
@@ -21,7 +27,7 @@ from exporter.model import (
     PartitionKind,
     SourceError,
 )
-from exporter.sources.base import Discovery, Listener, Reading
+from exporter.sources.base import Discovery, Listener, Reading, SourceConfig
 from exporter.sources.file_content import (
     Layout,
     Line,
@@ -38,8 +44,14 @@ from exporter.sources.json_records import (
     looks_like_cloudtrail,
     split_records,
 )
+from exporter.sources.options import DAY, Distinct, Interval
+from exporter.yamlfile.paths import absolute_glob, is_path
 
-_TWO_WEEKS = 14 * 86_400_000
+if TYPE_CHECKING:
+    from exporter.aws.accounts import AwsAccounts
+    from exporter.clock import Clock
+
+_TWO_WEEKS = round(14 * DAY * 1000)
 _HEAD = 64 * 1024
 
 FILE = PartitionKind("path", "File", by_event_time=False)
@@ -47,8 +59,59 @@ FILE = PartitionKind("path", "File", by_event_time=False)
 _log = structlog.get_logger(__name__)
 
 
+def _path(name: str) -> str:
+    if not is_path(name):
+        raise ValueError("a path must not hold the character U+0000")
+    return name
+
+
+_Paths: TypeAlias = Annotated[tuple[Annotated[str, AfterValidator(_path)], ...], Distinct]
+
+
+class FilesConfig(SourceConfig):
+    """A source of the type ``files``."""
+
+    kind: ClassVar = FILE
+    stand_ins: ClassVar = {"paths": ["*"]}
+
+    type: Literal["files"] = "files"
+    paths: _Paths
+    """Globs, absolute (in the file they are relative to it); ``**`` stands for any folders."""
+    format: EventFormat = "auto"
+    interval: Interval = 60.0
+    """Between two looks for new files and new lines."""
+
+    @model_validator(mode="after")
+    def _absolute_paths(self, info: ValidationInfo) -> FilesConfig:
+        folder = Path.cwd() if info.context is None else info.context
+        # Frozen: this is part of the construction, nobody has seen the model yet.
+        object.__setattr__(self, "paths", tuple(absolute_glob(folder, path) for path in self.paths))
+        return self
+
+    def source(
+        self,
+        accounts: AwsAccounts,  # noqa: ARG002
+        clock: Clock,  # noqa: ARG002
+        *,
+        since: Mapping[str, int] | None = None,  # noqa: ARG002
+        complete: bool = False,
+    ) -> Files:
+        """See SourceConfig."""
+        return Files(
+            self.paths,
+            name=self.name,
+            format=self.format,
+            interval=self.interval,
+            complete=complete,
+        )
+
+    def permissions(self, where: Deployment) -> Iterator[Grant]:  # noqa: ARG002
+        """None: files are not AWS's."""
+        return iter(())
+
+
 class Files:
-    """Files that paths or globs name; everything in them counts, whatever its age.
+    """Files that paths or globs name.
 
     A partition is one file. Plain line files are followed as they grow; JSON documents and gzip
     files are read once a version, and go on after the records that were read where only their end

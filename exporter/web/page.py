@@ -41,7 +41,7 @@ class Columns:
 
     account: bool
     resource: str
-    """The heading of the log groups' or files' column; empty where there is none."""
+    """The heading of the resources' column; empty if there is none."""
 
     @property
     def count(self) -> int:
@@ -165,13 +165,9 @@ def _section(number: int, source: SourceStatus) -> Section:
     shown = max(PARTITIONS_SHOWN, min(len(failing), FAILING_PARTITIONS_SHOWN))
     columns = Columns(
         account=any(partition.account_id or partition.region for partition in ordered),
-        resource=_resource_heading(source) if any(row.resource for row in ordered) else "",
+        resource=source.resource if any(row.resource for row in ordered) else "",
     )
     return Section(f"source-{number}", source, columns, ordered[:shown], ordered[shown:])
-
-
-def _resource_heading(source: SourceStatus) -> str:
-    return {"log_groups": "Log group", "files": "File"}.get(source.type, "Resource")
 
 
 def _rule_order(rule: RuleStatus) -> tuple[bool, float, str]:

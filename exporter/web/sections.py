@@ -11,8 +11,8 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
-from exporter.configuration.durations import parse_duration
 from exporter.web.tls import CIPHER_SUITES, CURVES, TLS13_CIPHER_SUITES, VERSIONS, ClientAuth
+from exporter.yamlfile.durations import parse_duration
 from exporter.yamlfile.problems import did_you_mean
 
 _CLIENT_AUTH_TYPES = ("NoClientCert", "VerifyClientCertIfGiven", "RequireAndVerifyClientCert")

@@ -13,8 +13,8 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
+from exporter.aws.accounts import AwsAccounts
 from exporter.aws.answers import ALWAYS_SENT, MOST_BYTES
-from exporter.aws.session import AwsAccount
 from exporter.model import LogEvent, Partition, SourceError
 from exporter.sources.event_history import EventHistory
 from exporter.sources.log_groups import LogGroups
@@ -64,31 +64,31 @@ many_examples = settings(
 
 
 @pytest.fixture
-def account(server: Answering) -> AwsAccount:  # noqa: ARG001 - the environment names it
+def account(server: Answering) -> AwsAccounts:  # noqa: ARG001 - the environment names it
     """One that knows who it is; clients take a while to make."""
     opened = open_account()
     opened.identify([REGION])
     return opened
 
 
-def look_up(account: AwsAccount) -> list[LogEvent]:
+def look_up(account: AwsAccounts) -> list[LogEvent]:
     pages = EventHistory("history", account, [REGION]).pages(HISTORY, 0, 1000)
     return [event for page in pages for event in page.events]
 
 
-def filter_log_events(account: AwsAccount) -> list[LogEvent]:
+def filter_log_events(account: AwsAccounts) -> list[LogEvent]:
     pages = LogGroups("apps", account, ["/app"]).pages(GROUP, 0, 1000)
     return [event for page in pages for event in page.events]
 
 
-def describe_log_groups(account: AwsAccount) -> None:
+def describe_log_groups(account: AwsAccounts) -> None:
     discovery = LogGroups("apps", account, ["/app*"], [REGION]).discover()
     assert not discovery.partitions
     for _, error in discovery.failures:
         raise error
 
 
-CALLS: dict[str, Callable[[AwsAccount], object]] = {
+CALLS: dict[str, Callable[[AwsAccounts], object]] = {
     "LookupEvents": look_up,
     "FilterLogEvents": filter_log_events,
     "DescribeLogGroups": describe_log_groups,
@@ -172,7 +172,7 @@ def test_the_table_agrees_with_botocores_models() -> None:
 @pytest.mark.usefixtures("aws")
 def test_an_operation_that_the_table_does_not_know_is_not_called() -> None:
     with pytest.raises(LookupError, match=r"DescribeTrails.*answers\.py"):
-        open_account().cloudtrail(REGION).describe_trails()
+        open_account().client("cloudtrail", REGION).describe_trails()
 
 
 def packed(body: bytes) -> Answer:
@@ -246,7 +246,7 @@ def test_odd_records_are_undecodable_and_nothing_else_is_lost(server: Answering)
 @many_examples
 @given(odd=st.lists(JSON, max_size=4), place=st.integers(0, 4))
 def test_whatever_is_in_a_page_the_true_records_come(
-    server: Answering, account: AwsAccount, odd: list[Any], place: int
+    server: Answering, account: AwsAccounts, odd: list[Any], place: int
 ) -> None:
     records = [*odd[:place], TRUE, *odd[place:]]
     members = {"Events": records, "events": records, "logGroups": records}
@@ -285,7 +285,7 @@ XML_ERRORS = [
 )
 @example(status=400, body=b'{"__type": 5}')
 def test_whatever_an_error_says_it_is_an_error_of_the_source(
-    server: Answering, account: AwsAccount, status: int, body: bytes
+    server: Answering, account: AwsAccounts, status: int, body: bytes
 ) -> None:
     server.answer = Answer(body, status)
     for call in CALLS.values():

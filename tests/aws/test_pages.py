@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from exporter.aws.errors import Call
+from exporter.aws.calls import Call
 from exporter.aws.pages import EMPTY_PAGES, KNOWN_TOKENS, pages
 from exporter.model import Partition, SourceError
 from exporter.sources.event_history import EventHistory

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from exporter.aws.session import AwsAccount
+from exporter.aws.accounts import AwsAccounts
 from exporter.model import Partition, SourceError
 from exporter.sources.base import Listener
 from exporter.sources.event_history import EventHistory
@@ -108,7 +108,7 @@ def test_without_any_region_the_user_is_told_to_name_one() -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.delenv("AWS_REGION")
         patch.delenv("AWS_DEFAULT_REGION")
-        ((scope, error),) = EventHistory("history", AwsAccount()).discover().failures
+        ((scope, error),) = EventHistory("history", AwsAccounts()).discover().failures
 
     assert scope == Partition("history")
     assert "AWS_REGION" in str(error)

@@ -1,4 +1,4 @@
-"""An AwsAccount over the embedded AWS, and an observer of its requests."""
+"""An AwsAccounts over the embedded AWS, and an observer of its requests."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from collections import Counter
 
 from botocore.session import Session
 
+from exporter.aws.accounts import AwsAccounts
 from exporter.aws.quotas import Quotas
-from exporter.aws.session import AwsAccount
 
 ACCOUNT = "123456789012"
 
@@ -33,7 +33,7 @@ def open_account(
     quotas: Quotas | None = None,
     observer: Requests | None = None,
     stop: threading.Event | None = None,
-) -> AwsAccount:
+) -> AwsAccounts:
     """An account that does not wait for quotas, at the endpoint that the environment names."""
 
     def session() -> Session:
@@ -42,6 +42,6 @@ def open_account(
         made.set_config_variable("region", region)
         return made
 
-    return AwsAccount(
+    return AwsAccounts(
         session, quotas=quotas or Quotas(lambda *_: None), observer=observer, stop=stop
     )

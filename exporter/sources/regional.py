@@ -1,0 +1,171 @@
+"""What sources have in common that AWS keeps by account and region, and shows by event time."""
+
+from __future__ import annotations
+
+import re
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from pydantic import model_validator
+
+from exporter.aws.calls import Call
+from exporter.clock import Clock
+from exporter.model import LogEvent, Partition, SourceError
+from exporter.sources.base import Discovery, SourceConfig
+from exporter.sources.options import Interval, Lookback, Regions, Start
+from exporter.sources.timeline import Page, Timeline, TimelineSource, Timing
+from exporter.yamlfile.durations import format_duration
+from exporter.yamlfile.problems import Location, Problem, Severity
+from exporter.yamlfile.validation import BetweenFieldsError, Fields
+
+if TYPE_CHECKING:
+    from exporter.aws.accounts import AwsAccounts
+
+_DEFAULT_REGION = "default"
+"""The part of a source that names no regions."""
+
+
+class RegionalTimeline(Timeline, ABC):
+    """A Timeline of each region of an account; ``regions`` empty: the session's own."""
+
+    def __init__(self, name: str, accounts: AwsAccounts, regions: Sequence[str] = ()) -> None:
+        self._name = name
+        self._accounts = accounts
+        self._regions = tuple(regions)
+
+    def discover(self) -> Discovery:
+        """The partitions that there are now, region by region.
+
+        None, and a failure for each region, if the account is not known. Partitions of an account
+        that the credentials reached before are failures: they are not gone, nobody can look.
+        """
+        try:
+            account_id, regions = self._accounts.locate(self._regions)
+        except SourceError as error:
+            unknown = [Partition(self._name, region=region) for region in self._regions or ("",)]
+            return Discovery((), [(place, error) for place in unknown])
+        partitions: list[Partition] = []
+        failures = [
+            (Partition(self._name, former, region), error)
+            for former, region, error in self._accounts.out_of_reach(regions)
+        ]
+        for region in regions:
+            place = Partition(self._name, account_id, region)
+            try:
+                found = self.find(place)
+            except SourceError as error:
+                failures.append((place, error))
+            else:
+                partitions += found.partitions
+                failures += found.failures
+        return Discovery(partitions, failures)
+
+    @abstractmethod
+    def find(self, place: Partition) -> Discovery:
+        """The partitions in an account and region; raises SourceError."""
+
+    @abstractmethod
+    def event(self, record: object) -> LogEvent | None:
+        """The log event that AWS sent as a record; None: it is none."""
+
+    def _read(self, call: Call, parameters: Mapping[str, object]) -> Iterator[Page]:
+        for records in self._accounts.pages(call, parameters):
+            events = [event for event in map(self.event, records) if event is not None]
+            yield Page(events, undecodable=len(records) - len(events))
+
+
+class RegionalConfig(SourceConfig):
+    """A source whose events arrive late, so that its past is read again."""
+
+    regions: Regions | None = None
+    """None: the session's region."""
+    interval: Interval = 60.0
+    lookback: Lookback = 1800.0
+    """How late an event may arrive and still be counted; at least one interval."""
+    start: Start = 0.0
+    """How far back from now the rules of the first run count; 0: from now on."""
+
+    @model_validator(mode="after")
+    def _lookback_covers_interval(self) -> RegionalConfig:
+        if self.lookback < self.interval:
+            # The key that is written is the one to change.
+            field = "lookback" if "lookback" in self.model_fields_set else "interval"
+            raise BetweenFieldsError(
+                field,
+                f"`lookback` must be at least one `interval` ({format_duration(self.interval)}):"
+                f" it is {format_duration(self.lookback)}",
+            )
+        return self
+
+    @abstractmethod
+    def timeline(self, accounts: AwsAccounts) -> RegionalTimeline:
+        """The API that the source reads."""
+
+    @abstractmethod
+    def parts_in(self, region: str, resource: str | None = None) -> Sequence[str]:
+        """The ``parts`` of a region; ``resource``: only those that it belongs to."""
+
+    @property
+    def looks_every(self) -> float:
+        """Seconds between two looks for partitions."""
+        return 300.0
+
+    @property
+    def aws_regions(self) -> Sequence[str]:
+        """See SourceConfig."""
+        return self.regions or ("",)
+
+    @property
+    def parts(self) -> Sequence[str]:
+        """See SourceConfig."""
+        regions = self.regions or (_DEFAULT_REGION,)
+        return [part for region in regions for part in self.parts_in(region)]
+
+    def configured_since(self, partition: Partition, since: Mapping[str, int]) -> int | None:
+        """Since when a partition is asked for, by that of its parts; None: unknown."""
+        region = partition.region if self.regions else _DEFAULT_REGION
+        parts = self.parts_in(region, partition.resource)
+        return min((since[part] for part in parts if part in since), default=None)
+
+    def source(
+        self,
+        accounts: AwsAccounts,
+        clock: Clock,
+        *,
+        since: Mapping[str, int] | None = None,
+        complete: bool = False,
+    ) -> TimelineSource:
+        """See SourceConfig."""
+        return TimelineSource(
+            self.timeline(accounts),
+            Timing(self.interval, self.lookback, self.start, self.looks_every, complete),
+            name=self.name,
+            format=self.format,
+            since=lambda partition: self.configured_since(partition, since or {}),
+            clock=clock.earliest,
+        )
+
+    def problems_online(self, accounts: AwsAccounts, fields: Fields) -> Iterator[Problem]:
+        """An error for each account or region that cannot be asked, a warning for each resource."""
+        yield from self.problems_of(self.timeline(accounts).discover(), fields)
+
+    def problems_of(self, discovery: Discovery, fields: Fields) -> Iterator[Problem]:
+        """A discovery's failures as problems."""
+        for place, error in discovery.failures:
+            severity: Severity = "warning" if place.resource else "error"
+            yield Problem(_sentence(error), self.location_of(place, fields), severity)
+
+    def location_of(self, place: Partition, fields: Fields) -> Location:
+        """Where the file asks for a region or resource."""
+        regions = self.regions or ()
+        if place.region in regions:
+            return fields.value_of("regions", regions.index(place.region))
+        return fields.value_of("name")
+
+
+def _sentence(error: SourceError) -> str:
+    """An error as ``check`` writes them: it tries nothing again."""
+    text = re.sub(r"[;.] It is (tried|looked for) again.*", "", str(error), flags=re.IGNORECASE)
+    text = text.removesuffix(".")
+    return text[0].lower() + text[1:] if text[1:2].islower() else text
