@@ -13,6 +13,8 @@ from typing import Any
 
 import re2
 
+from exporter.patterns.wildcard import wildcard_test
+
 LONGEST_MANAGED_POLICY = 6144
 """AWS: characters of a managed policy, white space not counted."""
 
@@ -87,17 +89,11 @@ def _statement(sid: str, action: str, grants: Iterable[Grant]) -> dict[str, Any]
 
 def _without_covered(resources: set[str]) -> list[str]:
     """The resources, sorted, without those that another one with ``*`` includes."""
-    patterns = {
-        resource: re2.compile("(?s)" + ".*".join(re2.escape(part) for part in resource.split("*")))
-        for resource in resources
-        if "*" in resource
-    }
+    tests = {resource: wildcard_test(resource) for resource in resources}
     return sorted(
         resource
         for resource in resources
-        if not any(
-            other != resource and pattern.fullmatch(resource) for other, pattern in patterns.items()
-        )
+        if not any(other != resource and includes(resource) for other, includes in tests.items())
     )
 
 

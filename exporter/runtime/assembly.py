@@ -31,7 +31,7 @@ from exporter.model import SeriesKey, SourceError
 from exporter.rules import RuleSet
 from exporter.runtime.engine import Engine
 from exporter.runtime.pipeline import Rules
-from exporter.sources.base import Listener, Source
+from exporter.sources.base import Environment, Listener, Source
 
 _log = structlog.get_logger(__name__)
 
@@ -80,8 +80,8 @@ class Assembler:
         """``complete``: each poll reads the whole lookback (see TimelineSource)."""
         self._ledger = ledger
         self._clock = clock
-        self._complete = complete
-        self._accounts = AwsAccounts(quotas=Quotas(), observer=telemetry, clock=clock, stop=stop)
+        accounts = AwsAccounts(quotas=Quotas(), observer=telemetry, clock=clock, stop=stop)
+        self._environment = Environment(accounts, clock, complete)
         self._built: dict[str, tuple[SourceConfig, Source]] = {}
         self.footprint = Footprint()
         """What the last configuration was read from, whether or not it could be used."""
@@ -155,7 +155,7 @@ class Assembler:
         before, source = self._built.get(config.name, (None, None))
         if source is not None and before == config:
             return source
-        return config.source(self._accounts, self._clock, since=since, complete=self._complete)
+        return config.source(self._environment, since)
 
     def _learn_the_time(self, configuration: Configuration) -> None:
         """Let AWS tell its time before the moment is kept from which rules and sources count.
@@ -170,7 +170,7 @@ class Assembler:
 
         def ask() -> None:
             with suppress(SourceError):  # discovery tells
-                self._accounts.identify([region for region in regions if region])
+                self._environment.accounts.identify([region for region in regions if region])
 
         asking = threading.Thread(target=ask, name="clock", daemon=True)
         asking.start()

@@ -118,6 +118,16 @@ class Source(Protocol):
         """
 
 
+@dataclass(frozen=True, slots=True)
+class Environment:
+    """What the process has for its sources."""
+
+    accounts: AwsAccounts
+    clock: Clock
+    complete: bool = False
+    """Whether each partition is polled a single time, so that nothing may wait for a later poll."""
+
+
 class SourceConfig(BaseModel, ABC):
     """What a source's part of the configuration holds, and what follows from it.
 
@@ -140,18 +150,11 @@ class SourceConfig(BaseModel, ABC):
     """Between two polls of a partition."""
 
     @abstractmethod
-    def source(
-        self,
-        accounts: AwsAccounts,
-        clock: Clock,
-        *,
-        since: Mapping[str, int] | None = None,
-        complete: bool = False,
-    ) -> Source:
+    def source(self, environment: Environment, since: Mapping[str, int]) -> Source:
         """Make the source; calls nothing yet.
 
-        ``since``: when each of its ``parts`` was first configured, milliseconds (None: now).
-        ``complete``: it is polled a single time, so nothing may wait for a later poll.
+        ``since``: when each of its ``parts`` was first configured, milliseconds; one that is not
+        there is configured since now.
         """
 
     @abstractmethod

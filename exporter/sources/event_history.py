@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
@@ -10,9 +10,8 @@ from pydantic import AfterValidator
 
 from exporter.aws.calls import Call
 from exporter.aws.iam_policy import Deployment, Grant
-from exporter.model import LogEvent, Partition, PartitionKind
+from exporter.model import Partition, PartitionKind
 from exporter.sources.base import Discovery
-from exporter.sources.fields import identifier, milliseconds, text
 from exporter.sources.options import DAY, Duration, Start, at_most
 from exporter.sources.regional import RegionalConfig, RegionalTimeline
 from exporter.sources.timeline import Page
@@ -65,6 +64,7 @@ class EventHistory(RegionalTimeline):
 
     resolution = 1000
     page_size = _PAGE_EVENTS
+    members = ("CloudTrailEvent", "EventTime", "EventId")
 
     def find(self, place: Partition) -> Discovery:
         """The region itself, whether or not it can be read."""
@@ -85,14 +85,3 @@ class EventHistory(RegionalTimeline):
     def born(self, partition: Partition) -> int | None:  # noqa: ARG002 - of the interface
         """Unknown: a region's event history has always been there."""
         return None
-
-    def event(self, record: object) -> LogEvent | None:
-        """The log event of an Event."""
-        if not isinstance(record, Mapping):
-            return None
-        message = text(record.get("CloudTrailEvent"))
-        time = milliseconds(record.get("EventTime"), 1000)
-        event_id = identifier(record.get("EventId"))
-        if not message or time is None or event_id is None:
-            return None
-        return LogEvent(message, time, event_id)

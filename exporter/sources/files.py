@@ -13,10 +13,10 @@ import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, TypeAlias
+from typing import Annotated, ClassVar, Literal
 
 import structlog
-from pydantic import AfterValidator, ValidationInfo, model_validator
+from pydantic import AfterValidator, ValidationInfo
 
 from exporter.aws.iam_policy import Deployment, Grant
 from exporter.model import (
@@ -27,7 +27,7 @@ from exporter.model import (
     PartitionKind,
     SourceError,
 )
-from exporter.sources.base import Discovery, Listener, Reading, SourceConfig
+from exporter.sources.base import Discovery, Environment, Listener, Reading, SourceConfig
 from exporter.sources.file_content import (
     Layout,
     Line,
@@ -47,10 +47,6 @@ from exporter.sources.json_records import (
 from exporter.sources.options import DAY, Distinct, Interval
 from exporter.yamlfile.paths import absolute_glob, is_path
 
-if TYPE_CHECKING:
-    from exporter.aws.accounts import AwsAccounts
-    from exporter.clock import Clock
-
 _TWO_WEEKS = round(14 * DAY * 1000)
 _HEAD = 64 * 1024
 
@@ -59,13 +55,10 @@ FILE = PartitionKind("path", "File", by_event_time=False)
 _log = structlog.get_logger(__name__)
 
 
-def _path(name: str) -> str:
-    if not is_path(name):
+def _absolute(path: str, info: ValidationInfo) -> str:
+    if not is_path(path):
         raise ValueError("a path must not hold the character U+0000")
-    return name
-
-
-_Paths: TypeAlias = Annotated[tuple[Annotated[str, AfterValidator(_path)], ...], Distinct]
+    return absolute_glob(Path.cwd() if info.context is None else info.context, path)
 
 
 class FilesConfig(SourceConfig):
@@ -75,26 +68,16 @@ class FilesConfig(SourceConfig):
     stand_ins: ClassVar = {"paths": ["*"]}
 
     type: Literal["files"] = "files"
-    paths: _Paths
+    paths: Annotated[tuple[Annotated[str, AfterValidator(_absolute)], ...], Distinct]
     """Globs, absolute (in the file they are relative to it); ``**`` stands for any folders."""
     format: EventFormat = "auto"
     interval: Interval = 60.0
     """Between two looks for new files and new lines."""
 
-    @model_validator(mode="after")
-    def _absolute_paths(self, info: ValidationInfo) -> FilesConfig:
-        folder = Path.cwd() if info.context is None else info.context
-        # Frozen: this is part of the construction, nobody has seen the model yet.
-        object.__setattr__(self, "paths", tuple(absolute_glob(folder, path) for path in self.paths))
-        return self
-
     def source(
         self,
-        accounts: AwsAccounts,  # noqa: ARG002
-        clock: Clock,  # noqa: ARG002
-        *,
-        since: Mapping[str, int] | None = None,  # noqa: ARG002
-        complete: bool = False,
+        environment: Environment,
+        since: Mapping[str, int],  # noqa: ARG002
     ) -> Files:
         """See SourceConfig."""
         return Files(
@@ -102,7 +85,7 @@ class FilesConfig(SourceConfig):
             name=self.name,
             format=self.format,
             interval=self.interval,
-            complete=complete,
+            complete=environment.complete,
         )
 
     def permissions(self, where: Deployment) -> Iterator[Grant]:  # noqa: ARG002
@@ -202,7 +185,7 @@ class Files:
             return
         if position is not None and not position.holds_for(file, stat):
             _log.warning("file was replaced or truncated, reading it from its start", path=path)
-            position = FilePosition("bytes", 0, stat.st_ino, 0, sample(file, 0))
+            position = FilePosition.in_lines(file, stat, 0)
             yield Reading((), position.encode())
         compressed = is_gzip(file)
         content = inflate(file) if compressed else read_chunks(file, stat.st_size)
@@ -234,9 +217,7 @@ class Files:
         batch = _Batch(self._now())
 
         def reading() -> Reading:
-            after = FilePosition(
-                "bytes", done, stat.st_ino, done, sample(file, done), midline=midline
-            )
+            after = FilePosition.in_lines(file, stat, done, midline=midline)
             return batch.take(after, size=done - start)
 
         file.seek(start)
@@ -305,11 +286,11 @@ class Files:
             nonlocal read
             before, read = read, stat.st_size if finished else file.tell()
             after = FilePosition(
-                "records",
-                done,
-                stat.st_ino,
-                stat.st_size,
-                fingerprint,
+                unit="records",
+                done=done,
+                inode=stat.st_ino,
+                covered=stat.st_size,
+                sample=fingerprint,
                 modified=stat.st_mtime_ns,
                 finished=finished,
             )

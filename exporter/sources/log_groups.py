@@ -12,17 +12,15 @@ from exporter.aws.calls import Call
 from exporter.aws.iam_policy import Deployment, Grant
 from exporter.model import (
     EventFormat,
-    LogEvent,
     Partition,
     PartitionGoneError,
     PartitionKind,
     SourceError,
 )
 from exporter.sources.base import Discovery
-from exporter.sources.fields import identifier, milliseconds, text
 from exporter.sources.log_group_names import LogGroupNames
 from exporter.sources.options import Distinct, Interval, Lookback
-from exporter.sources.regional import RegionalConfig, RegionalTimeline
+from exporter.sources.regional import RegionalConfig, RegionalTimeline, milliseconds
 from exporter.sources.timeline import Page
 from exporter.yamlfile.problems import Location, Problem
 from exporter.yamlfile.validation import Fields
@@ -134,6 +132,7 @@ class LogGroups(RegionalTimeline):
 
     resolution = 1
     page_size = _LIKELY_PAGE_EVENTS
+    members = ("message", "timestamp", "eventId")
 
     def __init__(
         self,
@@ -159,7 +158,7 @@ class LogGroups(RegionalTimeline):
             if log_group_class != _READABLE_CLASS:
                 failures.append((partition, _unreadable(partition, str(log_group_class))))
                 continue
-            created = milliseconds(group.get("creationTime"), 1)
+            created = milliseconds(group.get("creationTime"))
             if created is not None:
                 born[name] = created
             partitions.append(partition)
@@ -195,17 +194,6 @@ class LogGroups(RegionalTimeline):
         born = self._born.get((partition.account_id, partition.region), {})
         return born.get(partition.resource)
 
-    def event(self, record: object) -> LogEvent | None:
-        """The log event of a FilteredLogEvent."""
-        if not isinstance(record, Mapping):
-            return None
-        message = text(record.get("message"))
-        time = milliseconds(record.get("timestamp"), 1)
-        event_id = identifier(record.get("eventId"))
-        if message is None or time is None or event_id is None:
-            return None
-        return LogEvent(message, time, event_id)
-
     def _partition(self, place: Partition, name: str) -> Partition:
         return Partition(self._name, place.account_id, place.region, name, LOG_GROUP)
 
@@ -220,8 +208,8 @@ class LogGroups(RegionalTimeline):
                 parameters["logGroupNamePrefix"] = prefix
             for records in self._accounts.pages(call, parameters):
                 for group in records:
-                    name = text(group.get("logGroupName")) if isinstance(group, Mapping) else None
-                    if not isinstance(group, Mapping) or not name:
+                    name = group.get("logGroupName") if isinstance(group, Mapping) else None
+                    if not (isinstance(group, Mapping) and isinstance(name, str) and name):
                         odd += 1
                     elif self._names.wanted(name):
                         found[name] = group

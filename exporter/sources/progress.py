@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Annotated, Final, TypeAlias
+
+from pydantic import BaseModel, ConfigDict, Field
 
 from exporter.model import DamagedCheckpointError
 from exporter.sources.base import Listener
@@ -13,6 +14,21 @@ from exporter.sources.schedule import Schedule, Span, Sweep, Window
 
 _MOST_SPANS: Final = 8
 """Spans of a backlog that are kept apart: as many stops within a lookback."""
+
+
+_Levels: TypeAlias = Annotated[list[tuple[int, int]], Field(min_length=1)]
+"""Positions, each with the age of its level."""
+
+
+class _Document(BaseModel):
+    """Progress as the ledger has it."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    sweep: _Levels
+    backlog: list[tuple[_Levels, int]] = []
+    backfilled: list[str] = []
+    backfills: list[tuple[list[str], int, int]] = []
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,40 +130,30 @@ class Progress:
     def encode(self, ages: Sequence[int]) -> str:
         """As text. Positions are kept with their age: interval and lookback may change."""
 
-        def levels(sweep: Sweep) -> list[tuple[int, int]]:
+        def levels(sweep: Sweep) -> _Levels:
             return list(zip(ages, sweep, strict=True))
 
-        document: dict[str, object] = {"sweep": levels(self.sweep)}
-        if self.backlog:
-            document["backlog"] = [[levels(span.sweep), span.end] for span in self.backlog]
-        if self.backfilled:
-            document["backfilled"] = sorted(self.backfilled)
-        if self.backfills:
-            document["backfills"] = [[sorted(b.rules), b.start, b.end] for b in self.backfills]
-        return json.dumps(document, separators=(",", ":"))
+        document = _Document(
+            sweep=levels(self.sweep),
+            backlog=[(levels(span.sweep), span.end) for span in self.backlog],
+            backfilled=sorted(self.backfilled),
+            backfills=[(sorted(b.rules), b.start, b.end) for b in self.backfills],
+        )
+        return document.model_dump_json(exclude_defaults=True)
 
     @classmethod
     def decode(cls, text: str, schedule: Schedule, now: int) -> Progress:
         """From text, fitted to the schedule. Raises DamagedCheckpointError."""
-
-        def sweep(levels: Sequence[Sequence[int]]) -> Sweep:
-            return schedule.fit([(_number(age), _number(at)) for age, at in levels])
-
         try:
-            document = json.loads(text)
-            progress = cls(
-                sweep(document["sweep"]),
-                tuple(
-                    Span(sweep(levels), _number(end)) for levels, end in document.get("backlog", ())
-                ),
-                frozenset(map(_name, document.get("backfilled", ()))),
-                tuple(
-                    Backfill(frozenset(map(_name, rules)), _number(start), _number(end))
-                    for rules, start, end in document.get("backfills", ())
-                ),
-            )
-        except (ValueError, TypeError, LookupError, AttributeError) as error:
+            document = _Document.model_validate_json(text)
+        except ValueError as error:
             raise DamagedCheckpointError from error
+        progress = cls(
+            schedule.fit(document.sweep),
+            tuple(Span(schedule.fit(levels), end) for levels, end in document.backlog),
+            frozenset(document.backfilled),
+            tuple(Backfill(frozenset(rules), *times) for rules, *times in document.backfills),
+        )
         return progress._by_clock(schedule, now)
 
     def _by_clock(self, schedule: Schedule, now: int) -> Progress:
@@ -164,15 +170,3 @@ class Progress:
             for span in self.backlog
         )
         return replace(self, sweep=sweep, backlog=tuple(span for span in backlog if not span.done))
-
-
-def _number(value: object) -> int:
-    if type(value) is not int:
-        raise TypeError
-    return value
-
-
-def _name(value: object) -> str:
-    if not isinstance(value, str):
-        raise TypeError
-    return value

@@ -5,14 +5,14 @@ from __future__ import annotations
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from pydantic import model_validator
 
 from exporter.aws.calls import Call
-from exporter.clock import Clock
 from exporter.model import LogEvent, Partition, SourceError
-from exporter.sources.base import Discovery, SourceConfig
+from exporter.sources.base import Discovery, Environment, SourceConfig
 from exporter.sources.options import Interval, Lookback, Regions, Start
 from exporter.sources.timeline import Page, Timeline, TimelineSource, Timing
 from exporter.yamlfile.durations import format_duration
@@ -24,10 +24,24 @@ if TYPE_CHECKING:
 
 _DEFAULT_REGION = "default"
 """The part of a source that names no regions."""
+_LAST = 253_402_300_799_999
+"""The end of the year 9999, in milliseconds."""
+
+
+def milliseconds(value: object, unit: int = 1) -> int | None:
+    """A time since the epoch in milliseconds, if it is one; ``unit``: milliseconds of a unit."""
+    if isinstance(value, datetime):
+        return round(value.timestamp() * 1000)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    return round(value * unit) if 0 <= value <= _LAST / unit else None
 
 
 class RegionalTimeline(Timeline, ABC):
     """A Timeline of each region of an account; ``regions`` empty: the session's own."""
+
+    members: tuple[str, str, str]
+    """Where a record has its message, time and id."""
 
     def __init__(self, name: str, accounts: AwsAccounts, regions: Sequence[str] = ()) -> None:
         self._name = name
@@ -65,14 +79,22 @@ class RegionalTimeline(Timeline, ABC):
     def find(self, place: Partition) -> Discovery:
         """The partitions in an account and region; raises SourceError."""
 
-    @abstractmethod
-    def event(self, record: object) -> LogEvent | None:
-        """The log event that AWS sent as a record; None: it is none."""
-
     def _read(self, call: Call, parameters: Mapping[str, object]) -> Iterator[Page]:
         for records in self._accounts.pages(call, parameters):
-            events = [event for event in map(self.event, records) if event is not None]
+            events = [event for event in map(self._event, records) if event is not None]
             yield Page(events, undecodable=len(records) - len(events))
+
+    def _event(self, record: object) -> LogEvent | None:
+        """The log event in a record; None if a member is missing or has an odd type."""
+        if not isinstance(record, Mapping):
+            return None
+        message, sent_time, event_id = map(record.get, self.members)
+        time = milliseconds(sent_time, self.resolution)
+        if not (isinstance(message, str) and message) or time is None:
+            return None
+        if not (isinstance(event_id, str) and event_id and event_id.isascii()):
+            return None
+        return LogEvent(message, time, event_id)
 
 
 class RegionalConfig(SourceConfig):
@@ -128,22 +150,16 @@ class RegionalConfig(SourceConfig):
         parts = self.parts_in(region, partition.resource)
         return min((since[part] for part in parts if part in since), default=None)
 
-    def source(
-        self,
-        accounts: AwsAccounts,
-        clock: Clock,
-        *,
-        since: Mapping[str, int] | None = None,
-        complete: bool = False,
-    ) -> TimelineSource:
+    def source(self, environment: Environment, since: Mapping[str, int]) -> TimelineSource:
         """See SourceConfig."""
+        times = self.interval, self.lookback, self.start, self.looks_every
         return TimelineSource(
-            self.timeline(accounts),
-            Timing(self.interval, self.lookback, self.start, self.looks_every, complete),
+            self.timeline(environment.accounts),
+            Timing(*times, complete=environment.complete),
             name=self.name,
             format=self.format,
-            since=lambda partition: self.configured_since(partition, since or {}),
-            clock=clock.earliest,
+            since=lambda partition: self.configured_since(partition, since),
+            clock=environment.clock.earliest,
         )
 
     def problems_online(self, accounts: AwsAccounts, fields: Fields) -> Iterator[Problem]:

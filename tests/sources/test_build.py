@@ -9,6 +9,7 @@ import pytest
 
 from exporter.clock import Clock
 from exporter.model import Partition
+from exporter.sources.base import Environment
 from exporter.sources.event_history import EventHistoryConfig
 from exporter.sources.files import FilesConfig
 from exporter.sources.log_groups import LogGroupsConfig
@@ -20,7 +21,7 @@ def test_event_history(aws: EmbeddedAws) -> None:
     config = EventHistoryConfig.model_validate(
         {"name": "history", "regions": ["eu-west-1"], "interval": "2m", "lookback": "1h"}
     )
-    source = config.source(open_account(), Clock())
+    source = config.source(Environment(open_account(), Clock()), {})
 
     assert (source.name, source.format, source.interval) == ("history", "cloudtrail", 120)
     assert source.memory == 3_600_000
@@ -33,7 +34,7 @@ def test_log_groups(aws: EmbeddedAws) -> None:
     config = LogGroupsConfig.model_validate(
         {"name": "apps", "log_groups": ["a*"], "discovery_interval": "1m"}
     )
-    source = config.source(open_account(), Clock())
+    source = config.source(Environment(open_account(), Clock()), {})
 
     assert (source.format, source.interval, source.discovery_interval) == ("auto", 30, 60)
     assert [partition.resource for partition in source.discover().partitions] == ["a1"]
@@ -46,7 +47,7 @@ def test_files(tmp_path: Path, complete: bool) -> None:
     config = FilesConfig.model_validate(
         {"name": "replay", "paths": [str(tmp_path / "*.log")], "interval": "5s"}
     )
-    source = config.source(open_account(), Clock(), complete=complete)
+    source = config.source(Environment(open_account(), Clock(), complete), {})
     (partition,) = source.discover().partitions
     messages = [
         event.message

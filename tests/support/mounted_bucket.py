@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import AfterValidator
 
@@ -21,12 +21,8 @@ from exporter.model import (
     PartitionKind,
     SourceError,
 )
-from exporter.sources.base import Discovery, Listener, Reading, SourceConfig
+from exporter.sources.base import Discovery, Environment, Listener, Reading, SourceConfig
 from exporter.sources.options import Interval
-
-if TYPE_CHECKING:
-    from exporter.aws.accounts import AwsAccounts
-    from exporter.clock import Clock
 
 OBJECT = PartitionKind("object", "Object", on_series=True, by_event_time=False)
 _BATCH = 2
@@ -51,14 +47,7 @@ class MountedBucketConfig(SourceConfig):
     format: EventFormat = "auto"
     interval: Interval = 60.0
 
-    def source(
-        self,
-        accounts: AwsAccounts,
-        clock: Clock,
-        *,
-        since: Mapping[str, int] | None = None,
-        complete: bool = False,
-    ) -> MountedBucket:
+    def source(self, environment: Environment, since: Mapping[str, int]) -> MountedBucket:
         """See SourceConfig."""
         return MountedBucket(self)
 
