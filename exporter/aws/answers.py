@@ -27,7 +27,7 @@ _BAD_GATEWAY = 502
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """What the answer to an operation always holds, however little there is to tell."""
+    """What the answer to an operation always has, even if it is empty."""
 
     member: str
     type: type
@@ -56,8 +56,8 @@ def admit(operation: Any, answer: dict[str, Any], members: dict[str, Any]) -> No
 
     For botocore's event ``before-parse``: ``operation`` is its model, ``answer`` the raw answer,
     ``members`` what is added to the parsed one. The members of a JSON answer are handed on as they
-    came: botocore's parser raises TypeError, AttributeError … where a page holds odd shapes, and
-    loses the page; whoever reads a page knows what to do with one odd record.
+    came: botocore's parser raises TypeError, AttributeError … if a page holds odd shapes, and loses
+    the page; the reader of a page leaves out one odd record.
     """
     status = answer["status_code"]
     try:

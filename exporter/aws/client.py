@@ -43,7 +43,7 @@ ten: it gives up a scan by itself. A page of 1 MB in a minute is 140 kbit/s."""
 
 
 class ApiObserver(Protocol):
-    """Is told of each request that was sent to AWS."""
+    """Gets each request that was sent to AWS."""
 
     def api_request(
         self, *, service: str, operation: str, account_id: str, region: str, outcome: str
@@ -57,7 +57,7 @@ class ApiObserver(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Conduct:
-    """What every request of the process keeps to, and who is told of it."""
+    """What every request of the process keeps to, and who observes it."""
 
     quotas: Quotas
     clock: Clock

@@ -41,11 +41,11 @@ class Reading:
     """Milliseconds. Everything before this was read at least once when the checkpoint is committed.
     None: the source does not go by time (files)."""
     behind: bool = False
-    """Whether more is due now than was read: the next poll should come soon."""
+    """Whether more is due than was read: the next poll should come soon."""
     completes: Literal["fresh", "older"] | None = None
     """Whether a slice of time is complete with it: of the newest window that is due, or another."""
     size: int = 0
-    """Bytes of the partition that it takes up, of those that ``Source.size`` tells."""
+    """How many bytes of ``Source.size`` it has read."""
     undecodable: int = 0
     """Records in this batch that are not log events at all (broken files, look-ups without a
     record): counted, logged once, left out."""
@@ -64,12 +64,12 @@ class Listener:
 
 @dataclass(frozen=True, slots=True)
 class Discovery:
-    """The partitions there are now, and where nobody could look."""
+    """The partitions there are now, and where looking for them failed."""
 
     partitions: Sequence[Partition]
     failures: Sequence[tuple[Partition, SourceError]] = ()
-    """A scope (an account and region, as a partition without a log group) and why it could not be
-    looked into: what is known of it stays as it is."""
+    """An account and region (as a partition without a resource) or a resource, and why it cannot
+    be read. Partitions found there before are kept."""
 
 
 class Source(Protocol):

@@ -6,13 +6,11 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
-from pydantic import AfterValidator
-
 from exporter.aws.calls import Call
 from exporter.aws.iam_policy import Deployment, Grant
 from exporter.model import Partition, PartitionKind
 from exporter.sources.base import Discovery
-from exporter.sources.options import DAY, Duration, Start, at_most
+from exporter.sources.options import Duration, Start, at_most
 from exporter.sources.regional import RegionalConfig, RegionalTimeline
 from exporter.sources.timeline import Page
 
@@ -21,7 +19,7 @@ if TYPE_CHECKING:
 
 _DAYS = 90
 """AWS: LookupEvents looks back 90 days."""
-_WITHIN_REACH = AfterValidator(at_most(_DAYS, "event history goes back no further"))
+_WITHIN_REACH = at_most(f"{_DAYS}d", ": event history goes back no further")
 _PAGE_EVENTS = 50
 """AWS: the default and the maximum of MaxResults."""
 
@@ -51,7 +49,7 @@ class EventHistoryConfig(RegionalConfig):
 
     def start_warning(self, start: float) -> str | None:
         """See SourceConfig."""
-        if start <= _DAYS * DAY:
+        if start <= _DAYS * 86400:
             return None
         return f"the source `{self.name}` is event history, which goes back {_DAYS} days"
 

@@ -44,10 +44,10 @@ from exporter.sources.json_records import (
     looks_like_cloudtrail,
     split_records,
 )
-from exporter.sources.options import DAY, Distinct, Interval
+from exporter.sources.options import Distinct, Interval
 from exporter.yamlfile.paths import absolute_glob, is_path
 
-_TWO_WEEKS = round(14 * DAY * 1000)
+_TWO_WEEKS = 14 * 86_400_000
 _HEAD = 64 * 1024
 
 FILE = PartitionKind("path", "File", by_event_time=False)
@@ -69,7 +69,7 @@ class FilesConfig(SourceConfig):
 
     type: Literal["files"] = "files"
     paths: Annotated[tuple[Annotated[str, AfterValidator(_absolute)], ...], Distinct]
-    """Globs, absolute (in the file they are relative to it); ``**`` stands for any folders."""
+    """Globs, absolute (in the file they are relative to it); ``**`` matches any folders."""
     format: EventFormat = "auto"
     interval: Interval = 60.0
     """Between two looks for new files and new lines."""
@@ -96,10 +96,10 @@ class FilesConfig(SourceConfig):
 class Files:
     """Files that paths or globs name.
 
-    A partition is one file. Plain line files are followed as they grow; JSON documents and gzip
-    files are read once a version, and go on after the records that were read where only their end
-    has changed. ``interval`` in seconds. ``complete``: a last line without a newline counts at
-    once (a single run); else when the file stays as it is from one poll to the next.
+    A partition is one file. Plain line files are followed as they grow. JSON documents and gzip
+    files are read once for each version; if only their end has changed, reading goes on after the
+    records that were read. A last line without a newline counts when the file has not changed from
+    one poll to the next, or at once if ``complete`` (see Environment).
     """
 
     memory = _TWO_WEEKS
@@ -131,7 +131,7 @@ class Files:
         self._warned: set[tuple[str, str]] = set()
 
     def discover(self) -> Discovery:
-        """The regular files there are now. A path that names none is no failure."""
+        """The regular files that exist now. A path without any is no failure."""
         found: set[str] = set()
         for pattern in self._paths:
             files = _existing(pattern)
@@ -161,7 +161,7 @@ class Files:
     ) -> Iterator[Reading]:
         """Read what is new in a file.
 
-        Raises PartitionGoneError where it is no longer there, SourceError where it cannot be read.
+        Raises PartitionGoneError if it is gone, SourceError if it cannot be read.
         """
         path = partition.resource
         try:
@@ -257,7 +257,7 @@ class Files:
             yield None
 
     def _records(self, layout: Layout, chunks: Iterator[bytes]) -> Iterator[str | None]:
-        """The messages of a whole file, None for what is none."""
+        """The messages of a whole file; None for a part that is not a message."""
         if layout == "documents":
             accept = looks_like_cloudtrail if self.format == "cloudtrail" else _any_record
             yield from split_records(decode(chunks), accept)
@@ -276,7 +276,7 @@ class Files:
         position: FilePosition | None,
         records: Iterator[str | None],
     ) -> Iterator[Reading]:
-        """Read the records after the position, to the end or to where the file is broken."""
+        """Read the records after the position, to the end or the first damage."""
         done = 0 if position is None else position.done
         fingerprint = sample(file, stat.st_size)
         batch = _Batch(self._now())
@@ -369,8 +369,8 @@ def _again(
 
 
 def _existing(pattern: str) -> set[str]:
-    """Absolute paths of the regular files that a path or glob names."""
-    # os.path, not Path: no error where a folder is closed, and symbolic links stay as they are.
+    """Absolute paths of the regular files that a path or glob matches."""
+    # os.path, not Path: no error if a folder is closed, and symbolic links are kept.
     is_file = os.path.isfile
     paths = [pattern] if is_file(pattern) else glob.glob(pattern, recursive=True)  # noqa: PTH207
     return {os.path.abspath(path) for path in paths if is_file(path)}  # noqa: PTH100

@@ -60,7 +60,7 @@ class LogGroupsConfig(RegionalConfig):
 
     type: Literal["log_groups"] = "log_groups"
     log_groups: _LogGroups
-    """Names, or patterns in which ``*`` stands for any characters, ``/`` included."""
+    """Names, or patterns in which ``*`` matches any characters, ``/`` included."""
     format: EventFormat = "auto"
     interval: Interval = 30.0
     lookback: Lookback = 3600.0

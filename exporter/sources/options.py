@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from typing import Annotated, TypeAlias
 
 from pydantic import AfterValidator, BeforeValidator
 
 from exporter.yamlfile.durations import parse_duration
 
-DAY = 86400.0
-"""Seconds."""
-_YEARS = 20
 _REGION = re.compile("[a-z]{2,5}(-[a-z]+)+-[0-9]+")
 _SOURCE_NAME = re.compile("[a-z][a-z0-9_-]*")
 
@@ -31,27 +27,21 @@ def read_start(data: object) -> float:
     return 0.0 if data == "now" else read_duration(data)
 
 
-def at_most(days: int, why: str) -> Callable[[float], float]:
-    """A validator of durations: ValueError, which says why, if one is longer."""
+def at_most(longest: str, why: str = "") -> AfterValidator:
+    """A validator of durations: ValueError if one is longer; ``why`` ends its sentence."""
+    limit = parse_duration(longest)
 
     def check(seconds: float) -> float:
-        if seconds > days * DAY:
-            raise ValueError(f"must be at most {days}d: {why}")
+        if seconds > limit:
+            raise ValueError(f"must be at most {longest}{why}")
         return seconds
 
-    return check
+    return AfterValidator(check)
 
 
-def _second_to_day(seconds: float) -> float:
-    if not 1 <= seconds <= DAY:
-        raise ValueError("must be at least 1s" if seconds < 1 else "must be at most 1d")
-    return seconds
-
-
-def _start(seconds: float) -> float:
-    # CloudWatch Logs is from 2014. AWS takes no times before 1970.
-    if seconds > _YEARS * 365 * DAY:
-        raise ValueError(f"must be at most {_YEARS}y: no log group is older")
+def _at_least_a_second(seconds: float) -> float:
+    if seconds < 1:
+        raise ValueError("must be at least 1s")
     return seconds
 
 
@@ -87,10 +77,12 @@ SourceName: TypeAlias = Annotated[str, AfterValidator(_source_name)]
 Regions: TypeAlias = Annotated[tuple[Annotated[str, AfterValidator(_region)], ...], Distinct]
 Duration: TypeAlias = Annotated[float, BeforeValidator(read_duration)]
 """Seconds."""
-Start: TypeAlias = Annotated[float, BeforeValidator(read_start), AfterValidator(_start)]
+Start: TypeAlias = Annotated[
+    # CloudWatch Logs is from 2014. AWS takes no times before 1970.
+    float, BeforeValidator(read_start), at_most("20y", ": no log group is older")
+]
 """Seconds back from now."""
-Interval: TypeAlias = Annotated[Duration, AfterValidator(_second_to_day)]
+Interval: TypeAlias = Annotated[Duration, AfterValidator(_at_least_a_second), at_most("1d")]
 Lookback: TypeAlias = Annotated[
-    Duration,
-    AfterValidator(at_most(90, "AWS takes log events that are 14 days old at most")),
+    Duration, at_most("90d", ": AWS takes log events that are 14 days old at most")
 ]

@@ -1,4 +1,4 @@
-"""The checkpoint of a partition that is read by event time: how far, and what is left behind."""
+"""The checkpoint of a partition that is read by event time: positions and backlog."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from exporter.sources.base import Listener
 from exporter.sources.schedule import Schedule, Span, Sweep, Window
 
 _MOST_SPANS: Final = 8
-"""Spans of a backlog that are kept apart: as many stops within a lookback."""
+"""Spans of a backlog: as many stops within a lookback are kept apart."""
 
 
 _Levels: TypeAlias = Annotated[list[tuple[int, int]], Field(min_length=1)]
@@ -33,7 +33,7 @@ class _Document(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Backfill:
-    """Past that rules with a ``start`` of their own have yet to see."""
+    """The unread past of rules with a ``start`` of their own."""
 
     rules: frozenset[str]
     start: int
@@ -47,10 +47,10 @@ class Progress:
     sweep: Sweep
     """The positions of the youngest span, which has no end."""
     backlog: tuple[Span, ...] = ()
-    """Older spans, youngest first: event time that was not read in its turn, after a stop."""
+    """Older spans, youngest first: what was not read in time, after a stop."""
     backfilled: frozenset[str] = frozenset()
-    """Rules with a start of their own whose past is read or in ``backfills``. A rule stays here
-    when it leaves the configuration: its totals stay too, and must not count that past again."""
+    """Rules with a start of their own whose past is read or in ``backfills``. Kept when a rule
+    leaves the configuration: its totals are kept too, and must not count that past again."""
     backfills: tuple[Backfill, ...] = ()
 
     @property
@@ -70,14 +70,14 @@ class Progress:
         return min([self.sweep[0], *unread])
 
     def windows(self, schedule: Schedule, now: int, *, complete: bool) -> list[Window]:
-        """What is to be read now, newest first; windows of two spans may touch."""
+        """What to read now, newest first; windows of two spans may touch."""
         windows = schedule.due(self.sweep, now, complete=complete)
         for span in self.backlog:
             windows += schedule.due(span.sweep, now, end=span.end, complete=complete)
         return windows
 
     def detached(self, schedule: Schedule, now: int) -> Progress:
-        """With what was not read in its turn as a span of the backlog."""
+        """With what was not read in time as a span of the backlog."""
         sweep, span = schedule.detach(self.sweep, now)
         if span is None:
             return self
@@ -91,7 +91,7 @@ class Progress:
         return replace(self, sweep=sweep, backlog=backlog)
 
     def after(self, schedule: Schedule, window: Window, read_at: int) -> Progress:
-        """Once a window was wholly read, the reading having begun at ``read_at``."""
+        """After a window was read completely, beginning at ``read_at``."""
         spans = (
             replace(span, sweep=schedule.advance(span.sweep, window, read_at, end=span.end))
             for span in self.backlog
@@ -103,7 +103,7 @@ class Progress:
         )
 
     def after_backfill(self, window: Window) -> Progress:
-        """Once a window of the first backfill was wholly read."""
+        """After a window of the first backfill was read completely."""
         backfill, *others = self.backfills
         left = replace(backfill, start=window.end)
         rest = (left, *others) if left.start < left.end else tuple(others)
@@ -157,9 +157,9 @@ class Progress:
         return progress._by_clock(schedule, now)
 
     def _by_clock(self, schedule: Schedule, now: int) -> Progress:
-        """Positions in the future come from a clock that was ahead: those of all spans go back.
+        """Move the positions of all spans back if some are in the future: a clock was ahead.
 
-        By an interval more than is seen, for the time that has passed since.
+        By an interval more than they show, for the time that has passed since.
         """
         if self.sweep[0] <= now:
             return self

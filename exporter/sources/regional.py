@@ -51,8 +51,8 @@ class RegionalTimeline(Timeline, ABC):
     def discover(self) -> Discovery:
         """The partitions that there are now, region by region.
 
-        None, and a failure for each region, if the account is not known. Partitions of an account
-        that the credentials reached before are failures: they are not gone, nobody can look.
+        A region that cannot be asked is a failure, and so is one of an account that the credentials
+        belonged to before: its partitions may still be there.
         """
         try:
             account_id, regions = self._accounts.locate(self._regions)

@@ -17,7 +17,7 @@ from exporter.sources.schedule import Schedule, Window, merge
 _ALL_RULES: Final[frozenset[str]] = frozenset()
 _HOUR: Final = 3_600_000
 _PAGES: Final = 4
-"""Pages that a slice shall hold."""
+"""Pages that a slice should have."""
 _MANY_PAGES: Final = 4 * _PAGES
 """Pages after which a slice is given up for a shorter one."""
 
@@ -28,7 +28,7 @@ class Page:
 
     events: Sequence[LogEvent]
     undecodable: int = 0
-    """Records that are no log events: no message, no id."""
+    """Records that are not log events: no message, no id."""
 
 
 class Timeline(Protocol):
@@ -50,7 +50,7 @@ class Timeline(Protocol):
         """
 
     def born(self, partition: Partition) -> int | None:
-        """When the partition came into being, milliseconds, where the API knows."""
+        """When the partition was created, milliseconds, if the API says so."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,23 +66,22 @@ class Timing:
     discovery_interval: float = 300
     """Between two looks for partitions."""
     complete: bool = False
-    """Whether each poll reads the whole lookback: a single run has no later poll to rely on."""
+    """Whether each poll reads the whole lookback (see Environment)."""
 
 
 @dataclass(slots=True)
 class _Pace:
-    """What was learned of how much a partition holds."""
+    """What was learned about the density of a partition."""
 
     events_per_ms: float | None = None
     page_events: float | None = None
-    """Events of a page; None: none was full yet."""
+    """Events of a full page; None: there was none yet."""
     slice_length: int = _HOUR
     oldest_first: bool = False
-    """Of what is not fresh: changes each time that a poll leaves something or fails, so that
-    neither end of a backlog waits for the other."""
+    """Which end of a backlog is read first; changes each time that a poll leaves some or fails."""
 
     def learn(self, piece: Window, pages: int, events: int) -> None:
-        """Take in a slice that was read."""
+        """Learn from a slice that was read."""
         density = events / piece.length
         before = density if self.events_per_ms is None else self.events_per_ms
         self.events_per_ms = (before + density) / 2
@@ -90,7 +89,7 @@ class _Pace:
             full = max(1.0, events / pages)
             self.page_events = (full + (self.page_events or full)) / 2
         fitting = max(1, _PAGES * piece.length // pages)
-        # A window may be shorter than a slice: what fits into it tells nothing against longer ones.
+        # A short window says nothing against longer slices.
         choose = min if pages > _PAGES else max
         self.slice_length = choose(self.slice_length, fitting)
 
@@ -150,7 +149,7 @@ class TimelineSource:
         return Progress.decode(checkpoint, self._schedule, self._now()).read_up_to
 
     def size(self, partition: Partition) -> None:
-        """Unknown: an API does not tell."""
+        """Unknown: APIs do not say."""
 
     def poll(
         self,
@@ -244,10 +243,9 @@ class TimelineSource:
     ) -> Iterator[tuple[Page, Window | None]]:
         """Read a window slice by slice, oldest first.
 
-        Each page comes with the slice that it completes, or None. Slices hold a few pages each, so
-        that a crash or a failing API makes us read little again; they grow where the partition is
-        quiet. A slice that turns out to hold many more is given up for a shorter one: what it has
-        brought is counted and is not lost.
+        Each page comes with the slice that it completes, or None. A slice has a few pages, so that
+        little is read again after a crash or an error; it is longer if the partition is quiet. A
+        slice that has many more pages is given up for a shorter one; what was read of it counts.
         """
         start = window.start
         while start < window.end:
