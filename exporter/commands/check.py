@@ -9,10 +9,12 @@ from typing import Annotated
 
 import typer
 
+from exporter.clock import Clock
 from exporter.commands.options import ConfigFile, settings_from
 from exporter.commands.terminal import Colour, Painter
 from exporter.configuration import Checked
 from exporter.configuration import check as check_files
+from exporter.sources.base import Environment
 from exporter.yamlfile.problems import Problem
 
 
@@ -73,12 +75,12 @@ def _online_problems(checked: Checked) -> Sequence[Problem]:
     # boto3 takes a while to import.
     from exporter.aws.accounts import AwsAccounts  # noqa: PLC0415
 
-    accounts = AwsAccounts()
+    environment = Environment(AwsAccounts(), Clock())
     sources = checked.configuration.sources if checked.configuration else ()
     return [
         problem
         for source in sources
-        for problem in source.problems_online(accounts, checked.sources[source.name])
+        for problem in source.problems_online(environment, checked.sources[source.name])
     ]
 
 

@@ -163,7 +163,7 @@ class SourceConfig(BaseModel, ABC):
 
     def problems_online(
         self,
-        accounts: AwsAccounts,  # noqa: ARG002 - by default nothing is asked
+        environment: Environment,  # noqa: ARG002 - by default nothing is asked
         fields: Fields,  # noqa: ARG002
     ) -> Iterator[Problem]:
         """What AWS says is wrong with the source, at its place in the file; only reads."""

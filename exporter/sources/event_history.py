@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 from exporter.aws.calls import Call
 from exporter.aws.iam_policy import Deployment, Grant
 from exporter.model import Partition, PartitionKind
-from exporter.sources.base import Discovery
+from exporter.sources.base import Discovery, Environment
 from exporter.sources.options import Duration, Start, at_most
-from exporter.sources.regional import RegionalConfig, RegionalTimeline
+from exporter.sources.regional import RegionalConfig, RegionalSource
 from exporter.sources.timeline import Page
-
-if TYPE_CHECKING:
-    from exporter.aws.accounts import AwsAccounts
 
 _DAYS = 90
 """AWS: LookupEvents looks back 90 days."""
@@ -34,9 +31,9 @@ class EventHistoryConfig(RegionalConfig):
     lookback: Annotated[Duration, _WITHIN_REACH] = 1800.0
     start: Annotated[Start, _WITHIN_REACH] = 0.0
 
-    def timeline(self, accounts: AwsAccounts) -> EventHistory:
-        """See RegionalConfig."""
-        return EventHistory(self.name, accounts, self.regions or ())
+    def source(self, environment: Environment, since: Mapping[str, int]) -> EventHistory:
+        """See SourceConfig."""
+        return EventHistory(self, environment, since)
 
     def parts_in(self, region: str, resource: str | None = None) -> Sequence[str]:  # noqa: ARG002
         """See RegionalConfig: the region itself."""
@@ -54,7 +51,7 @@ class EventHistoryConfig(RegionalConfig):
         return f"the source `{self.name}` is event history, which goes back {_DAYS} days"
 
 
-class EventHistory(RegionalTimeline):
+class EventHistory(RegionalSource):
     """A partition for each (account, region).
 
     AWS: newest first; times are whole seconds; StartTime and EndTime are both inclusive.
@@ -71,7 +68,7 @@ class EventHistory(RegionalTimeline):
     def pages(self, partition: Partition, start: int, end: int) -> Iterator[Page]:
         """Every visible event with start ≤ EventTime < end, and those at ``end`` in seconds."""
         if start < end:
-            yield from self._read(
+            yield from self._call(
                 Call("cloudtrail", "LookupEvents", partition.account_id, partition.region),
                 {
                     "StartTime": datetime.fromtimestamp(start // 1000, UTC),
@@ -79,7 +76,3 @@ class EventHistory(RegionalTimeline):
                     "MaxResults": _PAGE_EVENTS,
                 },
             )
-
-    def born(self, partition: Partition) -> int | None:  # noqa: ARG002 - of the interface
-        """Unknown: a region's event history has always been there."""
-        return None

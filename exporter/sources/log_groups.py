@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, TypeAlias
+from typing import Annotated, ClassVar, Literal, TypeAlias
 
 from pydantic import AfterValidator
 
@@ -17,16 +17,13 @@ from exporter.model import (
     PartitionKind,
     SourceError,
 )
-from exporter.sources.base import Discovery
+from exporter.sources.base import Discovery, Environment
 from exporter.sources.log_group_names import LogGroupNames
 from exporter.sources.options import Distinct, Interval, Lookback
-from exporter.sources.regional import RegionalConfig, RegionalTimeline, milliseconds
+from exporter.sources.regional import RegionalConfig, RegionalSource, milliseconds
 from exporter.sources.timeline import Page
 from exporter.yamlfile.problems import Location, Problem
 from exporter.yamlfile.validation import Fields
-
-if TYPE_CHECKING:
-    from exporter.aws.accounts import AwsAccounts
 
 LOG_GROUP = PartitionKind("log_group", "Log group", on_series=True, local_ids=True)
 
@@ -69,12 +66,12 @@ class LogGroupsConfig(RegionalConfig):
 
     @property
     def looks_every(self) -> float:
-        """See RegionalConfig."""
+        """See TimelineConfig."""
         return self.discovery_interval
 
-    def timeline(self, accounts: AwsAccounts) -> LogGroups:
-        """See RegionalConfig."""
-        return LogGroups(self.name, accounts, self.log_groups, self.regions or ())
+    def source(self, environment: Environment, since: Mapping[str, int]) -> LogGroups:
+        """See SourceConfig."""
+        return LogGroups(self, environment, since)
 
     def parts_in(self, region: str, resource: str | None = None) -> Sequence[str]:
         """See RegionalConfig: each name or pattern of log groups."""
@@ -124,7 +121,7 @@ class LogGroupsConfig(RegionalConfig):
         return super().location_of(place, fields)
 
 
-class LogGroups(RegionalTimeline):
+class LogGroups(RegionalSource):
     """Log groups by name or pattern, a partition for each (account, region, log group).
 
     AWS: oldest first; times are milliseconds; startTime and endTime are both inclusive.
@@ -135,14 +132,10 @@ class LogGroups(RegionalTimeline):
     members = ("message", "timestamp", "eventId")
 
     def __init__(
-        self,
-        name: str,
-        accounts: AwsAccounts,
-        log_groups: Sequence[str],
-        regions: Sequence[str] = (),
+        self, config: LogGroupsConfig, environment: Environment, since: Mapping[str, int]
     ) -> None:
-        super().__init__(name, accounts, regions)
-        self._names = LogGroupNames(log_groups)
+        super().__init__(config, environment, since)
+        self._names = LogGroupNames(config.log_groups)
         self._born: dict[tuple[str, str], dict[str, int]] = {}
         """By (account, region), by name."""
 
@@ -175,7 +168,7 @@ class LogGroups(RegionalTimeline):
             return
         account_id, region, name = partition.account_id, partition.region, partition.resource
         try:
-            yield from self._read(
+            yield from self._call(
                 Call("logs", "FilterLogEvents", account_id, region, f"log group {name}"),
                 {
                     "logGroupName": name,
@@ -195,7 +188,7 @@ class LogGroups(RegionalTimeline):
         return born.get(partition.resource)
 
     def _partition(self, place: Partition, name: str) -> Partition:
-        return Partition(self._name, place.account_id, place.region, name, LOG_GROUP)
+        return Partition(self.name, place.account_id, place.region, name, LOG_GROUP)
 
     def _groups(self, place: Partition) -> tuple[Mapping[str, Mapping[str, object]], int]:
         """The log groups by name as DescribeLogGroups sends them, and how many have no name."""

@@ -3,24 +3,17 @@
 from __future__ import annotations
 
 import re
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING
-
-from pydantic import model_validator
 
 from exporter.aws.calls import Call
 from exporter.model import LogEvent, Partition, SourceError
-from exporter.sources.base import Discovery, Environment, SourceConfig
-from exporter.sources.options import Interval, Lookback, Regions, Start
-from exporter.sources.timeline import Page, Timeline, TimelineSource, Timing
-from exporter.yamlfile.durations import format_duration
+from exporter.sources.base import Discovery, Environment
+from exporter.sources.options import Regions
+from exporter.sources.timeline import Page, TimelineConfig, TimelineSource
 from exporter.yamlfile.problems import Location, Problem, Severity
-from exporter.yamlfile.validation import BetweenFieldsError, Fields
-
-if TYPE_CHECKING:
-    from exporter.aws.accounts import AwsAccounts
+from exporter.yamlfile.validation import Fields
 
 _DEFAULT_REGION = "default"
 """The part of a source that names no regions."""
@@ -37,101 +30,15 @@ def milliseconds(value: object, unit: int = 1) -> int | None:
     return round(value * unit) if 0 <= value <= _LAST / unit else None
 
 
-class RegionalTimeline(Timeline, ABC):
-    """A Timeline of each region of an account; ``regions`` empty: the session's own."""
-
-    members: tuple[str, str, str]
-    """Where a record has its message, time and id."""
-
-    def __init__(self, name: str, accounts: AwsAccounts, regions: Sequence[str] = ()) -> None:
-        self._name = name
-        self._accounts = accounts
-        self._regions = tuple(regions)
-
-    def discover(self) -> Discovery:
-        """The partitions that there are now, region by region.
-
-        A region that cannot be asked is a failure, and so is one of an account that the credentials
-        belonged to before: its partitions may still be there.
-        """
-        try:
-            account_id, regions = self._accounts.locate(self._regions)
-        except SourceError as error:
-            unknown = [Partition(self._name, region=region) for region in self._regions or ("",)]
-            return Discovery((), [(place, error) for place in unknown])
-        partitions: list[Partition] = []
-        failures = [
-            (Partition(self._name, former, region), error)
-            for former, region, error in self._accounts.out_of_reach(regions)
-        ]
-        for region in regions:
-            place = Partition(self._name, account_id, region)
-            try:
-                found = self.find(place)
-            except SourceError as error:
-                failures.append((place, error))
-            else:
-                partitions += found.partitions
-                failures += found.failures
-        return Discovery(partitions, failures)
-
-    @abstractmethod
-    def find(self, place: Partition) -> Discovery:
-        """The partitions in an account and region; raises SourceError."""
-
-    def _read(self, call: Call, parameters: Mapping[str, object]) -> Iterator[Page]:
-        for records in self._accounts.pages(call, parameters):
-            events = [event for event in map(self._event, records) if event is not None]
-            yield Page(events, undecodable=len(records) - len(events))
-
-    def _event(self, record: object) -> LogEvent | None:
-        """The log event in a record; None if a member is missing or has an odd type."""
-        if not isinstance(record, Mapping):
-            return None
-        message, sent_time, event_id = map(record.get, self.members)
-        time = milliseconds(sent_time, self.resolution)
-        if not (isinstance(message, str) and message) or time is None:
-            return None
-        if not (isinstance(event_id, str) and event_id and event_id.isascii()):
-            return None
-        return LogEvent(message, time, event_id)
-
-
-class RegionalConfig(SourceConfig):
-    """A source whose events arrive late, so that its past is read again."""
+class RegionalConfig(TimelineConfig):
+    """What such a source configures."""
 
     regions: Regions | None = None
     """None: the session's region."""
-    interval: Interval = 60.0
-    lookback: Lookback = 1800.0
-    """How late an event may arrive and still be counted; at least one interval."""
-    start: Start = 0.0
-    """How far back from now the rules of the first run count; 0: from now on."""
-
-    @model_validator(mode="after")
-    def _lookback_covers_interval(self) -> RegionalConfig:
-        if self.lookback < self.interval:
-            # The key that is written is the one to change.
-            field = "lookback" if "lookback" in self.model_fields_set else "interval"
-            raise BetweenFieldsError(
-                field,
-                f"`lookback` must be at least one `interval` ({format_duration(self.interval)}):"
-                f" it is {format_duration(self.lookback)}",
-            )
-        return self
-
-    @abstractmethod
-    def timeline(self, accounts: AwsAccounts) -> RegionalTimeline:
-        """The API that the source reads."""
 
     @abstractmethod
     def parts_in(self, region: str, resource: str | None = None) -> Sequence[str]:
         """The ``parts`` of a region; ``resource``: only those that it belongs to."""
-
-    @property
-    def looks_every(self) -> float:
-        """Seconds between two looks for partitions."""
-        return 300.0
 
     @property
     def aws_regions(self) -> Sequence[str]:
@@ -150,21 +57,13 @@ class RegionalConfig(SourceConfig):
         parts = self.parts_in(region, partition.resource)
         return min((since[part] for part in parts if part in since), default=None)
 
-    def source(self, environment: Environment, since: Mapping[str, int]) -> TimelineSource:
+    @abstractmethod
+    def source(self, environment: Environment, since: Mapping[str, int]) -> RegionalSource:
         """See SourceConfig."""
-        times = self.interval, self.lookback, self.start, self.looks_every
-        return TimelineSource(
-            self.timeline(environment.accounts),
-            Timing(*times, complete=environment.complete),
-            name=self.name,
-            format=self.format,
-            since=lambda partition: self.configured_since(partition, since),
-            clock=environment.clock.earliest,
-        )
 
-    def problems_online(self, accounts: AwsAccounts, fields: Fields) -> Iterator[Problem]:
+    def problems_online(self, environment: Environment, fields: Fields) -> Iterator[Problem]:
         """An error for each account or region that cannot be asked, a warning for each resource."""
-        yield from self.problems_of(self.timeline(accounts).discover(), fields)
+        yield from self.problems_of(self.source(environment, {}).discover(), fields)
 
     def problems_of(self, discovery: Discovery, fields: Fields) -> Iterator[Problem]:
         """A discovery's failures as problems."""
@@ -178,6 +77,73 @@ class RegionalConfig(SourceConfig):
         if place.region in regions:
             return fields.value_of("regions", regions.index(place.region))
         return fields.value_of("name")
+
+
+class RegionalSource(TimelineSource):
+    """Finds the partitions of each region, and reads AWS's records."""
+
+    members: tuple[str, str, str]
+    """Where a record has its message, time and id."""
+
+    def __init__(
+        self, config: RegionalConfig, environment: Environment, since: Mapping[str, int]
+    ) -> None:
+        super().__init__(
+            config,
+            since=lambda partition: config.configured_since(partition, since),
+            complete=environment.complete,
+            clock=environment.clock.earliest,
+        )
+        self._accounts = environment.accounts
+        self._regions = config.regions or ()
+
+    def discover(self) -> Discovery:
+        """The partitions that there are now, region by region.
+
+        A region that cannot be asked is a failure, and so is one of an account that the credentials
+        belonged to before: its partitions may still be there.
+        """
+        try:
+            account_id, regions = self._accounts.locate(self._regions)
+        except SourceError as error:
+            unknown = [Partition(self.name, region=region) for region in self._regions or ("",)]
+            return Discovery((), [(place, error) for place in unknown])
+        partitions: list[Partition] = []
+        failures = [
+            (Partition(self.name, former, region), error)
+            for former, region, error in self._accounts.out_of_reach(regions)
+        ]
+        for region in regions:
+            place = Partition(self.name, account_id, region)
+            try:
+                found = self.find(place)
+            except SourceError as error:
+                failures.append((place, error))
+            else:
+                partitions += found.partitions
+                failures += found.failures
+        return Discovery(partitions, failures)
+
+    @abstractmethod
+    def find(self, place: Partition) -> Discovery:
+        """The partitions in an account and region; raises SourceError."""
+
+    def _call(self, call: Call, parameters: Mapping[str, object]) -> Iterator[Page]:
+        for records in self._accounts.pages(call, parameters):
+            events = [event for event in map(self._event, records) if event is not None]
+            yield Page(events, undecodable=len(records) - len(events))
+
+    def _event(self, record: object) -> LogEvent | None:
+        """The log event in a record; None if a member is missing or has an odd type."""
+        if not isinstance(record, Mapping):
+            return None
+        message, sent_time, event_id = map(record.get, self.members)
+        time = milliseconds(sent_time, self.resolution)
+        if not (isinstance(message, str) and message) or time is None:
+            return None
+        if not (isinstance(event_id, str) and event_id and event_id.isascii()):
+            return None
+        return LogEvent(message, time, event_id)
 
 
 def _sentence(error: SourceError) -> str:

@@ -16,10 +16,8 @@ from hypothesis import strategies as st
 from exporter.aws.accounts import AwsAccounts
 from exporter.aws.answers import ALWAYS_SENT, MOST_BYTES
 from exporter.model import LogEvent, Partition, SourceError
-from exporter.sources.event_history import EventHistory
-from exporter.sources.log_groups import LogGroups
 from tests.support.answering import ACCOUNT, IDENTITY, Answer, Answering
-from tests.support.aws import Requests, open_account
+from tests.support.aws import Requests, event_history, log_groups, open_account
 
 REGION = "us-east-1"
 HISTORY = Partition("history", ACCOUNT, REGION)
@@ -72,17 +70,17 @@ def account(server: Answering) -> AwsAccounts:  # noqa: ARG001 - the environment
 
 
 def look_up(account: AwsAccounts) -> list[LogEvent]:
-    pages = EventHistory("history", account, [REGION]).pages(HISTORY, 0, 1000)
+    pages = event_history("history", account, [REGION]).pages(HISTORY, 0, 1000)
     return [event for page in pages for event in page.events]
 
 
 def filter_log_events(account: AwsAccounts) -> list[LogEvent]:
-    pages = LogGroups("apps", account, ["/app"]).pages(GROUP, 0, 1000)
+    pages = log_groups("apps", account, ["/app"]).pages(GROUP, 0, 1000)
     return [event for page in pages for event in page.events]
 
 
 def describe_log_groups(account: AwsAccounts) -> None:
-    discovery = LogGroups("apps", account, ["/app*"], [REGION]).discover()
+    discovery = log_groups("apps", account, ["/app*"], [REGION]).discover()
     assert not discovery.partitions
     for _, error in discovery.failures:
         raise error
@@ -235,10 +233,10 @@ def test_odd_records_are_undecodable_and_nothing_else_is_lost(server: Answering)
     records = [TRUE, *ODD, {**TRUE, "EventId": "last", "eventId": "last"}]
     server.answer = Answer(json.dumps({"Events": records, "events": records}).encode())
     account = open_account()
-    (page,) = EventHistory("history", account, [REGION]).pages(HISTORY, 0, 1000)
+    (page,) = event_history("history", account, [REGION]).pages(HISTORY, 0, 1000)
     assert [event.id for event in page.events] == ["true", "last"]
     assert page.undecodable == len(ODD)
-    (page,) = LogGroups("apps", account, ["/app"]).pages(GROUP, 0, 1000)
+    (page,) = log_groups("apps", account, ["/app"]).pages(GROUP, 0, 1000)
     # The last of the odd ones has a time that only LookupEvents reads.
     assert [event.id for event in page.events] == ["true", "true", "last"]
 
@@ -253,14 +251,14 @@ def test_whatever_is_in_a_page_the_true_records_come(
     server.answer = Answer(json.dumps(members).encode())
     assert LogEvent("{}", 1000, "true") in look_up(account)
     assert LogEvent("m", 1, "true") in filter_log_events(account)
-    discovery = LogGroups("apps", account, ["/app/*"], [REGION]).discover()
+    discovery = log_groups("apps", account, ["/app/*"], [REGION]).discover()
     assert Partition("apps", ACCOUNT, REGION, resource="/app/true") in discovery.partitions
     assert {error.reason for _, error in discovery.failures} <= {"unreadable", "unsupported"}
 
 
 def test_groups_without_a_name_leave_what_is_known_of_the_region(server: Answering) -> None:
     server.answer = Answer(json.dumps({"logGroups": [{}, {"logGroupName": "/app/a"}]}).encode())
-    discovery = LogGroups("apps", open_account(), ["/app/*"], [REGION]).discover()
+    discovery = log_groups("apps", open_account(), ["/app/*"], [REGION]).discover()
     assert [partition.resource for partition in discovery.partitions] == ["/app/a"]
     ((scope, error),) = discovery.failures
     assert scope == Partition("apps", ACCOUNT, REGION)

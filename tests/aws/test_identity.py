@@ -14,11 +14,9 @@ import pytest
 from exporter.aws.accounts import AwsAccounts
 from exporter.aws.quotas import Quotas
 from exporter.model import Partition, SourceError
-from exporter.sources.event_history import EventHistory
-from exporter.sources.log_groups import LogGroups
 from metric_filter_demo.aws import EmbeddedAws
 from metric_filter_demo.faults import Faults
-from tests.support.aws import Requests
+from tests.support.aws import Requests, event_history, log_groups
 
 A, B = "111122223333", "444455556666"
 REGION = "us-east-1"
@@ -63,7 +61,7 @@ def process(aws: EmbeddedAws, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 
 def read(account: AwsAccounts, account_id: str) -> None:
     partition = Partition("history", account_id, REGION)
-    assert list(EventHistory("history", account, [REGION]).pages(partition, 0, 1000))
+    assert list(event_history("history", account, [REGION]).pages(partition, 0, 1000))
 
 
 @pytest.mark.parametrize("kind", ["profile", "process"])
@@ -77,7 +75,7 @@ def test_nothing_is_sent_once_the_credentials_are_another_accounts(
     use(*keys[A])
     assert account.identify([REGION]) == A
     read(account, A)
-    groups = LogGroups("apps", account, ["a"], [REGION])
+    groups = log_groups("apps", account, ["a"], [REGION])
 
     use(*keys[B])
     for _ in range(3):
@@ -148,14 +146,14 @@ def test_the_partitions_of_a_former_account_are_not_gone(aws: EmbeddedAws, profi
     account = AwsAccounts(quotas=UNLIMITED)
     profile(*aws.access_key(A))
     for discover in (
-        EventHistory("s", account, [REGION]).discover,
-        LogGroups("s", account, ["a*"], [REGION]).discover,
+        event_history("s", account, [REGION]).discover,
+        log_groups("s", account, ["a*"], [REGION]).discover,
     ):
         assert not discover().failures
     profile(*aws.access_key(B))
     for discover in (
-        EventHistory("s", account, [REGION]).discover,
-        LogGroups("s", account, ["a*"], [REGION]).discover,
+        event_history("s", account, [REGION]).discover,
+        log_groups("s", account, ["a*"], [REGION]).discover,
     ):
         ((scope, error),) = discover().failures
         assert scope == Partition("s", A, REGION)

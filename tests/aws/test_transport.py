@@ -11,11 +11,10 @@ import pytest
 from exporter.aws.accounts import AwsAccounts
 from exporter.aws.answers import MOST_BYTES
 from exporter.model import Partition, SourceError
-from exporter.sources.event_history import EventHistory
 from metric_filter_demo.aws import EmbeddedAws
 from metric_filter_demo.faults import Faults
 from tests.support.answering import ACCOUNT, IDENTITY, Answer, Answering
-from tests.support.aws import Requests
+from tests.support.aws import Requests, event_history
 from tests.support.certificates import Authority
 from tests.support.waiting import wait_for
 
@@ -25,7 +24,7 @@ EMPTY = b'{"Events": []}'
 
 
 def read(account: AwsAccounts) -> None:
-    assert list(EventHistory("history", account, [REGION]).pages(HISTORY, 0, 1000))
+    assert list(event_history("history", account, [REGION]).pages(HISTORY, 0, 1000))
 
 
 @pytest.mark.parametrize("seed", [1, 2], ids=["body", "headers"])
