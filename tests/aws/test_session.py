@@ -11,6 +11,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from exporter import __version__
+from exporter.aws import accounts
 from exporter.aws.accounts import AwsAccounts
 from exporter.aws.quotas import Quotas
 from exporter.model import SourceError
@@ -71,6 +72,18 @@ def test_clients_are_made_once_by_many_threads() -> None:
 
     assert len(set(map(id, clients))) == 1
     assert account.client("logs", "eu-west-2") is not clients[0]
+
+
+def test_clients_of_the_accounts_and_regions_used_last_are_kept(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(accounts, "MOST_ACCOUNTS", 2)
+    account = open_account()
+    first, second = account.client("logs", "eu-west-1"), account.client("logs", "eu-west-2")
+    assert account.client("logs", "eu-west-1") is first
+    assert account.client("logs", "eu-west-1", ACCOUNT) is not first
+    assert account.client("logs", "eu-west-1") is first
+    assert account.client("logs", "eu-west-2") is not second
 
 
 def test_every_attempt_is_counted_by_its_outcome(

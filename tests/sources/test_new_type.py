@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import shutil
 import subprocess
@@ -10,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from exporter.sources import TYPES
+from exporter.sources import RESOURCE_LABELS, TYPES
 from tests.support import mounted_bucket
 from tests.support.expositions import Exposition
 from tests.support.processes import Exporter, clean_environment
@@ -61,6 +62,28 @@ def run(tree: Path, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
 
 def test_the_type_is_not_one_of_the_exporters() -> None:
     assert "mounted_bucket" not in TYPES
+
+
+def test_no_module_but_a_types_own_names_it() -> None:
+    words = {*TYPES, *RESOURCE_LABELS} - {"files", "path"}  # these are names of other things, too
+    named = [
+        f"{path}:{node.lineno}: {node.value}"
+        for path in (ROOT / "exporter").rglob("*.py")
+        if path.parent.name != "sources"
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Constant) and node.value in words
+    ]
+    assert named == []
+
+
+def test_the_registry_loads_no_boto3(tree: Path) -> None:
+    code = "import sys, exporter.configuration; sys.exit('botocore' in sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", code],
+        env=clean_environment({"PYTHONPATH": str(tree)}),
+        check=False,
+    )
+    assert done.returncode == 0
 
 
 def test_its_configuration_is_checked_and_errors_have_a_place(tree: Path, tmp_path: Path) -> None:
