@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from typing import Any
 from xml.etree import ElementTree
 
+import msgspec
+
 UNREADABLE = "UnreadableAnswer"
 """Our own error code, beside AWS's: an answer of 200 that is not AWS's."""
 MOST_BYTES = 32 * 2**20
@@ -24,6 +26,10 @@ which are twice that if every character of theirs has to be escaped.
 
 _BAD_GATEWAY = 502
 
+_OBJECT = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_ARRAY = msgspec.json.Decoder(list[msgspec.Raw])
+_VALUE = msgspec.json.Decoder()
+
 
 @dataclass(frozen=True, slots=True)
 class Sent:
@@ -32,12 +38,12 @@ class Sent:
     member: str
     type: type
     following: str = ""
-    """The token: the member that leads to the next page; empty: there are no pages."""
+    """The member with the token of the next page; empty if the answer has no pages."""
 
 
 ALWAYS_SENT: Mapping[str, Sent] = {
     # The AWS API references ("Response Syntax"); types and names are also in botocore's models,
-    # which call no member of an answer required. Where there is nothing, the lists are `[]`.
+    # which call no member of an answer required. An empty list is sent as `[]`.
     "LookupEvents": Sent("Events", list, following="NextToken"),
     "FilterLogEvents": Sent("events", list, following="nextToken"),
     "DescribeLogGroups": Sent("logGroups", list, following="nextToken"),
@@ -55,9 +61,9 @@ def admit(operation: Any, answer: dict[str, Any], members: dict[str, Any]) -> No
     """Decode an answer before botocore parses it, and refuse what AWS cannot have sent.
 
     For botocore's event ``before-parse``: ``operation`` is its model, ``answer`` the raw answer,
-    ``members`` what is added to the parsed one. The members of a JSON answer are handed on as they
-    came: botocore's parser raises TypeError, AttributeError … if a page holds odd shapes, and loses
-    the page; the reader of a page leaves out one odd record.
+    ``members`` what is added to the parsed one. The members of a JSON answer are decoded once,
+    here, and passed on as they came: botocore's parser would raise TypeError, AttributeError … at
+    an odd record and lose its page; the readers of a page leave out the one record.
     """
     status = answer["status_code"]
     try:
@@ -108,6 +114,24 @@ def _unpacked(body: bytes) -> bytes:
     return bytes(text)
 
 
+def json_document(body: bytes) -> Any:
+    """Decode JSON, as json.loads does, but one record at a time: the interpreter is not held.
+
+    An answer may have 32 MiB. msgspec refuses some of what json.loads accepts (NaN, numbers beyond
+    a float, lone surrogates, other encodings); json.loads decides about that.
+    """
+    try:
+        return {name: _decoded_value(raw) for name, raw in _OBJECT.decode(body).items()}
+    except (ValueError, RecursionError):
+        return json.loads(body)
+
+
+def _decoded_value(raw: msgspec.Raw) -> Any:
+    if bytes(memoryview(raw)[:1]) != b"[":
+        return _VALUE.decode(raw)
+    return [_VALUE.decode(one) for one in _ARRAY.decode(raw)]
+
+
 def _is_json(operation: Any) -> bool:
     return bool(operation.service_model.resolved_protocol == "json")
 
@@ -115,9 +139,9 @@ def _is_json(operation: Any) -> bool:
 def _members(operation: Any, body: bytes) -> dict[str, object]:
     """The members of the answer, as they came; raises ValueError or ParseError."""
     if _is_json(operation):
-        document = json.loads(body)
+        document = json_document(body)
         if not isinstance(document, dict):
-            raise _NotAwsError("is no JSON object")
+            raise _NotAwsError("is not a JSON object")
         return {name: document[name] for name in operation.output_shape.members if name in document}
     # The query protocol, which STS speaks. Expat bounds what entities expand to.
     root = ElementTree.fromstring(body)  # noqa: S314
@@ -129,7 +153,7 @@ def _check(sent: Sent, found: Mapping[str, object]) -> None:
     if not isinstance(found.get(sent.member), sent.type):
         raise _NotAwsError(f"has no {sent.member}")
     if not isinstance(found.get(sent.following), str | None):
-        raise _NotAwsError(f"has a {sent.following} that is no text")
+        raise _NotAwsError(f"has a {sent.following} that is not a text")
 
 
 def _check_error(operation: Any, body: bytes) -> None:

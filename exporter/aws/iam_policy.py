@@ -13,7 +13,7 @@ from typing import Any
 
 import re2
 
-from exporter.patterns.wildcard import wildcard_test
+from exporter.patterns.compile import wildcard_test
 
 LONGEST_MANAGED_POLICY = 6144
 """AWS: characters of a managed policy, white space not counted."""

@@ -28,7 +28,7 @@ from exporter.commands.options import (
 )
 from exporter.commands.terminal import Colour, Painter
 from exporter.patterns import Explanation, json_text
-from exporter.patterns.explanation import Part
+from exporter.patterns.explain import Part
 
 _COLOURS: dict[Part, Colour] = {
     "holds": "green",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from decimal import Decimal
 
-from exporter.patterns.numeric import NUMBER, decimal_of
+from exporter.patterns.syntax import NUMBER, decimal_of
 
 _LARGEST_VALUE = Decimal(2**53)
 """Up to here a float holds every whole number exactly."""

@@ -1,20 +1,18 @@
 """The CloudWatch Logs filter-pattern language: parsed, compiled, explained.
 
-One language for metric filters, FilterLogEvents, subscription filters and Live Tail. Knows nothing
-of rules or AWS calls. docs/patterns.md describes it for users.
+text → ``parse`` → ``syntax`` → ``compile`` and ``explain``, over a ``document``. Imports nothing
+else of the exporter. docs/patterns.md describes the language for users.
 """
 
 from __future__ import annotations
 
-from exporter.patterns.document import Document
+from exporter.patterns.compile import Match
+from exporter.patterns.document import Document, NumberText, json_text
 from exporter.patterns.errors import PatternError, PatternWarning, caret
-from exporter.patterns.explanation import Explanation
-from exporter.patterns.json_text import json_text
-from exporter.patterns.numeric import NumberText
-from exporter.patterns.parser_selector import parse_selector
-from exporter.patterns.pattern import FilterPattern, Match, compile_pattern
-from exporter.patterns.render import render
-from exporter.patterns.selector import MISSING, Missing, Selector
+from exporter.patterns.explain import Explanation
+from exporter.patterns.pattern import FilterPattern, compile_pattern
+from exporter.patterns.scanner import parse_selector
+from exporter.patterns.syntax import MISSING, Selector
 
 __all__ = [
     "MISSING",
@@ -22,7 +20,6 @@ __all__ = [
     "Explanation",
     "FilterPattern",
     "Match",
-    "Missing",
     "NumberText",
     "PatternError",
     "PatternWarning",
@@ -31,5 +28,4 @@ __all__ = [
     "compile_pattern",
     "json_text",
     "parse_selector",
-    "render",
 ]

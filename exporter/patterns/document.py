@@ -1,16 +1,32 @@
-"""One message, decoded at most once for all the patterns that are matched against it."""
+"""A message as patterns see it: its text, its JSON object, its space-delimited fields."""
 
 from __future__ import annotations
 
 import json
 import re
+from decimal import Decimal
 from typing import Any, NamedTuple, NoReturn
 
-from exporter.patterns.numeric import NumberText
 from exporter.patterns.regex import encode
+from exporter.patterns.syntax import decimal_of
 
 _FIELD = re.compile(r"[^ \t\r\n]+")
 _CLOSING = {'"': re.compile(r'"(?![^ \t\r\n])'), "[": re.compile(r"\](?![^ \t\r\n])")}
+
+
+class NumberText(str):
+    """A number of a JSON message, as it was written there.
+
+    AWS compares a quoted literal with this text (``"1"`` is not ``1.0``) and an unquoted number
+    with the value.
+    """
+
+    __slots__ = ()
+
+    @property
+    def decimal(self) -> Decimal:
+        """The exact value."""
+        return decimal_of(self)
 
 
 def _no_constant(name: str) -> NoReturn:
@@ -23,7 +39,7 @@ _DECODER = json.JSONDecoder(
 
 
 class LineField(NamedTuple):
-    """One field of a line, and where it stands with its delimiters."""
+    """One field of a line, and its position in the line with its delimiters."""
 
     text: str
     start: int
@@ -31,7 +47,7 @@ class LineField(NamedTuple):
 
 
 class Document:
-    """A message and, once asked for, its JSON object and its space-delimited fields."""
+    """A message that is decoded at most once, by whoever needs it first."""
 
     __slots__ = ("_encoded", "_fields", "_json", "_json_error", "_texts", "message")
 
@@ -45,10 +61,10 @@ class Document:
 
     @property
     def json(self) -> dict[str, Any] | None:
-        """The message as one JSON object, or None where it is none.
+        """The message as one JSON object, or None if it is not one.
 
-        Numbers are NumberText. Of equal keys the last holds. AWS: text before or after the object,
-        an array or a plain value make that no JSON pattern matches.
+        Numbers are NumberText; of equal keys the last wins. AWS: no JSON pattern matches an array,
+        a plain value, or an object with text before or after it.
         """
         if self._json is None and self._json_error is None:
             self._decode()
@@ -56,7 +72,7 @@ class Document:
 
     @property
     def json_error(self) -> str | None:
-        """Why ``json`` is None, as the end of a sentence; None where it is not."""
+        """Why ``json`` is None, as the end of a sentence; else None."""
         return None if self.json is not None else self._json_error
 
     @property
@@ -98,11 +114,11 @@ def split_fields(message: str) -> list[LineField]:
     """Split a line into fields, in linear time.
 
     AWS: fields are separated by white space; a field that starts with ``"`` or ``[`` extends to
-    the closing character that white space or the line's end follows, without which it is ordinary
-    text. The delimiters are left out of the field's text.
+    the closing character before white space or the line's end; without one it is ordinary text.
+    The delimiters are not part of the field's text.
     """
     fields: list[LineField] = []
-    # Once there is no closing character to the right, there will be none: no second search.
+    # If there is no closing character to the right, a later field finds none either.
     unclosed: set[str] = set()
     found = _FIELD.search(message)
     while found:
@@ -119,3 +135,41 @@ def split_fields(message: str) -> list[LineField]:
         fields.append(LineField(text, start, end))
         found = _FIELD.search(message, end)
     return fields
+
+
+class _Written(str):
+    """Text of the answer, among values that are not written yet."""
+
+    __slots__ = ()
+
+
+def json_text(value: object) -> str:
+    """A value of ``Document.json``, or a plain Python value, as JSON in one line.
+
+    A stack instead of recursion: a message may be nested deeper than Python's goes.
+    """
+    out: list[str] = []
+    pending: list[object] = [value]
+    while pending:
+        one = pending.pop()
+        if isinstance(one, _Written | NumberText):
+            out.append(str(one))
+        elif isinstance(one, dict):
+            pending.append(_Written("}"))
+            for index, (key, inner) in reversed(list(enumerate(one.items()))):
+                pending += [inner, _Written(f"{', ' if index else ''}{_scalar(key)}: ")]
+            out.append("{")
+        elif isinstance(one, list | tuple):
+            pending.append(_Written("]"))
+            for index, inner in reversed(list(enumerate(one))):
+                pending += [inner, _Written(", " if index else "")]
+            out.append("[")
+        else:
+            out.append(_scalar(one))
+    return "".join(out)
+
+
+def _scalar(value: object) -> str:
+    # A lone surrogate, which UTF-8 has no bytes for, stays the escape that it was.
+    text = json.dumps(value, ensure_ascii=False)
+    return text if text.isascii() else text.encode(errors="backslashreplace").decode()

@@ -7,8 +7,8 @@ from typing import Literal
 
 WarningCode = Literal["aws-limit", "uncertain", "trap"]
 """``aws-limit``: AWS would reject the pattern. ``uncertain``: AWS's documentation does not say what
-the construct means, so AWS and the exporter may differ. ``trap``: the meaning is known, and is
-seldom what was meant."""
+the construct means, so AWS and the exporter may differ. ``trap``: the meaning is known, and
+seldom intended."""
 
 _CARET_WIDTH = 100
 
@@ -22,10 +22,10 @@ class PatternError(ValueError):
         self.text = text
         """The whole pattern."""
         self.position = position
-        """Where in ``text``, counted from 0."""
+        """The position in ``text``, counted from 0."""
 
     def __str__(self) -> str:
-        """The message and where it applies, for logs."""
+        """The message and its position, for logs."""
         return f"{self.message} (at character {self.position + 1})"
 
     def caret(self) -> str:
@@ -35,12 +35,12 @@ class PatternError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class PatternWarning:
-    """A pattern is valid here, and yet something about it should be changed."""
+    """A pattern is valid, but something about it should be changed."""
 
     message: str
-    """Says what is doubtful and what to write instead."""
+    """What is doubtful and what to write instead."""
     position: int
-    """Where in the pattern, counted from 0."""
+    """In the pattern, counted from 0."""
     code: WarningCode
 
 

@@ -6,27 +6,23 @@ import re
 from collections.abc import Iterator
 
 from exporter.patterns.errors import PatternWarning
-from exporter.patterns.numeric import NUMBER
 from exporter.patterns.syntax import (
+    NUMBER,
     AnyFields,
     Comparison,
-    Condition,
     Field,
     FieldComparison,
     IsTest,
-    JsonPattern,
     NotExists,
     Number,
     Regex,
     SpacePattern,
     Term,
     TermsPattern,
-    Test,
     Text,
     Tree,
-    tests_of,
+    all_tests,
 )
-from exporter.patterns.wildcard import has_border, has_inner_wildcard
 
 MAX_LENGTH = 1024
 """AWS: characters of a pattern."""
@@ -39,23 +35,8 @@ _DOUBLE_DIGITS = 15
 _DOCUMENTED_BARE = re.compile(r"[A-Za-z0-9_.*]+")
 
 
-def conditions_of(tree: Tree) -> Iterator[Condition]:
-    """Give the top conditions of a JSON or space-delimited pattern."""
-    if isinstance(tree, JsonPattern):
-        yield tree.condition
-    elif isinstance(tree, SpacePattern):
-        for entry in tree.entries:
-            if isinstance(entry, Field) and entry.condition is not None:
-                yield entry.condition
-
-
-def _tests(tree: Tree) -> Iterator[Test]:
-    for condition in conditions_of(tree):
-        yield from tests_of(condition)
-
-
 def exceeded_limits(tree: Tree, start: int, end: int) -> Iterator[PatternWarning]:
-    """Give AWS's limits that a pattern (from ``start`` to ``end``) exceeds."""
+    """AWS's limits that a pattern (from ``start`` to ``end``) exceeds."""
     if end - start > MAX_LENGTH:
         yield PatternWarning(
             f"The pattern has {end - start} characters; AWS allows {MAX_LENGTH}. "
@@ -63,13 +44,9 @@ def exceeded_limits(tree: Tree, start: int, end: int) -> Iterator[PatternWarning
             start + MAX_LENGTH,
             "aws-limit",
         )
-    if isinstance(tree, TermsPattern):
-        regexes = [term.value for term in tree.terms if isinstance(term.value, Regex)]
-    else:
-        values = [
-            test.value for test in _tests(tree) if isinstance(test, Comparison | FieldComparison)
-        ]
-        regexes = [value for value in values if isinstance(value, Regex)]
+    tested = tree.terms if isinstance(tree, TermsPattern) else all_tests(tree)
+    values = (one.value for one in tested if isinstance(one, Term | Comparison | FieldComparison))
+    regexes = [value for value in values if isinstance(value, Regex)]
     if len(regexes) > MAX_REGEXES:
         yield PatternWarning(
             f"AWS allows {MAX_REGEXES} regular expressions in a pattern; join some with |.",
@@ -78,7 +55,7 @@ def exceeded_limits(tree: Tree, start: int, end: int) -> Iterator[PatternWarning
         )
     wildcards = [
         test
-        for test in _tests(tree)
+        for test in all_tests(tree)
         if not isinstance(test, FieldComparison) and test.selector.has_wildcard
     ]
     if len(wildcards) > MAX_WILDCARD_SELECTORS:
@@ -91,12 +68,12 @@ def exceeded_limits(tree: Tree, start: int, end: int) -> Iterator[PatternWarning
 
 
 def lint(tree: Tree) -> Iterator[PatternWarning]:
-    """Give the warnings about a pattern that follow from its tree."""
+    """The warnings about a pattern that follow from its tree."""
     if isinstance(tree, TermsPattern):
         yield from _lint_terms(tree.terms)
     if isinstance(tree, SpacePattern):
         yield from _lint_entries(tree.entries)
-    for test in _tests(tree):
+    for test in all_tests(tree):
         if isinstance(test, Comparison):
             yield from _lint_json_comparison(test)
         if isinstance(test, Comparison | FieldComparison):
@@ -210,7 +187,7 @@ def _lint_value(test: Comparison | FieldComparison) -> Iterator[PatternWarning]:
     elif isinstance(value, Number):
         yield from _lint_number(value)
     else:
-        if has_inner_wildcard(value.text):
+        if "*" in value.text.strip("*"):
             yield _uncertain(
                 "AWS documents * at the start and the end of a value only; in the middle it is any "
                 "text here, and was seen to match less on AWS (no second try). Write a regular "
@@ -231,6 +208,17 @@ def _lint_value(test: Comparison | FieldComparison) -> Iterator[PatternWarning]:
         if isinstance(test, FieldComparison) and value.quoted and "*" in value.text:
             yield _uncertain("AWS documents * in unquoted values of a field only.", at)
         yield from _lint_quoted_regex(value)
+
+
+def has_border(text: str) -> bool:
+    """Whether ``text`` starts with what it ends with, so that it can overlap itself."""
+    borders = [0] * len(text)
+    for end in range(1, len(text)):
+        length = borders[end - 1]
+        while length and text[length] != text[end]:
+            length = borders[length - 1]
+        borders[end] = length + (text[length] == text[end])
+    return bool(text) and borders[-1] > 0
 
 
 def _lint_number(value: Number) -> Iterator[PatternWarning]:

@@ -1,7 +1,7 @@
 """AWS's regular expressions, checked against AWS's subset and translated for RE2.
 
-AWS's own engine is not published. Where AWS says nothing, Java's defaults hold: ``.`` does not
-match a line end, ``^`` and ``$`` are the ends of the whole text, ``$`` also stands before a final
+AWS's engine is not published. What AWS does not document is as in Java by default: ``.`` does not
+match a line end, ``^`` and ``$`` are the ends of the whole text, ``$`` also matches before a final
 line end. RE2 searches in linear time, whatever the expression.
 """
 
@@ -39,18 +39,18 @@ _CLASSES = {
     "w": "0-9A-Za-z_",
     "W": r"\x{0}-/:-@\[-\^`\x{7b}-\x{10ffff}",
 }
-_COUNTS = re.compile(r"\{( *)([0-9]{0,9})( *)(?:(,)( *)([0-9]{0,9})( *))?\}")
+_COUNTS = re.compile(r"\{ *([0-9]{0,9}) *(?:(,) *([0-9]{0,9}) *)?\}")
 _HEX = re.compile(r"[0-9A-Fa-f]{2}")
 
 
 def translate(source: str, text: str, offset: int, warnings: list[PatternWarning]) -> str:
-    """Check an expression and give it in RE2's syntax.
+    """Check an expression and return it in RE2's syntax.
 
     Args:
         source: the expression, without percent signs.
         text: the whole pattern, for errors.
         offset: where ``source`` starts in ``text``.
-        warnings: constructs that AWS does not document are noted here.
+        warnings: gets one for each construct that AWS does not document.
 
     Raises:
         PatternError: AWS would not compile the expression, or RE2 cannot.
@@ -87,7 +87,7 @@ def _compile(expression: str) -> Any:  # re2 has no types
 
 
 class _Escape(NamedTuple):
-    """What stands after a backslash: a class of characters, or one character."""
+    """What a backslash and the next characters mean: a class of characters, or one character."""
 
     class_: str | None
     char: str
@@ -174,7 +174,7 @@ class _Translator:
             self.warn(f"AWS documents no \\{char} ; write {char!r} without the backslash.", start)
             return _Escape(None, char)
         if not char:
-            raise self.error("A backslash cannot stand at the end; write \\\\ for one.", start)
+            raise self.error("A backslash at the end escapes nothing; write \\\\ for one.", start)
         if char.isalnum():
             raise self.error(
                 rf"AWS does not document \{char}; it has \d \D \s \S \w \W and \xhh.", start
@@ -226,17 +226,17 @@ class _Translator:
     def counts(self) -> None:
         start = self.at
         found = _COUNTS.match(self.source, start)
-        if found is None or not (found[2] or found[6]):
+        if found is None or not (found[1] or found[3]):
             raise self.error(r"Here a count such as {2,5} is needed; write \{ for a brace.", start)
         self.at = found.end()
-        if found[1] or found[3] or found[5] or found[7]:
+        if " " in found[0]:
             self.warn("Write the count without blanks, as in {2,5}.", start)
-        if not found[2]:
+        if not found[1]:
             self.warn(
-                f"Write {{0,{found[6]}}}: not every engine knows a count without a start.", start
+                f"Write {{0,{found[3]}}}: not every engine knows a count without a start.", start
             )
-        low = int(found[2] or 0)
-        high = low if not found[4] else int(found[6]) if found[6] else None
+        low = int(found[1] or 0)
+        high = low if not found[2] else int(found[3]) if found[3] else None
         if high is not None and high < low:
             raise self.error("The count's second number is less than its first.", start)
         if max(low, high or 0) > MAX_REPETITION:
@@ -271,5 +271,5 @@ def _not_allowed(char: str) -> str:
     if char in "()":
         return f"AWS has no groups; a parenthesis to search for is written as \\x{ord(char):02x}."
     if char.isascii():
-        return f"{char!r} cannot stand in a regular expression; write it as \\x{ord(char):02x}."
-    return f"{char!r} cannot stand in a regular expression: AWS allows ASCII only."
+        return f"{char!r} is not allowed in a regular expression; write it as \\x{ord(char):02x}."
+    return f"{char!r} is not allowed in a regular expression: AWS allows ASCII only."

@@ -41,7 +41,6 @@ from exporter.sources.file_content import (
 from exporter.sources.file_position import FilePosition, sample
 from exporter.sources.json_records import (
     BrokenContentError,
-    looks_like_cloudtrail,
     split_records,
 )
 from exporter.sources.options import Distinct, Interval
@@ -252,15 +251,14 @@ class Files:
                 yield line
             return
         try:
-            yield from split_records((line,), looks_like_cloudtrail)
+            yield from split_records((line,), cloudtrail=True)
         except BrokenContentError:
             yield None
 
     def _records(self, layout: Layout, chunks: Iterator[bytes]) -> Iterator[str | None]:
         """The messages of a whole file; None for a part that is not a message."""
         if layout == "documents":
-            accept = looks_like_cloudtrail if self.format == "cloudtrail" else _any_record
-            yield from split_records(decode(chunks), accept)
+            yield from split_records(decode(chunks), cloudtrail=self.format == "cloudtrail")
             return
         for index, line in enumerate(split_lines(chunks)):
             if line.text is None:
@@ -341,10 +339,6 @@ class _Batch:
         reading = Reading(self._events, position.encode(), size=size, undecodable=self.undecodable)
         self._events, self._characters, self.undecodable = [], 0, 0
         return reading
-
-
-def _any_record(_record: Mapping[str, object]) -> bool:
-    return True
 
 
 def _head(content: Iterator[bytes]) -> tuple[bytes, BrokenContentError | None]:

@@ -1,63 +1,83 @@
-"""Cutting JSON files into the texts of their records."""
+"""Splits JSON files into the texts of their records.
+
+Records that are whole in memory are split by msgspec, which validates JSON without making objects
+of it: patterns decode a record later, one at a time, so that a batch of them takes little memory
+and time. What msgspec refuses (NaN, lone surrogates, a record that is cut) is left to the standard
+library, value by value.
+"""
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any
+from collections.abc import Iterable, Iterator
+from typing import Any, TypedDict
+
+import msgspec
 
 RECORD_LENGTH = 8 * 1024 * 1024
-"""Characters. Longer records are refused: CloudTrail's end at 256 KB, log events at 1 MB."""
+"""Characters. Longer records are refused. AWS: a CloudTrail record has at most 256 KB, a log event
+1 MB."""
 
-_SPACE = re.compile(r"[ \t\r\n]*")
+_BLANKS = " \t\r\n"
+_SPACE = re.compile(f"[{_BLANKS}]*")
 # Numbers are only skipped: as text they are never too long or too large.
 _DECODER = json.JSONDecoder(parse_int=str, parse_float=str, parse_constant=str, strict=False)
 _NUMBER_GOES_ON = ("", ".", "e", "E")
 _CLOUDTRAIL_KEYS = ("eventVersion", "eventID", "eventName", "eventSource")
+_OPENING = 16
+"""Characters by which the start of a record is found: the records of a file begin alike."""
+_RECORDS_FIRST = re.compile(rf'\{{[{_BLANKS}]*"Records"')
+
+
+class _Header(TypedDict, total=False):
+    """The keys of an object that decide what it is; all others are skipped."""
+
+    eventVersion: msgspec.Raw
+    eventID: msgspec.Raw
+    eventName: msgspec.Raw
+    eventSource: msgspec.Raw
+    Records: msgspec.Raw
+
+
+_ELEMENTS = msgspec.json.Decoder(list[msgspec.Raw])
+_HEADERS = msgspec.json.Decoder(_Header)
 
 
 class BrokenContentError(Exception):
     """The rest of a file cannot be read; the message says why, without the content."""
 
 
-def looks_like_cloudtrail(record: Mapping[str, Any]) -> bool:
-    """Whether a JSON object can be a CloudTrail record (a digest file, say, is none)."""
-    return any(key in record for key in _CLOUDTRAIL_KEYS)
-
-
-def split_records(
-    chunks: Iterable[str], accept: Callable[[Mapping[str, Any]], bool] = lambda _record: True
-) -> Iterator[str | None]:
-    """The text of each record, exactly as written, in order; None where something is no record.
+def split_records(chunks: Iterable[str], *, cloudtrail: bool = False) -> Iterator[str | None]:
+    """The text of each record, exactly as written, in order; None for a value that is not a record.
 
     Takes documents ``{"Records": […]}``, arrays of records or of such documents, and single
-    records, one or many in a file, with or without anything between them. ``accept`` says which
-    JSON objects are records. Memory is bounded by RECORD_LENGTH. Raises BrokenContentError at the
-    first place that is no JSON, after everything before it.
+    records, one or many in a file, with or without white space between them. ``cloudtrail``: only
+    objects that can be CloudTrail records are records (a digest file is not). Memory is bounded by
+    RECORD_LENGTH. Raises BrokenContentError at the first place that is not JSON, after everything
+    before it.
     """
     text = _Text(chunks)
     while text.peek():
         if text.peek() == "[":
             for raw, value in text.elements():
-                if _holds_records(value):
-                    yield from split_records((raw,), accept)
+                if isinstance(value, dict) and isinstance(value.get("Records"), list):
+                    yield from split_records((raw,), cloudtrail=cloudtrail)
                 else:
-                    yield _judge(raw, value, accept)
+                    yield _record(raw, value, cloudtrail)
             continue
         text.expect("{")
         complete = text.object_at_hand()
-        entries = text.records() if complete is None else (complete,)
-        for raw, value in entries:
-            yield _judge(raw, value, accept)
+        for raw, value in text.records() if complete is None else (complete,):
+            yield _record(raw, value, cloudtrail)
 
 
-def _holds_records(value: object) -> bool:
-    return isinstance(value, dict) and isinstance(value.get("Records"), list)
-
-
-def _judge(raw: str, value: object, accept: Callable[[Mapping[str, Any]], bool]) -> str | None:
-    return raw if isinstance(value, dict) and accept(value) else None
+def _record(raw: str, value: object, cloudtrail: bool) -> str | None:
+    if not isinstance(value, dict) or (
+        cloudtrail and not any(key in value for key in _CLOUDTRAIL_KEYS)
+    ):
+        return None
+    return raw
 
 
 class _Text:
@@ -68,13 +88,15 @@ class _Text:
         self._text = ""
         self._at = 0
         self._mark: int | None = None
-        """Where the text begins that must be kept, if not at ``_at``."""
+        """The start of the text that must be kept, if not ``_at``."""
+        self._unsplit = False
+        """Whether text came in that was not tried to be split in one piece."""
         self._ended = False
         self._broken: BrokenContentError | None = None
         """What the chunks ended in: raised once everything before it was read."""
 
     def peek(self) -> str:
-        """The next character that is no white space; empty at the end."""
+        """The next character that is not white space; empty at the end."""
         while True:
             found = _SPACE.match(self._text, self._at)
             self._at = found.end() if found else self._at
@@ -83,11 +105,16 @@ class _Text:
             if not self._more():
                 return ""
 
-    def expect(self, characters: str) -> str:
-        """The next character, which must be one of these; it is not taken."""
+    def upcoming(self) -> str:
+        """The next character that is not white space; raises BrokenContentError at the end."""
         character = self.peek()
         if not character:
             raise BrokenContentError("it ends in the middle of a JSON document")
+        return character
+
+    def expect(self, characters: str) -> str:
+        """The next character, which must be one of these; it is not taken."""
+        character = self.upcoming()
         if character not in characters:
             raise BrokenContentError("it is not JSON (any more)")
         return character
@@ -97,6 +124,14 @@ class _Text:
 
         Of two ``Records`` the decoder keeps the last, a list or not: ``records`` sees both.
         """
+        if _RECORDS_FIRST.match(self._text, self._at):
+            return None
+        if self._unsplit:
+            self._unsplit = False
+            rest = self._text[self._at :].rstrip(_BLANKS)
+            header = _header(rest)
+            if header is not None and "Records" not in header:
+                return self._take(self._at + len(rest)), header
         try:
             value, end = _DECODER.raw_decode(self._text, self._at)
         except (ValueError, RecursionError):
@@ -108,18 +143,39 @@ class _Text:
     def elements(self) -> Iterator[tuple[str, Any]]:
         """Take an array: each element's text and value."""
         self._at += 1
-        while self.expect_element():
-            yield self._value()
+        opening = ""
+        while self.upcoming() != "]":
+            whole = self._whole_elements(opening)
+            yield from whole
+            if not whole:
+                raw, value = self._value()
+                opening = raw[:_OPENING]
+                yield raw, value
             if self.expect(",]") == ",":
                 self._at += 1
         self._at += 1
 
-    def expect_element(self) -> bool:
-        """Whether an array goes on."""
-        character = self.peek()
-        if not character:
-            raise BrokenContentError("it ends in the middle of an array of records")
-        return character != "]"
+    def _whole_elements(self, opening: str) -> list[tuple[str, Any]]:
+        """Take the next elements but the last that starts with ``opening``, which may be cut.
+
+        Nothing is taken if they cannot be split in one piece.
+        """
+        if not opening or not self._unsplit:
+            return []
+        self._unsplit = False
+        last = self._text.rfind(opening, self._at)
+        piece = self._text[self._at : max(last, self._at)].rstrip(_BLANKS)
+        if not piece.endswith(","):
+            return []
+        try:
+            elements = _ELEMENTS.decode(f"[{piece[:-1]}]")
+        except (ValueError, RecursionError):
+            return []
+        headers = list(map(_header, elements))
+        if any(header and "Records" in header for header in headers):
+            return []
+        self._at += len(piece) - 1
+        return [(str(raw, "utf-8"), header) for raw, header in zip(elements, headers, strict=True)]
 
     def records(self) -> Iterator[tuple[str, Any]]:
         """Take an object: the elements of its ``Records``, or the object if it has none."""
@@ -153,15 +209,15 @@ class _Text:
             except ValueError as error:
                 if not self._more():
                     raise BrokenContentError(
-                        "it is no JSON, or ends in the middle of a record"
+                        "it is not JSON, or ends in the middle of a record"
                     ) from error
                 continue
-            # A number at the end of what is in memory may go on (`1` of `1.5` and of `1e5`, too,
-            # where `.` and `e` are there already); nothing else can.
+            # A number at the end of what is in memory may go on (`1` of `1.5` and of `1e5`, even
+            # if `.` or `e` is there already); nothing else can.
             closed = (
                 self._text[end - 1] in '"}]' or self._text[end : end + 1] not in _NUMBER_GOES_ON
             )
-            if self._ended or closed:
+            if closed or (self._ended and self._broken is None):
                 return self._take(end), value
             self._more()
 
@@ -172,33 +228,35 @@ class _Text:
 
     def _more(self) -> bool:
         """Bring in more text, twice as much each time: a long record is tried a few times only."""
-        if self._ended:
-            return False
         keep = self._at if self._mark is None else self._mark
         pending = len(self._text) - keep
-        if pending > RECORD_LENGTH:
+        if not self._ended and pending > RECORD_LENGTH:
             raise BrokenContentError(f"it has a record of more than {RECORD_LENGTH >> 20} MiB")
         pieces = [self._text[keep:]]
-        gained = self._gather(pieces, pending)
+        gained = 0
+        while not self._ended and gained <= pending:
+            try:
+                pieces.append(next(self._chunks))
+            except StopIteration:
+                self._ended = True
+            except BrokenContentError as error:
+                self._ended, self._broken = True, error
+            else:
+                gained += len(pieces[-1])
+        if not gained:
+            if self._broken is not None:
+                raise self._broken
+            return False
         self._text = "".join(pieces)
         self._at -= keep
         self._mark = None if self._mark is None else 0
-        return gained > 0
+        self._unsplit = True
+        return True
 
-    def _gather(self, pieces: list[str], enough: int) -> int:
-        """Add chunks of more than ``enough`` characters, if there are; return how many came."""
-        gained = 0
-        try:
-            if self._broken is not None:
-                raise self._broken
-            for chunk in self._chunks:
-                pieces.append(chunk)
-                gained += len(chunk)
-                if gained > enough:
-                    return gained
-            self._ended = True
-        except BrokenContentError as error:
-            if not gained:
-                raise
-            self._broken = error
-        return gained
+
+def _header(text: msgspec.Raw | str) -> _Header | None:
+    """What msgspec reads of one object; None if the text is anything else."""
+    try:
+        return _HEADERS.decode(text)
+    except (ValueError, RecursionError):
+        return None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from exporter.patterns.wildcard import wildcard_test
+from exporter.patterns.compile import wildcard_test
 
 
 class LogGroupNames:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from exporter.patterns import FilterPattern, PatternError, compile_pattern, render
+from exporter.patterns import FilterPattern, PatternError, compile_pattern
+from fuzz.rendering import render
 
 
 def check(data: bytes) -> None:

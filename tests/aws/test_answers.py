@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from exporter.aws.accounts import AwsAccounts
-from exporter.aws.answers import ALWAYS_SENT, MOST_BYTES
+from exporter.aws.answers import ALWAYS_SENT, MOST_BYTES, json_document
 from exporter.model import LogEvent, Partition, SourceError
 from tests.support.answering import ACCOUNT, IDENTITY, Answer, Answering
 from tests.support.aws import Requests, event_history, log_groups, open_account
@@ -263,6 +263,45 @@ def test_groups_without_a_name_leave_what_is_known_of_the_region(server: Answeri
     ((scope, error),) = discovery.failures
     assert scope == Partition("apps", ACCOUNT, REGION)
     assert "1 log groups without a name" in str(error)
+
+
+def outcome(decode: Callable[[bytes], Any], body: bytes) -> str:
+    """With the types of numbers, and NaN equal to itself."""
+    try:
+        return repr(decode(body))
+    except (ValueError, RecursionError):
+        return "not JSON"
+
+
+@settings(deadline=None)
+@given(
+    document=JSON | st.dictionaries(FIELDS, st.lists(JSON, max_size=4) | JSON, max_size=4),
+    ascii_only=st.booleans(),
+    place=st.floats(0, 1),
+    inserted=st.sampled_from([b"", b"", b"\xff", b'"', b",", b"]", b"\\", b"-", b"0", b"\x00"]),
+)
+def test_a_page_that_is_decoded_in_pieces_is_what_json_says(
+    document: Any, ascii_only: bool, place: float, inserted: bytes
+) -> None:
+    body = json.dumps(document, ensure_ascii=ascii_only).encode("utf-8", "surrogatepass")
+    at = round(place * len(body))
+    body = body[:at] + inserted + body[at:]
+    assert outcome(json_document, body) == outcome(json.loads, body)
+
+
+@pytest.mark.parametrize(
+    "value",
+    "-0 -0.0 1E400 -1e-400 1e5 1.0 0.1e1 9007199254740993 9007199254740993.0 18446744073709551616 "
+    "-9223372036854775809 NaN -Infinity 01 1. 5e-324 2.2250738585072011e-308 "
+    '"\\ud800" "\\ud83d\\ude00" "\\/\\b" "\x7f" "\t" [] {} [{"a":1,"a":2}] null true'.split(" "),
+)
+def test_odd_values_of_a_page_are_what_json_says(value: str) -> None:
+    for shape in (f'{{"events":[{{"x":{value}}}]}}', f'{{"events":{value}}}', f"[{value}]", value):
+        for encoding in ("utf-8", "utf-8-sig", "utf-16", "utf-32"):
+            body = shape.encode(encoding)
+            assert outcome(json_document, body) == outcome(json.loads, body)
+    body = b'{"n":' + b"7" * 5000 + b"}"
+    assert outcome(json_document, body) == outcome(json.loads, body) == "not JSON"
 
 
 XML_ERRORS = [

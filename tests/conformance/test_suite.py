@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pickle
 import re
 from collections import Counter, defaultdict
 from pathlib import Path
@@ -11,7 +12,15 @@ from typing import Any
 import jsonschema
 import pytest
 
-from conformance.score import CASES, FOLDER, UNCERTAIN, exporter_engine, failures, load_cases
+from conformance.score import (
+    CASES,
+    FOLDER,
+    UNCERTAIN,
+    Verdict,
+    exporter_engine,
+    failures,
+    load_cases,
+)
 from exporter.patterns import FilterPattern, PatternError, compile_pattern
 from tests.support.shared import shared_files
 
@@ -38,6 +47,37 @@ def test_explanations_agree_with_matching(path: Path) -> None:
             explanation = compile_pattern(case.pattern).explain(case.message)
             assert explanation.matched == case.expected.match, case.id
             assert explanation.render(), case.id
+
+
+@BOTH
+def test_a_copy_of_a_pattern_judges_as_the_pattern_does(path: Path) -> None:
+    """Pickled, as a worker process gets it; limits that were exceeded stay warnings."""
+
+    def copying_engine(pattern: str, message: str) -> Verdict:
+        try:
+            compiled = compile_pattern(pattern)
+        except PatternError:
+            limitless = _compiled(pattern)
+            assert limitless is None or _copied(limitless).warnings == limitless.warnings
+            return Verdict(valid=False)
+        match = _copied(compiled).match(message)
+        return Verdict(valid=True) if match is None else Verdict(True, True, match.fields)
+
+    assert list(map(str, failures(load_cases(path), copying_engine))) == []
+
+
+def _compiled(pattern: str) -> FilterPattern | None:
+    try:
+        return compile_pattern(pattern, aws_limits=False)
+    except PatternError:
+        return None
+
+
+def _copied(pattern: FilterPattern) -> FilterPattern:
+    copy = pickle.loads(pickle.dumps(pattern))  # noqa: S301
+    assert isinstance(copy, FilterPattern)
+    assert copy.tree == pattern.tree
+    return copy
 
 
 def test_check_warns_of_most_that_is_uncertain() -> None:

@@ -42,7 +42,7 @@ def test_terms_say_whether_they_were_found() -> None:
         '✗ ERROR ?x -"y z"',
         "  ✓ ERROR  ← found",
         "  ✗ ?x  ← not found",
-        "    (ignored: AWS counts ? terms only where there are no others)",
+        "    (ignored: AWS counts ? terms only if there are no others)",
         '  ✗ -"y z"  ← found',
     ]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from exporter.patterns import PatternError, compile_pattern
-from exporter.patterns.boolean import MAX_DEPTH
+from exporter.patterns.conditions import MAX_DEPTH
 
 OVER = [
     ("a" * 1025, 1024),

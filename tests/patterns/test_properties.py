@@ -15,11 +15,12 @@ from exporter.patterns import (
     PatternError,
     Selector,
     compile_pattern,
-    render,
 )
-from exporter.patterns.numeric import NUMBER
-from exporter.patterns.selector import ANY_CHILD
+from exporter.patterns.compile import wildcard_test
+from exporter.patterns.lint import has_border
 from exporter.patterns.syntax import (
+    ANY_CHILD,
+    NUMBER,
     And,
     AnyFields,
     Comparison,
@@ -37,7 +38,7 @@ from exporter.patterns.syntax import (
     Text,
     Tree,
 )
-from exporter.patterns.wildcard import has_border, wildcard_test
+from fuzz.rendering import render
 
 QUICK = settings(max_examples=200, deadline=None)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pickle
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -383,3 +384,17 @@ def test_no_message_breaks_a_batch(text: str, record: dict[str, str]) -> None:
     events = [LogEvent(text, 0, "a"), LogEvent(json.dumps(record), 0, "b")]
     for event_format in ("auto", "cloudtrail", "lines"):
         assert len(rules.evaluate(events, HISTORY, event_format).facts) == 2
+
+
+def test_a_copy_of_a_rule_set_evaluates_as_the_rule_set_does(make_rules: MakeRules) -> None:
+    """A worker process gets its rules by pickle."""
+    rules = make_rules(
+        {"pattern": "{ $.size > 1.5 && $.name = %^a% }", "labels": {"name": "$.name"}},
+        {"pattern": "[ip, ..., size > 100]", "labels": {"ip": "$ip"}},
+        {"pattern": "?ERROR ?WARN"},
+    )
+    copy = pickle.loads(pickle.dumps(rules))  # noqa: S301
+    messages = ('{"size": 2, "name": "ab"}', '{"size": 1, "name": "ab"}', "::1 ERROR 101", "fine")
+    increments = evaluate(rules, *messages)
+    assert evaluate(copy, *messages) == increments
+    assert [increment.rule for increment in increments] == ["rule_0", "rule_1", "rule_2"]

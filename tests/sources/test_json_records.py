@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from exporter.sources import json_records
 from exporter.sources.json_records import (
     BrokenContentError,
-    looks_like_cloudtrail,
     split_records,
 )
 
@@ -70,6 +69,67 @@ def test_every_record_comes_as_it_was_written_in_every_shape_and_in_chunks_of_an
     assert list(split_records(_pieces(text, size))) == written
 
 
+def test_records_that_are_whole_in_memory_are_split_without_decoding_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    decoded = 0
+    decode = json_records._DECODER.raw_decode
+
+    def counting(text: str, at: int) -> tuple[Any, int]:
+        nonlocal decoded
+        decoded += 1
+        return decode(text, at)
+
+    monkeypatch.setattr(json_records._DECODER, "raw_decode", counting)
+    written = [f'{{"eventVersion": "1.08", "number": {number}.0}}' for number in range(10_000)]
+    text = '{"Records": [' + ",\n  ".join(written) + "]}"
+    assert list(split_records(_pieces(text, 100_000), cloudtrail=True)) == written
+    # The first of a chunk, and the one that goes on in the next.
+    assert decoded < 3 * (len(text) / 100_000 + 1)
+    decoded = 0
+    for line in written:
+        assert list(split_records((line + "\r\n",), cloudtrail=True)) == [line]
+    assert decoded == 0
+
+
+@settings(deadline=None)
+@given(
+    records=_RECORDS,
+    ascii_only=st.booleans(),
+    damage=st.tuples(st.floats(0, 1), st.sampled_from(['"', "{", "]", ",", "\\", "\x00", "N", ""])),
+    cloudtrail=st.booleans(),
+)
+def test_damage_is_the_same_whatever_the_chunks(
+    records: list[dict[str, Any]], ascii_only: bool, damage: tuple[float, str], cloudtrail: bool
+) -> None:
+    alike = [{"eventVersion": 1, **record} for record in records * 3]
+    text = json.dumps({"Records": [*alike, 5, *records]}, ensure_ascii=ascii_only)
+    at = round(damage[0] * len(text))
+    text = text[:at] + damage[1] + text[at + 1 :]
+
+    def outcome(chunks: Iterable[str]) -> tuple[list[str | None], bool]:
+        found: list[str | None] = []
+        try:
+            found.extend(split_records(chunks, cloudtrail=cloudtrail))
+        except BrokenContentError:
+            return found, True
+        return found, False
+
+    assert outcome((text,)) == outcome(text) == outcome(_pieces(text, 40))
+
+
+@pytest.mark.parametrize(
+    "odd",
+    ["NaN", '"\\ud800"', '"\t"', "9e999", "9" * 5000, "[" * 900 + "]" * 900, "-0", '"\ud800"'],
+)
+def test_an_odd_record_among_many_is_split_as_the_others_are(odd: str) -> None:
+    written = [f'{{"eventName": "a", "number": {number}}}' for number in range(20)]
+    written[7] = f'{{"eventName": {odd}, "x": {odd}}}'
+    for text in (",".join(written), ",\n".join([*written, '{"Records": 1}'])):
+        expected = [*written, '{"Records": 1}'] if "Records" in text else written
+        assert list(split_records((f"[{text}]",))) == expected
+
+
 def test_numbers_keep_their_spelling() -> None:
     record = '{"a":1.0,"b":1,"c":1e5,"d":' + "9" * 5000 + ',"e":NaN}'
 
@@ -98,7 +158,7 @@ def test_a_record_whose_records_are_no_list_is_a_record() -> None:
 def test_a_digest_file_is_no_cloudtrail_record() -> None:
     digest = '{"awsAccountId":"111122223333","digestStartTime":"2026-01-01T00:00:00Z"}'
 
-    assert list(split_records((digest,), looks_like_cloudtrail)) == [None]
+    assert list(split_records((digest,), cloudtrail=True)) == [None]
 
 
 def test_an_empty_file_has_no_records() -> None:

@@ -7,18 +7,9 @@ import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from exporter.patterns import (
-    MISSING,
-    Document,
-    NumberText,
-    boolean,
-    compiler,
-    document,
-    lexer,
-    wildcard,
-)
-from exporter.patterns.selector import ANY_CHILD, Selector
-from exporter.patterns.syntax import Comparison, IsTest, Number, Or
+from exporter.patterns import MISSING, Document, NumberText, conditions, document, scanner
+from exporter.patterns import compile as compiler
+from exporter.patterns.syntax import ANY_CHILD, Comparison, IsTest, Number, Or, Selector
 from tests.support.broken_engines import Faults, Patch
 
 FAULTS = Faults()
@@ -127,14 +118,14 @@ def unquoted_numbers_are_texts(patch: Patch) -> None:
 
 @breaks("json.number")
 def quoted_numbers_are_numbers(patch: Patch) -> None:
-    right = lexer.Scanner.value
+    right = scanner.Scanner.value
 
-    def value(scanner: Any) -> Any:
-        found = right(scanner)
+    def value(self: Any, operator: Any) -> Any:
+        found = right(self, operator)
         text = getattr(found, "text", "")
-        return Number(text, found.span) if re.fullmatch(r"[0-9.]+", text) else found
+        return Number(text, span=found.span) if re.fullmatch(r"[0-9.]+", text) else found
 
-    patch.setattr(lexer.Scanner, "value", value)
+    patch.setattr(scanner.Scanner, "value", value)
 
 
 @breaks("json.message")
@@ -231,7 +222,7 @@ def a_question_mark_and_a_dot_are_wildcards(patch: Patch) -> None:
 
 @breaks("json.text", "kind.case", "json.unicode")
 def texts_are_compared_without_case(patch: Patch) -> None:
-    right = wildcard.wildcard_test
+    right = compiler.wildcard_test
 
     def wildcard_test(text: str) -> Callable[[str], bool]:
         holds = right(text.lower())
@@ -243,12 +234,12 @@ def texts_are_compared_without_case(patch: Patch) -> None:
 @breaks("json.precedence", "trail.unparenthesized")
 def and_binds_no_more_than_or(patch: Patch) -> None:
     """From left to right, without precedence."""
-    right = boolean._Group.add
+    right = conditions._Group.add
 
     def add(self: Any, operand: Any, depth: int) -> None:
         right(self, operand, depth)
         if self.alternatives:
-            last = boolean._joined(Or, [*self.alternatives, *self.conjuncts])
+            last = conditions._joined(Or, [*self.alternatives, *self.conjuncts])
             self.alternatives, self.conjuncts = [], [last]
 
-    patch.setattr(boolean._Group, "add", add)
+    patch.setattr(conditions._Group, "add", add)

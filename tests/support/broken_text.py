@@ -8,16 +8,8 @@ from decimal import Decimal
 from typing import Any
 
 from conformance.score import Engine, Verdict, exporter_engine
-from exporter.patterns import (
-    Document,
-    FilterPattern,
-    alignment,
-    compiler,
-    document,
-    lint,
-    pattern,
-    regex,
-)
+from exporter.patterns import Document, FilterPattern, document, lint, regex
+from exporter.patterns import compile as compiler
 from exporter.patterns.syntax import Regex, Term, TermsPattern
 from tests.support.broken_engines import Faults, Patch
 
@@ -34,7 +26,7 @@ def one_of_the_optional_terms_is_needed_beside_others(patch: Patch) -> None:
         optional = [compiler.term_test(term) for term in tree.terms if term.mode == "optional"]
         return lambda doc: holds(doc) and (not optional or any(one(doc) for one in optional))
 
-    patch.setattr(pattern, "terms_test", terms_test)
+    patch.setattr(compiler, "terms_test", terms_test)
 
 
 @breaks("terms.substring", "terms.exclude")
@@ -86,35 +78,35 @@ def codes_are_decimal(patch: Patch) -> None:
 
 @breaks("space.rest")
 def a_line_may_not_be_longer_than_the_pattern(patch: Patch) -> None:
-    right = alignment.Aligner.texts
+    right = compiler.Aligner.texts
 
-    def texts(self: alignment.Aligner, doc: Document) -> Any:
+    def texts(self: compiler.Aligner, doc: Document) -> Any:
         longer = len(doc.fields) > self.minimum and not self._any_fields
         return None if longer else doc.texts if longer else right(self, doc)
 
-    patch.setattr(alignment.Aligner, "texts", texts)
+    patch.setattr(compiler.Aligner, "texts", texts)
 
 
 @breaks("space.rest")
 def the_last_field_is_one_field(patch: Patch) -> None:
-    right = alignment.Aligner.texts
+    right = compiler.Aligner.texts
 
-    def texts(self: alignment.Aligner, doc: Document) -> Any:
+    def texts(self: compiler.Aligner, doc: Document) -> Any:
         found = right(self, doc)
         return found if found is None or self._any_fields else doc.texts[: len(found)]
 
-    patch.setattr(alignment.Aligner, "texts", texts)
+    patch.setattr(compiler.Aligner, "texts", texts)
 
 
 @breaks("space.count")
 def a_line_may_be_shorter_than_the_pattern(patch: Patch) -> None:
-    right = alignment.Aligner.texts
+    right = compiler.Aligner.texts
 
-    def texts(self: alignment.Aligner, doc: Document) -> Any:
+    def texts(self: compiler.Aligner, doc: Document) -> Any:
         lacking = max(0, self.minimum - len(doc.fields))
         return [*doc.texts, *[""] * lacking] if lacking else right(self, doc)
 
-    patch.setattr(alignment.Aligner, "texts", texts)
+    patch.setattr(compiler.Aligner, "texts", texts)
 
 
 @breaks("space.delimited")
@@ -134,10 +126,10 @@ def each_blank_separates(patch: Patch) -> None:
 
 @breaks("space.unnamed", "space.ellipsis")
 def fields_are_counted_from_0(patch: Patch) -> None:
-    def reference(self: alignment.Aligned) -> str:
+    def reference(self: compiler.Aligned) -> str:
         return f"${(self.entry and self.entry.name) or self.position - 1}"
 
-    patch.setattr(alignment.Aligned, "reference", property(reference))
+    patch.setattr(compiler.Aligned, "reference", property(reference))
 
 
 @breaks("space.numbers")

@@ -1,11 +1,11 @@
-"""``&&``, ``||`` and parentheses, the same in JSON patterns and in space-delimited fields."""
+"""Parses ``&&``, ``||`` and parentheses, the same in JSON patterns and space-delimited fields."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from exporter.patterns.lexer import Scanner
+from exporter.patterns.scanner import Scanner
 from exporter.patterns.syntax import And, Condition, Or, Span, Test
 
 MAX_DEPTH = 200
@@ -42,7 +42,7 @@ class _Group:
 def _joined(kind: type[And] | type[Or], operands: list[Condition]) -> Condition:
     if len(operands) == 1:
         return operands[0]
-    return kind(tuple(operands), Span(operands[0].span.start, operands[-1].span.end))
+    return kind(tuple(operands), span=Span(operands[0].span.start, operands[-1].span.end))
 
 
 def parse_condition(scanner: Scanner, parse_test: Callable[[Scanner], Test]) -> Condition:
@@ -50,9 +50,6 @@ def parse_condition(scanner: Scanner, parse_test: Callable[[Scanner], Test]) -> 
 
     AWS: parentheses bind strongest, then ``&&``, then ``||``. Redundant parentheses leave no trace
     in the tree. A stack instead of recursion: no pattern may exhaust Python's.
-
-    Raises:
-        PatternError: the condition is not complete, or nested too deeply.
     """
     groups = [_Group(scanner.position)]
     while True:
@@ -71,7 +68,7 @@ def parse_condition(scanner: Scanner, parse_test: Callable[[Scanner], Test]) -> 
 
 
 def _next_operand(scanner: Scanner, groups: list[_Group]) -> bool:
-    """Read closing parentheses and one operator; whether an operand has to follow."""
+    """Read closing parentheses and one operator; return whether an operand has to follow."""
     while True:
         scanner.skip_blanks()
         group = groups[-1]
@@ -107,7 +104,7 @@ def _warn_precedence(scanner: Scanner, group: _Group) -> None:
 
 
 def unexpected(scanner: Scanner) -> str:
-    """Say what is wrong where a condition ended and something other than its end follows."""
+    """What is wrong if a condition ended and something other than its end follows."""
     char = scanner.peek()
     if char in "&|":
         return f"Write {char}{char}, not {char}."
@@ -116,4 +113,4 @@ def unexpected(scanner: Scanner) -> str:
         return "Tests are joined with && or ||, not with words."
     if char in "$(" or char.isalnum():
         return "Between two tests && or || is needed."
-    return f"{char!r} cannot stand here; a text with special characters needs double quotes."
+    return f"{char!r} is not allowed here; a text with special characters needs double quotes."

@@ -6,14 +6,12 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import islice
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
-from exporter.patterns.alignment import Aligner
-from exporter.patterns.compiler import field_test, term_test, value_test
-from exporter.patterns.document import Document
-from exporter.patterns.numeric import NumberText
-from exporter.patterns.selector import MISSING
+from exporter.patterns.compile import Aligner, field_test, term_test, value_test
+from exporter.patterns.document import Document, NumberText
 from exporter.patterns.syntax import (
+    MISSING,
     And,
     AnyFields,
     Comparison,
@@ -21,12 +19,12 @@ from exporter.patterns.syntax import (
     Field,
     FieldComparison,
     JsonPattern,
+    JsonTest,
     NotExists,
     Or,
     SpacePattern,
     Span,
     TermsPattern,
-    Test,
     Tree,
 )
 
@@ -34,7 +32,7 @@ NodeKind = Literal["pattern", "and", "or", "condition", "field", "term"]
 
 Part = Literal["holds", "fails", "seen", "note"]
 Paint: TypeAlias = Callable[[str, Part], str]
-"""Gives a part of a rendered line its look."""
+"""Styles a part of a rendered line."""
 
 _MAX_SHOWN = 100
 _MAX_VALUES = 5
@@ -53,16 +51,13 @@ class Explanation:
     kind: NodeKind
     matched: bool
     seen: str | None = None
-    """The value that was tested, readable; None where there is none to show."""
+    """The value that was tested, readable; None if there is none to show."""
     note: str | None = None
-    """A sentence for the user, where the result would not be clear otherwise."""
+    """A sentence for the user, if the result would not be clear otherwise."""
     children: tuple[Explanation, ...] = ()
 
     def render(self, paint: Paint = _plain) -> str:
-        """The tree as text, one part a line: ✓ holds, ✗ does not.
-
-        ``paint`` gives each part of a line its look.
-        """
+        """The tree as text, one part a line: ✓ holds, ✗ does not. ``paint`` styles the parts."""
         return "\n".join(self._lines(0, paint))
 
     def _lines(self, depth: int, paint: Paint) -> list[str]:
@@ -81,15 +76,14 @@ class Explanation:
 
 
 def explain(text: str, tree: Tree, document: Document) -> Explanation:
-    """Evaluate every part of a pattern, also those that matching would not have come to."""
-    source = text.strip()
+    """Evaluate every part of a pattern, also those that matching would not reach."""
     if isinstance(tree, TermsPattern):
         return _explain_terms(text, tree, document)
     if isinstance(tree, JsonPattern):
         return _explain_json(text, tree, document)
     if isinstance(tree, SpacePattern):
         return _explain_space(text, tree, document)
-    return Explanation(source, "pattern", matched=True, note="it matches every log event")
+    return Explanation(text.strip(), "pattern", matched=True, note="it matches every log event")
 
 
 def _source(text: str, span: Span) -> str:
@@ -105,7 +99,7 @@ def _explain_terms(text: str, tree: TermsPattern, document: Document) -> Explana
         holds = found != (term.mode == "excluded")
         note = None
         if term.mode == "optional" and ignored:
-            note = "ignored: AWS counts ? terms only where there are no others"
+            note = "ignored: AWS counts ? terms only if there are no others"
         else:
             counted.append(holds)
         seen = "found" if found else "not found"
@@ -122,9 +116,9 @@ def _explain_json(text: str, tree: JsonPattern, document: Document) -> Explanati
             f"the message is not a JSON object, so no JSON pattern matches: {document.json_error}"
         )
 
-    def leaf(test: Test) -> Explanation:
+    def leaf(test: JsonTest) -> Explanation:
         source = _source(text, test.span)
-        if obj is None or isinstance(test, FieldComparison):
+        if obj is None:
             return Explanation(source, "condition", matched=False)
         values = list(test.selector.select_all(obj)) or [MISSING]
         holds = value_test(test)
@@ -137,8 +131,8 @@ def _explain_json(text: str, tree: JsonPattern, document: Document) -> Explanati
     return Explanation(text.strip(), "pattern", child.matched, note=note, children=(child,))
 
 
-def _hint(test: Test, values: list[object]) -> str | None:
-    """Say why a comparison is false where that surprises."""
+def _hint(test: JsonTest, values: list[object]) -> str | None:
+    """Why a comparison is false, if that is a surprise."""
     if not isinstance(test, Comparison):
         return None
     if not any(isinstance(value, str) for value in values):
@@ -151,15 +145,16 @@ def _hint(test: Test, values: list[object]) -> str | None:
 
 
 def _explain_condition(
-    text: str, condition: Condition, leaf: Callable[[Test], Explanation]
+    text: str, condition: Condition, leaf: Callable[[Any], Explanation]
 ) -> Explanation:
     if not isinstance(condition, And | Or):
         return leaf(condition)
     children = tuple(_explain_condition(text, operand, leaf) for operand in condition.operands)
     results = [child.matched for child in children]
+    source = _source(text, condition.span)
     if isinstance(condition, And):
-        return Explanation(_source(text, condition.span), "and", all(results), children=children)
-    return Explanation(_source(text, condition.span), "or", any(results), children=children)
+        return Explanation(source, "and", all(results), children=children)
+    return Explanation(source, "or", any(results), children=children)
 
 
 def _explain_space(text: str, tree: SpacePattern, document: Document) -> Explanation:
@@ -178,9 +173,8 @@ def _explain_space(text: str, tree: SpacePattern, document: Document) -> Explana
             shown = _shown_all(list(between)) if between else "no fields"
             children.append(Explanation("...", "field", matched=True, seen=shown))
             continue
-        children.append(
-            _explain_field(text, entry, seen[id(entry)].text, seen[id(entry)].reference)
-        )
+        found = seen[id(entry)]
+        children.append(_explain_field(text, entry, found.text, found.reference))
     matched = all(child.matched for child in children)
     return Explanation(text.strip(), "pattern", matched, children=tuple(children))
 
@@ -189,9 +183,7 @@ def _explain_field(text: str, entry: Field, value: str, reference: str) -> Expla
     if entry.condition is None:
         return Explanation(entry.name or reference, "field", matched=True, seen=_shown(value))
 
-    def leaf(test: Test) -> Explanation:
-        if not isinstance(test, FieldComparison):
-            raise TypeError("a field has comparisons only")
+    def leaf(test: FieldComparison) -> Explanation:
         source = _source(text, test.span)
         return Explanation(source, "condition", field_test(test)(value), _shown(value))
 

@@ -1,11 +1,11 @@
-"""Writes a syntax tree as a filter pattern; parsing it gives an equal tree."""
+"""Writes a syntax tree as a filter pattern, to show that parsing it gives an equal tree."""
 
 from __future__ import annotations
 
 import re
 
-from exporter.patterns.numeric import NUMBER
 from exporter.patterns.syntax import (
+    NUMBER,
     AllPattern,
     And,
     AnyFields,
