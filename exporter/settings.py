@@ -1,6 +1,6 @@
-"""The process's settings: flags, and environment variables for the same.
+"""The process's settings: a flag and an environment variable each, declared here only.
 
-``--web.listen-address`` is ``MFE_WEB_LISTEN_ADDRESS``; a flag wins over its variable.
+``--web.listen-address`` is ``MFE_WEB_LISTEN_ADDRESS``. A flag wins over its variable.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BeforeValidator, ValidationError
+from pydantic import AfterValidator, BeforeValidator, PlainValidator, ValidationError
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
@@ -21,21 +21,16 @@ from exporter.yamlfile.problems import did_you_mean
 
 PREFIX = "MFE_"
 
-FLAGS = {
-    "config_file": "--config.file",
-    "config_watch": "--config.watch",
-    "web_listen_address": "--web.listen-address",
-    "web_telemetry_path": "--web.telemetry-path",
-    "web_config_file": "--web.config.file",
-    "web_enable_lifecycle": "--web.enable-lifecycle",
-    "storage_path": "--storage.path",
-    "log_level": "--log.level",
-    "log_format": "--log.format",
-    "metrics_birth_hold": "--metrics.birth-hold",
-    "metrics_created": "--metrics.created",
-    "shutdown_timeout": "--shutdown-timeout",
-}
-"""Each setting's flag."""
+
+@dataclass(frozen=True, slots=True)
+class Flag:
+    """A setting on the command line."""
+
+    name: str
+    help: str
+    """A sentence, without the variable and the default."""
+    metavar: str | None = None
+    """What stands for the value in the help. None: a switch."""
 
 
 class SettingsError(Exception):
@@ -70,8 +65,8 @@ def _read_files(data: object) -> object:
     return [part for part in data.split(",") if part] if isinstance(data, str) else data
 
 
-def _read_address(data: object) -> object:
-    return ListenAddress.parse(data) if isinstance(data, str) else data
+def _read_address(data: object) -> ListenAddress:
+    return data if isinstance(data, ListenAddress) else ListenAddress.parse(str(data))
 
 
 def _read_duration(data: object) -> object:
@@ -93,7 +88,7 @@ def _telemetry_path(path: str) -> str:
     return path
 
 
-def _none_where_empty(data: object) -> object:
+def _none_if_empty(data: object) -> object:
     return None if data == "" else data
 
 
@@ -106,29 +101,68 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="forbid")
 
     config_file: Annotated[
-        tuple[Path, ...], NoDecode, BeforeValidator(_read_files), AfterValidator(_at_least_one)
+        tuple[Path, ...],
+        NoDecode,
+        BeforeValidator(_read_files),
+        AfterValidator(_at_least_one),
+        Flag("--config.file", "Configuration file; repeatable, the files are merged.", "PATH"),
     ] = (Path("metric-filter-exporter.yaml"),)
-    """Merged; in the environment separated by commas."""
-    config_watch: bool = True
-    """Whether a change of the configuration's files reloads them."""
-    web_listen_address: Annotated[ListenAddress, NoDecode, BeforeValidator(_read_address)] = (
-        ListenAddress("", 10911)
+    """In the environment separated by commas."""
+    config_watch: Annotated[
+        bool, Flag("--config.watch", "Reload when the configuration's files change.")
+    ] = True
+    web_listen_address: Annotated[
+        ListenAddress,
+        NoDecode,
+        PlainValidator(_read_address),
+        Flag("--web.listen-address", "Where to serve.", "ADDRESS"),
+    ] = ListenAddress("", 10911)
+    web_telemetry_path: Annotated[
+        str,
+        AfterValidator(_telemetry_path),
+        Flag("--web.telemetry-path", "Where the metrics are.", "PATH"),
+    ] = "/metrics"
+    web_config_file: Annotated[
+        Path | None,
+        BeforeValidator(_none_if_empty),
+        Flag("--web.config.file", "TLS, basic authentication, headers.", "FILE"),
+    ] = None
+    """None: plain HTTP for everybody."""
+    web_enable_lifecycle: Annotated[
+        bool, Flag("--web.enable-lifecycle", "Reload on POST /-/reload.")
+    ] = True
+    storage_path: Annotated[Path, Flag("--storage.path", "Folder of the ledger.", "FOLDER")] = Path(
+        "data"
     )
-    web_telemetry_path: Annotated[str, AfterValidator(_telemetry_path)] = "/metrics"
-    web_config_file: Annotated[Path | None, BeforeValidator(_none_where_empty)] = None
-    """TLS and who may come in; None: plain HTTP for everybody."""
-    web_enable_lifecycle: bool = True
-    """Whether POST /-/reload reloads."""
-    storage_path: Path = Path("data")
-    """The ledger's folder."""
-    log_level: Literal["debug", "info", "warn", "error"] = "info"
-    log_format: Literal["logfmt", "json"] = "logfmt"
-    metrics_birth_hold: _Duration = 0.0
-    """Seconds for which a new series stays at 0, at least."""
-    metrics_created: bool = False
-    """Whether OpenMetrics has ``_created`` lines."""
-    shutdown_timeout: _Duration = 10.0
-    """Seconds in which the process ends after SIGTERM."""
+    log_level: Annotated[
+        Literal["debug", "info", "warn", "error"],
+        Flag("--log.level", "debug, info, warn or error.", "LEVEL"),
+    ] = "info"
+    log_format: Annotated[
+        Literal["logfmt", "json"], Flag("--log.format", "logfmt or json.", "FORMAT")
+    ] = "logfmt"
+    metrics_birth_hold: Annotated[
+        _Duration,
+        Flag("--metrics.birth-hold", "How long a new series stays at 0, at least.", "DURATION"),
+    ] = 0.0
+    metrics_created: Annotated[
+        bool, Flag("--metrics.created", "Add _created lines to OpenMetrics.")
+    ] = False
+    shutdown_timeout: Annotated[
+        _Duration, Flag("--shutdown-timeout", "How long a shutdown may take.", "DURATION")
+    ] = 10.0
+
+
+FLAGS = {
+    name: next(flag for flag in field.metadata if isinstance(flag, Flag))
+    for name, field in Settings.model_fields.items()
+}
+"""Each setting's flag."""
+
+
+def variable_of(field: str) -> str:
+    """The environment variable of a setting."""
+    return PREFIX + field.upper()
 
 
 def load_settings(flags: Mapping[str, object]) -> Settings:
@@ -146,7 +180,7 @@ def load_settings(flags: Mapping[str, object]) -> Settings:
 
 def unknown_variables(environment: Mapping[str, str] = os.environ) -> list[str]:
     """A sentence for each variable that looks like a setting but is none."""
-    known = [PREFIX + field.upper() for field in FLAGS]
+    known = [variable_of(field) for field in FLAGS]
     return [
         f"the environment variable {name} is no setting{did_you_mean(name, known)}"
         for name in sorted(environment)
@@ -156,7 +190,7 @@ def unknown_variables(environment: Mapping[str, str] = os.environ) -> list[str]:
 
 def _sentence(detail: ErrorDetails, given: Mapping[str, object]) -> str:
     name = str(detail["loc"][0])
-    where = FLAGS[name] if name in given else PREFIX + name.upper()
+    where = FLAGS[name].name if name in given else variable_of(name)
     context = detail.get("ctx", {})
     if "error" in context:
         return f"{where}: {context['error']}"

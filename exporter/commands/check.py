@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from exporter.clock import Clock
-from exporter.commands.options import ConfigFile, settings_from
+from exporter.commands.options import ConfigFile, setting_option, settings_from
 from exporter.commands.terminal import Colour, Painter
 from exporter.configuration import Checked
 from exporter.configuration import check as check_files
@@ -21,12 +21,7 @@ from exporter.yamlfile.problems import Problem
 def check(
     config_file: ConfigFile = None,
     web_config_file: Annotated[
-        str | None,
-        typer.Option(
-            "--web.config.file",
-            metavar="FILE",
-            help="Check this too. [env: MFE_WEB_CONFIG_FILE; default: none]",
-        ),
+        str | None, setting_option("web_config_file", "Check this too.")
     ] = None,
     online: Annotated[
         bool,

@@ -7,22 +7,14 @@ from typing import Annotated
 
 import typer
 
-from exporter.commands.options import USAGE_ERROR, fail
-from exporter.settings import PREFIX, ListenAddress
-
-_VARIABLE = f"{PREFIX}WEB_LISTEN_ADDRESS"
+from exporter.commands.options import fail, setting_option, settings_from
 
 
 def demo(
     web_listen_address: Annotated[
         str | None,
-        typer.Option(
-            "--web.listen-address",
-            metavar="ADDRESS",
-            envvar=_VARIABLE,
-            show_envvar=False,
-            help="Where to serve. [env: MFE_WEB_LISTEN_ADDRESS; default: 127.0.0.1:10911, or the"
-            " next port that is free]",
+        setting_option(
+            "web_listen_address", default="127.0.0.1:10911, or the next port that is free"
         ),
     ] = None,
     storage_path: Annotated[
@@ -38,14 +30,12 @@ def demo(
 
     Where Prometheus is installed, one runs beside it on a free port of loopback, with every alert.
     """
-    try:
-        address = ListenAddress.parse(web_listen_address) if web_listen_address else None
-    except ValueError as error:
-        fail(f"--web.listen-address or {_VARIABLE}: {error}", USAGE_ERROR)
+    settings = settings_from({"web_listen_address": web_listen_address})
+    chosen = "web_listen_address" in settings.model_fields_set
     try:
         # Apart from the exporter: a production install lacks it, or the libraries that it needs.
         from metric_filter_demo.demonstration import run  # noqa: PLC0415
     except ModuleNotFoundError as error:
         package = str(error.name).partition(".")[0]
         fail(f"{package} is not installed: pip install 'metric-filter-exporter[demo]'", 1)
-    raise typer.Exit(run(address, storage_path))
+    raise typer.Exit(run(settings.web_listen_address if chosen else None, storage_path))

@@ -2,29 +2,24 @@
 
 from __future__ import annotations
 
+import itertools
 import sys
 from dataclasses import asdict
 
 import typer
 
-from exporter.commands.messages import (
-    STANDARD_INPUT,
-    InputError,
-    Message,
-    closable_output,
-    messages,
-    shown_name,
-)
-from exporter.commands.options import (
-    USAGE_ERROR,
+from exporter.commands.messages import Message, messages
+from exporter.commands.options import USAGE_ERROR
+from exporter.commands.search import (
     AsJson,
     Count,
+    File,
     Files,
     Invert,
     LineNumber,
     Pattern,
     compiled,
-    report,
+    search,
 )
 from exporter.commands.terminal import Colour, Painter
 from exporter.patterns import Explanation, json_text
@@ -54,35 +49,24 @@ def explain(
     -c prints only how many messages match; --json prints an object for each message.
     """
     filter_pattern = compiled(pattern)
-    names = files or [STANDARD_INPUT]
     paint = Painter(sys.stdout)
-    failed = False
-    begun = False
-    with closable_output():
-        for name in names:
-            shown = shown_name(name) if len(names) > 1 else ""
-            prefix = f"{paint(shown, 'magenta')}:" if shown else ""
-            matches = 0
-            try:
-                for number, message in enumerate(messages(name), 1):
-                    explanation = filter_pattern.explain(message.text)
-                    matches += explanation.matched != invert
-                    if count or (invert and explanation.matched):
-                        continue
-                    if as_json:
-                        print(_json(explanation, message, shown))
-                        continue
-                    print("\n" if begun else "", end="")
-                    begun = True
-                    place = f" (line {message.line})" if line_number else ""
-                    print(f"{prefix}message {number}{place}: {_shortened(message.text)}")
-                    print(explanation.render(lambda text, part: paint(text, _COLOURS[part])))
-            except InputError as error:
-                failed = True
-                report(str(error))
-            if count:
-                print(f"{prefix}{matches}")
-    if failed:
+    separator = itertools.chain([""], itertools.repeat("\n"))
+
+    def visit(file: File, number: int, message: Message) -> bool:
+        explanation = filter_pattern.explain(message.text)
+        taken = explanation.matched != invert
+        if count or (invert and not taken):
+            return taken
+        if as_json:
+            print(_json(explanation, message, file.name))
+            return taken
+        place = f" (line {message.line})" if line_number else ""
+        heading = f"{file.prefix}message {number}{place}: {_shortened(message.text)}"
+        print(f"{next(separator)}{heading}")
+        print(explanation.render(lambda text, part: paint(text, _COLOURS[part])))
+        return taken
+
+    if search(files, messages, visit, count=count).failed:
         raise typer.Exit(USAGE_ERROR)
 
 

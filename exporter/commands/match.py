@@ -3,40 +3,24 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
-from typing import NamedTuple
 
 import typer
 
-from exporter.commands.messages import (
-    STANDARD_INPUT,
-    InputError,
-    closable_output,
-    decoded,
-    lines,
-    shown_name,
-)
-from exporter.commands.options import (
-    USAGE_ERROR,
+from exporter.commands.messages import decoded, lines
+from exporter.commands.options import USAGE_ERROR
+from exporter.commands.search import (
     AsJson,
     Count,
+    File,
     Files,
     Invert,
     LineNumber,
     Pattern,
     compiled,
-    report,
+    search,
 )
 from exporter.commands.terminal import Painter
-from exporter.patterns import FilterPattern, Match, json_text
-
-
-class _Found(NamedTuple):
-    """A line that is to be printed."""
-
-    number: int
-    line: bytes
-    match: Match | None
+from exporter.patterns import json_text
 
 
 def match(
@@ -56,49 +40,29 @@ def match(
     grep does.
     """
     filter_pattern = compiled(pattern)
-    names = files or [STANDARD_INPUT]
     paint = Painter(sys.stdout)
-    any_match = failed = False
-    with closable_output():
-        for name in names:
-            shown = shown_name(name) if len(names) > 1 else ""
-            prefix = f"{paint(shown, 'magenta')}:" if shown else ""
-            matches = 0
-            try:
-                for found in _search(name, filter_pattern, invert=invert):
-                    matches += 1
-                    any_match = True
-                    if count:
-                        continue
-                    if as_json:
-                        line = _json(filter_pattern, found, shown, line_number=line_number)
-                    else:
-                        place = f"{paint(str(found.number), 'green')}:" if line_number else ""
-                        line = f"{prefix}{place}".encode() + found.line
-                    _write(line, flush=name == STANDARD_INPUT)
-            except InputError as error:
-                failed = True
-                report(str(error))
-            if count:
-                print(f"{prefix}{matches}", flush=True)
-    raise typer.Exit(USAGE_ERROR if failed else 0 if any_match else 1)
 
+    def visit(file: File, number: int, line: bytes) -> bool:
+        message = decoded(line)
+        match = filter_pattern.match(message)
+        if (match is None) != invert:
+            return False
+        if count:
+            return True
+        if as_json:
+            facts: dict[str, object] = {"file": file.name} if file.name else {}
+            if line_number:
+                facts["line"] = number
+            fields = (match.fields if match else {}) | filter_pattern.values(message)
+            line = json_text({**facts, "message": message, "fields": fields}).encode()
+        else:
+            place = f"{paint(str(number), 'green')}:" if line_number else ""
+            line = f"{file.prefix}{place}".encode() + line
+        _write(line, flush=file.is_standard_input)
+        return True
 
-def _search(name: str, pattern: FilterPattern, *, invert: bool) -> Iterator[_Found]:
-    for number, line in enumerate(lines(name), 1):
-        match = pattern.match(decoded(line))
-        if (match is None) == invert:
-            yield _Found(number, line, match)
-
-
-def _json(pattern: FilterPattern, found: _Found, name: str, *, line_number: bool) -> bytes:
-    message = decoded(found.line)
-    answer: dict[str, object] = {"file": name} if name else {}
-    if line_number:
-        answer["line"] = found.number
-    answer["message"] = message
-    answer["fields"] = (found.match.fields if found.match else {}) | pattern.values(message)
-    return json_text(answer).encode()
+    found, failed = search(files, lines, visit, count=count)
+    raise typer.Exit(USAGE_ERROR if failed else 0 if found else 1)
 
 
 def _write(line: bytes, *, flush: bool) -> None:

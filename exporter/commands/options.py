@@ -1,49 +1,71 @@
-"""What the sub-commands share: options, and how errors are told."""
+"""What the sub-commands share: options, and how errors are reported."""
 
 from __future__ import annotations
 
+import inspect
 import sys
-from collections.abc import Mapping
-from textwrap import indent
+from collections.abc import Callable, Mapping
 from typing import Annotated, Literal, NoReturn, TypeAlias
 
 import typer
+from typer.models import OptionInfo
 
 from exporter.commands.terminal import Colour, Painter
-from exporter.patterns import FilterPattern, PatternError, compile_pattern
-from exporter.settings import Settings, SettingsError, load_settings, unknown_variables
+from exporter.configuration import format_duration
+from exporter.settings import (
+    FLAGS,
+    Settings,
+    SettingsError,
+    load_settings,
+    unknown_variables,
+    variable_of,
+)
 
 USAGE_ERROR = 2
 
-ConfigFile: TypeAlias = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--config.file",
-        metavar="PATH",
-        help="Configuration file; repeatable, the files are merged."
-        " [env: MFE_CONFIG_FILE; default: metric-filter-exporter.yaml]",
-    ),
-]
-Pattern: TypeAlias = Annotated[
-    str, typer.Option("--pattern", "-p", metavar="PATTERN", help="The filter pattern.")
-]
-Files: TypeAlias = Annotated[
-    list[str] | None,
-    typer.Argument(
-        metavar="FILE",
-        help="Files, gzip or not, with one message a line; -, or none: standard input.",
-    ),
-]
-Invert: TypeAlias = Annotated[
-    bool, typer.Option("--invert-match", "-v", help="Take the messages that do not match.")
-]
-LineNumber: TypeAlias = Annotated[
-    bool, typer.Option("--line-number", "-n", help="Print the number of each message's line.")
-]
-Count: TypeAlias = Annotated[
-    bool, typer.Option("--count", "-c", help="Print only how many messages there are, by file.")
-]
-AsJson: TypeAlias = Annotated[bool, typer.Option("--json", help="Print one JSON object a message.")]
+
+def setting_option(field: str, text: str = "", *, default: str = "") -> OptionInfo:
+    """The option of a setting; ``text`` and ``default`` replace what ``Settings`` says in help."""
+    flag = FLAGS[field]
+    names = flag.name if flag.metavar else f"{flag.name}/{flag.name.replace('--', '--no-', 1)}"
+    default = default or _shown(Settings.model_fields[field].default)
+    option: OptionInfo = typer.Option(
+        names,
+        metavar=flag.metavar,
+        help=f"{text or flag.help} [env: {variable_of(field)}; default: {default}]",
+        show_default=False,
+    )
+    return option
+
+
+def _shown(default: object) -> str:
+    if isinstance(default, tuple):
+        return ",".join(map(str, default))
+    if isinstance(default, float):
+        return format_duration(default)
+    return str(default).lower() if default is None or isinstance(default, bool) else str(default)
+
+
+ConfigFile: TypeAlias = Annotated[list[str] | None, setting_option("config_file")]
+
+
+def with_setting_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command that takes ``**flags`` an option for each setting."""
+    own = inspect.signature(command, eval_str=True).parameters.values()
+    parameters = [one for one in own if one.kind is not inspect.Parameter.VAR_KEYWORD]
+    for field, flag in FLAGS.items():
+        annotation: object = Annotated[str | None, setting_option(field)]
+        if flag.metavar is None:
+            annotation = Annotated[bool | None, setting_option(field)]
+        elif field == "config_file":
+            annotation = ConfigFile
+        parameters.append(
+            inspect.Parameter(
+                field, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation
+            )
+        )
+    command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    return command
 
 
 def report(message: str, severity: Literal["error", "warning"] = "error") -> None:
@@ -68,14 +90,3 @@ def settings_from(flags: Mapping[str, object]) -> Settings:
     for sentence in unknown_variables():
         report(sentence, "warning")
     return settings
-
-
-def compiled(text: str) -> FilterPattern:
-    """The pattern, its warnings on standard error; ends the command where it is wrong."""
-    try:
-        pattern = compile_pattern(text, aws_limits=False)
-    except PatternError as error:
-        fail(f"{error.message}\n{indent(error.caret(), '    ')}", USAGE_ERROR)
-    for warning in pattern.warnings:
-        report(warning.message, "warning")
-    return pattern

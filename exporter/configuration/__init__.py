@@ -1,6 +1,5 @@
 """The YAML configuration: sources and rules, loaded, checked and complete."""
 
-from exporter.configuration.footprint import Footprint
 from exporter.configuration.loading import Checked, Configuration, check, load
 from exporter.configuration.names import DEFAULT_METRIC
 from exporter.configuration.references import (
@@ -12,6 +11,7 @@ from exporter.configuration.references import (
 from exporter.configuration.rules import MetricType, RuleConfig
 from exporter.sources import SERIES_LABELS, SourceConfig
 from exporter.yamlfile.durations import format_duration, parse_duration
+from exporter.yamlfile.footprint import Footprint
 from exporter.yamlfile.problems import ConfigurationError, Location, Problem
 
 __all__ = [

@@ -39,18 +39,30 @@ def snake_case(text: str) -> str:
 
 
 def check_rule_name(name: str) -> str:
-    """Return the name; ValueError where it is not a rule's."""
-    if not _RULE_NAME.fullmatch(name):
-        hint = _suggestion(name, _RULE_NAME)
-        raise ValueError(f"must be lower-case letters, digits and _, from a letter on{hint}")
-    return name
+    """Return the name; ValueError if it is not a rule's."""
+    return _checked(name, _RULE_NAME, "lower-case letters, digits and _, from a letter on")
 
 
 def check_metric_name(name: str) -> str:
-    """Return the name; ValueError where Prometheus does not allow it."""
-    if not _METRIC_NAME.fullmatch(name):
-        hint = _suggestion(name, _METRIC_NAME)
-        raise ValueError(f"must be letters, digits, _ and :, not beginning with a digit{hint}")
+    """Return the name; ValueError if Prometheus does not allow it."""
+    return _checked(name, _METRIC_NAME, "letters, digits, _ and :, not beginning with a digit")
+
+
+def check_label_name(name: str) -> str:
+    """Return the name; ValueError if Prometheus or the exporter does not allow it."""
+    _checked(name, _LABEL_NAME, "letters, digits and _, not beginning with a digit")
+    if name.startswith("__"):
+        raise ValueError("names that begin with __ belong to Prometheus: choose another")
+    if name in SERIES_LABELS:
+        raise ValueError("every rule series carries this label by itself: choose another name")
+    return name
+
+
+def _checked(name: str, allowed: re.Pattern[str], rule: str) -> str:
+    if not allowed.fullmatch(name):
+        snake = snake_case(name)
+        hint = f"; write {snake}" if allowed.fullmatch(snake) else ""
+        raise ValueError(f"must be {rule}{hint}")
     return name
 
 
@@ -84,18 +96,6 @@ def check_metric_family(name: str, metric_type: str) -> None:
         raise ValueError(f"a histogram's name must not end in {suffix}: name it {stem or 'it'}")
 
 
-def check_label_name(name: str) -> str:
-    """Return the name; ValueError where Prometheus or the exporter does not allow it."""
-    if not _LABEL_NAME.fullmatch(name):
-        hint = _suggestion(name, _LABEL_NAME)
-        raise ValueError(f"must be letters, digits and _, not beginning with a digit{hint}")
-    if name.startswith("__"):
-        raise ValueError("names that begin with __ belong to Prometheus: choose another")
-    if name in SERIES_LABELS:
-        raise ValueError("every rule series carries this label by itself: choose another name")
-    return name
-
-
 def label_name_from_dimension(name: str) -> str:
     """A dimension's name where Prometheus allows it as a label, else its snake case."""
     if _LABEL_NAME.fullmatch(name):
@@ -117,8 +117,3 @@ def metric_name_from_aws(namespace: str, name: str) -> str:
 
 def _with_letter(name: str) -> str:
     return f"_{name}" if name[:1].isdigit() else name
-
-
-def _suggestion(name: str, allowed: re.Pattern[str]) -> str:
-    snake = snake_case(name)
-    return f"; write {snake}" if allowed.fullmatch(snake) else ""

@@ -11,8 +11,8 @@ from pydantic import BaseModel, ConfigDict
 from exporter.sources import SourceConfig
 from exporter.sources.options import Names
 from exporter.yamlfile.documents import Item
-from exporter.yamlfile.problems import Findings, Location, did_you_mean
-from exporter.yamlfile.validation import Fields, fill
+from exporter.yamlfile.problems import Findings, did_you_mean
+from exporter.yamlfile.validation import Fields, Filled, fill
 
 PackFormat: TypeAlias = Literal["cloudtrail", "lines"]
 """``cloudtrail``: the rules are for CloudTrail records; ``lines``: for what systems log."""
@@ -27,7 +27,7 @@ FOLDERS = (
 """Where packs are: in the installed package, and in the repository. The first that exists."""
 
 
-class PackHeader(BaseModel):
+class _PackHeader(BaseModel):
     """What a pack's file says about all of its rules."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -37,40 +37,28 @@ class PackHeader(BaseModel):
     format: PackFormat
 
 
-class _UseEntry(BaseModel):
+class PackUse(BaseModel):
     """An element of ``rule_packs``."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: str
-    sources: Names | None = None
+    sources: Names = ()
+    """Empty: every source of a fitting format."""
     without: Names = ()
+    """Names of rules that are left out."""
 
 
 @dataclass(frozen=True)
-class PackUse:
+class Pack:
     """A pack that a configuration uses."""
 
-    name: str
-    path: Path
-    sources: tuple[str, ...] | None
-    """None: every source of a fitting format."""
-    without: tuple[str, ...]
-    """Names of rules that are left out."""
-    fields: Fields
-
-    @property
-    def location(self) -> Location:
-        """Where the configuration names it."""
-        return self.fields.value_of("name")
-
-
-@dataclass(frozen=True)
-class PackMembership:
-    """What a rule has of the pack that it comes from."""
-
-    use: PackUse
+    use: Filled[PackUse]
     format: PackFormat
+
+    def fits(self, source: SourceConfig) -> bool:
+        """Whether the pack's rules listen to a source if the configuration names none."""
+        return source.format in FITTING_FORMATS[self.format]
 
 
 def available_packs() -> dict[str, Path]:
@@ -80,12 +68,12 @@ def available_packs() -> dict[str, Path]:
     return {path.stem: path for path in sorted(found)}
 
 
-def read_pack_use(item: Item, findings: Findings) -> PackUse | None:
-    """Read an element of ``rule_packs``: a name, or a mapping with more about it."""
+def read_pack_use(item: Item, findings: Findings) -> Filled[PackUse] | None:
+    """Read an element of ``rule_packs``: the name of a pack that exists, or a mapping with it."""
     if isinstance(item.data, str):
         fields = Fields(item, {"name": item.data}, {"name": ()})
     elif isinstance(item.data, dict):
-        fields = Fields(item, item.data, {})
+        fields = Fields(item, item.data)
     else:
         findings.error(
             item.location,
@@ -93,28 +81,20 @@ def read_pack_use(item: Item, findings: Findings) -> PackUse | None:
             " `without`: this is neither",
         )
         return None
-    filled = fill(_UseEntry, fields, findings, stand_ins={"name": ""})
-    if filled is None or "name" in filled.rejected:
+    use = fill(PackUse, fields, findings, stand_ins={"name": ""})
+    if use is None or not use.is_right("name"):
         return None
-    entry = filled.model
-    packs = available_packs()
-    if entry.name not in packs:
-        known = ", ".join(packs) or "none"
-        hint = did_you_mean(entry.name, packs) or f"; there are: {known}"
-        findings.error(fields.value_of("name"), f"there is no rule pack `{entry.name}`{hint}")
+    name, packs = use.model.name, available_packs()
+    if name not in packs:
+        hint = did_you_mean(name, packs) or f"; there are: {', '.join(packs) or 'none'}"
+        findings.error(fields.value_of("name"), f"there is no rule pack `{name}`{hint}")
         return None
-    return PackUse(entry.name, packs[entry.name], entry.sources, entry.without, fields)
+    return use
 
 
-def read_pack_header(item: Item, findings: Findings) -> PackFormat:
+def read_pack_format(item: Item, findings: Findings) -> PackFormat:
     """Check what a pack's file says beside its rules; return the format of its sources."""
-    data = item.data if isinstance(item.data, dict) else {}
-    values = {key: value for key, value in data.items() if key != "rules"}
+    values = {key: value for key, value in item.mapping.items() if key != "rules"}
     stand_ins = {"title": "", "description": "", "format": "lines"}
-    filled = fill(PackHeader, Fields(item, values, {}), findings, stand_ins=stand_ins)
-    return "lines" if filled is None else filled.model.format
-
-
-def pack_fits(pack_format: PackFormat, source: SourceConfig) -> bool:
-    """Whether a pack's rules listen to a source if nobody says more."""
-    return source.format in FITTING_FORMATS[pack_format]
+    header = fill(_PackHeader, Fields(item, values), findings, stand_ins=stand_ins)
+    return "lines" if header is None else header.model.format

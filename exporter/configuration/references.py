@@ -1,25 +1,24 @@
-"""What a label's or value's text in a rule refers to."""
+"""Numbers and references in a rule's values and labels."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal
 
-from exporter.configuration.numbers import (
-    LARGEST_LIMIT,
-    LARGEST_SCALE,
-    SMALLEST_LIMIT,
-    SMALLEST_SCALE,
-    VALUES,
-    is_value,
-    read_number,
-)
 from exporter.patterns import FilterPattern, PatternError, Selector, parse_selector
+from exporter.patterns.syntax import NUMBER, decimal_of
 from exporter.yamlfile.problems import did_you_mean
 
 EXACT_INTEGERS = 2.0**53
 """Up to here a float, which is what Prometheus keeps, holds every whole number exactly."""
+
+_SMALLEST_VALUE = Decimal("1e-9")
+"""Far less than this is lost when it is added to a total."""
+_LARGEST_VALUE = Decimal(2**53)
+VALUES = f"{_SMALLEST_VALUE:g} to {_LARGEST_VALUE} (2^53)"
+"""For messages: the values that there are beside 0."""
 
 _FIELD = re.compile(r"\$[A-Za-z0-9_-]+")
 
@@ -29,15 +28,14 @@ class Reference:
     """A place in a log event: exactly one of ``selector`` and ``field`` is set."""
 
     text: str
-    """As it stands in the rule: ``$.userIdentity.arn``, ``$status`` or ``$1``."""
+    """As written in the rule: ``$.userIdentity.arn``, ``$status`` or ``$1``."""
     selector: Selector | None = None
     """Of a JSON message."""
     field: str | None = None
-    """Of a space-delimited pattern, as in ``Match.fields``: ``$name``, or ``$1`` where it has no
-    name."""
+    """Of a space-delimited pattern, as in ``Match.fields``: ``$name``, or ``$1`` if unnamed."""
 
     def __str__(self) -> str:
-        """As it stands in the rule."""
+        """As written in the rule."""
         return self.text
 
 
@@ -67,12 +65,38 @@ class ValueSpec:
     """The largest value, once scaled; a match with a larger one is a value error."""
 
 
+def read_number(data: object) -> Decimal | None:
+    """A number's exact value; None if the data is no number (NaN and infinity are none)."""
+    text = str(data) if isinstance(data, str | int | float) else ""
+    return decimal_of(text) if NUMBER.fullmatch(text) else None
+
+
+def is_value(number: Decimal) -> bool:
+    """Whether a series can count in such numbers: 0, or one of VALUES."""
+    return not number or _SMALLEST_VALUE <= number <= _LARGEST_VALUE
+
+
+def positive_number(least: str, most: str, *, example: str) -> Callable[[object], Decimal]:
+    """A validator of numbers from ``least`` to ``most``; its errors are sentences."""
+
+    def read(data: object) -> Decimal:
+        number = read_number(data)
+        if number is None or number <= 0:
+            raise ValueError(f"must be a number greater than 0 such as {example}")
+        if not Decimal(least) <= number <= Decimal(most):
+            raise ValueError(f"must be from {least} to {most}")
+        return number
+
+    return read
+
+
 def parse_reference(text: str) -> Reference:
     """Read ``$.field``, ``$name`` or ``$1``; ValueError with a sentence."""
     if text.startswith(("$.", "$[")):
         try:
             return Reference(text, selector=parse_selector(text))
         except PatternError as error:
+            # Not PatternError: its position is one in the selector.
             raise ValueError(f"{text!r} is not a selector: {error.message}") from error
     if _FIELD.fullmatch(text) is None:
         raise ValueError(
@@ -82,23 +106,20 @@ def parse_reference(text: str) -> Reference:
 
 
 def parse_label_value(data: object) -> LabelValue:
-    """Read a label's value as it stands in a rule; ValueError with a sentence."""
-    if isinstance(data, str):
-        if data.startswith("$"):
-            return LabelValue(references=(parse_reference(data),))
+    """Read a label's value; ValueError with a sentence."""
+    if isinstance(data, str) and not data.startswith("$"):
         return LabelValue(literal=data)
-    if not isinstance(data, list):
+    texts = [data] if isinstance(data, str) else data
+    if not isinstance(texts, list):
         raise ValueError(  # noqa: TRY004 pydantic reports no other
             'must be $.field, $name, a list of these, or literal text (empty: "")'
         )
-    if not data:
+    if not texts:
         raise ValueError("the list of references is empty")
-    references = []
-    for element in data:
-        if not isinstance(element, str) or not element.startswith("$"):
-            raise ValueError(f"a list holds only $.field and $name, not {element!r}")
-        references.append(parse_reference(element))
-    return LabelValue(references=tuple(references))
+    for text in texts:
+        if not isinstance(text, str) or not text.startswith("$"):
+            raise ValueError(f"a list holds only $.field and $name, not {text!r}")
+    return LabelValue(references=tuple(map(parse_reference, texts)))
 
 
 def parse_value(data: object) -> ValueSpec:
@@ -115,31 +136,11 @@ def parse_value(data: object) -> ValueSpec:
     return ValueSpec(number=float(number))
 
 
-def parse_scale(data: object) -> Decimal:
-    """Read a rule's ``scale``; ValueError with a sentence."""
-    factor = read_number(data)
-    if factor is None or factor <= 0:
-        raise ValueError("must be a number greater than 0 such as 0.001")
-    if not SMALLEST_SCALE <= factor <= LARGEST_SCALE:
-        raise ValueError(f"must be from {SMALLEST_SCALE:g} to {LARGEST_SCALE:g}")
-    return factor
-
-
-def parse_max_value(data: object) -> float:
-    """Read a rule's ``max_value``; ValueError with a sentence."""
-    limit = read_number(data)
-    if limit is None or limit <= 0:
-        raise ValueError("must be a number greater than 0 such as 1e12")
-    if not SMALLEST_LIMIT <= limit <= LARGEST_LIMIT:
-        raise ValueError(f"must be from {SMALLEST_LIMIT:g} to {LARGEST_LIMIT:g}")
-    return float(limit)
-
-
 def check_fit(reference: Reference, pattern: FilterPattern) -> None:
-    """ValueError where matches of the pattern cannot have what the reference names.
+    """ValueError if matches of the pattern cannot have what the reference names.
 
     AWS: JSON patterns have selectors, space-delimited ones fields. Beyond AWS, selectors may read
-    the messages of a text pattern too, where those happen to be JSON.
+    the messages of a text pattern too, if they happen to be JSON.
     """
     if reference.selector is not None:
         if pattern.kind == "space":

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from exporter.configuration.names import snake_case
 from exporter.configuration.references import Reference
-from exporter.configuration.rules import RuleEntry
+from exporter.configuration.rules import RuleConfig
 from exporter.patterns import FilterPattern, PatternError, parse_selector
 from exporter.yamlfile.problems import Findings
-from exporter.yamlfile.validation import Fields
+from exporter.yamlfile.validation import Filled
 
 _SCALES = {
     "_seconds": {
@@ -30,14 +30,12 @@ _SCALES = {
 """By the unit that a metric's name ends in, the scale of the unit that a field's name ends in."""
 
 
-def warn_of_forgotten_signs(
-    entry: RuleEntry, pattern: FilterPattern, fields: Fields, findings: Findings
-) -> None:
+def warn_of_forgotten_signs(rule: Filled[RuleConfig], findings: Findings) -> None:
     """Warn of each label whose literal text looks like a field of the log event."""
-    for name, value in entry.labels.items():
-        if value.literal is not None and (meant := _field(value.literal, pattern)):
+    for name, value in rule.model.labels.items():
+        if value.literal is not None and (meant := _field(value.literal, rule.model.compiled)):
             findings.warning(
-                fields.value_of("labels", name),
+                rule.fields.value_of("labels", name),
                 f"the label `{name}` is always the text {value.literal!r}: to take the value of the"
                 f" field, write {meant}",
             )
@@ -58,10 +56,10 @@ def _field(literal: str, pattern: FilterPattern) -> str | None:
     return f"$.{name}" if literal != name or steps in tested or is_below else None
 
 
-def warn_of_unit(metric: str, entry: RuleEntry, fields: Fields, findings: Findings) -> None:
-    """Warn where the metric's name says another unit than the field that feeds it."""
-    reference = None if entry.value is None else entry.value.reference
-    if reference is None or entry.scale is not None:
+def warn_of_unit(rule: Filled[RuleConfig], findings: Findings) -> None:
+    """Warn if the metric's name says another unit than the field that feeds it."""
+    metric, reference = rule.model.metric, rule.model.value.reference
+    if reference is None or "scale" in rule.model.model_fields_set:
         return
     base = metric.removesuffix("_total")
     for suffix, scales in _SCALES.items():
@@ -69,7 +67,7 @@ def warn_of_unit(metric: str, entry: RuleEntry, fields: Fields, findings: Findin
         if scale is not None:
             factor, _, remark = scale.partition(" ")
             findings.warning(
-                fields.value_of("value"),
+                rule.fields.value_of("value"),
                 f"the metric {metric} is in {suffix[1:]}, but the name {reference} says another"
                 f" unit: add `scale: {factor}` {remark}".rstrip(),
             )

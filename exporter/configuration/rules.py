@@ -1,11 +1,11 @@
-"""Rules: as a file writes them, and complete, as the rule set takes them."""
+"""A rule: what is counted, from which sources, and in which series."""
 
 from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import replace
 from decimal import Decimal
 from typing import Annotated, Literal, TypeAlias
 
@@ -16,43 +16,52 @@ from pydantic import (
     ConfigDict,
     Field,
     PlainValidator,
+    ValidationInfo,
 )
 
-from exporter.configuration.names import check_label_name, check_metric_name, check_rule_name
-from exporter.configuration.numbers import (
-    MAX_BUCKETS,
-    MAX_SERIES,
-    VALUES,
-    check_whole_number,
-    is_value,
-    read_number,
+from exporter.configuration.names import (
+    DEFAULT_METRIC,
+    check_label_name,
+    check_metric_name,
+    check_rule_name,
 )
 from exporter.configuration.references import (
+    EXACT_INTEGERS,
+    VALUES,
     LabelValue,
     Reference,
     ValueSpec,
+    is_value,
     parse_label_value,
-    parse_max_value,
-    parse_scale,
     parse_value,
+    positive_number,
+    read_number,
 )
-from exporter.patterns import FilterPattern
+from exporter.patterns import FilterPattern, compile_pattern
 from exporter.sources.options import Names, Start
 from exporter.yamlfile.problems import Location
 
 MetricType: TypeAlias = Literal["counter", "histogram"]
 
+MAX_BUCKETS = 200
+"""Each is a series more for every series of the rule."""
+MAX_SERIES = 1_000_000
+"""The largest `max_series`: Prometheus does not take a page of more."""
+
 _INFINITY = ("inf", "+inf", "infinity", "+infinity", ".inf", "+.inf")
 _BENCHMARK = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _CONTROL = re.compile(r"[^\s/]+")
+_WHOLE = re.compile("[+-]?[0-9]+")
 
 
-def _read_pattern(data: object) -> object:
+def _compile(data: object) -> FilterPattern:
     if isinstance(data, dict | list):
         raise ValueError(  # noqa: TRY004 pydantic's
             "must be quoted: without quotes YAML takes { and [ for its own; write pattern: '{ … }'"
         )
-    return data
+    if not isinstance(data, str):
+        raise ValueError('must be a text (write "" for an empty one)')  # noqa: TRY004 pydantic's
+    return compile_pattern(data, aws_limits=False)
 
 
 def _read_buckets(data: object) -> tuple[float, ...]:
@@ -85,71 +94,92 @@ def _check_control(control: str) -> str:
     return control
 
 
-Benchmark: TypeAlias = Annotated[str, AfterValidator(_check_benchmark)]
-Control: TypeAlias = Annotated[str, AfterValidator(_check_control)]
-LabelName: TypeAlias = Annotated[str, AfterValidator(check_label_name)]
+def _check_whole_number(data: object) -> object:
+    """Python also reads ``1_000`` and digits of other scripts."""
+    if isinstance(data, str) and not _WHOLE.fullmatch(data):
+        raise ValueError("must be a whole number")
+    return data
 
 
-class RuleEntry(BaseModel):
-    """A rule as it is written in a file, each value checked by itself."""
+def _name_if_empty(title: str, rule: ValidationInfo) -> str:
+    return title or str(rule.data.get("name", ""))
+
+
+def _scaled_and_bounded(value: ValueSpec, rule: ValidationInfo) -> ValueSpec:
+    known = {key: rule.data[key] for key in ("scale", "max_value") if key in rule.data}
+    return replace(value, **known)
+
+
+class RuleConfig(BaseModel):
+    """A rule, in either spelling; complete once the loader has resolved its sources."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
 
     name: Annotated[str, AfterValidator(check_rule_name)]
-    title: str = ""
+    title: Annotated[str, AfterValidator(_name_if_empty)] = Field("", validate_default=True)
+    """The name if the file gives none."""
     description: str = ""
     remediation: str = ""
-    sources: Names | None = None
-    pattern: Annotated[str, BeforeValidator(_read_pattern)]
-    metric: Annotated[str, AfterValidator(check_metric_name)] | None = None
+    """What to do about a match."""
+    sources: Names = ()
+    """Names of the sources that it listens to, in the configuration's order. Until the loader has
+    resolved them: as written, or empty if the file names none."""
+    compiled: Annotated[FilterPattern, PlainValidator(_compile)] = Field(alias="pattern")
+    metric: Annotated[str, AfterValidator(check_metric_name)] = DEFAULT_METRIC
     type: MetricType = "counter"
-    value: Annotated[ValueSpec, PlainValidator(parse_value)] | None = None
-    scale: Annotated[Decimal, PlainValidator(parse_scale)] | None = None
-    max_value: Annotated[float, PlainValidator(parse_max_value)] | None = None
-    buckets: Annotated[tuple[float, ...], PlainValidator(_read_buckets)] | None = None
-    labels: dict[LabelName, Annotated[LabelValue, PlainValidator(parse_label_value)]] = Field(
-        default_factory=dict
+    scale: Annotated[Decimal, PlainValidator(positive_number("1e-15", "1e15", example="0.001"))] = (
+        Decimal(1)
     )
-    max_series: Annotated[int, BeforeValidator(check_whole_number), Field(ge=1, le=MAX_SERIES)] = (
+    max_value: Annotated[
+        float,
+        PlainValidator(positive_number("1e-9", "1e300", example="1e12")),
+        AfterValidator(float),
+    ] = EXACT_INTEGERS
+    value: Annotated[
+        ValueSpec, PlainValidator(parse_value), AfterValidator(_scaled_and_bounded)
+    ] = Field("1", validate_default=True)
+    """With ``scale`` and ``max_value``."""
+    buckets: Annotated[tuple[float, ...], PlainValidator(_read_buckets)] | None = None
+    """Histograms: finite upper bounds, ascending. None: a counter."""
+    labels: dict[
+        Annotated[str, AfterValidator(check_label_name)],
+        Annotated[LabelValue, PlainValidator(parse_label_value)],
+    ] = Field(default_factory=dict)
+    """By name, in the file's order; without the labels that every rule series carries."""
+    max_series: Annotated[int, BeforeValidator(_check_whole_number), Field(ge=1, le=MAX_SERIES)] = (
         1000
     )
     severity: str = ""
-    controls: dict[Benchmark, Control] = Field(default_factory=dict)
-    start: Start | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class RuleConfig:
-    """A rule, complete and checked: nothing is left to look up."""
-
-    name: str
-    title: str
-    """The name where the file gives none."""
-    description: str
-    severity: str
-    sources: tuple[str, ...]
-    """Names of the sources that it listens to, in the configuration's order."""
-    pattern: str
-    compiled: FilterPattern = field(compare=False, repr=False)
-    metric: str
-    uses_default_metric: bool
-    """Its series carry the label ``rule``, and its labels are its own affair."""
-    type: MetricType
-    value: ValueSpec
-    buckets: tuple[float, ...] | None
-    """Histograms: finite upper bounds, ascending. None: a counter."""
-    labels: Mapping[str, LabelValue]
-    """By name, in the file's order; without the labels that every rule series carries."""
-    max_series: int
-    start: float | None
-    """The rule's own start: seconds back from when it is first loaded. None: its sources'."""
-    location: Location = field(compare=False)
-    remediation: str = ""
-    """What to do about a match."""
-    controls: Mapping[str, str] = field(default_factory=dict)
+    controls: dict[
+        Annotated[str, AfterValidator(_check_benchmark)],
+        Annotated[str, AfterValidator(_check_control)],
+    ] = Field(default_factory=dict)
     """Ids of the controls that it is for, by benchmark and version."""
+    start: Start | None = None
+    """The rule's own start: seconds back from when it is first loaded. None: its sources'."""
     pack: str = ""
     """The rule pack that it comes from; empty for a rule of the user's own."""
+    location: Location
+    """Where it is written; rules that differ in nothing else are equal."""
+
+    def __eq__(self, other: object) -> bool:
+        """Whether both count the same in the same series, with the same facts."""
+        return isinstance(other, RuleConfig) and super().__eq__(
+            other.model_copy(update={"location": self.location})
+        )
+
+    def __hash__(self) -> int:
+        return hash(self.name)
+
+    @property
+    def pattern(self) -> str:
+        """The text of the filter pattern."""
+        return self.compiled.text
+
+    @property
+    def uses_default_metric(self) -> bool:
+        """Whether its series carry the label ``rule``; its label names are then its own affair."""
+        return self.metric == DEFAULT_METRIC
 
     @property
     def controls_text(self) -> str:
@@ -161,5 +191,19 @@ class RuleConfig:
         """Whether its series depend on the log events."""
         return any(value.is_dynamic for value in self.labels.values())
 
+    @property
+    def references(self) -> Iterator[Reference]:
+        """What its value and labels read from a log event."""
+        if self.value.reference is not None:
+            yield self.value.reference
+        for label in self.labels.values():
+            yield from label.references
 
-__all__ = ["LabelValue", "MetricType", "Reference", "RuleConfig", "RuleEntry", "ValueSpec"]
+
+GIVEN_BY_LOADER = ("pack", "location")
+RULE_KEYS = tuple(
+    field.alias or name
+    for name, field in RuleConfig.model_fields.items()
+    if name not in GIVEN_BY_LOADER
+)
+"""What a file may say about a rule."""

@@ -7,72 +7,72 @@ import json
 from pathlib import Path
 
 from exporter.ruletests.events import parse_path, remove_path, set_path
+from exporter.ruletests.models import TestEntry
+from exporter.yamlfile.contents import TooLargeError, read_contents
 from exporter.yamlfile.documents import Item
 from exporter.yamlfile.json_values import JsonValue, json_value
 from exporter.yamlfile.problems import Findings, did_you_mean
+from exporter.yamlfile.validation import Filled
 
-ORIGINS = ("event", "message", "file")
-KEYS = (*ORIGINS, "with", "without")
-"""Keys of a test that say what its messages are."""
+_ORIGINS = ("event", "message", "file")
 
 
 class Messages:
-    """Makes messages; knows a file's named events."""
+    """Makes the messages of a file's tests; knows its named events."""
 
     def __init__(self, document: Item, folder: Path, findings: Findings) -> None:
         self._folder = folder
         self._findings = findings
         self._events: dict[str, JsonValue] = {}
-        self._unused: dict[str, Item] = {}
-        data = document.data if isinstance(document.data, dict) else {}
-        events = data.get("events")
-        if events is not None and not isinstance(events, dict):
-            findings.error(
-                document.value_of("events"), "`events` must be a mapping of names to events"
-            )
-            return
-        for name in events or ():
-            item = document.child("events", name)
+        events = document.child("events")
+        if events.data is not None and not isinstance(events.data, dict):
+            findings.error(events.location, "`events` must be a mapping of names to events")
+        for name in events.mapping:
+            item = events.child(name)
             value = json_value(item)
             if isinstance(value, dict | str):
                 self._events[name] = value
-                self._unused[name] = item
             else:
                 findings.error(
                     item.location,
                     f"the event `{name}` must be a mapping (a JSON message) or a text (a raw one)",
                 )
+        self._unused = set(self._events)
 
     def report_unused(self, document: Item) -> None:
         """Warn of named events that no test has used."""
-        for name in self._unused:
-            self._findings.warning(
-                document.key_of("events", name), f"no test uses the event `{name}`"
-            )
+        for name in self._events:
+            if name in self._unused:
+                self._findings.warning(
+                    document.key_of("events", name), f"no test uses the event `{name}`"
+                )
 
-    def of(self, test: Item) -> tuple[str, ...]:
-        """A test's messages; empty where they are in error."""
-        data = test.data if isinstance(test.data, dict) else {}
-        given = [key for key in ORIGINS if key in data]
+    def of(self, test: Filled[TestEntry]) -> tuple[str, ...]:
+        """A test's messages; empty if they are in error."""
+        fields = test.fields
+        given = [key for key in _ORIGINS if key in fields.values]
         if not given:
-            self._findings.error(test.location, f"a test needs one of {', '.join(ORIGINS)}")
+            self._findings.error(fields.item.location, f"a test needs one of {', '.join(_ORIGINS)}")
             return ()
-        if len(given) > 1:
+        origin, *others = given
+        if others:
             self._findings.error(
-                test.key_of(given[1]), f"a test has `{given[0]}` or `{given[1]}`, not both"
+                fields.key_of(others[0]), f"a test has `{origin}` or `{others[0]}`, not both"
             )
             return ()
-        if given[0] == "event":
+        if not test.is_right(origin, "with", "without"):
+            return ()
+        if origin == "event":
             return self._event(test)
         for key in ("with", "without"):
-            if key in data:
+            if key in fields.values:
                 self._findings.error(
-                    test.key_of(key), f"`{key}` changes an `event`; the test has a `{given[0]}`"
+                    fields.key_of(key), f"`{key}` changes an `event`; the test has a `{origin}`"
                 )
-        return self._raw(test) if given[0] == "message" else self._lines(test)
+        return (test.model.message,) if origin == "message" else self._lines(test)
 
-    def _event(self, test: Item) -> tuple[str, ...]:
-        item = test.child("event")
+    def _event(self, test: Filled[TestEntry]) -> tuple[str, ...]:
+        item = test.fields.item.child("event")
         event = json_value(item)
         if isinstance(item.data, str):
             if item.data not in self._events:
@@ -81,67 +81,46 @@ class Messages:
                     item.location, f"there is no event `{item.data}` under `events`{hint}"
                 )
                 return ()
-            self._unused.pop(item.data, None)
+            self._unused.discard(item.data)
             event = copy.deepcopy(self._events[item.data])
-        if not isinstance(event, dict | str):
-            self._findings.error(
-                item.location, "`event` must be the name of an event, or a mapping"
-            )
-            return ()
-        return self._changed(test, event)
-
-    def _changed(self, test: Item, event: dict[str, JsonValue] | str) -> tuple[str, ...]:
-        before = len(self._findings.errors)
-        data = test.data if isinstance(test.data, dict) else {}
-        changes, removals = data.get("with", {}), data.get("without", [])
-        if isinstance(event, str):
-            if changes or removals:
-                self._findings.error(
-                    test.location, "`with` and `without` change JSON messages; this one is a text"
-                )
+        if isinstance(event, dict):
+            return self._changed(test, event)
+        if not isinstance(event, str):
+            message = "`event` must be the name of an event, or a mapping"
+            self._findings.error(item.location, message)
+        elif test.model.changes or test.model.without:
+            message = "`with` and `without` change JSON messages; this one is a text"
+            self._findings.error(test.fields.item.location, message)
+        else:
             return (event,)
-        if not isinstance(changes, dict):
-            self._findings.error(
-                test.value_of("with"), "`with` must be a mapping of paths to values"
-            )
-            return ()
-        if not isinstance(removals, list):
-            self._findings.error(test.value_of("without"), "`without` must be a list of paths")
-            return ()
-        for text in changes:
+        return ()
+
+    def _changed(self, test: Filled[TestEntry], event: dict[str, JsonValue]) -> tuple[str, ...]:
+        before = len(self._findings.errors)
+        item = test.fields.item
+        for text in test.model.changes:
             try:
-                set_path(event, parse_path(text), json_value(test.child("with", text)))
+                set_path(event, parse_path(text), json_value(item.child("with", text)))
             except ValueError as error:
-                self._findings.error(test.key_of("with", text), f"`with`: {error}")
-        for index, path in enumerate(removals):
+                self._findings.error(item.key_of("with", text), f"`with`: {error}")
+        for index, text in enumerate(test.model.without):
             try:
-                remove_path(event, parse_path(str(path)))
+                remove_path(event, parse_path(text))
             except ValueError as error:
-                self._findings.error(test.value_of("without", index), f"`without`: {error}")
+                self._findings.error(item.value_of("without", index), f"`without`: {error}")
         if len(self._findings.errors) > before:
             return ()
         return (json.dumps(event, ensure_ascii=False),)
 
-    def _raw(self, test: Item) -> tuple[str, ...]:
-        message = test.child("message")
-        if isinstance(message.data, str):
-            return (message.data,)
-        self._findings.error(message.location, "`message` must be a text; JSON goes under `event`")
-        return ()
-
-    def _lines(self, test: Item) -> tuple[str, ...]:
-        item = test.child("file")
-        if not isinstance(item.data, str):
-            self._findings.error(item.location, "`file` must be a path")
-            return ()
+    def _lines(self, test: Filled[TestEntry]) -> tuple[str, ...]:
+        name, place = test.model.file, test.fields.value_of("file")
         try:
-            text = (self._folder / item.data).read_text(encoding="utf-8", errors="replace")
-        except OSError as error:
-            self._findings.error(
-                item.location, f"the file {item.data} cannot be read: {error.strerror}"
-            )
+            text = read_contents(self._folder / name).decode(errors="replace")
+        except (OSError, TooLargeError) as error:
+            why = str(error) if isinstance(error, TooLargeError) else error.strerror
+            self._findings.error(place, f"the file {name} cannot be read: {why}")
             return ()
         messages = tuple(line for line in text.split("\n") if line.strip())
         if not messages:
-            self._findings.error(item.location, f"the file {item.data} holds no messages")
+            self._findings.error(place, f"the file {name} holds no messages")
         return messages

@@ -44,7 +44,7 @@ from exporter.sources.json_records import (
     split_records,
 )
 from exporter.sources.options import Distinct, Interval
-from exporter.yamlfile.paths import absolute_glob, is_path
+from exporter.yamlfile.globs import absolute_glob, is_path
 
 _TWO_WEEKS = 14 * 86_400_000
 _HEAD = 64 * 1024

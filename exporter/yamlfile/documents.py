@@ -1,4 +1,4 @@
-"""YAML files, read so that each value knows where it stands.
+"""YAML files, read into values with their places.
 
 Every scalar stays the text that it is in the file (only ``null`` and ``~`` mean nothing): YAML 1.1
 would turn ``no`` into false, ``1:30`` into 90 and ``007`` into 7, and labels want none of it.
@@ -6,240 +6,90 @@ would turn ``no`` into false, ``1:30`` into 90 and ``007`` into 7, and labels wa
 
 from __future__ import annotations
 
-import bisect
-import contextlib
-import re
-from collections.abc import Iterator
-from dataclasses import dataclass
-from functools import cached_property
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, NoReturn, TypeAlias
 
 import yaml
 
-from exporter.yamlfile.aliases import find_alias_problem
 from exporter.yamlfile.contents import TooLargeError, read_contents
-from exporter.yamlfile.positions import offsets_in_source
+from exporter.yamlfile.items import Document, Item, Step, Value
 from exporter.yamlfile.problems import Findings, Location
 
-Value: TypeAlias = "str | list[Value] | dict[str, Value] | None"
-Step: TypeAlias = "str | int"
+__all__ = ["MAX_ALIASED", "Item", "Step", "Value", "read_document"]
+
+MAX_ALIASED = 100_000
+"""Values that all aliases of a file may stand for together: a few lines of aliases of aliases can
+stand for more than any machine holds."""
+_DEEPEST = 50
+"""Levels of nesting; a rule needs 6."""
+
+_Event: TypeAlias = Any
+"""Of yaml's: the types of its stubs lack tags and anchors."""
 
 _PLAIN_TAGS = frozenset(
     f"tag:yaml.org,2002:{name}"
     for name in ("str", "int", "float", "bool", "null", "timestamp", "value", "map", "seq")
 )
-_NULL = "tag:yaml.org,2002:null"
-_MERGE = "tag:yaml.org,2002:merge"
-_LINE_BREAK = re.compile("\r\n|[\n\r\x85\u2028\u2029]")
-"""YAML's, which are not all that Python knows."""
-_DEEPEST = 50
-"""Levels of nesting; a rule needs 6."""
+_NULL_TAG = "tag:yaml.org,2002:null"
+_NULLS = ("", "~", "null", "Null", "NULL")
 
 
-@dataclass(frozen=True)
-class Document:
-    """A file's text."""
+class _RefusedError(Exception):
+    """A file is not YAML, or YAML that cannot be used; the message is a sentence."""
 
-    path: Path
-    text: str
-
-    @cached_property
-    def _line_starts(self) -> list[int]:
-        return [0, *(found.end() for found in _LINE_BREAK.finditer(self.text))]
-
-    @cached_property
-    def _lines(self) -> list[str]:
-        """Kept, so that the problems of a long line share it."""
-        return _LINE_BREAK.split(self.text)
-
-    @cached_property
-    def _keys(self) -> dict[int, tuple[yaml.Node, dict[Step, yaml.Node]]]:
-        return {}
-
-    def keys_of(self, node: yaml.MappingNode) -> dict[Step, yaml.Node]:
-        """The first node of each key, worked out once: a mapping may have many wrong keys."""
-        known = self._keys.get(id(node))
-        if known is None:
-            found = [(key.value, key) for key, _ in pairs(node) if isinstance(key, yaml.ScalarNode)]
-            known = self._keys[id(node)] = node, dict(reversed(found))
-        return known[1]
-
-    def location(self, line: int, column: int) -> Location:
-        """Return the place of a line and column that count from 0; past the end, of the end.
-
-        The parser says that a file without a final line break ends in the line after its last.
-        """
-        past = line >= len(self._lines)
-        line = min(line, len(self._lines) - 1)
-        source = self._lines[line]
-        column = len(source) if past else min(column, len(source))
-        return Location(str(self.path), line + 1, column + 1, source)
-
-    def location_of_index(self, index: int) -> Location:
-        """Return the place of the text's character number ``index``."""
-        line = bisect.bisect_right(self._line_starts, index) - 1
-        return self.location(line, index - self._line_starts[line])
+    def __init__(self, location: Location, message: str) -> None:
+        super().__init__(message)
+        self.location = location
 
 
-@dataclass(frozen=True, eq=False)
-class Item:
-    """A value in a document, with the places of its parts."""
-
-    document: Document
-    node: yaml.Node
-    data: Value
-
-    @property
-    def location(self) -> Location:
-        """Where the value begins."""
-        mark = self.node.start_mark
-        return self.document.location(mark.line, mark.column)
-
-    def value_of(self, *path: Step) -> Location:
-        """Where the value at a path begins; where the path ends early, the last part there is."""
-        return Item(self.document, self._walk(path), None).location
-
-    def key_of(self, *path: Step) -> Location:
-        """Where the key at the end of a path stands (of a list: the element)."""
-        parent = self._walk(path[:-1])
-        if isinstance(parent, yaml.MappingNode):
-            key = self.document.keys_of(parent).get(path[-1])
-            if key is not None:
-                return Item(self.document, key, None).location
-        return self.value_of(*path)
-
-    def character_of(self, path: tuple[Step, ...], position: int) -> Location | None:
-        """Where a character of the text at a path stands, or None where that cannot be told."""
-        node = self._walk(path)
-        if not isinstance(node, yaml.ScalarNode):
-            return None
-        start = node.start_mark.index
-        raw = self.document.text[start : node.end_mark.index]
-        offsets = offsets_in_source(raw, node.style, node.value)
-        if offsets is None or not 0 <= position < len(offsets):
-            return None
-        return self.document.location_of_index(start + offsets[position])
-
-    def elements(self, *path: Step) -> list[Item]:
-        """The elements of the list at a path; empty where there is none."""
-        node, data = self._walk(path), self.data
-        for step in path:
-            data = data.get(str(step)) if isinstance(data, dict) else None
-        if not isinstance(node, yaml.SequenceNode) or not isinstance(data, list):
-            return []
-        return [
-            Item(self.document, child, value) for child, value in zip(node.value, data, strict=True)
-        ]
-
-    def child(self, *path: Step) -> Item:
-        """The value at a path through mappings, which must exist."""
-        data = self.data
-        for step in path:
-            data = data[str(step)] if isinstance(data, dict) else None
-        return Item(self.document, self._walk(path), data)
-
-    def _walk(self, path: tuple[Step, ...]) -> yaml.Node:
-        node = self.node
-        for step in path:
-            child = _child(node, step)
-            if child is None:
-                break
-            node = child
-        return node
+class _TooDeepError(_RefusedError):
+    pass
 
 
 def read_document(path: Path, findings: Findings) -> Item | None:
     """Read a YAML file; what is wrong with it goes to ``findings``, and None is returned."""
+    try:
+        return _read(path, findings)
+    except _RefusedError as error:
+        findings.error(error.location, str(error))
+        return None
+
+
+def _read(path: Path, findings: Findings) -> Item | None:
     whole = Location(str(path))
     try:
-        text = read_contents(path).decode("utf-8-sig")
-    except FileNotFoundError:
-        findings.error(whole, "there is no such file")
-        return None
+        document = Document(path, read_contents(path).decode("utf-8-sig"))
+    except FileNotFoundError as error:
+        raise _RefusedError(whole, "there is no such file") from error
     except TooLargeError as error:
-        findings.error(whole, str(error))
-        return None
+        raise _RefusedError(whole, str(error)) from error
     except UnicodeDecodeError as error:
-        findings.error(
-            whole, f"the file is not UTF-8 text (byte {error.start + 1}): save it as such"
-        )
-        return None
+        sentence = f"the file is not UTF-8 text (byte {error.start + 1}): save it as such"
+        raise _RefusedError(whole, sentence) from error
     except OSError as error:
-        findings.error(whole, f"the file cannot be read: {error.strerror}")
-        return None
-    document = Document(path, text)
-    node = _compose(document, findings)
-    if node is None:
-        return None
-    before = len(findings.errors)
-    data = _Reader(document, findings).read(node)
-    return Item(document, node, data) if len(findings.errors) == before else None
-
-
-def _compose(document: Document, findings: Findings) -> yaml.Node | None:
-    whole = Location(str(document.path))
+        raise _RefusedError(whole, f"the file cannot be read: {error.strerror}") from error
     try:
-        too_deep = _find_too_deep(document.text)
-        if too_deep is not None:
-            place = document.location(*too_deep)
-            findings.error(place, f"the file is nested deeper than {_DEEPEST} levels here")
-            return None
-        node: yaml.Node | None = yaml.compose(document.text, Loader=yaml.CSafeLoader)
-    except yaml.MarkedYAMLError as error:
-        findings.error(_place(document, error), _syntax_sentence(error))
-        return None
+        composer = _Composer(document, document.text)
+        item = composer.compose()
     except yaml.reader.ReaderError as error:
-        place = document.location_of_index(error.position)
-        findings.error(place, f"the file is not YAML: {error.reason}")
-        return None
-    if node is None:
-        findings.error(whole, "the file is empty")
-        return None
-    problem = find_alias_problem(node, _DEEPEST)
-    if problem is not None:
-        mark = problem.node.start_mark
-        findings.error(document.location(mark.line, mark.column), problem.message)
-        return None
-    return node
-
-
-def _find_too_deep(text: str) -> tuple[int, int] | None:
-    """Guard the composer, which is recursive C code: depth would crash the process.
-
-    The library's scanner runs ahead of its events, and from libyaml 0.2.6 on it refuses what is
-    deeper than 1,000 levels before the first event of it. Whatever it stops at, the text before
-    that place is looked at alone, so that the error is the same with every version.
-    """
-    try:
-        return _first_too_deep(text)
+        place = document.location(error.position)
+        raise _RefusedError(place, f"the file is not YAML: {error.reason}") from error
     except yaml.MarkedYAMLError as error:
-        if error.problem_mark is not None:
-            with contextlib.suppress(yaml.YAMLError):
-                found = _first_too_deep(text[: error.problem_mark.index])
-                if found is not None:
-                    return found
-        raise
-
-
-def _first_too_deep(text: str) -> tuple[int, int] | None:
-    """Return line and column of the first collection that is too deep. Raises YAMLError."""
-    depth = 0
-    for event in yaml.parse(text, Loader=yaml.CSafeLoader):
-        if isinstance(event, yaml.CollectionStartEvent) and event.start_mark is not None:
-            depth += 1
-            if depth > _DEEPEST:
-                return event.start_mark.line, event.start_mark.column
-        elif isinstance(event, yaml.CollectionEndEvent):
-            depth -= 1
-    return None
-
-
-def _place(document: Document, error: yaml.MarkedYAMLError) -> Location:
-    mark = error.problem_mark or error.context_mark
-    if mark is None:
-        return Location(str(document.path))
-    return document.location(mark.line, mark.column)
+        mark = error.problem_mark or error.context_mark
+        if mark is None:
+            raise _RefusedError(whole, _syntax_sentence(error)) from error
+        # The library's scanner is ahead of its events, and from libyaml 0.2.6 on it refuses what is
+        # nested deeper than 1,000 levels. The error should be ours with every version.
+        try:
+            _Composer(document, document.text[: mark.index]).compose()
+        except _TooDeepError:
+            raise
+        except (yaml.YAMLError, _RefusedError):
+            pass
+        raise _RefusedError(document.location(mark.index), _syntax_sentence(error)) from error
+    findings.problems += composer.findings.problems
+    return None if composer.findings.errors else item
 
 
 def _syntax_sentence(error: yaml.MarkedYAMLError) -> str:
@@ -254,79 +104,140 @@ def _syntax_sentence(error: yaml.MarkedYAMLError) -> str:
     return f"the file is not YAML: {what}{hint}"
 
 
-def pairs(node: yaml.MappingNode) -> Iterator[tuple[yaml.Node, yaml.Node]]:
-    """Give a mapping's own pairs, then those that ``<<`` brings in."""
-    merged: list[yaml.Node] = []
-    for key, value in node.value:
-        if key.tag == _MERGE:
-            merged.extend(value.value if isinstance(value, yaml.SequenceNode) else [value])
-        else:
-            yield key, value
-    for other in merged:
-        if isinstance(other, yaml.MappingNode):
-            yield from pairs(other)
+class _Composer:
+    """Makes items of the parser's events; each anchor's item is made once."""
 
-
-def _child(node: yaml.Node, step: Step) -> yaml.Node | None:
-    if isinstance(node, yaml.MappingNode):
-        return next((value for key, value in pairs(node) if key.value == step), None)
-    if isinstance(node, yaml.SequenceNode) and isinstance(step, int) and step < len(node.value):
-        child: yaml.Node = node.value[step]
-        return child
-    return None
-
-
-class _Reader:
-    """Turns nodes into values; reports duplicate keys and tags."""
-
-    def __init__(self, document: Document, findings: Findings) -> None:
+    def __init__(self, document: Document, text: str) -> None:
+        self.findings = Findings()
+        """Duplicate keys, tags and the like; the file is YAML."""
         self._document = document
-        self._findings = findings
-        self._done: dict[int, Value] = {}
+        self._events: Iterator[_Event] = iter(yaml.parse(text, Loader=yaml.CSafeLoader))
+        self._anchors: dict[str, Item | None] = {}
+        """None: not ended yet."""
+        self._aliased = 0
 
-    def read(self, node: yaml.Node) -> Value:
-        key = id(node)
-        if key not in self._done:
-            self._done[key] = self._build(node)
-        return self._done[key]
+    def compose(self) -> Item:
+        """Raises _RefusedError and YAMLError."""
+        next(self._events)
+        if not isinstance(next(self._events), yaml.DocumentStartEvent):
+            raise _RefusedError(Location(str(self._document.path)), "the file is empty")
+        item = self._item(next(self._events), 1)
+        next(self._events)
+        after = next(self._events)
+        if isinstance(after, yaml.DocumentStartEvent):
+            self._refuse(
+                after,
+                "the file is not YAML: expected one document, but found another document",
+            )
+        return item
 
-    def _build(self, node: yaml.Node) -> Value:
-        if node.tag not in _PLAIN_TAGS:
-            self._error(node, f"the tag {node.tag} is not supported: write the value itself")
-            return None
-        if isinstance(node, yaml.SequenceNode):
-            return [self.read(child) for child in node.value]
-        if isinstance(node, yaml.MappingNode):
-            return self._mapping(node)
-        is_nothing = node.tag == _NULL and isinstance(node, yaml.ScalarNode) and not node.style
-        return None if is_nothing else str(node.value)
+    def _item(self, event: _Event, level: int) -> Item:
+        if isinstance(event, yaml.AliasEvent):
+            return self._alias(event)
+        if event.anchor in self._anchors:
+            self._refuse(event, f"the anchor `{event.anchor}` is given twice")
+        if event.anchor is not None:
+            self._anchors[event.anchor] = None
+        if event.tag not in (None, "!") and event.tag not in _PLAIN_TAGS:
+            sentence = f"the tag {event.tag} is not supported: write the value itself"
+            self.findings.error(self._place(event), sentence)
+        if isinstance(event, yaml.ScalarEvent):
+            item = self._scalar(event)
+        else:
+            if level > _DEEPEST:
+                sentence = f"the file is nested deeper than {_DEEPEST} levels here"
+                raise _TooDeepError(self._place(event), sentence)
+            is_list = isinstance(event, yaml.SequenceStartEvent)
+            item = self._list(event, level) if is_list else self._mapping(event, level)
+        if event.anchor is not None:
+            self._anchors[event.anchor] = item
+        return item
 
-    def _mapping(self, node: yaml.MappingNode) -> dict[str, Value]:
-        first: dict[str, yaml.Node] = {}
-        for key, value in node.value:
-            if key.tag == _MERGE:
-                self._check_merge(value)
-            elif not isinstance(key, yaml.ScalarNode):
-                self._error(
-                    key, "a key must be a plain name; quote a value that begins with { or ["
-                )
-            elif key.value in first:
-                line = first[key.value].start_mark.line + 1
-                self._error(key, f"`{key.value}` is given twice, first in line {line}")
+    def _scalar(self, event: _Event) -> Item:
+        text, style = str(event.value), event.style or ""
+        is_implicit = event.implicit[0] and event.tag is None and text in _NULLS
+        is_null = not style and (is_implicit or event.tag == _NULL_TAG)
+        data = None if is_null else text
+        return Item(self._document, event.start_mark.index, data, event.end_mark.index, text, style)
+
+    def _list(self, event: _Event, level: int) -> Item:
+        parts: list[Item] = []
+        while not isinstance(part := next(self._events), yaml.SequenceEndEvent):
+            parts.append(self._item(part, level + 1))
+        return self._collection(
+            event, [part.data for part in parts], parts, dict(enumerate(parts)), {}
+        )
+
+    def _mapping(self, event: _Event, level: int) -> Item:
+        keys: dict[Step, Item] = {}
+        parts: dict[Step, Item] = {}
+        merged: list[Item] = []
+        everything: list[Item] = []
+        while not isinstance(key_event := next(self._events), yaml.MappingEndEvent):
+            key = self._item(key_event, level + 1)
+            value = self._item(next(self._events), level + 1)
+            everything += key, value
+            if key.text is None:
+                sentence = "a key must be a plain name; quote a value that begins with { or ["
+                self.findings.error(key.location, sentence)
+            elif key.text == "<<" and not key.style:
+                merged += self._merged(value)
+            elif key.text in keys:
+                line = keys[key.text].location.line
+                sentence = f"`{key.text}` is given twice, first in line {line}"
+                self.findings.error(key.location, sentence)
             else:
-                first[key.value] = key
-        result: dict[str, Value] = {}
-        for key, value in pairs(node):
-            if isinstance(key, yaml.ScalarNode) and key.value not in result:
-                result[key.value] = self.read(value)
-        return result
+                keys[key.text], parts[key.text] = key, value
+        for other in merged:
+            for name, part in other.parts.items():
+                if name not in parts:
+                    keys[name], parts[name] = other.keys[name], part
+        data: dict[str, Value] = {str(name): part.data for name, part in parts.items()}
+        return self._collection(event, data, everything, parts, keys)
 
-    def _check_merge(self, node: yaml.Node) -> None:
-        self.read(node)
-        parts = node.value if isinstance(node, yaml.SequenceNode) else [node]
-        if not all(isinstance(part, yaml.MappingNode) for part in parts):
-            self._error(node, "`<<` merges mappings: give it an alias of one")
+    def _merged(self, value: Item) -> list[Item]:
+        mappings = list(value.parts.values()) if isinstance(value.data, list) else [value]
+        if all(isinstance(mapping.data, dict) for mapping in mappings):
+            return mappings
+        self.findings.error(value.location, "`<<` merges mappings: give it an alias of one")
+        return []
 
-    def _error(self, node: yaml.Node, message: str) -> None:
-        mark = node.start_mark
-        self._findings.error(self._document.location(mark.line, mark.column), message)
+    def _collection(
+        self,
+        event: _Event,
+        data: Value,
+        everything: list[Item],
+        parts: Mapping[Step, Item],
+        keys: Mapping[Step, Item],
+    ) -> Item:
+        """``everything`` that is written in it: also keys, and what others replace."""
+        size = 1 + sum(item.size for item in everything)
+        depth = 1 + max((item.depth for item in everything), default=0)
+        if depth > _DEEPEST:
+            self._refuse(event, f"with its aliases this is nested deeper than {_DEEPEST} levels")
+        start = event.start_mark.index
+        return Item(self._document, start, data, parts=parts, keys=keys, size=size, depth=depth)
+
+    def _alias(self, event: _Event) -> Item:
+        if event.anchor not in self._anchors:
+            self._refuse(
+                event,
+                f"there is no anchor `{event.anchor}` before this alias; a value that begins with *"
+                ' must be quoted: "*"',
+            )
+        item = self._anchors[event.anchor]
+        if item is None:
+            self._refuse(event, "an alias must not be inside of what it stands for")
+        if item.text is None:
+            self._aliased += item.size
+        if self._aliased > MAX_ALIASED:
+            self._refuse(
+                event, f"the file's aliases stand for more than {MAX_ALIASED:,} values, with this"
+            )
+        return item
+
+    def _refuse(self, event: _Event, sentence: str) -> NoReturn:
+        raise _RefusedError(self._place(event), sentence)
+
+    def _place(self, event: _Event) -> Location:
+        return self._document.location(event.start_mark.index)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Generic, TypeVar
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
+from exporter.patterns import PatternError
 from exporter.yamlfile.documents import Item, Step, Value
 from exporter.yamlfile.problems import Findings, Location, did_you_mean
 
@@ -38,12 +39,12 @@ class BetweenFieldsError(ValueError):
 
 @dataclass(frozen=True)
 class Fields:
-    """Values to fill a model with, and where in the file each stands."""
+    """Values to fill a model with, and the place of each in the file."""
 
     item: Item
     values: Mapping[str, Value]
-    origin: Mapping[str, tuple[Step, ...]]
-    """Path of each value in the file, where that is not its own name (AWS's spelling)."""
+    origin: Mapping[str, tuple[Step, ...]] = field(default_factory=dict)
+    """Path of each value in the file, if that is not its own name (AWS's spelling)."""
 
     def path_of(self, *path: Step) -> tuple[Step, ...]:
         """The path in the file of a part of the model."""
@@ -51,11 +52,11 @@ class Fields:
         return (*self.origin.get(first, (first,)), *path[1:])
 
     def value_of(self, *path: Step) -> Location:
-        """Where a value stands."""
+        """Where a value begins."""
         return self.item.value_of(*self.path_of(*path))
 
     def key_of(self, *path: Step) -> Location:
-        """Where a value's key stands."""
+        """Where a value's key begins."""
         return self.item.key_of(*self.path_of(*path))
 
     def spelling_of(self, *path: Step) -> str:
@@ -65,14 +66,26 @@ class Fields:
             text += f"[{step}]" if isinstance(step, int) else f".{step}"
         return text.removeprefix(".")
 
+    def in_text(self, name: str, message: str, position: int) -> tuple[Location, str]:
+        """A problem of a pattern's character: its place, or the value's if it has none."""
+        place = self.item.character_of(self.path_of(name), position)
+        if place is None:
+            return self.value_of(name), f"in the pattern, character {position + 1}: {message}"
+        return place, f"in the pattern: {message}"
+
 
 @dataclass(frozen=True)
 class Filled(Generic[Model]):
     """A model, and what of it could not be taken from the file."""
 
     model: Model
-    rejected: frozenset[str]
-    """Fields that were wrong or missing and have a stand-in; never used for more than checks."""
+    fields: Fields
+    rejected: frozenset[str] = frozenset()
+    """Keys that were wrong or missing and have a stand-in, which is only there for checks."""
+
+    def is_right(self, *names: str) -> bool:
+        """Whether all of these keys were taken from the file, or left to their defaults."""
+        return self.rejected.isdisjoint(names)
 
 
 def fill(
@@ -81,37 +94,49 @@ def fill(
     findings: Findings,
     *,
     stand_ins: Mapping[str, Value],
-    folder: Path | None = None,
+    given: Mapping[str, object] = MappingProxyType({}),
+    context: object = None,
 ) -> Filled[Model] | None:
     """Fill a model; each error is reported at its place.
 
     The fields in error are replaced by ``stand_ins`` (or left to their defaults), so that what
-    is right can be checked further and the user sees everything at once.
+    is right can be checked further and the user sees everything at once. ``given``: fields that
+    the program sets and no file can. ``context``: for the model's validators.
     """
+    values: dict[str, object] = dict(fields.values)
+    known = [info.alias or name for name, info in kind.model_fields.items() if name not in given]
+    unknown = values.keys() & given.keys()
+    for key in unknown:
+        findings.error(fields.key_of(key), unknown_key(key, known))
+        del values[key]
     try:
-        model = kind.model_validate(dict(fields.values), context=folder)
+        model = kind.model_validate({**values, **given}, context=context)
     except ValidationError as error:
         details = error.errors(include_url=False)
     else:
-        return Filled(model, frozenset())
+        return Filled(model, fields)
     for detail in details:
-        _report(kind, fields, detail, findings)
+        _report(known, fields, detail, findings)
     rejected = frozenset(str(detail["loc"][0]) for detail in details if detail["loc"])
-    values = {key: value for key, value in fields.values.items() if key not in rejected}
+    values = {key: value for key, value in values.items() if key not in rejected}
     try:
-        model = kind.model_validate({**stand_ins, **values}, context=folder)
+        model = kind.model_validate({**stand_ins, **values, **given}, context=context)
     except ValidationError:
         # Errors between fields: their parts were right, so nothing is left to check.
         return None
-    return Filled(model, rejected)
+    return Filled(model, fields, rejected)
 
 
 def reject_unknown(
-    item: Item, known: Iterable[str], findings: Findings, *, hints: Mapping[str, str]
+    item: Item,
+    known: Iterable[str],
+    findings: Findings,
+    *,
+    hints: Mapping[str, str] = MappingProxyType({}),
 ) -> None:
     """Report each key of a mapping that is none of ``known``; ``hints`` say more about some."""
     known = list(known)
-    for key in item.data if isinstance(item.data, dict) else ():
+    for key in item.mapping:
         if key in hints:
             findings.error(item.key_of(key), hints[key])
         elif key not in known:
@@ -125,17 +150,32 @@ def unknown_key(key: str, known: Iterable[str]) -> str:
     return f"unknown key `{key}`" + (hint or f"; known here: {', '.join(known)}")
 
 
-def _report(kind: type[Model], fields: Fields, detail: ErrorDetails, findings: Findings) -> None:
+def list_at(item: Item, key: str, findings: Findings) -> list[Item]:
+    """The elements of the list that a mapping may have; that it is none, or empty, is an error."""
+    if key not in item.mapping:
+        return []
+    elements, data = item.elements(key), item.mapping[key]
+    if data is not None and not isinstance(data, list):
+        findings.error(item.value_of(key), f"`{key}` must be a list")
+    elif not elements:
+        findings.error(item.value_of(key), f"`{key}` is empty")
+    return elements
+
+
+def _report(known: Iterable[str], fields: Fields, detail: ErrorDetails, findings: Findings) -> None:
     # A dictionary's key in error is reported as (name, key, "[key]").
     is_key = bool(detail["loc"]) and detail["loc"][-1] == "[key]"
     path = detail["loc"][:-1] if is_key else detail["loc"]
     error = detail.get("ctx", {}).get("error")
     if isinstance(error, BetweenFieldsError):
         findings.error(fields.key_of(error.field), str(error))
+    elif isinstance(error, PatternError):
+        name = str(path[0])
+        findings.error(*fields.in_text(name, error.message, error.position))
     elif not path:
         findings.error(fields.item.location, _own_sentence(detail) or detail["msg"])
     elif detail["type"] == "extra_forbidden":
-        findings.error(fields.key_of(*path), unknown_key(str(path[-1]), kind.model_fields))
+        findings.error(fields.key_of(*path), unknown_key(str(path[-1]), known))
     elif detail["type"] == "missing":
         findings.error(fields.item.location, f"`{fields.spelling_of(*path)}` is missing")
     else:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from typer.testing import Result
+
+from tests.support.tools import ROOT
 
 Invoke = Callable[..., Result]
 Start = Callable[..., "subprocess.Popen[bytes]"]
@@ -72,3 +76,21 @@ def test_the_files_may_come_from_the_environment(
     result = invoke("check")
     assert result.exit_code == 0
     assert "MFE_CONFIG_FILES is no setting; did you mean `MFE_CONFIG_FILE`?" in result.stderr
+
+
+def test_the_configuration_may_come_from_standard_input_or_a_process(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "c.yaml").write_text(GOOD)
+    command = f"cat c.yaml | {sys.executable} -m exporter check --config.file "
+    for source in ("/dev/stdin", "<(cat c.yaml)", "<(sleep 0.3; cat c.yaml)"):
+        done = subprocess.run(
+            ["bash", "-c", command + source],
+            cwd=tmp_path,
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+            capture_output=True,
+            text=True,
+            timeout=20,
+            check=False,
+        )
+        assert (done.stdout, done.stderr) == ("1 source, 1 rule: ok\n", "")

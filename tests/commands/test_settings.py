@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 
-from exporter.settings import ListenAddress, SettingsError, load_settings, unknown_variables
+from exporter.settings import (
+    FLAGS,
+    ListenAddress,
+    SettingsError,
+    load_settings,
+    unknown_variables,
+    variable_of,
+)
+from tests.support.tools import ROOT
 
 
 def test_without_flags_and_variables_the_defaults_hold() -> None:
@@ -21,6 +30,18 @@ def test_without_flags_and_variables_the_defaults_hold() -> None:
     assert settings.web_config_file is None
     assert settings.config_watch
     assert settings.web_enable_lifecycle
+
+
+def test_the_documentation_lists_each_setting() -> None:
+    text = (ROOT / "docs" / "configuration.md").read_text()
+    rows = re.findall(
+        r"^\| `(--[a-z.-]+)`(?:, `(--no-[a-z.-]+)`)? \| `(MFE_\w+)` \|", text, re.MULTILINE
+    )
+    declared = [
+        (flag.name, "" if flag.metavar else flag.name.replace("--", "--no-"), variable_of(field))
+        for field, flag in FLAGS.items()
+    ]
+    assert rows == declared
 
 
 def test_the_environment_overrides_the_defaults(monkeypatch: pytest.MonkeyPatch) -> None:

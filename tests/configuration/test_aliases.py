@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 import pytest
 
 from exporter.configuration import Problem
-from exporter.yamlfile.aliases import MAX_ALIASED
+from exporter.yamlfile.documents import MAX_ALIASED
 
 ProblemsOf = Callable[[str], Sequence[Problem]]
 

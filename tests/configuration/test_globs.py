@@ -11,9 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from exporter.configuration import Footprint, check, globs
-from exporter.configuration.globs import GlobError, find_files
+from exporter.configuration import Footprint, check
+from exporter.yamlfile import globs
 from exporter.yamlfile.contents import MAX_BYTES
+from exporter.yamlfile.globs import GlobError, find_files
 
 WriteFile = Callable[..., Path]
 STEPS = ["a", "b", "*", "**", "?", "[ab]", ".*", ".h", "x.yaml", "*.yaml", "[!a]*", "no"]

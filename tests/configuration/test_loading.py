@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
 
 from exporter.configuration import ConfigurationError, Problem, check, load
+from exporter.yamlfile import contents
 
 WriteFile = Callable[..., Path]
 ProblemsOf = Callable[[str], Sequence[Problem]]
@@ -120,7 +123,11 @@ def test_a_problem_is_rendered_with_its_line_and_a_caret(problems_of: ProblemsOf
         (SOURCE + "rules: [{name: a, pattern: *}]\n", 2, 'must be quoted: "*"'),
         (SOURCE + 'rules: [{name: a, pattern: "%\\d%"}]\n', 2, "must be doubled"),
         (SOURCE + "rules: [{name: a, pattern: !Sub x}]\n", 2, "the tag !Sub is not supported"),
-        (SOURCE + "rules: &r [{name: a, pattern: x, labels: *r}]\n", 2, "an alias must not stand"),
+        (
+            SOURCE + "rules: &r [{name: a, pattern: x, labels: *r}]\n",
+            2,
+            "an alias must not be inside",
+        ),
         (SOURCE + "rules: [{name: a, pattern: x, ? [a] : b}]\n", 2, "a key must be a plain name"),
         (SOURCE + "rules: [{name: a, <<: x, pattern: x}]\n", 2, "`<<` merges mappings"),
         ("--- {}\n--- {}\n", 2, "but found another document"),
@@ -172,6 +179,46 @@ def test_files_that_cannot_be_read_say_why(tmp_path: Path) -> None:
         "the file cannot be read",
         "the file is not UTF-8 text (byte 8)",
     }
+
+
+def test_a_pipe_is_read_to_its_end_however_slowly_it_is_written(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    writing = "exec 3>$0; printf '%s' \"$1\" >&3; sleep 0.3; printf '%s' \"$2\" >&3"
+    writer = subprocess.Popen(["/bin/sh", "-c", writing, str(pipe), SOURCE, RULE])
+    try:
+        assert len(load([pipe]).rules) == 1
+    finally:
+        writer.kill()
+        writer.wait()
+
+
+def test_what_was_written_to_a_pipe_that_is_closed_already_is_read() -> None:
+    reader, writer = os.pipe()
+    os.write(writer, (SOURCE + RULE).encode())
+    os.close(writer)
+    assert len(load([Path(f"/dev/fd/{reader}")]).rules) == 1
+    os.close(reader)
+
+
+def test_a_pipe_that_nobody_writes_to_is_an_error_after_a_while(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(contents, "SILENCE", 0.2)
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    (problem,) = check([pipe]).problems
+    assert problem.message == (
+        "the file cannot be read: nothing was written to it for 0.2 s: what should write?"
+    )
+    with pipe.open("r+b", buffering=0):
+        (problem,) = check([pipe]).problems
+        assert "nothing was written" in problem.message
+
+
+def test_a_pipe_that_never_ends_is_too_large() -> None:
+    (problem,) = check([Path("/dev/zero")]).problems
+    assert "more than 16 MiB" in problem.message
 
 
 def test_a_byte_order_mark_and_windows_line_ends_are_fine(tmp_path: Path) -> None:

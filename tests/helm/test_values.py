@@ -92,7 +92,7 @@ def test_the_flags_of_the_exporter_all_have_a_value(helm4: Helm) -> None:
         if arg.startswith("--")
     }
     # The files are watched unless somebody wants otherwise: extraArgs.
-    assert args == set(FLAGS.values()) - {"--config.watch"}
+    assert args == {flag.name for flag in FLAGS.values()} - {"--config.watch"}
 
 
 def test_the_notes_say_what_to_do_next(helm4: Helm) -> None:

@@ -34,7 +34,7 @@ def test_a_test_says_what_matches_and_what_does_not(load: Load) -> None:
     assert first.name == "the root user signs in"
     assert json.loads(first.messages[0]) == {"userIdentity": {"type": "Root"}, "ip": "192.0.2.1"}
     labels = {"ip": "192.0.2.1", "region": "us-east-1"}
-    assert first.matches == (Expectation("root", labels, 1.0, 1),)
+    assert first.matches == (Expectation(rule="root", labels=labels, value=1.0, count=1),)
     assert first.no_match == ("denied",)
     assert (first.location.line, second.location.line) == (5, 10)
     assert (second.messages, second.matches) == (("hello",), ())
@@ -42,7 +42,7 @@ def test_a_test_says_what_matches_and_what_does_not(load: Load) -> None:
 
 def test_a_match_may_be_a_rules_name_alone(load: Load) -> None:
     (test,) = load("tests: [{name: a, event: {bytes: 1}, matches: [size]}]\n").tests
-    assert test.matches == (Expectation("size", {}, None, None),)
+    assert test.matches == (Expectation(rule="size"),)
 
 
 def test_events_are_changed_for_one_test_only(load: Load) -> None:

@@ -1,4 +1,4 @@
-"""What a configuration was read from, and whether that is still what stands there."""
+"""The files that a configuration was read from, and whether they have changed since."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from exporter.configuration.globs import GlobError, find_files
 from exporter.yamlfile.contents import TooLargeError, read_contents
+from exporter.yamlfile.globs import GlobError, find_files
 
 
 class Footprint:
@@ -32,7 +32,7 @@ class Footprint:
     def find(self, pattern: str) -> list[Path]:
         """Note an absolute glob and return the regular files that it finds, sorted.
 
-        Raises GlobError where it finds or visits too much.
+        Raises GlobError if it finds or visits too much.
         """
         self._globs.add(pattern)
         names = find_files(pattern)
@@ -41,11 +41,11 @@ class Footprint:
 
     @property
     def seen(self) -> Mapping[str, bytes | None]:
-        """Digests by absolute path; None: there was no regular file that could be read."""
+        """Digests by absolute path; None: no regular file that can be read."""
         return self._seen
 
     def look(self) -> dict[str, bytes | None]:
-        """The same as it is now: another answer than ``seen`` means that something changed."""
+        """The digests as they are now: something has changed if they differ from ``seen``."""
         names = self._files.union(*map(_found, self._globs))
         return {name: _digest(name) for name in names}
 
