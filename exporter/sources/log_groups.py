@@ -143,7 +143,7 @@ class LogGroups(RegionalSource):
         """The region's log groups with a name that is asked for."""
         groups, odd = self._groups(place)
         partitions = []
-        born = self._born[place.account_id, place.region] = {}
+        born: dict[str, int] = {}
         failures = [(place, _odd(place.region, odd))] if odd else []
         for name, group in groups.items():
             partition = self._partition(place, name)
@@ -155,6 +155,7 @@ class LogGroups(RegionalSource):
             if created is not None:
                 born[name] = created
             partitions.append(partition)
+        self._born[place.account_id, place.region] = born
         missing = [self._partition(place, name) for name in self._names.exact if name not in groups]
         failures += [(partition, _missing(partition)) for partition in missing]
         return Discovery(partitions, failures)
