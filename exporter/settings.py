@@ -16,7 +16,7 @@ from pydantic import AfterValidator, BeforeValidator, PlainValidator, Validation
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from exporter.configuration.durations import parse_duration
+from exporter.yamlfile.durations import parse_duration
 from exporter.yamlfile.problems import did_you_mean
 from exporter.yamlfile.validation import sentence_of
 

@@ -1,6 +1,1 @@
-"""Talking to AWS: clients, quotas, errors. Knows no source and no metric."""
-
-from exporter.aws.quotas import Quotas
-from exporter.aws.session import ApiObserver, AwsAccount
-
-__all__ = ["ApiObserver", "AwsAccount", "Quotas"]
+"""Talking to AWS: accounts, clients, quotas, answers, errors. Knows no source and no metric."""

@@ -33,14 +33,13 @@ class Callers:
         self._failure: tuple[str, float, SourceError] | None = None
 
     def known(self, access_key: str) -> str | None:
-        """The account of a key, where it was found before."""
+        """The account of a key, if it was found before."""
         return self._accounts.get(access_key)
 
     def find(self, access_key: str, ask: Callable[[], str]) -> str:
-        """The account of a key, by ``ask`` where it is not known.
+        """The account of a key; ``ask`` finds it if it is not known.
 
-        One thread asks; those that wait meanwhile share what comes of it. Raises what ``ask``
-        raises, a SourceError.
+        One thread asks, and those that wait share its result. Raises what ``ask`` raises.
         """
         came = time.monotonic()
         with self._asking:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-
 from botocore import exceptions as botocore
 from botocore.parsers import ResponseParserError
 
 from exporter.aws.answers import UNREADABLE
+from exporter.aws.calls import Call
 from exporter.aws.transport import CutOffError
 from exporter.model import SourceError
 
@@ -90,60 +88,29 @@ _INVALID = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
-    """Which API call an error comes from."""
-
-    service: str
-    """As IAM names it: ``cloudtrail``, ``logs``, ``sts``."""
-    operation: str
-    account_id: str
-    """Empty where it is not known yet."""
-    region: str
-    resource: str = ""
-    """What was asked for, for the message: ``log group /aws/lambda/checkout``."""
-
-    def __str__(self) -> str:
-        """For messages: the action, and where it was called."""
-        place = f"region {self.region}" if self.region else "an unknown region"
-        if self.account_id:
-            place = f"account {self.account_id}, {place}"
-        resource = f" on {self.resource}" if self.resource else ""
-        return f"{self.service}:{self.operation}{resource} in {place}"
-
-
-_ADVICE: dict[str, Callable[[Call], str]] = {
-    "throttled": lambda call: (
-        f"other tools use up the account's quota for {call.operation}: "
-        "raise the interval, or let fewer tools read the account; it is tried again"
-    ),
-    "access_denied": lambda call: (
-        f"allow {call.service}:{call.operation} in the IAM policy of the exporter's identity"
-    ),
-    "expired_credentials": lambda _call: (
-        "the credentials have expired: renew them (a role or `aws sso login`); it is tried again"
-    ),
-    "no_credentials": lambda _call: (
-        "give the exporter credentials: a role (IRSA, instance profile, task role), "
-        "AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
-    ),
-    "unreachable": lambda _call: (
-        "check the region's name, DNS, proxy, VPC endpoint and AWS_ENDPOINT_URL; it is tried again"
-    ),
-    "region_disabled": lambda call: (
-        f"enable region {call.region} for the account, or take it out of the source's `regions`"
-    ),
-    "invalid_request": lambda _call: "check the source's `regions` and names",
-    "unreadable": lambda _call: (
-        "it is not AWS's: is there a proxy between that answers for AWS? It is tried again"
-    ),
-    "not_found": lambda _call: "it was deleted, or its name is misspelt",
-    "error": lambda _call: "it is tried again",
+_ADVICE = {
+    "throttled": "other tools use up the account's quota for {0.operation}: raise the interval, or"
+    " let fewer tools read the account; it is tried again",
+    "access_denied": "allow {0.service}:{0.operation} in the IAM policy of the exporter's identity",
+    "expired_credentials": "the credentials have expired: renew them (a role or `aws sso login`);"
+    " it is tried again",
+    "no_credentials": "give the exporter credentials: a role (IRSA, instance profile, task role),"
+    " AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
+    "unreachable": "check the region's name, DNS, proxy, VPC endpoint and AWS_ENDPOINT_URL; it is"
+    " tried again",
+    "region_disabled": "enable region {0.region} for the account, or take it out of the source's"
+    " `regions`",
+    "invalid_request": "check the source's `regions` and names",
+    "unreadable": "it is not AWS's: is there a proxy between that answers for AWS? It is tried"
+    " again",
+    "not_found": "it was deleted, or its name is misspelt",
+    "error": "it is tried again",
 }
+"""What to do, by reason; formatted with the Call."""
 
 
 def error_code(error: BaseException) -> str:
-    """AWS's code of an error (``ThrottlingException``); its class where AWS did not answer."""
+    """AWS's code of an error (``ThrottlingException``); its class if AWS did not answer."""
     if isinstance(error, botocore.ClientError):
         return str(error.response.get("Error", {}).get("Code") or "Unknown")
     return type(error).__name__
@@ -152,8 +119,8 @@ def error_code(error: BaseException) -> str:
 def code_reason(code: str, *, account_id: str = "") -> str:
     """The short word for an AWS error code (see SourceError.reason).
 
-    AWS answers in a region that is not enabled for the account as if the credentials were unknown:
-    with an ``account_id``, which they gave elsewhere, the region is what is wrong.
+    AWS answers in a region that is not enabled for the account as if the credentials were unknown.
+    If they work elsewhere, so that there is an ``account_id``, the region is wrong.
     """
     for reason, codes in _REASONS.items():
         if code in codes:
@@ -181,7 +148,7 @@ def source_error(error: BaseException, call: Call) -> SourceError:
         return SourceError(f"{call} {cause}; it is tried again.", reason=cause.reason)
     code = error_code(error)
     reason = _reason(error, code, call)
-    advice = _ADVICE[reason](call)
+    advice = _ADVICE[reason].format(call)
     if code in _REFUSED_SIGNATURE:
         advice = "check the machine's clock and the secret access key"
     elif code in _REFUSED_CREDENTIALS and reason == "no_credentials":

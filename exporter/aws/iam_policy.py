@@ -1,22 +1,19 @@
 """The smallest IAM policy with which the exporter can read what a configuration names.
 
-``sts:GetCallerIdentity``, which it calls too, needs no permission (AWS: it answers even where it
-is denied). Each type of source has one function here that says what it calls on what.
+``sts:GetCallerIdentity``, which it calls too, needs no permission (AWS: it answers even if it is
+denied). What a source calls on what is said by its type: ``SourceConfig.permissions``.
 """
 
 from __future__ import annotations
 
-import re
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import re2
-from botocore.loaders import create_loader
 
-if TYPE_CHECKING:
-    from exporter.configuration import EventHistoryConfig, LogGroupsConfig, SourceConfig
+from exporter.patterns.compile import wildcard_test
 
 LONGEST_MANAGED_POLICY = 6144
 """AWS: characters of a managed policy, white space not counted."""
@@ -34,11 +31,11 @@ class Grant:
     action: str
     region: str
     resource: str
-    """``*`` where the action knows no resources: then only the region limits it."""
+    """``*`` if the action knows no resources: then only the region limits it."""
 
 
 @dataclass(frozen=True, slots=True)
-class Scope:
+class Deployment:
     """Where the exporter runs: what the configuration leaves open."""
 
     account_id: str = "*"
@@ -48,14 +45,14 @@ class Scope:
     region: str | None = None
     """The session's region, for sources that name none."""
 
-    def regions(self, source: EventHistoryConfig | LogGroupsConfig) -> Sequence[str]:
-        """The regions that a source reads; raises IamPolicyError."""
-        if source.regions:
-            return source.regions
+    def regions(self, source: str, regions: Sequence[str] | None) -> Sequence[str]:
+        """The regions that a source reads, of those that it names; raises IamPolicyError."""
+        if regions:
+            return regions
         if self.region:
             return (self.region,)
         raise IamPolicyError(
-            f"the source `{source.name}` names no `regions`: say with --region (or AWS_REGION)"
+            f"the source `{source}` names no `regions`: say with --region (or AWS_REGION)"
             " in which one the exporter runs"
         )
 
@@ -65,51 +62,19 @@ class Scope:
         return f"arn:{partition}:{service}:{region}:{self.account_id}:{resource}"
 
 
-def iam_policy(sources: Iterable[SourceConfig], scope: Scope) -> dict[str, Any]:
-    """The policy document; raises IamPolicyError where there is nothing to allow."""
-    grants = [grant for source in sources for grant in _grants(source, scope)]
-    if not grants:
-        raise IamPolicyError("no source reads from AWS: the exporter needs no permission")
+def iam_policy(grants: Iterable[Grant]) -> dict[str, Any]:
+    """The policy document; raises IamPolicyError if there is nothing to allow."""
     by_action: dict[tuple[str, str], set[Grant]] = defaultdict(set)
     for grant in grants:
         by_action[grant.sid, grant.action].add(grant)
+    if not by_action:
+        raise IamPolicyError("no source reads from AWS: the exporter needs no permission")
     return {
         "Version": "2012-10-17",
         "Statement": [
             _statement(sid, action, by_action[sid, action]) for sid, action in sorted(by_action)
         ],
     }
-
-
-def _grants(source: SourceConfig, scope: Scope) -> Iterator[Grant]:
-    """What a source calls. A new type of source is a case here, and a function beside these."""
-    match source.type:
-        case "event_history":
-            return _event_history(source, scope)
-        case "log_groups":
-            return _log_groups(source, scope)
-        case "files":
-            return iter(())
-
-
-def _event_history(source: EventHistoryConfig, scope: Scope) -> Iterator[Grant]:
-    """AWS: LookupEvents supports no resources."""
-    for region in scope.regions(source):
-        yield Grant("ReadEventHistory", "cloudtrail:LookupEvents", region, "*")
-
-
-def _log_groups(source: LogGroupsConfig, scope: Scope) -> Iterator[Grant]:
-    """AWS: policies name a log group by its ARN with ``:*`` at the end.
-
-    DescribeLogGroups is allowed on all of a region's log groups or on none: its resource is
-    ``log-group::log-stream:``, whatever prefix is asked for.
-    """
-    for region in scope.regions(source):
-        every = scope.arn("logs", region, "log-group:*")
-        yield Grant("FindLogGroups", "logs:DescribeLogGroups", region, every)
-        for name in source.log_groups:
-            resource = scope.arn("logs", region, f"log-group:{_simplest(name)}:*")
-            yield Grant("ReadLogGroups", "logs:FilterLogEvents", region, resource)
 
 
 def _statement(sid: str, action: str, grants: Iterable[Grant]) -> dict[str, Any]:
@@ -124,26 +89,17 @@ def _statement(sid: str, action: str, grants: Iterable[Grant]) -> dict[str, Any]
 
 def _without_covered(resources: set[str]) -> list[str]:
     """The resources, sorted, without those that another one with ``*`` includes."""
-    patterns = {
-        resource: re2.compile("(?s)" + ".*".join(re2.escape(part) for part in resource.split("*")))
-        for resource in resources
-        if "*" in resource
-    }
+    tests = {resource: wildcard_test(resource) for resource in resources}
     return sorted(
         resource
         for resource in resources
-        if not any(
-            other != resource and pattern.fullmatch(resource) for other, pattern in patterns.items()
-        )
+        if not any(other != resource and includes(resource) for other, includes in tests.items())
     )
 
 
-def _simplest(name: str) -> str:
-    """A pattern in its only spelling, so that no two of them include each other."""
-    return re.sub(r"\*+", "*", name)
-
-
 def _partition(region: str) -> str:
+    from botocore.loaders import create_loader  # noqa: PLC0415 - sources are configured without it
+
     # Of botocore's data alone: a session would want the profile that AWS_PROFILE names.
     for partition in create_loader().load_data("partitions")["partitions"]:
         if re2.fullmatch(partition["regionRegex"], region):

@@ -25,14 +25,14 @@ class LiveSession:
         self._stamp: _Stamp = ()
 
     def current(self) -> tuple[Session, bool]:
-        """The session, and whether it is a new one; raises SourceError where there is none."""
+        """The session, and whether it is a new one; raises SourceError if there is none."""
         if self._session is not None and self._stamp == _stamp(self._session):
             return self._session, False
         session = self._make()
         # Before anything is read: what is written from now on is a change.
         stamp = _stamp(session)
         try:
-            session.get_scoped_config()  # raises where AWS_PROFILE names no profile
+            session.get_scoped_config()  # raises if AWS_PROFILE names no profile
         except BotoCoreError as error:
             raise SourceError(
                 f"There is no AWS session: {error}; correct AWS_PROFILE or the AWS "
@@ -44,7 +44,7 @@ class LiveSession:
 
 
 def _stamp(session: Session) -> _Stamp:
-    """Which files the session is read from: they are written anew or replaced, never the same."""
+    """Changes if one of the files that the session is read from is written or replaced."""
     return tuple(
         _file_stamp(session.get_config_variable(variable))
         for variable in ("config_file", "credentials_file")

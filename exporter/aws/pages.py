@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, cast
 
 from exporter.aws.answers import ALWAYS_SENT
-from exporter.aws.errors import AWS_ERRORS, Call, source_error
+from exporter.aws.calls import Call
+from exporter.aws.errors import AWS_ERRORS, source_error
 from exporter.model import SourceError
 
 EMPTY_PAGES = 2000

@@ -102,7 +102,7 @@ class _Reader(io.RawIOBase):
         while True:
             now = time.monotonic()
             if self._bounds.stop.is_set():
-                raise CutOffError("was ended, the exporter needs it no more", reason="stopping")
+                raise CutOffError("was ended because the exporter is stopping", reason="stopping")
             if now >= self._deadline:
                 raise CutOffError(
                     f"was not answered in full within {self._bounds.seconds:g} s",

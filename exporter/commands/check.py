@@ -9,10 +9,12 @@ from typing import Annotated
 
 import typer
 
+from exporter.clock import Clock
 from exporter.commands.options import ConfigFile, setting_option, settings_from
 from exporter.commands.terminal import Colour, Painter
 from exporter.configuration import Checked
 from exporter.configuration import check as check_files
+from exporter.sources.base import Environment
 from exporter.yamlfile.problems import Problem, plural
 
 
@@ -66,9 +68,15 @@ def _web_problems(path: Path | None) -> Sequence[Problem]:
 
 def _online_problems(checked: Checked) -> Sequence[Problem]:
     # boto3 takes a while to import.
-    from exporter.commands.online import ask_aws  # noqa: PLC0415
+    from exporter.aws.accounts import AwsAccounts  # noqa: PLC0415
 
-    return list(ask_aws(checked))
+    environment = Environment(AwsAccounts(), Clock())
+    sources = checked.configuration.sources if checked.configuration else ()
+    return [
+        problem
+        for source in sources
+        for problem in source.problems_online(environment, checked.sources[source.name])
+    ]
 
 
 def _painted(problem: Problem, paint: Painter) -> str:

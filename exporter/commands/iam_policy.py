@@ -10,6 +10,7 @@ from typing import Annotated
 
 import typer
 
+from exporter.aws import iam_policy as iam
 from exporter.commands.options import USAGE_ERROR, ConfigFile, fail, settings_from
 from exporter.configuration import ConfigurationError, load
 
@@ -44,9 +45,6 @@ def iam_policy(
     ] = None,
 ) -> None:
     """Print the smallest IAM policy, as JSON, for a configuration; asks nothing of AWS."""
-    # What only this command needs must not slow the others down.
-    from exporter.aws import iam_policy as iam  # noqa: PLC0415
-
     if account is not None and not re.fullmatch("[0-9]{12}", account):
         fail(f"--account: {account!r} is no account id: 12 digits", USAGE_ERROR)
     if partition is not None and not re.fullmatch("aws(-[a-z]+)*", partition):
@@ -54,8 +52,9 @@ def iam_policy(
     home = region or os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
     try:
         configuration = load(settings_from({"config_file": config_file}).config_file)
+        where = iam.Deployment(account or "*", partition, home or None)
         policy = iam.iam_policy(
-            configuration.sources, iam.Scope(account or "*", partition, home or None)
+            grant for source in configuration.sources for grant in source.permissions(where)
         )
     except ConfigurationError as error:
         print(error, file=sys.stderr)

@@ -118,12 +118,12 @@ def _run(path: Path, loaded: Loaded, *, verbose: bool) -> bool:
 def _compare(files: list[RuleTestFile]) -> int:
     """Compare each file with AWS and print how it went; return how many differ."""
     # boto3 takes a while to import.
-    from exporter.aws.session import AwsAccount  # noqa: PLC0415
+    from exporter.aws.accounts import AwsAccounts  # noqa: PLC0415
     from exporter.ruletests.against_aws import compare, open_logs  # noqa: PLC0415
 
     different = 0
     try:
-        logs, region = open_logs(AwsAccount())
+        logs, region = open_logs(AwsAccounts())
         for file in files:
             comparison = compare(file, logs, region)
             for note in comparison.notes:

@@ -1,8 +1,7 @@
 """The YAML configuration: sources and rules, loaded, checked and complete."""
 
-from exporter.configuration.durations import format_duration, parse_duration
 from exporter.configuration.loading import Checked, Configuration, check, load
-from exporter.configuration.names import DEFAULT_METRIC, SERIES_LABELS
+from exporter.configuration.names import DEFAULT_METRIC
 from exporter.configuration.references import (
     EXACT_INTEGERS,
     LabelValue,
@@ -10,12 +9,8 @@ from exporter.configuration.references import (
     ValueSpec,
 )
 from exporter.configuration.rules import MetricType, RuleConfig
-from exporter.configuration.sources import (
-    EventHistoryConfig,
-    FilesConfig,
-    LogGroupsConfig,
-    SourceConfig,
-)
+from exporter.sources import SERIES_LABELS, SourceConfig
+from exporter.yamlfile.durations import format_duration, parse_duration
 from exporter.yamlfile.footprint import Footprint
 from exporter.yamlfile.problems import ConfigurationError, Location, Problem
 
@@ -26,12 +21,9 @@ __all__ = [
     "Checked",
     "Configuration",
     "ConfigurationError",
-    "EventHistoryConfig",
-    "FilesConfig",
     "Footprint",
     "LabelValue",
     "Location",
-    "LogGroupsConfig",
     "MetricType",
     "Problem",
     "Reference",

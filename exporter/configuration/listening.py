@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import get_args
 
-from exporter.configuration.packs import Pack
+from exporter.configuration.packs import FITTING_FORMATS, Pack
 from exporter.configuration.rules import RuleConfig
-from exporter.configuration.sources import EVENT_HISTORY_DAYS, SourceConfig
+from exporter.sources import TYPES, SourceConfig
 from exporter.yamlfile.problems import Findings, did_you_mean
 from exporter.yamlfile.validation import Fields, Filled
 
@@ -52,17 +53,9 @@ class Listening:
             return None
         start = rule.model.start
         for source in self._sources:
-            if (
-                source.type == "event_history"
-                and source.name in names
-                and start is not None
-                and start > EVENT_HISTORY_DAYS * 86400
-            ):
-                self._findings.warning(
-                    rule.fields.value_of("start"),
-                    f"the source `{source.name}` is event history, which goes back"
-                    f" {EVENT_HISTORY_DAYS} days",
-                )
+            warning = None if start is None else source.start_warning(start)
+            if warning is not None and source.name in names:
+                self._findings.warning(rule.fields.value_of("start"), warning)
         return rule.model.model_copy(update={"sources": names})
 
     def _names(self, rule: Filled[RuleConfig]) -> tuple[str, ...]:
@@ -91,14 +84,17 @@ class Listening:
             return self._named(use.sources, fields)
         fitting = tuple(source.name for source in self._sources if pack.fits(source))
         if self._sources and not fitting:
-            listens = {
-                "cloudtrail": "event_history, and log_groups or files with CloudTrail records",
-                "lines": "log_groups and files that are not of the format `cloudtrail`",
-            }[pack.format]
+            formats = FITTING_FORMATS[pack.format]
+            types = [
+                name
+                for name, model in TYPES.items()
+                if not set(formats).isdisjoint(get_args(model.model_fields["format"].annotation))
+            ]
             self._findings.error(
                 fields.value_of("name"),
-                f"no source fits the rule pack `{use.name}`, which listens to {listens}: add one,"
-                " or name one in the pack's `sources`",
+                f"no source fits the rule pack `{use.name}`, which listens to"
+                f" {' and '.join(types)} with the format {' or '.join(formats)}: add one, or name"
+                " one in the pack's `sources`",
             )
         return fitting
 
@@ -116,7 +112,7 @@ class Listening:
 def warn_of_sources(
     sources: Sequence[Filled[SourceConfig]], rules: Sequence[RuleConfig], findings: Findings
 ) -> None:
-    """Warn of sources without a rule, and of log groups that should declare their format.
+    """Warn of sources without a rule, and of those that should declare their format.
 
     There is no warning about the format if no rule of the source reads a field of CloudTrail
     records, or if the source says ``format: auto`` itself.
@@ -127,17 +123,18 @@ def warn_of_sources(
         if not listening:
             message = f"no rule listens to the source `{name}`: it is read for nothing"
             findings.warning(place, message)
-        if source.model.type != "log_groups" or "format" in source.model.model_fields_set:
+        kind = source.model.kind
+        if not kind.local_ids or "format" in source.model.model_fields_set:
             continue
         reading = next((rule.name for rule in listening if _reads_cloudtrail(rule)), None)
         if reading is not None:
             findings.warning(
                 place,
-                f"the source `{name}` does not say whether its log groups hold CloudTrail records,"
-                f" whose fields rule `{reading}` reads: write `format: cloudtrail` if nothing else"
-                " is in them (a record then counts once over all of them), `format: lines` if none"
-                " is in them (rules with JSON patterns then have to name the source), or else"
-                " `format: auto`",
+                f"the source `{name}` does not say whether its {kind.noun.lower()}s hold CloudTrail"
+                f" records, whose fields rule `{reading}` reads: write `format: cloudtrail` if"
+                " nothing else is in them (a record then counts once over all of them),"
+                " `format: lines` if none is in them (rules with JSON patterns then have to name"
+                " the source), or else `format: auto`",
             )
 
 

@@ -11,17 +11,10 @@ from exporter.configuration.listening import Listening, warn_of_sources
 from exporter.configuration.packs import Pack, available_packs, read_pack_format, read_pack_use
 from exporter.configuration.rule_checks import read_rule
 from exporter.configuration.rules import RuleConfig
-from exporter.configuration.sources import (
-    PLANNED_SOURCE_KEYS,
-    PLANNED_SOURCES,
-    SOURCE_MODELS,
-    SourceConfig,
-    absolute_glob,
-    is_path,
-)
-from exporter.yamlfile.documents import Item, Value, read_document
+from exporter.sources import PLANNED_OPTIONS, PLANNED_TYPES, TYPES, SourceConfig
+from exporter.yamlfile.documents import Item, read_document
 from exporter.yamlfile.footprint import Footprint
-from exporter.yamlfile.globs import GlobError
+from exporter.yamlfile.globs import GlobError, absolute_glob, is_path
 from exporter.yamlfile.problems import ConfigurationError, Findings, Location, Problem, did_you_mean
 from exporter.yamlfile.validation import Fields, Filled, fill, list_at, reject_unknown
 
@@ -34,7 +27,6 @@ _NOT_IN_RULE_FILES = {
     "rule_files": "a rule file cannot name others: move `rule_files` to the configuration file",
     "rule_packs": "a rule file cannot name packs: move `rule_packs` to the configuration file",
 }
-_STAND_INS: dict[str, Value] = {"name": "unnamed", "paths": ["*"], "log_groups": ["*"]}
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,16 +242,16 @@ class _Loader:
         kind = self._source_type(item)
         if kind is None:
             return
-        for key in PLANNED_SOURCE_KEYS:
+        for key in PLANNED_OPTIONS:
             if key in item.data:
                 self._findings.error(
                     item.key_of(key),
                     f"`{key}` is not available in this version: the account of the ambient"
                     " credentials is read",
                 )
-        values = {key: value for key, value in item.data.items() if key not in PLANNED_SOURCE_KEYS}
-        model = SOURCE_MODELS[kind]
-        stand_ins = {key: value for key, value in _STAND_INS.items() if key in model.model_fields}
+        values = {key: value for key, value in item.data.items() if key not in PLANNED_OPTIONS}
+        model = TYPES[kind]
+        stand_ins = {"name": "unnamed", **model.stand_ins}
         fields = Fields(item, values)
         source = fill(model, fields, self._findings, stand_ins=stand_ins, context=folder)
         if source is not None and source.is_right("name"):
@@ -274,17 +266,17 @@ class _Loader:
                 self._findings.error(place, duplicate_sentence("source", name, first))
 
     def _source_type(self, item: Item) -> str | None:
-        known = ", ".join(SOURCE_MODELS)
+        known = ", ".join(TYPES)
         kind = item.mapping.get("type")
         if "type" not in item.mapping:
             self._findings.error(item.location, f"`type` is missing: one of {known}")
-        elif kind in PLANNED_SOURCES:
+        elif kind in PLANNED_TYPES:
             self._findings.error(
                 item.value_of("type"),
                 f"`{kind}` is not available in this version: use one of {known}",
             )
-        elif not isinstance(kind, str) or kind not in SOURCE_MODELS:
-            hint = did_you_mean(str(kind), SOURCE_MODELS)
+        elif not isinstance(kind, str) or kind not in TYPES:
+            hint = did_you_mean(str(kind), TYPES)
             self._findings.error(item.value_of("type"), f"`type` must be one of {known}{hint}")
         else:
             return kind

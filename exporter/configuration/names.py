@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import re
 
+from exporter.sources import SERIES_LABELS
+
 DEFAULT_METRIC = "metric_filter_matches_total"
 """The metric of the rules that name none; the label ``rule`` tells them apart."""
 DEFAULT_METRIC_LABEL = "rule"
-SERIES_LABELS = ("account_id", "region", "source", "log_group")
-"""Labels that every rule series may carry by itself."""
 
 _RULE_NAME = re.compile("[a-z][a-z0-9_]*")
-_SOURCE_NAME = re.compile("[a-z][a-z0-9_-]*")
 _METRIC_NAME = re.compile("[a-zA-Z_:][a-zA-Z0-9_:]*")
 _LABEL_NAME = re.compile("[a-zA-Z_][a-zA-Z0-9_]*")
 _OWN_PREFIXES = (
@@ -42,11 +41,6 @@ def snake_case(text: str) -> str:
 def check_rule_name(name: str) -> str:
     """Return the name; ValueError if it is not a rule's."""
     return _checked(name, _RULE_NAME, "lower-case letters, digits and _, from a letter on")
-
-
-def check_source_name(name: str) -> str:
-    """Return the name; ValueError if it is not a source's."""
-    return _checked(name, _SOURCE_NAME, "lower-case letters, digits, _ and -, from a letter on")
 
 
 def check_metric_name(name: str) -> str:

@@ -8,13 +8,17 @@ from typing import Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict
 
-from exporter.configuration.sources import Names, SourceConfig
+from exporter.sources import SourceConfig
+from exporter.sources.options import Names
 from exporter.yamlfile.documents import Item
 from exporter.yamlfile.problems import Findings, did_you_mean
 from exporter.yamlfile.validation import Fields, Filled, fill
 
 PackFormat: TypeAlias = Literal["cloudtrail", "lines"]
 """``cloudtrail``: the rules are for CloudTrail records; ``lines``: for what systems log."""
+
+FITTING_FORMATS = {"cloudtrail": ("cloudtrail", "auto"), "lines": ("auto", "lines")}
+"""Formats of sources that a pack's rules listen to, by the pack's format."""
 
 FOLDERS = (
     Path(__file__).parents[1] / "packs",
@@ -54,9 +58,7 @@ class Pack:
 
     def fits(self, source: SourceConfig) -> bool:
         """Whether the pack's rules listen to a source if the configuration names none."""
-        if self.format == "cloudtrail":
-            return source.format in ("cloudtrail", "auto")
-        return source.type != "event_history" and source.format != "cloudtrail"
+        return source.format in FITTING_FORMATS[self.format]
 
 
 def available_packs() -> dict[str, Path]:

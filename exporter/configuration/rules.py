@@ -37,8 +37,8 @@ from exporter.configuration.references import (
     positive_number,
     read_number,
 )
-from exporter.configuration.sources import Names, Start
 from exporter.patterns import FilterPattern, compile_pattern
+from exporter.sources.options import Names, Start
 from exporter.yamlfile.problems import Location
 
 MetricType: TypeAlias = Literal["counter", "histogram"]

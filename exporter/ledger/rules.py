@@ -37,9 +37,7 @@ from exporter.ledger.tables import (
     Version,
 )
 from exporter.model import SeriesKey
-
-OF_EVERY_SERIES: Final = frozenset(("account_id", "region", "source", "log_group"))
-"""Labels that are not a rule's own."""
+from exporter.sources import SERIES_LABELS
 
 _REMOVED_SOURCE: Final = 14 * 24 * 3600 * 1000
 """Milliseconds for which versions are kept of a source that is not configured any more."""
@@ -262,7 +260,9 @@ def _end_series(
             if row.metric not in metrics:
                 continue
             labels = labels_of(row.labels)
-            shape = Shape(row.bounds, frozenset(name for name, _ in labels) - OF_EVERY_SERIES)
+            shape = Shape(
+                row.bounds, frozenset(name for name, _ in labels).difference(SERIES_LABELS)
+            )
             rule = dict(labels).get("rule", "")
             expected = edited.get((row.metric, "")) or edited.get((row.metric, rule))
             if expected not in (None, shape):

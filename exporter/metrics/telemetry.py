@@ -26,6 +26,7 @@ from prometheus_client.registry import Collector
 from exporter import __version__
 from exporter.ledger.base import Committed, Ledger, RuleTotal
 from exporter.model import Partition
+from exporter.sources import RESOURCE_LABELS
 
 PREFIX: Final = "metric_filter_exporter_"
 RULE_INFO: Final = "metric_filter_rule_info"
@@ -34,8 +35,7 @@ POLL_OUTCOMES: Final = ("success", "error")
 LEDGER_OPERATIONS: Final = ("commit", "declare", "reveal", "forget")
 
 _SOURCE_PLACE: Final = ("source", "account_id", "region")
-_RESOURCES: Final = ("log_group", "path")
-_PARTITION: Final = (*_SOURCE_PLACE, *_RESOURCES)
+_PARTITION: Final = (*_SOURCE_PLACE, *RESOURCE_LABELS)
 _API: Final = ("service", "operation", "account_id", "region")
 _ARRIVAL_BUCKETS: Final = (
     *(1, 5, 15, 30, 60, 120, 180, 300, 600, 900, 1800),
@@ -366,5 +366,5 @@ def _partition_labels(partition: Partition) -> tuple[str, ...]:
         partition.source,
         partition.account_id,
         partition.region,
-        *(resource if kind.label == label else "" for label in _RESOURCES),
+        *(resource if kind.label == label else "" for label in RESOURCE_LABELS),
     )

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
 
-from exporter.aws.errors import AWS_ERRORS, Call, error_code, source_error
-from exporter.aws.session import AwsAccount
+from exporter.aws.accounts import AwsAccounts
+from exporter.aws.calls import Call
+from exporter.aws.errors import AWS_ERRORS, error_code, source_error
 from exporter.configuration import Location, RuleConfig
 from exporter.model import SourceError
 from exporter.ruletests.models import RuleTestFile
@@ -47,15 +48,15 @@ class Comparison:
     """What could not be compared, a sentence each."""
 
 
-def open_logs(account: AwsAccount) -> tuple[CloudWatchLogsClient, str]:
+def open_logs(accounts: AwsAccounts) -> tuple[CloudWatchLogsClient, str]:
     """Give the client of the environment's region, and the region; raises SourceError."""
-    region = account.default_region
+    region = accounts.default_region
     if region is None:
         raise SourceError(
             "No AWS region is known: set AWS_REGION. TestMetricFilter answers alike in all.",
             reason="invalid_request",
         )
-    return account.logs(region), region
+    return accounts.client("logs", region), region
 
 
 def compare(file: RuleTestFile, logs: CloudWatchLogsClient, region: str) -> Comparison:

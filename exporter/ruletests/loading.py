@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from exporter.configuration import SERIES_LABELS, Problem, RuleConfig
+from exporter.configuration import Problem, RuleConfig
 from exporter.configuration.loading import read_named_rules
 from exporter.configuration.names import DEFAULT_METRIC_LABEL
 from exporter.ruletests.messages import Messages
 from exporter.ruletests.models import SOURCE, Expectation, RuleTest, RuleTestFile, TestEntry
+from exporter.sources import LOCATION_LABELS
 from exporter.yamlfile.documents import Item, Value, read_document
 from exporter.yamlfile.problems import Findings, did_you_mean
 from exporter.yamlfile.validation import Fields, Filled, fill, reject_unknown
@@ -100,7 +101,7 @@ class _File:
             return None
         rule = self._rule(expected.model.rule, fields, "rule")
         if rule is not None:
-            known = [*rule.labels, *(name for name in SERIES_LABELS if name != "log_group")]
+            known = [*rule.labels, *LOCATION_LABELS]
             known += [DEFAULT_METRIC_LABEL] if rule.uses_default_metric else []
             for label in expected.model.labels:
                 if label not in known:

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import structlog
 
+from exporter.aws.accounts import AwsAccounts
 from exporter.aws.quotas import Quotas
-from exporter.aws.session import AwsAccount
 from exporter.clock import Clock
 from exporter.configuration import (
     DEFAULT_METRIC,
@@ -32,9 +32,7 @@ from exporter.metrics.telemetry import RuleInfo, SourceInfo, Telemetry
 from exporter.model import SourceError
 from exporter.rules import RuleSet, definition
 from exporter.runtime.engine import Engine
-from exporter.sources import build_source
-from exporter.sources.base import Source
-from exporter.sources.scopes import scopes
+from exporter.sources.base import Environment, Source
 
 _log = structlog.get_logger(__name__)
 
@@ -80,8 +78,8 @@ class Assembler:
         """``complete``: each poll reads the whole lookback (see TimelineSource)."""
         self._ledger = ledger
         self._clock = clock
-        self._complete = complete
-        self._account = AwsAccount(quotas=Quotas(), observer=telemetry, clock=clock, stop=stop)
+        accounts = AwsAccounts(quotas=Quotas(), observer=telemetry, clock=clock, stop=stop)
+        self._environment = Environment(accounts, clock, complete)
         self._built: dict[str, tuple[SourceConfig, Source]] = {}
         self.footprint = Footprint()
         """What the last configuration was read from, whether or not it could be used."""
@@ -106,7 +104,7 @@ class Assembler:
         now = int(self._clock.now() * 1000)
         sources, generation = configuration.sources, _generation(configuration)
         since = self._ledger.load_scopes(
-            {source.name: scopes(source) for source in sources},
+            {source.name: source.parts for source in sources},
             now=now // 1000 * 1000,
             generation=generation,
         )
@@ -140,29 +138,22 @@ class Assembler:
         before, source = self._built.get(config.name, (None, None))
         if source is not None and before == config:
             return source
-        return build_source(
-            config, self._account, self._clock, since=since, complete=self._complete
-        )
+        return config.source(self._environment, since)
 
     def _learn_the_time(self, configuration: Configuration) -> None:
         """Let AWS tell its time before the moment is kept from which rules and sources count.
 
-        Where it does not answer soon, the machine's clock has to do.
+        If it does not answer soon, the machine's clock has to do.
         """
         if self._clock.known:
             return
-        regions = [
-            region
-            for source in configuration.sources
-            if source.type != "files"
-            for region in source.regions or ("",)
-        ]
+        regions = [region for source in configuration.sources for region in source.aws_regions]
         if not regions:
             return
 
         def ask() -> None:
             with suppress(SourceError):  # discovery tells
-                self._account.identify([region for region in regions if region])
+                self._environment.accounts.identify([region for region in regions if region])
 
         asking = threading.Thread(target=ask, name="clock", daemon=True)
         asking.start()

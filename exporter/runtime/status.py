@@ -23,6 +23,7 @@ def source_status(config: SourceConfig, engine: Engine, clock: Clock) -> SourceS
         lookback=getattr(config, "lookback", None),
         partitions=[_partition_status(state, clock.now()) for state in engine.states(config.name)],
         failures=[str(failure) for failure in engine.failures(config.name).values()],
+        resource=config.kind.noun or "Resource",
     )
 
 

@@ -1,83 +1,78 @@
-"""CloudTrail's event history, by LookupEvents."""
+"""CloudTrail's event history, by LookupEvents: management events of the last 90 days."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
+from typing import Annotated, ClassVar, Literal
 
-from exporter.aws.errors import Call
-from exporter.aws.pages import pages
-from exporter.aws.session import AwsAccount
-from exporter.model import LogEvent, Partition, SourceError
-from exporter.sources.accounts import locate, out_of_reach, unidentified
-from exporter.sources.base import Discovery
-from exporter.sources.fields import identifier, milliseconds, text
+from exporter.aws.calls import Call
+from exporter.aws.iam_policy import Deployment, Grant
+from exporter.model import Partition, PartitionKind
+from exporter.sources.base import Discovery, Environment
+from exporter.sources.options import Duration, Start, at_most
+from exporter.sources.regional import RegionalConfig, RegionalSource
 from exporter.sources.timeline import Page
 
+_DAYS = 90
+"""AWS: LookupEvents looks back 90 days."""
+_WITHIN_REACH = at_most(f"{_DAYS}d", ": event history goes back no further")
 _PAGE_EVENTS = 50
 """AWS: the default and the maximum of MaxResults."""
 
 
-class EventHistory:
-    """The management events of the last 90 days, a partition an (account, region).
+class EventHistoryConfig(RegionalConfig):
+    """A source of the type ``event_history``."""
+
+    kind: ClassVar = PartitionKind()
+
+    type: Literal["event_history"] = "event_history"
+    format: Literal["cloudtrail"] = "cloudtrail"
+    lookback: Annotated[Duration, _WITHIN_REACH] = 1800.0
+    start: Annotated[Start, _WITHIN_REACH] = 0.0
+
+    def source(self, environment: Environment, since: Mapping[str, int]) -> EventHistory:
+        """See SourceConfig."""
+        return EventHistory(self, environment, since)
+
+    def parts_in(self, region: str, resource: str | None = None) -> Sequence[str]:  # noqa: ARG002
+        """See RegionalConfig: the region itself."""
+        return (region,)
+
+    def permissions(self, where: Deployment) -> Iterator[Grant]:
+        """AWS: LookupEvents supports no resources."""
+        for region in where.regions(self.name, self.regions):
+            yield Grant("ReadEventHistory", "cloudtrail:LookupEvents", region, "*")
+
+    def start_warning(self, start: float) -> str | None:
+        """See SourceConfig."""
+        if start <= _DAYS * 86400:
+            return None
+        return f"the source `{self.name}` is event history, which goes back {_DAYS} days"
+
+
+class EventHistory(RegionalSource):
+    """A partition for each (account, region).
 
     AWS: newest first; times are whole seconds; StartTime and EndTime are both inclusive.
-    ``regions`` empty: the session's own.
     """
 
     resolution = 1000
     page_size = _PAGE_EVENTS
+    members = ("CloudTrailEvent", "EventTime", "EventId")
 
-    def __init__(self, name: str, account: AwsAccount, regions: Sequence[str] = ()) -> None:
-        self._name = name
-        self._account = account
-        self._regions = tuple(regions)
-
-    def discover(self) -> Discovery:
-        """One partition a region; none, and a failure each, while the account is not known."""
-        try:
-            account_id, regions = locate(self._account, self._regions)
-        except SourceError as error:
-            return Discovery((), unidentified(self._name, self._regions, error))
-        return Discovery(
-            [Partition(self._name, account_id, region) for region in regions],
-            out_of_reach(self._name, self._account, regions, account_id),
-        )
+    def find(self, place: Partition) -> Discovery:
+        """The region itself, whether or not it can be read."""
+        return Discovery([place])
 
     def pages(self, partition: Partition, start: int, end: int) -> Iterator[Page]:
         """Every visible event with start ≤ EventTime < end, and those at ``end`` in seconds."""
-        if start >= end:
-            return
-        call = Call("cloudtrail", "LookupEvents", partition.account_id, partition.region)
-        found = pages(
-            self._account.cloudtrail(partition.region, partition.account_id).lookup_events,
-            call,
-            {
-                "StartTime": datetime.fromtimestamp(start // 1000, UTC),
-                "EndTime": datetime.fromtimestamp(-(-end // 1000), UTC),
-                "MaxResults": _PAGE_EVENTS,
-            },
-        )
-        for records in found:
-            yield _page(records)
-
-    def born(self, partition: Partition) -> int | None:  # noqa: ARG002 - of the interface
-        """Unknown: a region's event history has always been there."""
-        return None
-
-
-def _page(records: Sequence[object]) -> Page:
-    events = [event for event in map(_event, records) if event is not None]
-    return Page(events, undecodable=len(records) - len(events))
-
-
-def _event(record: object) -> LogEvent | None:
-    """The log event of an Event; None: it is none."""
-    if not isinstance(record, Mapping):
-        return None
-    message = text(record.get("CloudTrailEvent"))
-    time = milliseconds(record.get("EventTime"), 1000)
-    event_id = identifier(record.get("EventId"))
-    if not message or time is None or event_id is None:
-        return None
-    return LogEvent(message, time, event_id)
+        if start < end:
+            yield from self._call(
+                Call("cloudtrail", "LookupEvents", partition.account_id, partition.region),
+                {
+                    "StartTime": datetime.fromtimestamp(start // 1000, UTC),
+                    "EndTime": datetime.fromtimestamp(-(-end // 1000), UTC),
+                    "MaxResults": _PAGE_EVENTS,
+                },
+            )

@@ -103,7 +103,7 @@ def layout_of(path: str, event_format: EventFormat, head: bytes) -> Layout:
 
 
 def _is_record(line: bytes) -> bool:
-    """Whether a line is a JSON object of its own that holds no list of records."""
+    """Whether a line is a whole JSON object without a list of records."""
     try:
         value = json.loads(line)
     except (ValueError, RecursionError):
@@ -113,14 +113,11 @@ def _is_record(line: bytes) -> bool:
 
 def decode(chunks: Iterable[bytes]) -> Iterator[str]:
     """UTF-8 text, without byte order mark; what is not UTF-8 becomes U+FFFD."""
-    decoder = codecs.getincrementaldecoder("utf-8-sig")(errors="replace")
-    for chunk in chunks:
-        yield decoder.decode(chunk)
-    yield decoder.decode(b"", final=True)
+    return codecs.iterdecode(chunks, "utf-8-sig", errors="replace")
 
 
 def split_lines(chunks: Iterable[bytes]) -> Iterator[Line]:
-    """The lines of a file. Where the chunks end in an error, an unfinished line is left out."""
+    """The lines of a file. If the chunks end in an error, an unfinished line is left out."""
     pending: list[bytes] = []
     length = 0
     for chunk in chunks:

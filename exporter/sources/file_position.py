@@ -1,33 +1,34 @@
-"""The checkpoint of a file: how far it was read, and how to know it again."""
+"""The checkpoint of a file: how far it was read, and how to recognise it."""
 
 from __future__ import annotations
 
 import hashlib
-import json
 import os
-from dataclasses import asdict, dataclass
-from typing import BinaryIO, Literal, get_type_hints
+from typing import BinaryIO, Literal
+
+from pydantic import BaseModel, ConfigDict
 
 from exporter.model import DamagedCheckpointError
 
 _SAMPLE = 1024
 
 
-@dataclass(frozen=True, slots=True)
-class FilePosition:
+class FilePosition(BaseModel):
     """How far a file was read.
 
-    A file goes on from its position while its inode is the same, it is no shorter, and the bytes
-    at both ends of what was read are the same. (The device's number is left out: it changes when
-    a volume is mounted again.) Any other file of this name is read from its start.
+    Reading goes on from the position if the inode is the same, the file is no shorter, and the
+    bytes at both ends of what was read are the same. (The device's number is left out: it changes
+    when a volume is mounted again.) Any other file of this name is read from its start.
     """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
     unit: Literal["bytes", "records"]
     """What ``done`` counts: bytes of whole lines, or records from the start (JSON, gzip)."""
     done: int
     inode: int
     covered: int
-    """Bytes of the file that ``sample`` vouches for."""
+    """Bytes of the file that ``sample`` covers."""
     sample: str
     modified: int = 0
     """Records: the modification time of the version that was read, nanoseconds."""
@@ -36,22 +37,31 @@ class FilePosition:
     midline: bool = False
     """Bytes: the line that ends at ``done`` was counted before its newline was there."""
 
+    @classmethod
+    def in_lines(
+        cls, file: BinaryIO, stat: os.stat_result, done: int, *, midline: bool = False
+    ) -> FilePosition:
+        """After the first ``done`` bytes of an open file."""
+        return cls(
+            unit="bytes",
+            done=done,
+            inode=stat.st_ino,
+            covered=done,
+            sample=sample(file, done),
+            midline=midline,
+        )
+
     def encode(self) -> str:
         """As text."""
-        return json.dumps(asdict(self), separators=(",", ":"))
+        return self.model_dump_json()
 
     @classmethod
     def decode(cls, text: str) -> FilePosition:
         """From text. Raises DamagedCheckpointError."""
         try:
-            position = cls(**json.loads(text))
-        except (ValueError, TypeError) as error:
+            return cls.model_validate_json(text)
+        except ValueError as error:
             raise DamagedCheckpointError from error
-        for name, kind in get_type_hints(cls).items():
-            value = getattr(position, name)
-            if value not in ("bytes", "records") if name == "unit" else type(value) is not kind:
-                raise DamagedCheckpointError
-        return position
 
     def holds_for(self, file: BinaryIO, stat: os.stat_result) -> bool:
         """Whether an open file is the one that was read, unchanged or with more at its end."""
@@ -62,7 +72,7 @@ class FilePosition:
         )
 
     def finished_with(self, stat: os.stat_result) -> bool:
-        """Whether nothing happened to the file since it was read to its end."""
+        """Whether the file has not changed since it was read to its end."""
         return (
             self.finished
             and stat.st_ino == self.inode

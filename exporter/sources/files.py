@@ -1,4 +1,7 @@
-"""Files: CloudTrail's JSON files, JSON lines and log files, plain or gzipped."""
+"""Files: CloudTrail's JSON files, JSON lines and log files, plain or gzipped.
+
+Everything in them counts, whatever its age.
+"""
 
 from __future__ import annotations
 
@@ -10,9 +13,12 @@ import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Annotated, ClassVar, Literal
 
 import structlog
+from pydantic import AfterValidator, ValidationInfo
 
+from exporter.aws.iam_policy import Deployment, Grant
 from exporter.model import (
     EventFormat,
     LogEvent,
@@ -21,7 +27,7 @@ from exporter.model import (
     PartitionKind,
     SourceError,
 )
-from exporter.sources.base import Discovery, Reading
+from exporter.sources.base import Discovery, Environment, Reading, SourceConfig
 from exporter.sources.file_content import (
     Layout,
     Line,
@@ -37,6 +43,8 @@ from exporter.sources.json_records import (
     BrokenContentError,
     split_records,
 )
+from exporter.sources.options import Distinct, Interval
+from exporter.yamlfile.globs import absolute_glob, is_path
 
 _TWO_WEEKS = 14 * 86_400_000
 _HEAD = 64 * 1024
@@ -46,13 +54,51 @@ FILE = PartitionKind("path", "File", by_event_time=False)
 _log = structlog.get_logger(__name__)
 
 
-class Files:
-    """Files that paths or globs name; everything in them counts, whatever its age.
+def _absolute(path: str, info: ValidationInfo) -> str:
+    if not is_path(path):
+        raise ValueError("a path must not hold the character U+0000")
+    return absolute_glob(Path.cwd() if info.context is None else info.context, path)
 
-    A partition is one file. Plain line files are followed as they grow; JSON documents and gzip
-    files are read once a version, and go on after the records that were read where only their end
-    has changed. ``interval`` in seconds. ``complete``: a last line without a newline counts at
-    once (a single run); else when the file stays as it is from one poll to the next.
+
+class FilesConfig(SourceConfig):
+    """A source of the type ``files``."""
+
+    kind: ClassVar = FILE
+    stand_ins: ClassVar = {"paths": ["*"]}
+
+    type: Literal["files"] = "files"
+    paths: Annotated[tuple[Annotated[str, AfterValidator(_absolute)], ...], Distinct]
+    """Globs, absolute (in the file they are relative to it); ``**`` matches any folders."""
+    format: EventFormat = "auto"
+    interval: Interval = 60.0
+    """Between two looks for new files and new lines."""
+
+    def source(
+        self,
+        environment: Environment,
+        since: Mapping[str, int],  # noqa: ARG002
+    ) -> Files:
+        """See SourceConfig."""
+        return Files(
+            self.paths,
+            name=self.name,
+            format=self.format,
+            interval=self.interval,
+            complete=environment.complete,
+        )
+
+    def permissions(self, where: Deployment) -> Iterator[Grant]:  # noqa: ARG002
+        """None: files are not AWS's."""
+        return iter(())
+
+
+class Files:
+    """Files that paths or globs name.
+
+    A partition is one file. Plain line files are followed as they grow. JSON documents and gzip
+    files are read once for each version; if only their end has changed, reading goes on after the
+    records that were read. A last line without a newline counts when the file has not changed from
+    one poll to the next, or at once if ``complete`` (see Environment).
     """
 
     memory = _TWO_WEEKS
@@ -84,7 +130,7 @@ class Files:
         self._warned: set[tuple[str, str]] = set()
 
     def discover(self) -> Discovery:
-        """The regular files there are now. A path that names none is no failure."""
+        """The regular files that exist now. A path without any is no failure."""
         found: set[str] = set()
         for pattern in self._paths:
             files = _existing(pattern)
@@ -114,7 +160,7 @@ class Files:
     ) -> Iterator[Reading]:
         """Read what is new in a file.
 
-        Raises PartitionGoneError where it is no longer there, SourceError where it cannot be read.
+        Raises PartitionGoneError if it is gone, SourceError if it cannot be read.
         """
         path = partition.resource
         try:
@@ -138,7 +184,7 @@ class Files:
             return
         if position is not None and not position.holds_for(file, stat):
             _log.warning("file was replaced or truncated, reading it from its start", path=path)
-            position = FilePosition("bytes", 0, stat.st_ino, 0, sample(file, 0))
+            position = FilePosition.in_lines(file, stat, 0)
             yield Reading((), position.encode())
         compressed = is_gzip(file)
         content = inflate(file) if compressed else read_chunks(file, stat.st_size)
@@ -170,9 +216,7 @@ class Files:
         batch = _Batch(self._now())
 
         def reading() -> Reading:
-            after = FilePosition(
-                "bytes", done, stat.st_ino, done, sample(file, done), midline=midline
-            )
+            after = FilePosition.in_lines(file, stat, done, midline=midline)
             return batch.take(after, size=done - start)
 
         file.seek(start)
@@ -212,7 +256,7 @@ class Files:
             yield None
 
     def _records(self, layout: Layout, chunks: Iterator[bytes]) -> Iterator[str | None]:
-        """The messages of a whole file, None for what is none."""
+        """The messages of a whole file; None for a part that is not a message."""
         if layout == "documents":
             yield from split_records(decode(chunks), cloudtrail=self.format == "cloudtrail")
             return
@@ -230,7 +274,7 @@ class Files:
         position: FilePosition | None,
         records: Iterator[str | None],
     ) -> Iterator[Reading]:
-        """Read the records after the position, to the end or to where the file is broken."""
+        """Read the records after the position, to the end or the first damage."""
         done = 0 if position is None else position.done
         fingerprint = sample(file, stat.st_size)
         batch = _Batch(self._now())
@@ -240,11 +284,11 @@ class Files:
             nonlocal read
             before, read = read, stat.st_size if finished else file.tell()
             after = FilePosition(
-                "records",
-                done,
-                stat.st_ino,
-                stat.st_size,
-                fingerprint,
+                unit="records",
+                done=done,
+                inode=stat.st_ino,
+                covered=stat.st_size,
+                sample=fingerprint,
                 modified=stat.st_mtime_ns,
                 finished=finished,
             )
@@ -319,8 +363,8 @@ def _again(
 
 
 def _existing(pattern: str) -> set[str]:
-    """Absolute paths of the regular files that a path or glob names."""
-    # os.path, not Path: no error where a folder is closed, and symbolic links stay as they are.
+    """Absolute paths of the regular files that a path or glob matches."""
+    # os.path, not Path: no error if a folder is closed, and symbolic links are kept.
     is_file = os.path.isfile
     paths = [pattern] if is_file(pattern) else glob.glob(pattern, recursive=True)  # noqa: PTH207
     return {os.path.abspath(path) for path in paths if is_file(path)}  # noqa: PTH100

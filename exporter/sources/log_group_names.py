@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-import re2
+from exporter.patterns.compile import wildcard_test
 
 
 class LogGroupNames:
@@ -13,22 +13,15 @@ class LogGroupNames:
     def __init__(self, patterns: Iterable[str]) -> None:
         distinct = tuple(dict.fromkeys(patterns))
         self.exact = tuple(pattern for pattern in distinct if "*" not in pattern)
-        """Names that are meant to exist."""
+        """Names of log groups that should exist."""
         self.prefixes = _shortest(pattern.partition("*")[0] for pattern in distinct)
-        """What the names begin with; together they cover every wanted name once."""
+        """Prefixes that together cover every wanted name once."""
         self._exact = frozenset(self.exact)
-        self._wildcards = [
-            # RE2: linear in the name's length, however many asterisks there are.
-            re2.compile("(?s)" + ".*".join(re2.escape(part) for part in pattern.split("*")))
-            for pattern in distinct
-            if "*" in pattern
-        ]
+        self._wildcards = [wildcard_test(pattern) for pattern in distinct if "*" in pattern]
 
     def wanted(self, name: str) -> bool:
-        """Whether a log group of this name is asked for."""
-        return name in self._exact or any(
-            pattern.fullmatch(name) is not None for pattern in self._wildcards
-        )
+        """Whether a log group of this name is configured."""
+        return name in self._exact or any(matches(name) for matches in self._wildcards)
 
 
 def _shortest(prefixes: Iterable[str]) -> tuple[str, ...]:

@@ -2,18 +2,32 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Annotated, ClassVar, Literal, TypeAlias
 
-from exporter.aws.errors import Call
-from exporter.aws.pages import pages
-from exporter.aws.session import AwsAccount
-from exporter.model import LogEvent, Partition, PartitionGoneError, PartitionKind, SourceError
-from exporter.sources.accounts import Failures, locate, out_of_reach, unidentified
-from exporter.sources.base import Discovery
-from exporter.sources.fields import identifier, milliseconds, text
+from pydantic import AfterValidator
+
+from exporter.aws.calls import Call
+from exporter.aws.iam_policy import Deployment, Grant
+from exporter.model import (
+    EventFormat,
+    Partition,
+    PartitionGoneError,
+    PartitionKind,
+    SourceError,
+)
+from exporter.sources.base import Discovery, Environment
 from exporter.sources.log_group_names import LogGroupNames
+from exporter.sources.options import Distinct, Interval, Lookback
+from exporter.sources.regional import RegionalConfig, RegionalSource, milliseconds
 from exporter.sources.timeline import Page
+from exporter.yamlfile.problems import Location, Problem
+from exporter.yamlfile.validation import Fields
 
+LOG_GROUP = PartitionKind("log_group", "Log group", on_series=True, local_ids=True)
+
+_LOG_GROUP = re.compile(r"[A-Za-z0-9_./#*-]{1,512}")
 # AWS: a page holds up to 10,000 log events or 1 MB; CloudTrail records and longer application
 # lines make that some thousand.
 _LIKELY_PAGE_EVENTS = 1000
@@ -21,93 +35,149 @@ _PAGE_EVENTS = 10_000
 _PAGE_GROUPS = 50
 _READABLE_CLASS = "STANDARD"
 
-LOG_GROUP = PartitionKind("log_group", "Log group", on_series=True, local_ids=True)
 
-_Groups = Mapping[str, Mapping[str, object]]
-"""Log groups as DescribeLogGroups sends them, by name."""
+def _log_group(name: str) -> str:
+    if name.startswith("arn:"):
+        raise ValueError("must be the log group's name, not its ARN")
+    if not _LOG_GROUP.fullmatch(name):
+        raise ValueError(
+            f"{name!r} is not a log group: names have letters, digits and _-/.#, patterns also *"
+        )
+    return name
 
 
-class LogGroups:
-    """Log groups by name or pattern, a partition an (account, region, log group).
+_LogGroups: TypeAlias = Annotated[tuple[Annotated[str, AfterValidator(_log_group)], ...], Distinct]
+
+
+class LogGroupsConfig(RegionalConfig):
+    """A source of the type ``log_groups``."""
+
+    kind: ClassVar = LOG_GROUP
+    stand_ins: ClassVar = {"log_groups": ["*"]}
+
+    type: Literal["log_groups"] = "log_groups"
+    log_groups: _LogGroups
+    """Names, or patterns in which ``*`` matches any characters, ``/`` included."""
+    format: EventFormat = "auto"
+    interval: Interval = 30.0
+    lookback: Lookback = 3600.0
+    discovery_interval: Interval = 300.0
+    """Between two looks for log groups."""
+
+    @property
+    def looks_every(self) -> float:
+        """See TimelineConfig."""
+        return self.discovery_interval
+
+    def source(self, environment: Environment, since: Mapping[str, int]) -> LogGroups:
+        """See SourceConfig."""
+        return LogGroups(self, environment, since)
+
+    def parts_in(self, region: str, resource: str | None = None) -> Sequence[str]:
+        """See RegionalConfig: each name or pattern of log groups."""
+        return [
+            f"{region} {pattern}"
+            for pattern in self.log_groups
+            if resource is None or LogGroupNames([pattern]).wanted(resource)
+        ]
+
+    def permissions(self, where: Deployment) -> Iterator[Grant]:
+        """AWS: policies name a log group by its ARN with ``:*`` at the end.
+
+        DescribeLogGroups is allowed on all of a region's log groups or on none: its resource is
+        ``log-group::log-stream:``, whatever prefix is asked for.
+        """
+        for region in where.regions(self.name, self.regions):
+            every = where.arn("logs", region, "log-group:*")
+            yield Grant("FindLogGroups", "logs:DescribeLogGroups", region, every)
+            for name in self.log_groups:
+                # In its only spelling, so that no two patterns include each other.
+                simplest = re.sub(r"\*+", "*", name)
+                resource = where.arn("logs", region, f"log-group:{simplest}:*")
+                yield Grant("ReadLogGroups", "logs:FilterLogEvents", region, resource)
+
+    def problems_of(self, discovery: Discovery, fields: Fields) -> Iterator[Problem]:
+        """Also a warning for each pattern that finds nothing, if all regions could be asked."""
+        yield from super().problems_of(discovery, fields)
+        places = [*discovery.partitions, *(place for place, _ in discovery.failures)]
+        if not all(place.resource for place in places):
+            return
+        where = f"in {', '.join(self.regions)}" if self.regions else "in the region"
+        for index, pattern in enumerate(self.log_groups):
+            names = LogGroupNames([pattern])
+            if "*" in pattern and not any(names.wanted(place.resource) for place in places):
+                yield Problem(
+                    f"no log group matches {pattern} {where}: correct the pattern, or name the"
+                    " source's `regions`",
+                    fields.value_of("log_groups", index),
+                    "warning",
+                )
+
+    def location_of(self, place: Partition, fields: Fields) -> Location:
+        """Where the first name or pattern is written that asks for a log group, or its region."""
+        for index, pattern in enumerate(self.log_groups if place.resource else ()):
+            if LogGroupNames([pattern]).wanted(place.resource):
+                return fields.value_of("log_groups", index)
+        return super().location_of(place, fields)
+
+
+class LogGroups(RegionalSource):
+    """Log groups by name or pattern, a partition for each (account, region, log group).
 
     AWS: oldest first; times are milliseconds; startTime and endTime are both inclusive.
-    ``log_groups``: names, or patterns in which ``*`` stands for any characters. ``regions`` empty:
-    the session's own.
     """
 
     resolution = 1
     page_size = _LIKELY_PAGE_EVENTS
+    members = ("message", "timestamp", "eventId")
 
     def __init__(
-        self,
-        name: str,
-        account: AwsAccount,
-        log_groups: Sequence[str],
-        regions: Sequence[str] = (),
+        self, config: LogGroupsConfig, environment: Environment, since: Mapping[str, int]
     ) -> None:
-        self._name = name
-        self._account = account
-        self._names = LogGroupNames(log_groups)
-        self._regions = tuple(regions)
-        self._born: dict[Partition, int] = {}
+        super().__init__(config, environment, since)
+        self._names = LogGroupNames(config.log_groups)
+        self._born: dict[tuple[str, str], dict[str, int]] = {}
+        """By (account, region), by name."""
 
-    def discover(self) -> Discovery:
-        """The log groups that there are now, region by region."""
-        try:
-            account_id, regions = locate(self._account, self._regions)
-        except SourceError as error:
-            return Discovery((), unidentified(self._name, self._regions, error))
-        partitions: list[Partition] = []
-        failures = out_of_reach(self._name, self._account, regions, account_id)
-        for region in regions:
-            try:
-                groups, odd = self._groups(account_id, region)
-            except SourceError as error:
-                failures.append((Partition(self._name, account_id, region), error))
+    def find(self, place: Partition) -> Discovery:
+        """The region's log groups with a name that is asked for."""
+        groups, odd = self._groups(place)
+        partitions = []
+        born: dict[str, int] = {}
+        failures = [(place, _odd(place.region, odd))] if odd else []
+        for name, group in groups.items():
+            partition = self._partition(place, name)
+            log_group_class = group.get("logGroupClass", _READABLE_CLASS)
+            if log_group_class != _READABLE_CLASS:
+                failures.append((partition, _unreadable(partition, str(log_group_class))))
                 continue
-            if odd:
-                failures.append((Partition(self._name, account_id, region), _odd(region, odd)))
-            for name, group in groups.items():
-                partition = Partition(self._name, account_id, region, name, LOG_GROUP)
-                log_group_class = group.get("logGroupClass", _READABLE_CLASS)
-                if log_group_class != _READABLE_CLASS:
-                    failures.append((partition, _unreadable(name, region, str(log_group_class))))
-                    continue
-                born = milliseconds(group.get("creationTime"), 1)
-                if born is not None:
-                    self._born[partition] = born
-                partitions.append(partition)
-            failures += self._missing(account_id, region, groups)
+            created = milliseconds(group.get("creationTime"))
+            if created is not None:
+                born[name] = created
+            partitions.append(partition)
+        self._born[place.account_id, place.region] = born
+        missing = [self._partition(place, name) for name in self._names.exact if name not in groups]
+        failures += [(partition, _missing(partition)) for partition in missing]
         return Discovery(partitions, failures)
 
     def pages(self, partition: Partition, start: int, end: int) -> Iterator[Page]:
         """Every visible log event with start ≤ timestamp ≤ end.
 
-        Raises PartitionGoneError where the log group was deleted, SourceError else.
+        Raises PartitionGoneError if the log group was deleted, else SourceError.
         """
         if start >= end:
             return
-        name = partition.resource
-        call = Call(
-            "logs",
-            "FilterLogEvents",
-            partition.account_id,
-            partition.region,
-            resource=f"log group {name}",
-        )
-        found = pages(
-            self._account.logs(partition.region, partition.account_id).filter_log_events,
-            call,
-            {
-                "logGroupName": name,
-                "startTime": max(start, 0),
-                "endTime": end,
-                "limit": _PAGE_EVENTS,
-            },
-        )
+        account_id, region, name = partition.account_id, partition.region, partition.resource
         try:
-            for records in found:
-                yield _page(records)
+            yield from self._call(
+                Call("logs", "FilterLogEvents", account_id, region, f"log group {name}"),
+                {
+                    "logGroupName": name,
+                    "startTime": max(start, 0),
+                    "endTime": end,
+                    "limit": _PAGE_EVENTS,
+                },
+            )
         except SourceError as error:
             if error.reason == "not_found":
                 raise PartitionGoneError(str(error), reason=error.reason) from error
@@ -115,63 +185,45 @@ class LogGroups:
 
     def born(self, partition: Partition) -> int | None:
         """The log group's creationTime, milliseconds."""
-        return self._born.get(partition)
+        born = self._born.get((partition.account_id, partition.region), {})
+        return born.get(partition.resource)
 
-    def _groups(self, account_id: str, region: str) -> tuple[_Groups, int]:
-        """The region's log groups with a name that is asked for, and how many have none."""
-        call = Call("logs", "DescribeLogGroups", account_id, region)
-        client = self._account.logs(region, account_id)
+    def _partition(self, place: Partition, name: str) -> Partition:
+        return Partition(self.name, place.account_id, place.region, name, LOG_GROUP)
+
+    def _groups(self, place: Partition) -> tuple[Mapping[str, Mapping[str, object]], int]:
+        """The log groups by name as DescribeLogGroups sends them, and how many have no name."""
+        call = Call("logs", "DescribeLogGroups", place.account_id, place.region)
         found: dict[str, Mapping[str, object]] = {}
         odd = 0
         for prefix in self._names.prefixes:
             parameters: dict[str, object] = {"limit": _PAGE_GROUPS}
             if prefix:
                 parameters["logGroupNamePrefix"] = prefix
-            for records in pages(client.describe_log_groups, call, parameters):
+            for records in self._accounts.pages(call, parameters):
                 for group in records:
-                    name = text(group.get("logGroupName")) if isinstance(group, Mapping) else None
-                    if not isinstance(group, Mapping) or not name:
+                    name = group.get("logGroupName") if isinstance(group, Mapping) else None
+                    if not (isinstance(group, Mapping) and isinstance(name, str) and name):
                         odd += 1
                     elif self._names.wanted(name):
                         found[name] = group
         return dict(sorted(found.items())), odd
 
-    def _missing(self, account_id: str, region: str, groups: _Groups) -> Failures:
-        return [
-            (
-                Partition(self._name, account_id, region, name, LOG_GROUP),
-                SourceError(
-                    f"There is no log group {name} in account {account_id}, region {region}; "
-                    "correct the name, or name the source's `regions`. It is looked for again.",
-                    reason="not_found",
-                ),
-            )
-            for name in self._names.exact
-            if name not in groups
-        ]
 
-
-def _page(records: Sequence[object]) -> Page:
-    events = [event for event in map(_event, records) if event is not None]
-    return Page(events, undecodable=len(records) - len(events))
-
-
-def _event(record: object) -> LogEvent | None:
-    """The log event of a FilteredLogEvent; None: it is none."""
-    if not isinstance(record, Mapping):
-        return None
-    message = text(record.get("message"))
-    time = milliseconds(record.get("timestamp"), 1)
-    event_id = identifier(record.get("eventId"))
-    if message is None or time is None or event_id is None:
-        return None
-    return LogEvent(message, time, event_id)
-
-
-def _unreadable(name: str, region: str, log_group_class: str) -> SourceError:
+def _missing(partition: Partition) -> SourceError:
     return SourceError(
-        f"Log group {name} in region {region} is of class {log_group_class}, which "
-        "FilterLogEvents does not read; use a STANDARD log group, or a pattern that leaves it out.",
+        f"There is no log group {partition.resource} in account {partition.account_id}, region"
+        f" {partition.region}: correct the name, or name the source's `regions`. It is looked for"
+        " again.",
+        reason="not_found",
+    )
+
+
+def _unreadable(partition: Partition, log_group_class: str) -> SourceError:
+    return SourceError(
+        f"Log group {partition.resource} in region {partition.region} is of class"
+        f" {log_group_class}, which FilterLogEvents does not read; use a STANDARD log group, or a"
+        " pattern that leaves it out.",
         reason="unsupported",
     )
 

@@ -1,23 +1,39 @@
-"""The checkpoint of a partition that is read by event time: how far, and what is left behind."""
+"""The checkpoint of a partition that is read by event time: positions and backlog."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Annotated, Final, TypeAlias
+
+from pydantic import BaseModel, ConfigDict, Field
 
 from exporter import exactness
 from exporter.model import DamagedCheckpointError
 from exporter.sources.schedule import Schedule, Span, Sweep, Window
 
 _MOST_SPANS: Final = 8
-"""Spans of a backlog that are kept apart: as many stops within a lookback."""
+"""Spans of a backlog: as many stops within a lookback are kept apart."""
+
+
+_Levels: TypeAlias = Annotated[list[tuple[int, int]], Field(min_length=1)]
+"""Positions, each with the age of its level."""
+
+
+class _Document(BaseModel):
+    """Progress as the ledger has it."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    sweep: _Levels
+    backlog: list[tuple[_Levels, int]] = []
+    backfilled: list[str] = []
+    backfills: list[tuple[list[str], int, int]] = []
 
 
 @dataclass(frozen=True, slots=True)
 class Backfill:
-    """Past that rules with a ``start`` of their own have yet to see."""
+    """The unread past of rules with a ``start`` of their own."""
 
     rules: frozenset[str]
     start: int
@@ -31,10 +47,10 @@ class Progress:
     sweep: Sweep
     """The positions of the youngest span, which has no end."""
     backlog: tuple[Span, ...] = ()
-    """Older spans, youngest first: event time that was not read in its turn, after a stop."""
+    """Older spans, youngest first: what was not read in time, after a stop."""
     backfilled: frozenset[str] = frozenset()
-    """Rules with a start of their own whose past is read or in ``backfills``. A rule stays here
-    when it leaves the configuration: its totals stay too, and must not count that past again."""
+    """Rules with a start of their own whose past is read or in ``backfills``. Kept when a rule
+    leaves the configuration: its totals are kept too, and must not count that past again."""
     backfills: tuple[Backfill, ...] = ()
 
     @property
@@ -54,14 +70,14 @@ class Progress:
         return min([self.sweep[0], *unread])
 
     def windows(self, schedule: Schedule, now: int, *, complete: bool) -> list[Window]:
-        """What is to be read now, newest first; windows of two spans may touch."""
+        """What to read now, newest first; windows of two spans may touch."""
         windows = schedule.due(self.sweep, now, complete=complete)
         for span in self.backlog:
             windows += schedule.due(span.sweep, now, end=span.end, complete=complete)
         return windows
 
     def detached(self, schedule: Schedule, now: int) -> Progress:
-        """With what was not read in its turn as a span of the backlog."""
+        """With what was not read in time as a span of the backlog."""
         sweep, span = schedule.detach(self.sweep, now)
         if span is None:
             return self
@@ -75,7 +91,7 @@ class Progress:
         return replace(self, sweep=sweep, backlog=backlog)
 
     def after(self, schedule: Schedule, window: Window, read_at: int) -> Progress:
-        """Once a window was wholly read, the reading having begun at ``read_at``."""
+        """After a window was read completely, beginning at ``read_at``."""
         spans = (
             replace(span, sweep=schedule.advance(span.sweep, window, read_at, end=span.end))
             for span in self.backlog
@@ -87,7 +103,7 @@ class Progress:
         )
 
     def after_backfill(self, window: Window) -> Progress:
-        """Once a window of the first backfill was wholly read."""
+        """After a window of the first backfill was read completely."""
         backfill, *others = self.backfills
         left = replace(backfill, start=window.end)
         rest = (left, *others) if left.start < left.end else tuple(others)
@@ -103,46 +119,36 @@ class Progress:
     def encode(self, ages: Sequence[int]) -> str:
         """As text. Positions are kept with their age: interval and lookback may change."""
 
-        def levels(sweep: Sweep) -> list[tuple[int, int]]:
+        def levels(sweep: Sweep) -> _Levels:
             return list(zip(ages, sweep, strict=True))
 
-        document: dict[str, object] = {"sweep": levels(self.sweep)}
-        if self.backlog:
-            document["backlog"] = [[levels(span.sweep), span.end] for span in self.backlog]
-        if self.backfilled:
-            document["backfilled"] = sorted(self.backfilled)
-        if self.backfills:
-            document["backfills"] = [[sorted(b.rules), b.start, b.end] for b in self.backfills]
-        return json.dumps(document, separators=(",", ":"))
+        document = _Document(
+            sweep=levels(self.sweep),
+            backlog=[(levels(span.sweep), span.end) for span in self.backlog],
+            backfilled=sorted(self.backfilled),
+            backfills=[(sorted(b.rules), b.start, b.end) for b in self.backfills],
+        )
+        return document.model_dump_json(exclude_defaults=True)
 
     @classmethod
     def decode(cls, text: str, schedule: Schedule, now: int) -> Progress:
         """From text, fitted to the schedule. Raises DamagedCheckpointError."""
-
-        def sweep(levels: Sequence[Sequence[int]]) -> Sweep:
-            return schedule.fit([(_number(age), _number(at)) for age, at in levels])
-
         try:
-            document = json.loads(text)
-            progress = cls(
-                sweep(document["sweep"]),
-                tuple(
-                    Span(sweep(levels), _number(end)) for levels, end in document.get("backlog", ())
-                ),
-                frozenset(map(_name, document.get("backfilled", ()))),
-                tuple(
-                    Backfill(frozenset(map(_name, rules)), _number(start), _number(end))
-                    for rules, start, end in document.get("backfills", ())
-                ),
-            )
-        except (ValueError, TypeError, LookupError, AttributeError) as error:
+            document = _Document.model_validate_json(text)
+        except ValueError as error:
             raise DamagedCheckpointError from error
+        progress = cls(
+            schedule.fit(document.sweep),
+            tuple(Span(schedule.fit(levels), end) for levels, end in document.backlog),
+            frozenset(document.backfilled),
+            tuple(Backfill(frozenset(rules), *times) for rules, *times in document.backfills),
+        )
         return progress._by_clock(schedule, now)
 
     def _by_clock(self, schedule: Schedule, now: int) -> Progress:
-        """Positions in the future come from a clock that was ahead: those of all spans go back.
+        """Move the positions of all spans back if some are in the future: a clock was ahead.
 
-        By an interval more than is seen, for the time that has passed since.
+        By an interval more than they show, for the time that has passed since.
         """
         if self.sweep[0] <= now:
             return self
@@ -153,15 +159,3 @@ class Progress:
             for span in self.backlog
         )
         return replace(self, sweep=sweep, backlog=tuple(span for span in backlog if not span.done))
-
-
-def _number(value: object) -> int:
-    if type(value) is not int:
-        raise TypeError
-    return value
-
-
-def _name(value: object) -> str:
-    if not isinstance(value, str):
-        raise TypeError
-    return value

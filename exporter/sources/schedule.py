@@ -1,13 +1,12 @@
 """When which part of a partition's past is read again: pure functions of times.
 
-An API that selects by event time does not show an event at once: CloudTrail minutes later, a log
-agent that was offline hours later. So each slice of event time is read when it is fresh and again
-at ages that grow by a factor, up to the lookback. What is kept is one position per age level: the
-event time up to which this level has swept. A stop of any length makes the windows wider, nothing
-else.
+An API that selects by event time shows an event late: CloudTrail minutes later, a log agent that
+was offline hours later. So each slice of event time is read when it is fresh and again at ages that
+grow by a factor, up to the lookback. The state is one position for each age level: the event time
+up to which it has read. After a stop of any length the windows are wider.
 
 An event that becomes visible ``d`` after its time, d ≤ lookback, is found at an age of at most
-2·d + 2 intervals, by at most ``len(ages)`` reads of its time (more only where windows are merged).
+2·d + 2 intervals, by at most ``len(ages)`` reads of its time (more only if windows are merged).
 
 All times are milliseconds.
 """
@@ -23,21 +22,21 @@ Sweep = tuple[int, ...]
 """For each age level, youngest first: event times before this were read at that age or later."""
 
 _FRESH_INTERVALS = 2
+"""What is fresh is at most so many intervals old."""
 _BACKLOG_INTERVALS = 2
-"""Intervals that what is fresh reaches back, and how much must be unread before that to be a
-backlog: polls that come a little late make none."""
+"""Less than so many unread intervals before that are no backlog: the poll came a little late."""
 
 _JOINED_PAGES = 4
 """Pages that windows may take when they are read as one."""
 
 _SWEEPS_PER_AGE = 3
-"""A level of age ``a`` is swept every ``a / 3``, not every interval: as exact, and far fewer calls
-for old slices. Three keeps the bound: 1.5·d (the next level) + 0.5·d (its period)."""
+"""A level of age ``a`` reads every ``a / 3``, not every interval: far fewer calls for old slices.
+Three keeps the bound: 1.5·d (the next level) + 0.5·d (its period)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """A span of event time to read: from ``start``, up to and without ``end``."""
+    """Event time to read: start ≤ time < end."""
 
     start: int
     end: int
@@ -50,15 +49,15 @@ class Window:
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """A stretch of event time with positions of its own: what is left of a backlog."""
+    """A part of a backlog, with its own positions."""
 
     sweep: Sweep
     end: int
-    """Up to and without this time; what is younger belongs to a younger span."""
+    """Exclusive; what is younger belongs to a younger span."""
 
     @property
     def done(self) -> bool:
-        """Whether it was swept for the last time."""
+        """Whether it was read for the last time."""
         return self.sweep[-1] >= self.end
 
 
@@ -77,7 +76,7 @@ class Schedule:
 
     @cached_property
     def ages(self) -> tuple[int, ...]:
-        """The ages at which a slice is read: at once, after an interval, … and at the lookback."""
+        """The ages at which a slice is read: 0, the interval, … and the lookback."""
         ages = [0]
         age = float(self.interval)
         while age < self.lookback:
@@ -86,16 +85,15 @@ class Schedule:
         return (*ages, self.lookback)
 
     def begin(self, origin: int) -> Sweep:
-        """The positions of a partition that nobody has read: everything from ``origin`` is due."""
+        """The positions of a new partition: everything from ``origin`` is due."""
         return (self._floor(origin),) * len(self.ages)
 
     def due(
         self, sweep: Sweep, now: int, *, end: int | None = None, complete: bool = False
     ) -> list[Window]:
-        """The windows to read now, newest first, none touching another.
+        """The windows to read now, newest first; no two touch.
 
-        ``end``: of the span that the positions belong to. ``complete``: read the whole lookback,
-        however lately that was done.
+        ``end``: of the positions' span. ``complete``: the whole lookback, even if it was just read.
         """
         last = self._floor(now) if end is None else min(end, self._floor(now))
         if complete:
@@ -110,9 +108,9 @@ class Schedule:
         return _joined(window for window in windows if window.length > 0)
 
     def detach(self, sweep: Sweep, now: int) -> tuple[Sweep, Span | None]:
-        """Let a backlog be read by itself, so that fresh events need not wait for it.
+        """Split off a backlog, so that fresh events need not wait for it.
 
-        The positions for what is fresh, and the span of the backlog; None where there is none.
+        Returns the positions for what is fresh, and the backlog's span if there is one.
         """
         fresh = self._floor(now - _FRESH_INTERVALS * self.interval)
         if fresh - sweep[0] < _BACKLOG_INTERVALS * self.interval:
@@ -120,10 +118,7 @@ class Schedule:
         return self.begin(fresh), Span(sweep, fresh)
 
     def _patience(self, age: int) -> float:
-        """How much must be unswept at a level before it is due.
-
-        Half an interval of slack, since polls come a little early or late.
-        """
+        """How much must be unread at a level before it is due; half an interval is slack."""
         if age == 0:
             return 0
         return max(self.interval, age / _SWEEPS_PER_AGE) - self.interval / 2
@@ -131,10 +126,10 @@ class Schedule:
     def advance(
         self, sweep: Sweep, window: Window, read_at: int, *, end: int | None = None
     ) -> Sweep:
-        """The positions after a window was wholly read, the reading having begun at ``read_at``.
+        """The positions after a window was read completely, beginning at ``read_at``.
 
-        A level moves only where the window leaves no gap behind it, and only as far as the slices
-        were old enough for it, within the span that ends at ``end``.
+        A level moves only if the window leaves no gap before it, as far as the slices were old
+        enough for it, within the span that ends at ``end``.
         """
         last = window.end if end is None else min(window.end, end)
         return tuple(
@@ -145,11 +140,10 @@ class Schedule:
         )
 
     def fit(self, levels: Iterable[tuple[int, int]]) -> Sweep:
-        """Take over positions that were kept as (age, position) under another interval or lookback.
+        """Take over positions, as (age, position), of another interval or lookback.
 
-        A slice that was read at some age was read at every younger age. Beyond the oldest level
-        there was, its position holds: matches before it are forgotten, so it must not be read
-        again.
+        A slice that was read at an age counts as read at every younger age. Older levels get the
+        position of the oldest: what is before it is no longer remembered, so it must not be read.
         """
         known = sorted(levels)
         oldest = known[-1][1]
@@ -159,11 +153,11 @@ class Schedule:
         )
 
     def take_back(self, sweep: Sweep, now: int, *, ahead: int) -> Sweep:
-        """The positions after AWS's clock was found to have been ``ahead`` of the truth.
+        """The positions after AWS's clock turned out to have been ``ahead``.
 
-        Each slice may have been younger than its level says when it was read. So a level goes back
-        by as much, up to a lookback, from where it can be at most by now. Further back than two
-        lookbacks a slice was old enough all the same, and matches may be forgotten.
+        Slices may have been read at a younger age than their level's, so each level goes back by as
+        much, at most by a lookback. Older than two lookbacks a slice was old enough in any case,
+        and may no longer be remembered.
         """
         back = ahead if ahead <= 2 * self.interval else self.lookback
         certain = self._floor(now - 2 * self.lookback)
@@ -177,11 +171,10 @@ class Schedule:
 
 
 def merge(windows: list[Window], events_per_ms: float, page_size: float) -> list[Window]:
-    """Join windows where reading the gap between them costs no further page.
+    """Join windows, newest first, if reading the gap between them costs no further page.
 
-    A quiet partition then costs one call a poll. Windows that take many pages stay apart: the
-    newest is read first, and must not wait for a backlog. ``windows`` newest first, and so is the
-    answer.
+    A quiet partition then costs one call a poll. Windows of many pages are not joined: the newest
+    must not wait for a backlog.
     """
 
     def pages(window: Window) -> int:

@@ -4,21 +4,27 @@ from __future__ import annotations
 
 import math
 import time
+from abc import ABC, abstractmethod
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Final, Protocol
+from typing import Final
+
+from pydantic import model_validator
 
 from exporter import exactness
 from exporter.model import EventFormat, LogEvent, Partition, SourceError
-from exporter.sources.base import Discovery, Reading
+from exporter.sources.base import Discovery, Reading, SourceConfig
+from exporter.sources.options import Interval, Lookback, Start
 from exporter.sources.progress import Progress
 from exporter.sources.schedule import Schedule, Window, merge
+from exporter.yamlfile.durations import format_duration
+from exporter.yamlfile.validation import BetweenFieldsError
 
 _ALL_RULES: Final[frozenset[str]] = frozenset()
 _HOUR: Final = 3_600_000
 _PAGES: Final = 4
-"""Pages that a slice shall hold."""
+"""Pages that a slice should have."""
 _MANY_PAGES: Final = 4 * _PAGES
 """Pages after which a slice is given up for a shorter one."""
 
@@ -29,61 +35,49 @@ class Page:
 
     events: Sequence[LogEvent]
     undecodable: int = 0
-    """Records that are no log events: no message, no id."""
+    """Records that are not log events: no message, no id."""
 
 
-class Timeline(Protocol):
-    """An API that shows the log events of a partition by their time."""
+class TimelineConfig(SourceConfig):
+    """A source whose events arrive late, so that its past is read again."""
 
-    resolution: int
-    """Milliseconds: the API's times are whole multiples of it."""
-    page_size: int
-    """Log events that one call is likely to bring at most."""
+    interval: Interval = 60.0
+    lookback: Lookback = 1800.0
+    """How late an event may arrive and still be counted; at least one interval."""
+    start: Start = 0.0
+    """How far back from now the rules of the first run count; 0: from now on."""
 
-    def discover(self) -> Discovery:
-        """Find the partitions there are now; failures are returned, not raised."""
+    @model_validator(mode="after")
+    def _lookback_covers_interval(self) -> TimelineConfig:
+        if self.lookback < self.interval:
+            # The key that is written is the one to change.
+            field = "lookback" if "lookback" in self.model_fields_set else "interval"
+            raise BetweenFieldsError(
+                field,
+                f"`lookback` must be at least one `interval` ({format_duration(self.interval)}):"
+                f" it is {format_duration(self.lookback)}",
+            )
+        return self
 
-    def pages(self, partition: Partition, start: int, end: int) -> Iterator[Page]:
-        """Every visible log event with start ≤ time < end, milliseconds, in any order.
-
-        Follows every token, through empty pages; may bring events at ``end`` too. Raises
-        SourceError.
-        """
-
-    def born(self, partition: Partition) -> int | None:
-        """When the partition came into being, milliseconds, where the API knows."""
-
-
-@dataclass(frozen=True, slots=True)
-class Timing:
-    """When a source is read, in seconds."""
-
-    interval: float
-    """Between two polls of a partition."""
-    lookback: float
-    """How late an event may become visible and still count."""
-    start: float = 0
-    """How long before it was configured a partition is read from at its first reading."""
-    discovery_interval: float = 300
-    """Between two looks for partitions."""
-    complete: bool = False
-    """Whether each poll reads the whole lookback: a single run has no later poll to rely on."""
+    @property
+    def looks_every(self) -> float:
+        """Seconds between two looks for partitions."""
+        return 300.0
 
 
 @dataclass(slots=True)
 class _Pace:
-    """What was learned of how much a partition holds."""
+    """What was learned about the density of a partition."""
 
     events_per_ms: float | None = None
     page_events: float | None = None
-    """Events of a page; None: none was full yet."""
+    """Events of a full page; None: there was none yet."""
     slice_length: int = _HOUR
     oldest_first: bool = False
-    """Of what is not fresh: changes each time that a poll leaves something or fails, so that
-    neither end of a backlog waits for the other."""
+    """Which end of a backlog is read first; changes each time that a poll leaves some or fails."""
 
     def learn(self, piece: Window, pages: int, events: int) -> None:
-        """Take in a slice that was read."""
+        """Learn from a slice that was read."""
         density = events / piece.length
         before = density if self.events_per_ms is None else self.events_per_ms
         self.events_per_ms = (before + density) / 2
@@ -91,7 +85,7 @@ class _Pace:
             full = max(1.0, events / pages)
             self.page_events = (full + (self.page_events or full)) / 2
         fitting = max(1, _PAGES * piece.length // pages)
-        # A window may be shorter than a slice: what fits into it tells nothing against longer ones.
+        # A short window says nothing against longer slices.
         choose = min if pages > _PAGES else max
         self.slice_length = choose(self.slice_length, fitting)
 
@@ -105,44 +99,58 @@ class _Pace:
         self.oldest_first = not self.oldest_first
 
 
-class TimelineSource:
-    """A source over a Timeline: reads each partition's past again by the schedule.
+class TimelineSource(ABC):
+    """A source whose API selects by event time: the past is read again by the schedule.
 
     ``since``: since when a partition is configured, milliseconds (None: since this source was
     made). ``clock`` gives seconds since the epoch and is never ahead of the API's, ``monotonic``
     seconds from any point on.
     """
 
+    resolution: int
+    """Milliseconds: the API's times are whole multiples of it."""
+    page_size: int
+    """Log events that one call is likely to bring at most."""
+    place: Partition | None = None
+
     def __init__(
         self,
-        timeline: Timeline,
-        timing: Timing,
+        config: TimelineConfig,
         *,
-        name: str,
-        format: EventFormat,
-        since: Callable[[Partition], int | None] = lambda _: None,
+        since: Callable[[Partition], int | None],
+        complete: bool = False,
         clock: Callable[[], float] = time.time,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        self.name = name
-        self.format: EventFormat = format
-        self.interval = timing.interval
-        self.discovery_interval = timing.discovery_interval
-        self.place: Partition | None = None
-        self.memory = round(timing.lookback * 1000)
-        self._timeline = timeline
-        self._schedule = Schedule(round(timing.interval * 1000), self.memory, timeline.resolution)
-        self._start = round(timing.start * 1000)
+        self.name = config.name
+        self.format: EventFormat = config.format
+        self.interval = config.interval
+        self.discovery_interval = config.looks_every
+        self.memory = round(config.lookback * 1000)
+        self._schedule = Schedule(round(config.interval * 1000), self.memory, self.resolution)
+        self._start = round(config.start * 1000)
         self._since = since
-        self._complete = timing.complete
+        self._complete = complete
         self._clock = clock
         self._monotonic = monotonic
         self._loaded = self._now()
         self._paces: dict[str, _Pace] = defaultdict(_Pace)
 
+    @abstractmethod
     def discover(self) -> Discovery:
-        """Find the partitions there are now."""
-        return self._timeline.discover()
+        """See Source."""
+
+    @abstractmethod
+    def pages(self, partition: Partition, start: int, end: int) -> Iterator[Page]:
+        """Every visible log event with start ≤ time < end, milliseconds, in any order.
+
+        Follows every token, through empty pages; may bring events at ``end`` too. Raises
+        SourceError.
+        """
+
+    def born(self, partition: Partition) -> int | None:  # noqa: ARG002
+        """When the partition was created, milliseconds, if the API says so."""
+        return None
 
     def read_up_to(self, partition: Partition, checkpoint: str | None) -> int:
         """See ``Source.read_up_to``; of a partition that was never read, where it begins."""
@@ -150,8 +158,8 @@ class TimelineSource:
             return self._origin(partition, (), self._now())
         return Progress.decode(checkpoint, self._schedule, self._now()).read_up_to
 
-    def size(self, partition: Partition) -> None:
-        """Unknown: an API does not tell."""
+    def size(self, partition: Partition) -> None:  # noqa: B027 - None is the answer
+        """Unknown: APIs do not say."""
 
     def poll(
         self,
@@ -215,7 +223,7 @@ class TimelineSource:
         """The windows to read, and for which rules only (empty: all); the next one is the last."""
         windows = progress.windows(self._schedule, now, complete=self._complete)
         if pace.events_per_ms is not None:
-            page_events = min(self._timeline.page_size, pace.page_events or math.inf)
+            page_events = min(self.page_size, pace.page_events or math.inf)
             windows = merge(windows, pace.events_per_ms, page_events)
         fresh, older = windows[:1], windows[1:]
         if pace.oldest_first:
@@ -229,7 +237,7 @@ class TimelineSource:
         origin = exactness.origin(
             configured=self._loaded if since is None else since,
             start=self._start,
-            born=self._timeline.born(partition),
+            born=self.born(partition),
             own_starts=own_starts,
             allowed_lateness=self.memory,
             now=now,
@@ -242,10 +250,9 @@ class TimelineSource:
     ) -> Iterator[tuple[Page, Window | None]]:
         """Read a window slice by slice, oldest first.
 
-        Each page comes with the slice that it completes, or None. Slices hold a few pages each, so
-        that a crash or a failing API makes us read little again; they grow where the partition is
-        quiet. A slice that turns out to hold many more is given up for a shorter one: what it has
-        brought is counted and is not lost.
+        Each page comes with the slice that it completes, or None. A slice has a few pages, so that
+        little is read again after a crash or an error; it is longer if the partition is quiet. A
+        slice that has many more pages is given up for a shorter one; what was read of it counts.
         """
         start = window.start
         while start < window.end:
@@ -253,7 +260,7 @@ class TimelineSource:
             piece = Window(start, min(start + length, window.end))
             page, pages, events, complete = Page(()), 0, 0, True
             try:
-                for following in self._timeline.pages(partition, piece.start, piece.end):
+                for following in self.pages(partition, piece.start, piece.end):
                     if pages:
                         yield page, None
                     page, pages = following, pages + 1

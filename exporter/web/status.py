@@ -44,6 +44,8 @@ class SourceStatus:
     partitions: Sequence[PartitionStatus]
     failures: Sequence[str] = ()
     """Errors of the last discovery, a sentence each."""
+    resource: str = "Resource"
+    """What a partition's resource is: the heading of its column."""
 
     def in_state(self, state: State) -> list[PartitionStatus]:
         """Return the partitions in a state, in their order."""

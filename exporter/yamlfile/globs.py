@@ -1,4 +1,4 @@
-"""Globs as the standard library reads them, but bounded in what they may visit and find."""
+"""Paths and globs as a file writes them; globs are bounded in what they may visit and find."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import os
 import re
 from collections.abc import Iterator
 from fnmatch import translate
+from pathlib import Path
 
 MAX_FOUND = 1_000
 """Files that a glob may find."""
@@ -18,6 +19,16 @@ _ANY_FOLDERS = "**"
 
 class GlobError(ValueError):
     """A glob looks at more than a configuration can mean; the message is a sentence."""
+
+
+def is_path(name: str) -> bool:
+    """Whether a file can have this name: YAML can write a NUL, which no system call takes."""
+    return "\0" not in name
+
+
+def absolute_glob(folder: Path, pattern: str) -> str:
+    """Make a glob absolute that is relative to a folder (whose own name is no pattern)."""
+    return os.path.abspath(Path(glob.escape(str(folder.absolute())), pattern))  # noqa: PTH100 a glob
 
 
 def find_files(pattern: str) -> list[str]:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
-from exporter.configuration.durations import parse_duration
+from exporter.yamlfile.durations import parse_duration
 from tests.support.alerting import ALERT_TESTS, ALERTS, Alert, alerts, rule_files, rules_of
 from tests.support.promql import selectors
 from tests.support.tools import PrometheusBinaries

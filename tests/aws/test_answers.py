@@ -13,13 +13,11 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
+from exporter.aws.accounts import AwsAccounts
 from exporter.aws.answers import ALWAYS_SENT, MOST_BYTES, json_document
-from exporter.aws.session import AwsAccount
 from exporter.model import LogEvent, Partition, SourceError
-from exporter.sources.event_history import EventHistory
-from exporter.sources.log_groups import LogGroups
 from tests.support.answering import ACCOUNT, IDENTITY, Answer, Answering
-from tests.support.aws import Requests, open_account
+from tests.support.aws import Requests, event_history, log_groups, open_account
 
 REGION = "us-east-1"
 HISTORY = Partition("history", ACCOUNT, REGION)
@@ -64,31 +62,31 @@ many_examples = settings(
 
 
 @pytest.fixture
-def account(server: Answering) -> AwsAccount:  # noqa: ARG001 - the environment names it
+def account(server: Answering) -> AwsAccounts:  # noqa: ARG001 - the environment names it
     """One that knows who it is; clients take a while to make."""
     opened = open_account()
     opened.identify([REGION])
     return opened
 
 
-def look_up(account: AwsAccount) -> list[LogEvent]:
-    pages = EventHistory("history", account, [REGION]).pages(HISTORY, 0, 1000)
+def look_up(account: AwsAccounts) -> list[LogEvent]:
+    pages = event_history("history", account, [REGION]).pages(HISTORY, 0, 1000)
     return [event for page in pages for event in page.events]
 
 
-def filter_log_events(account: AwsAccount) -> list[LogEvent]:
-    pages = LogGroups("apps", account, ["/app"]).pages(GROUP, 0, 1000)
+def filter_log_events(account: AwsAccounts) -> list[LogEvent]:
+    pages = log_groups("apps", account, ["/app"]).pages(GROUP, 0, 1000)
     return [event for page in pages for event in page.events]
 
 
-def describe_log_groups(account: AwsAccount) -> None:
-    discovery = LogGroups("apps", account, ["/app*"], [REGION]).discover()
+def describe_log_groups(account: AwsAccounts) -> None:
+    discovery = log_groups("apps", account, ["/app*"], [REGION]).discover()
     assert not discovery.partitions
     for _, error in discovery.failures:
         raise error
 
 
-CALLS: dict[str, Callable[[AwsAccount], object]] = {
+CALLS: dict[str, Callable[[AwsAccounts], object]] = {
     "LookupEvents": look_up,
     "FilterLogEvents": filter_log_events,
     "DescribeLogGroups": describe_log_groups,
@@ -172,7 +170,7 @@ def test_the_table_agrees_with_botocores_models() -> None:
 @pytest.mark.usefixtures("aws")
 def test_an_operation_that_the_table_does_not_know_is_not_called() -> None:
     with pytest.raises(LookupError, match=r"DescribeTrails.*answers\.py"):
-        open_account().cloudtrail(REGION).describe_trails()
+        open_account().client("cloudtrail", REGION).describe_trails()
 
 
 def packed(body: bytes) -> Answer:
@@ -235,10 +233,10 @@ def test_odd_records_are_undecodable_and_nothing_else_is_lost(server: Answering)
     records = [TRUE, *ODD, {**TRUE, "EventId": "last", "eventId": "last"}]
     server.answer = Answer(json.dumps({"Events": records, "events": records}).encode())
     account = open_account()
-    (page,) = EventHistory("history", account, [REGION]).pages(HISTORY, 0, 1000)
+    (page,) = event_history("history", account, [REGION]).pages(HISTORY, 0, 1000)
     assert [event.id for event in page.events] == ["true", "last"]
     assert page.undecodable == len(ODD)
-    (page,) = LogGroups("apps", account, ["/app"]).pages(GROUP, 0, 1000)
+    (page,) = log_groups("apps", account, ["/app"]).pages(GROUP, 0, 1000)
     # The last of the odd ones has a time that only LookupEvents reads.
     assert [event.id for event in page.events] == ["true", "true", "last"]
 
@@ -246,21 +244,21 @@ def test_odd_records_are_undecodable_and_nothing_else_is_lost(server: Answering)
 @many_examples
 @given(odd=st.lists(JSON, max_size=4), place=st.integers(0, 4))
 def test_whatever_is_in_a_page_the_true_records_come(
-    server: Answering, account: AwsAccount, odd: list[Any], place: int
+    server: Answering, account: AwsAccounts, odd: list[Any], place: int
 ) -> None:
     records = [*odd[:place], TRUE, *odd[place:]]
     members = {"Events": records, "events": records, "logGroups": records}
     server.answer = Answer(json.dumps(members).encode())
     assert LogEvent("{}", 1000, "true") in look_up(account)
     assert LogEvent("m", 1, "true") in filter_log_events(account)
-    discovery = LogGroups("apps", account, ["/app/*"], [REGION]).discover()
+    discovery = log_groups("apps", account, ["/app/*"], [REGION]).discover()
     assert Partition("apps", ACCOUNT, REGION, resource="/app/true") in discovery.partitions
     assert {error.reason for _, error in discovery.failures} <= {"unreadable", "unsupported"}
 
 
 def test_groups_without_a_name_leave_what_is_known_of_the_region(server: Answering) -> None:
     server.answer = Answer(json.dumps({"logGroups": [{}, {"logGroupName": "/app/a"}]}).encode())
-    discovery = LogGroups("apps", open_account(), ["/app/*"], [REGION]).discover()
+    discovery = log_groups("apps", open_account(), ["/app/*"], [REGION]).discover()
     assert [partition.resource for partition in discovery.partitions] == ["/app/a"]
     ((scope, error),) = discovery.failures
     assert scope == Partition("apps", ACCOUNT, REGION)
@@ -324,7 +322,7 @@ XML_ERRORS = [
 )
 @example(status=400, body=b'{"__type": 5}')
 def test_whatever_an_error_says_it_is_an_error_of_the_source(
-    server: Answering, account: AwsAccount, status: int, body: bytes
+    server: Answering, account: AwsAccounts, status: int, body: bytes
 ) -> None:
     server.answer = Answer(body, status)
     for call in CALLS.values():

@@ -6,7 +6,8 @@ import pytest
 from botocore import exceptions as botocore
 from botocore.parsers import ResponseParserError
 
-from exporter.aws.errors import Call, source_error
+from exporter.aws.calls import Call
+from exporter.aws.errors import source_error
 from exporter.model import SourceError
 
 CALL = Call("logs", "FilterLogEvents", "111122223333", "eu-west-1", "log group /app")

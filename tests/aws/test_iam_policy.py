@@ -11,10 +11,12 @@ import botocore.session
 import pytest
 import yaml
 
-from exporter.aws.iam_policy import IamPolicyError, Scope, iam_policy
-from exporter.configuration import EventHistoryConfig, FilesConfig, LogGroupsConfig, SourceConfig
+from exporter.aws.iam_policy import Deployment, IamPolicyError, iam_policy
 from exporter.configuration import load as load_configuration
-from exporter.configuration.sources import SOURCE_MODELS
+from exporter.sources import TYPES, SourceConfig
+from exporter.sources.event_history import EventHistoryConfig
+from exporter.sources.files import FilesConfig
+from exporter.sources.log_groups import LogGroupsConfig
 from tests.support.iam import ApiRequest, RecordingAws, denied, is_allowed, policy_for, unneeded
 from tests.support.processes import Exporter
 from tests.support.tools import ROOT
@@ -35,7 +37,8 @@ def history(*regions: str) -> EventHistoryConfig:
 
 
 def policy(*sources: SourceConfig, **scope: str | None) -> dict[str, Any]:
-    return iam_policy(sources, Scope(**{"account_id": ACCOUNT, **scope}))  # type: ignore[arg-type]
+    where = Deployment(**{"account_id": ACCOUNT, **scope})  # type: ignore[arg-type]
+    return iam_policy(grant for source in sources for grant in source.permissions(where))
 
 
 def resources(document: dict[str, Any], action: str = "logs:FilterLogEvents") -> list[str]:
@@ -150,7 +153,7 @@ def test_every_type_of_source_has_its_part(tmp_path: Path) -> None:
         "rules: [{name: r, pattern: x}]\n"
     )
     sources = load_configuration([path]).sources
-    assert {source.type for source in sources} == set(SOURCE_MODELS)
+    assert {source.type for source in sources} == set(TYPES)
     assert {statement["Sid"] for statement in policy(*sources)["Statement"]} == {
         "FindLogGroups",
         "ReadEventHistory",

@@ -11,14 +11,12 @@ from pathlib import Path
 
 import pytest
 
+from exporter.aws.accounts import AwsAccounts
 from exporter.aws.quotas import Quotas
-from exporter.aws.session import AwsAccount
 from exporter.model import Partition, SourceError
-from exporter.sources.event_history import EventHistory
-from exporter.sources.log_groups import LogGroups
 from metric_filter_demo.aws import EmbeddedAws
 from metric_filter_demo.faults import Faults
-from tests.support.aws import Requests
+from tests.support.aws import Requests, event_history, log_groups
 
 A, B = "111122223333", "444455556666"
 REGION = "us-east-1"
@@ -61,9 +59,9 @@ def process(aws: EmbeddedAws, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     return use
 
 
-def read(account: AwsAccount, account_id: str) -> None:
+def read(account: AwsAccounts, account_id: str) -> None:
     partition = Partition("history", account_id, REGION)
-    assert list(EventHistory("history", account, [REGION]).pages(partition, 0, 1000))
+    assert list(event_history("history", account, [REGION]).pages(partition, 0, 1000))
 
 
 @pytest.mark.parametrize("kind", ["profile", "process"])
@@ -73,11 +71,11 @@ def test_nothing_is_sent_once_the_credentials_are_another_accounts(
     use: Use = request.getfixturevalue(kind)
     keys = {account: aws.access_key(account) for account in (A, B)}
     requests = Requests()
-    account = AwsAccount(quotas=UNLIMITED, observer=requests)
+    account = AwsAccounts(quotas=UNLIMITED, observer=requests)
     use(*keys[A])
     assert account.identify([REGION]) == A
     read(account, A)
-    groups = LogGroups("apps", account, ["a"], [REGION])
+    groups = log_groups("apps", account, ["a"], [REGION])
 
     use(*keys[B])
     for _ in range(3):
@@ -88,14 +86,14 @@ def test_nothing_is_sent_once_the_credentials_are_another_accounts(
         with pytest.raises(SourceError):
             list(groups.pages(Partition("apps", A, REGION, resource="a"), 0, 1000))
     assert account.identify([REGION]) == B
-    assert account.former_accounts == [A]
+    assert [former for former, _, _ in account.out_of_reach([REGION])] == [A]
     read(account, B)
     read(account, B)
 
     use(*keys[A])
     read(account, A)
     assert account.identify([REGION]) == A
-    assert account.former_accounts == [B]
+    assert [former for former, _, _ in account.out_of_reach([REGION])] == [B]
     assert aws.calls.count("LookupEvents", account=A) == 2
     assert aws.calls.count("LookupEvents", account=B) == 2
     assert aws.calls.count("FilterLogEvents") == 0
@@ -104,7 +102,7 @@ def test_nothing_is_sent_once_the_credentials_are_another_accounts(
 
 
 def test_a_new_key_of_the_same_account_is_asked_for_once(aws: EmbeddedAws, profile: Use) -> None:
-    account = AwsAccount(quotas=UNLIMITED)
+    account = AwsAccounts(quotas=UNLIMITED)
     for number in range(1, 4):
         profile(*aws.access_key(A))
         with ThreadPoolExecutor(8) as pool:
@@ -114,7 +112,7 @@ def test_a_new_key_of_the_same_account_is_asked_for_once(aws: EmbeddedAws, profi
 
 
 def test_nothing_is_read_under_a_key_that_nobody_identifies(aws: EmbeddedAws, profile: Use) -> None:
-    account = AwsAccount(quotas=UNLIMITED)
+    account = AwsAccounts(quotas=UNLIMITED)
     profile(*aws.access_key(A))
     read(account, A)
     profile(*aws.access_key(A))
@@ -129,7 +127,7 @@ def test_nothing_is_read_under_a_key_that_nobody_identifies(aws: EmbeddedAws, pr
 
 @pytest.mark.usefixtures("no_pause")
 def test_those_that_wait_for_an_answer_share_its_failure(aws: EmbeddedAws, profile: Use) -> None:
-    account = AwsAccount(quotas=UNLIMITED)
+    account = AwsAccounts(quotas=UNLIMITED)
     profile(*aws.access_key(A))
     aws.faults = Faults(error=1, slow=(0.5, 0.5), operations=["GetCallerIdentity"])
 
@@ -145,17 +143,17 @@ def test_those_that_wait_for_an_answer_share_its_failure(aws: EmbeddedAws, profi
 
 
 def test_the_partitions_of_a_former_account_are_not_gone(aws: EmbeddedAws, profile: Use) -> None:
-    account = AwsAccount(quotas=UNLIMITED)
+    account = AwsAccounts(quotas=UNLIMITED)
     profile(*aws.access_key(A))
     for discover in (
-        EventHistory("s", account, [REGION]).discover,
-        LogGroups("s", account, ["a*"], [REGION]).discover,
+        event_history("s", account, [REGION]).discover,
+        log_groups("s", account, ["a*"], [REGION]).discover,
     ):
         assert not discover().failures
     profile(*aws.access_key(B))
     for discover in (
-        EventHistory("s", account, [REGION]).discover,
-        LogGroups("s", account, ["a*"], [REGION]).discover,
+        event_history("s", account, [REGION]).discover,
+        log_groups("s", account, ["a*"], [REGION]).discover,
     ):
         ((scope, error),) = discover().failures
         assert scope == Partition("s", A, REGION)
@@ -165,7 +163,7 @@ def test_the_partitions_of_a_former_account_are_not_gone(aws: EmbeddedAws, profi
 def test_a_broken_profile_file_is_an_error_until_it_is_whole(
     aws: EmbeddedAws, profile: Use
 ) -> None:
-    account = AwsAccount(quotas=UNLIMITED)
+    account = AwsAccounts(quotas=UNLIMITED)
     key = aws.access_key(A)
     profile(*key)
     assert account.identify([REGION]) == A

@@ -7,13 +7,12 @@ from typing import Any
 
 import pytest
 
-from exporter.aws.errors import Call
+from exporter.aws.calls import Call
 from exporter.aws.pages import EMPTY_PAGES, KNOWN_TOKENS, pages
 from exporter.model import Partition, SourceError
-from exporter.sources.event_history import EventHistory
 from metric_filter_demo.aws import EmbeddedAws
 from metric_filter_demo.faults import Faults
-from tests.support.aws import ACCOUNT, open_account
+from tests.support.aws import ACCOUNT, event_history, open_account
 
 CALL = Call("logs", "FilterLogEvents", ACCOUNT, "us-east-1")
 
@@ -72,7 +71,7 @@ def test_a_run_that_goes_on_for_ever_is_given_up() -> None:
 
 @pytest.mark.parametrize(("seed", "message"), [(1, "2000 empty pages"), (4, "same values")])
 def test_so_it_is_with_a_real_client(aws: EmbeddedAws, seed: int, message: str) -> None:
-    history = EventHistory("history", open_account(), ["us-east-1"])
+    history = event_history("history", open_account(), ["us-east-1"])
     aws.faults = Faults(endless=1, operations={"LookupEvents"}, seed=seed)
     with pytest.raises(SourceError, match=message):
         list(history.pages(Partition("history", ACCOUNT, "us-east-1"), 0, 1000))

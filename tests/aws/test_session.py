@@ -11,8 +11,9 @@ import pytest
 from botocore.exceptions import ClientError
 
 from exporter import __version__
+from exporter.aws import accounts
+from exporter.aws.accounts import AwsAccounts
 from exporter.aws.quotas import Quotas
-from exporter.aws.session import AwsAccount
 from exporter.model import SourceError
 from metric_filter_demo.aws import EmbeddedAws
 from metric_filter_demo.faults import Faults
@@ -54,23 +55,35 @@ def test_a_missing_profile_is_an_error_of_the_source(monkeypatch: pytest.MonkeyP
     monkeypatch.setenv("AWS_PROFILE", "nobody")
 
     with pytest.raises(SourceError, match="nobody") as caught:
-        AwsAccount().identify(["eu-west-1"])
+        AwsAccounts().identify(["eu-west-1"])
     assert caught.value.reason == "no_credentials"
 
 
 def test_a_region_that_is_none_is_an_error_of_the_source() -> None:
     with pytest.raises(SourceError) as caught:
-        open_account().cloudtrail("no region")
+        open_account().client("cloudtrail", "no region")
     assert caught.value.reason == "invalid_request"
 
 
 def test_clients_are_made_once_by_many_threads() -> None:
     account = open_account()
     with ThreadPoolExecutor(8) as pool:
-        clients = list(pool.map(lambda _: account.logs("eu-west-1"), range(32)))
+        clients = list(pool.map(lambda _: account.client("logs", "eu-west-1"), range(32)))
 
     assert len(set(map(id, clients))) == 1
-    assert account.logs("eu-west-2") is not clients[0]
+    assert account.client("logs", "eu-west-2") is not clients[0]
+
+
+def test_clients_of_the_accounts_and_regions_used_last_are_kept(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(accounts, "MOST_ACCOUNTS", 2)
+    account = open_account()
+    first, second = account.client("logs", "eu-west-1"), account.client("logs", "eu-west-2")
+    assert account.client("logs", "eu-west-1") is first
+    assert account.client("logs", "eu-west-1", ACCOUNT) is not first
+    assert account.client("logs", "eu-west-1") is first
+    assert account.client("logs", "eu-west-2") is not second
 
 
 def test_every_attempt_is_counted_by_its_outcome(
@@ -80,7 +93,10 @@ def test_every_attempt_is_counted_by_its_outcome(
     requests = Requests()
     account = open_account(observer=requests)
     account.identify([])
-    cloudtrail, logs = account.cloudtrail("us-east-1", ACCOUNT), account.logs("us-east-1", ACCOUNT)
+    cloudtrail, logs = (
+        account.client("cloudtrail", "us-east-1", ACCOUNT),
+        account.client("logs", "us-east-1", ACCOUNT),
+    )
     aws.faults = Faults(throttle=1, operations={"LookupEvents"})
     with pytest.raises(ClientError):
         cloudtrail.lookup_events()
@@ -107,11 +123,11 @@ def test_retries_keep_to_the_quota_and_end_when_the_exporter_stops(aws: Embedded
     stop = threading.Event()
     account = open_account(quotas=Quotas(lambda *_: 1), stop=stop)
     account.identify([])  # spends the quota of its own operation only
-    account.cloudtrail("us-east-1").lookup_events()
+    account.client("cloudtrail", "us-east-1").lookup_events()
     stopping = threading.Timer(0.1, stop.set)
     stopping.start()
     with pytest.raises(SourceError) as caught:
-        account.cloudtrail("us-east-1").lookup_events()
+        account.client("cloudtrail", "us-east-1").lookup_events()
     stopping.join()
 
     assert caught.value.reason == "stopping"
@@ -120,7 +136,7 @@ def test_retries_keep_to_the_quota_and_end_when_the_exporter_stops(aws: Embedded
 
 @pytest.mark.usefixtures("aws")
 def test_requests_say_who_makes_them() -> None:
-    client = open_account().logs("us-east-1")
+    client = open_account().client("logs", "us-east-1")
     agents: list[str] = []
 
     def listen(request: Any, **_: object) -> None:

@@ -8,14 +8,13 @@ from pathlib import Path
 
 import pytest
 
+from exporter.aws.accounts import AwsAccounts
 from exporter.aws.answers import MOST_BYTES
-from exporter.aws.session import AwsAccount
 from exporter.model import Partition, SourceError
-from exporter.sources.event_history import EventHistory
 from metric_filter_demo.aws import EmbeddedAws
 from metric_filter_demo.faults import Faults
 from tests.support.answering import ACCOUNT, IDENTITY, Answer, Answering
-from tests.support.aws import Requests
+from tests.support.aws import Requests, event_history
 from tests.support.certificates import Authority
 from tests.support.waiting import wait_for
 
@@ -24,14 +23,14 @@ HISTORY = Partition("history", ACCOUNT, REGION)
 EMPTY = b'{"Events": []}'
 
 
-def read(account: AwsAccount) -> None:
-    assert list(EventHistory("history", account, [REGION]).pages(HISTORY, 0, 1000))
+def read(account: AwsAccounts) -> None:
+    assert list(event_history("history", account, [REGION]).pages(HISTORY, 0, 1000))
 
 
 @pytest.mark.parametrize("seed", [1, 2], ids=["body", "headers"])
 def test_an_answer_that_drips_fails_at_the_deadline(aws: EmbeddedAws, seed: int) -> None:
     requests = Requests()
-    account = AwsAccount(observer=requests, call_seconds=1.5)
+    account = AwsAccounts(observer=requests, call_seconds=1.5)
     account.identify([])
     read(account)
     aws.faults = Faults(drip=1, seed=seed)
@@ -52,7 +51,7 @@ def test_so_it_does_over_tls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
         for name, value in server.environment.items():
             monkeypatch.setenv(name, value)
         monkeypatch.setenv("AWS_CA_BUNDLE", str(authority.file))
-        account = AwsAccount(call_seconds=1.2)
+        account = AwsAccounts(call_seconds=1.2)
         server.answer = Answer(EMPTY)
         read(account)
         server.answer = Answer(EMPTY, pause=0.3)
@@ -65,7 +64,7 @@ def test_so_it_does_over_tls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 def test_a_stop_ends_a_call_that_is_under_way(server: Answering) -> None:
     server.answer = Answer(EMPTY, pause=30)
     stop = threading.Event()
-    account = AwsAccount(stop=stop)
+    account = AwsAccounts(stop=stop)
     account.identify([])
     errors: list[SourceError] = []
 
@@ -88,14 +87,14 @@ def test_a_stop_ends_a_call_that_is_under_way(server: Answering) -> None:
 def test_an_answer_that_is_too_large_is_not_taken_in(server: Answering) -> None:
     server.answer = Answer(EMPTY + b" " * MOST_BYTES)
     with pytest.raises(SourceError, match="more than 32 MiB") as caught:
-        read(AwsAccount())
+        read(AwsAccounts())
     assert caught.value.reason == "unreadable"
     server.answer = Answer(EMPTY + b" " * (MOST_BYTES - 10_000))
-    read(AwsAccount())
+    read(AwsAccounts())
 
 
 def test_connections_are_kept_from_call_to_call(server: Answering) -> None:
-    account = AwsAccount()
+    account = AwsAccounts()
     server.answer = Answer(EMPTY)
     server.answers["GetCallerIdentity"] = Answer(IDENTITY)
     for _ in range(5):

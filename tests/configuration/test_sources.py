@@ -7,14 +7,11 @@ from textwrap import dedent, indent
 
 import pytest
 
-from exporter.configuration import (
-    EventHistoryConfig,
-    FilesConfig,
-    LogGroupsConfig,
-    SourceConfig,
-    check,
-    load,
-)
+from exporter.configuration import check, load
+from exporter.sources import SourceConfig
+from exporter.sources.event_history import EventHistoryConfig
+from exporter.sources.files import FilesConfig
+from exporter.sources.log_groups import LogGroupsConfig
 
 RULES = "rules:\n  - {name: everything, pattern: ''}\n"
 

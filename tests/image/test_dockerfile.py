@@ -7,7 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from exporter.aws import session
+import exporter
 from scripts.slim_botocore import SERVICES
 from tests.support.tools import ROOT
 
@@ -29,7 +29,11 @@ def test_the_base_is_pinned_by_digest_and_can_be_another() -> None:
 
 
 def test_the_image_keeps_the_models_of_every_service_that_is_called() -> None:
-    calls = r'self\.(?:_client\(|_make\(self\._open\(\), )"([a-z0-9-]+)"'
-    called = set(re.findall(calls, Path(session.__file__).read_text()))
+    modules = Path(exporter.__file__).parent.rglob("*.py")
+    called = {
+        service
+        for path in modules
+        for service in re.findall(r'Call\(\s*"([a-z]+)"', path.read_text())
+    }
     assert len(called) == 3
     assert called <= SERVICES

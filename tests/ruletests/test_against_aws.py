@@ -174,7 +174,7 @@ def test_a_pattern_beyond_awss_limits_is_left_out_with_a_note(start: Start, tmp_
 
 def test_what_aws_judges_differently_is_told_with_the_pattern(load: Load) -> None:
     file = load(TESTS)
-    logs = open_account().logs(REGION)
+    logs = open_account().client("logs", REGION)
     answers: list[list[dict[str, Any]]] = [[], [{"eventNumber": 1}, {"eventNumber": 2}], [], []]
     with Stubber(logs) as stubber:
         for matches in answers:
@@ -192,7 +192,7 @@ def test_what_aws_judges_differently_is_told_with_the_pattern(load: Load) -> Non
 
 def test_each_test_of_a_message_is_named(load: Load) -> None:
     file = load(TESTS)
-    logs = open_account().logs(REGION)
+    logs = open_account().client("logs", REGION)
     with Stubber(logs) as stubber:
         for matches in ([{"eventNumber": 1}], [], [], []):
             stubber.add_response("test_metric_filter", {"matches": matches})
@@ -201,7 +201,7 @@ def test_each_test_of_a_message_is_named(load: Load) -> None:
 
 
 def test_a_pattern_that_aws_refuses_is_a_difference(load: Load) -> None:
-    logs = open_account().logs(REGION)
+    logs = open_account().client("logs", REGION)
     with Stubber(logs) as stubber:
         stubber.add_client_error(
             "test_metric_filter", "InvalidParameterException", "Invalid metric filter pattern"

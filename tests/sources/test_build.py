@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 
 from exporter.clock import Clock
-from exporter.configuration import EventHistoryConfig, FilesConfig, LogGroupsConfig
 from exporter.model import Partition
-from exporter.sources import build_source
-from exporter.sources.scopes import configured_since, scopes
+from exporter.sources.base import Environment
+from exporter.sources.event_history import EventHistoryConfig
+from exporter.sources.files import FilesConfig
+from exporter.sources.log_groups import LogGroupsConfig
 from metric_filter_demo.aws import EmbeddedAws
 from tests.support.aws import open_account
 
@@ -20,7 +21,7 @@ def test_event_history(aws: EmbeddedAws) -> None:
     config = EventHistoryConfig.model_validate(
         {"name": "history", "regions": ["eu-west-1"], "interval": "2m", "lookback": "1h"}
     )
-    source = build_source(config, open_account(), Clock())
+    source = config.source(Environment(open_account(), Clock()), {})
 
     assert (source.name, source.format, source.interval) == ("history", "cloudtrail", 120)
     assert source.memory == 3_600_000
@@ -33,7 +34,7 @@ def test_log_groups(aws: EmbeddedAws) -> None:
     config = LogGroupsConfig.model_validate(
         {"name": "apps", "log_groups": ["a*"], "discovery_interval": "1m"}
     )
-    source = build_source(config, open_account(), Clock())
+    source = config.source(Environment(open_account(), Clock()), {})
 
     assert (source.format, source.interval, source.discovery_interval) == ("auto", 30, 60)
     assert [partition.resource for partition in source.discover().partitions] == ["a1"]
@@ -46,7 +47,7 @@ def test_files(tmp_path: Path, complete: bool) -> None:
     config = FilesConfig.model_validate(
         {"name": "replay", "paths": [str(tmp_path / "*.log")], "interval": "5s"}
     )
-    source = build_source(config, open_account(), Clock(), complete=complete)
+    source = config.source(Environment(open_account(), Clock(), complete), {})
     (partition,) = source.discover().partitions
     messages = [
         event.message
@@ -63,15 +64,15 @@ def test_a_log_group_is_configured_since_the_first_of_its_names_was() -> None:
     config = LogGroupsConfig(
         name="apps", regions=("us-east-1", "eu-west-1"), log_groups=("/a/*", "/a/b")
     )
-    assert scopes(config) == (
+    assert config.parts == [
         "us-east-1 /a/*",
         "us-east-1 /a/b",
         "eu-west-1 /a/*",
         "eu-west-1 /a/b",
-    )
+    ]
     since = {"us-east-1 /a/*": 7, "us-east-1 /a/b": 5, "eu-west-1 /a/*": 9}
     there = Partition("apps", "1", "us-east-1", resource="/a/b")
-    assert configured_since(config, there, since) == 5
-    assert configured_since(config, replace(there, resource="/a/c"), since) == 7
-    assert configured_since(config, replace(there, region="eu-west-1"), since) == 9
-    assert configured_since(config, replace(there, resource="/x"), since) is None
+    assert config.configured_since(there, since) == 5
+    assert config.configured_since(replace(there, resource="/a/c"), since) == 7
+    assert config.configured_since(replace(there, region="eu-west-1"), since) == 9
+    assert config.configured_since(replace(there, resource="/x"), since) is None

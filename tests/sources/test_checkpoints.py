@@ -20,7 +20,9 @@ PROGRESS = Progress(
     backfilled=frozenset({"logins"}),
     backfills=(Backfill(frozenset({"logins"}), 5, 10),),
 ).encode(SCHEDULE.ages)
-POSITION = FilePosition("records", 5, 77, 100, "ab12", modified=9, finished=True).encode()
+POSITION = FilePosition(
+    unit="records", done=5, inode=77, covered=100, sample="ab12", modified=9, finished=True
+).encode()
 
 DECODERS: dict[str, tuple[str, Callable[[str], object]]] = {
     "progress": (PROGRESS, lambda text: Progress.decode(text, SCHEDULE, 1_700_000_900_000)),

@@ -11,13 +11,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from exporter.aws.session import AwsAccount
+from exporter.aws.accounts import AwsAccounts
 from exporter.model import Partition, SourceError
 from exporter.sources.event_history import EventHistory
-from exporter.sources.timeline import TimelineSource, Timing
 from metric_filter_demo.aws import EmbeddedAws
 from metric_filter_demo.faults import Faults
-from tests.support.aws import ACCOUNT, open_account
+from tests.support.aws import ACCOUNT, event_history, open_account
 
 PARTITION = Partition("history", ACCOUNT, "us-east-1")
 NOW = int(time.time()) - 3600  # seconds
@@ -54,7 +53,7 @@ def test_every_event_of_the_span_comes_however_it_is_paged(
     for number, second in enumerate(seconds):
         aws.record(ACCOUNT, region, _record(number, NOW + second))
     aws.faults = Faults(page_size=sizes, empty_page=0.3, duplicate=0.1, seed=seed)
-    history = EventHistory("history", open_account(), [region])
+    history = event_history("history", open_account(), [region])
     start, end = NOW + span[0], NOW + span[0] + span[1]
 
     pages = history.pages(Partition("history", ACCOUNT, region), start * 1000, end * 1000)
@@ -72,7 +71,7 @@ def test_every_event_of_the_span_comes_however_it_is_paged(
 
 def test_the_record_comes_as_it_was_written(aws: EmbeddedAws) -> None:
     aws.record(ACCOUNT, "us-east-1", _record(1, NOW))
-    history = EventHistory("history", open_account(), ["us-east-1"])
+    history = event_history("history", open_account(), ["us-east-1"])
     (page,) = history.pages(PARTITION, NOW * 1000, (NOW + 1) * 1000)
     (event,) = page.events
 
@@ -83,7 +82,7 @@ def test_the_record_comes_as_it_was_written(aws: EmbeddedAws) -> None:
 
 
 def test_each_region_is_a_partition_of_the_account(aws: EmbeddedAws) -> None:
-    history = EventHistory("history", open_account(), ["eu-west-1", "us-east-1"])
+    history = event_history("history", open_account(), ["eu-west-1", "us-east-1"])
     discovery = history.discover()
 
     assert list(discovery.partitions) == [
@@ -97,7 +96,7 @@ def test_each_region_is_a_partition_of_the_account(aws: EmbeddedAws) -> None:
 
 @pytest.mark.usefixtures("aws")
 def test_the_session_s_region_is_the_default() -> None:
-    discovery = EventHistory("history", open_account(region="eu-west-3")).discover()
+    discovery = event_history("history", open_account(region="eu-west-3")).discover()
 
     assert list(discovery.partitions) == [Partition("history", ACCOUNT, "eu-west-3")]
 
@@ -107,14 +106,14 @@ def test_without_any_region_the_user_is_told_to_name_one() -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.delenv("AWS_REGION")
         patch.delenv("AWS_DEFAULT_REGION")
-        ((scope, error),) = EventHistory("history", AwsAccount()).discover().failures
+        ((scope, error),) = event_history("history", AwsAccounts()).discover().failures
 
     assert scope == Partition("history")
     assert "AWS_REGION" in str(error)
 
 
 def test_a_failing_sts_is_a_failure_of_each_region_until_it_answers(aws: EmbeddedAws) -> None:
-    history = EventHistory("history", open_account(), ["eu-west-1", "us-east-1"])
+    history = event_history("history", open_account(), ["eu-west-1", "us-east-1"])
     aws.faults = Faults(expired=True)
     discovery = history.discover()
     assert not discovery.partitions
@@ -131,7 +130,7 @@ def test_a_failing_sts_is_a_failure_of_each_region_until_it_answers(aws: Embedde
 def test_a_denied_region_does_not_stop_the_others(aws: EmbeddedAws) -> None:
     aws.record(ACCOUNT, "us-east-1", _record(1, NOW))
     aws.faults = Faults(denied={"eu-west-1": {"LookupEvents"}})
-    history = EventHistory("history", open_account(), ["eu-west-1", "us-east-1"])
+    history = event_history("history", open_account(), ["eu-west-1", "us-east-1"])
     denied = Partition("history", ACCOUNT, "eu-west-1")
 
     with pytest.raises(SourceError, match="allow cloudtrail:LookupEvents") as caught:
@@ -144,9 +143,7 @@ def test_a_poll_reads_the_event_history_through_the_schedule(aws: EmbeddedAws) -
     happened = int(time.time()) - 5
     for number in range(120):
         aws.record(ACCOUNT, "us-east-1", _record(number, happened))
-    history = EventHistory("history", open_account(), ["us-east-1"])
-    timing = Timing(interval=1, lookback=600, start=600, complete=True)
-    source = TimelineSource(history, timing, name="history", format="cloudtrail")
+    source = event_history("history", open_account(), ["us-east-1"], interval=1, start=600)
     (partition,) = source.discover().partitions
     readings = list(source.poll(partition, None, own_starts={}))
 

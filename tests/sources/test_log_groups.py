@@ -16,7 +16,7 @@ from exporter.sources.log_groups import LogGroups
 from metric_filter_demo.aws import EmbeddedAws
 from metric_filter_demo.faults import Faults
 from tests.support.answering import Answer, Answering
-from tests.support.aws import ACCOUNT, open_account
+from tests.support.aws import ACCOUNT, log_groups, open_account
 
 REGION = "us-east-1"
 NOW = int(time.time()) * 1000
@@ -61,7 +61,7 @@ def test_groups_are_found_by_name_and_pattern_over_many_pages(aws: EmbeddedAws) 
     wanted = [f"/aws/ecs/service-{number:03}" for number in range(120)] + ["/aws/ecs/x/y"]
     for name in [*wanted, "/aws/ecsx", "app.log", "appxlog", "app", "lambda/app"]:
         aws.log_group_create(REGION, name)
-    groups = LogGroups("apps", open_account(), ["/aws/ecs/*", "/aws/ecs/x/y", "app.l*", "app"])
+    groups = log_groups("apps", open_account(), ["/aws/ecs/*", "/aws/ecs/x/y", "app.l*", "app"])
 
     assert _found(groups) == [*wanted, "app", "app.log"]
     # 121 groups under /aws/ecs/ are 3 pages, and `app` covers `app.l`.
@@ -72,11 +72,11 @@ def test_a_leading_asterisk_looks_at_every_group(aws: EmbeddedAws) -> None:
     for name in ("one/app", "two/app", "two/other"):
         aws.log_group_create(REGION, name)
 
-    assert _found(LogGroups("apps", open_account(), ["*/app"])) == ["one/app", "two/app"]
+    assert _found(log_groups("apps", open_account(), ["*/app"])) == ["one/app", "two/app"]
 
 
 def test_groups_come_and_go(aws: EmbeddedAws) -> None:
-    groups = LogGroups("apps", open_account(), ["a*"])
+    groups = log_groups("apps", open_account(), ["a*"])
     aws.log_group_create(REGION, "a1")
     assert _found(groups) == ["a1"]
 
@@ -86,7 +86,7 @@ def test_groups_come_and_go(aws: EmbeddedAws) -> None:
 
 
 def test_a_group_s_creation_time_is_known_once_it_is_found(aws: EmbeddedAws) -> None:
-    groups = LogGroups("apps", open_account(), ["a*"])
+    groups = log_groups("apps", open_account(), ["a*"])
     aws.log_group_create(REGION, "a1")
     assert groups.born(_partition("a1")) is None
 
@@ -100,7 +100,7 @@ def test_an_absent_name_and_a_denied_region_do_not_stop_the_others(aws: Embedded
     for region in ("us-east-1", "eu-west-1"):
         aws.log_group_create(region, "there")
     aws.faults = Faults(denied={"eu-west-1": {"DescribeLogGroups"}})
-    groups = LogGroups("apps", open_account(), ["there", "absent"], ["eu-west-1", "us-east-1"])
+    groups = log_groups("apps", open_account(), ["there", "absent"], ["eu-west-1", "us-east-1"])
     discovery = groups.discover()
     failures = dict(discovery.failures)
 
@@ -115,7 +115,7 @@ def test_an_absent_name_and_a_denied_region_do_not_stop_the_others(aws: Embedded
 
 def test_a_failing_sts_is_a_failure_of_each_region(aws: EmbeddedAws) -> None:
     aws.faults = Faults(expired=True)
-    discovery = LogGroups("apps", open_account(), ["a"], ["eu-west-1", "eu-west-2"]).discover()
+    discovery = log_groups("apps", open_account(), ["a"], ["eu-west-1", "eu-west-2"]).discover()
 
     assert [(scope.region, error.reason) for scope, error in discovery.failures] == [
         ("eu-west-1", "expired_credentials"),
@@ -134,7 +134,7 @@ def test_a_group_of_a_class_that_cannot_be_read_is_a_failure_of_its_own(
         for name, value in server.environment.items():
             monkeypatch.setenv(name, value)
         server.answer = Answer(json.dumps({"logGroups": described}).encode())
-        discovery = LogGroups("apps", open_account(), ["a*"]).discover()
+        discovery = log_groups("apps", open_account(), ["a*"]).discover()
 
     assert list(discovery.partitions) == [_partition("a2")]
     ((scope, error),) = discovery.failures
@@ -159,7 +159,7 @@ def test_every_log_event_of_the_span_comes_however_it_is_paged(
     for number, at in enumerate(times):
         aws.put_log_event(REGION, name, f"message {number}", timestamp=NOW - 1000 + at)
     aws.faults = Faults(page_size=sizes, empty_page=0.3, duplicate=0.1, seed=seed)
-    groups = LogGroups("apps", open_account(), [name])
+    groups = log_groups("apps", open_account(), [name])
     start, end = NOW - 1000 + span[0], NOW - 1000 + span[0] + span[1]
 
     pages = list(groups.pages(_partition(name), start, end))
@@ -180,14 +180,14 @@ def test_every_log_event_of_the_span_comes_however_it_is_paged(
 def test_a_log_event_has_the_id_that_cloudwatch_gave_it(aws: EmbeddedAws) -> None:
     aws.log_group_create(REGION, "a")
     event_id = aws.put_log_event(REGION, "a", "hello", timestamp=NOW)
-    (page,) = LogGroups("apps", open_account(), ["a"]).pages(_partition("a"), NOW, NOW + 1)
+    (page,) = log_groups("apps", open_account(), ["a"]).pages(_partition("a"), NOW, NOW + 1)
 
     assert [event.id for event in page.events] == [event_id]
 
 
 @pytest.mark.usefixtures("aws")
 def test_a_deleted_group_is_gone() -> None:
-    groups = LogGroups("apps", open_account(), ["a"])
+    groups = log_groups("apps", open_account(), ["a"])
 
     with pytest.raises(PartitionGoneError, match="log group a in account"):
         list(groups.pages(_partition("a"), NOW, NOW + 1))
@@ -198,6 +198,6 @@ def test_a_denied_group_is_an_error_that_names_it(aws: EmbeddedAws) -> None:
     aws.faults = Faults(denied={REGION: {"FilterLogEvents"}})
 
     with pytest.raises(SourceError, match="allow logs:FilterLogEvents") as caught:
-        list(LogGroups("apps", open_account(), ["a"]).pages(_partition("a"), NOW, NOW + 1))
+        list(log_groups("apps", open_account(), ["a"]).pages(_partition("a"), NOW, NOW + 1))
     assert "log group a" in str(caught.value)
     assert not isinstance(caught.value, PartitionGoneError)

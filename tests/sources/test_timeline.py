@@ -7,14 +7,16 @@ import random
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import ClassVar, Literal
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from exporter.aws.iam_policy import Deployment, Grant
 from exporter.exactness import CLOCK_ERROR
-from exporter.model import LogEvent, Partition, SourceError
-from exporter.sources.base import Discovery
-from exporter.sources.timeline import Page, TimelineSource, Timing
+from exporter.model import EventFormat, LogEvent, Partition, PartitionKind, SourceError
+from exporter.sources.base import Discovery, Environment
+from exporter.sources.timeline import Page, TimelineConfig, TimelineSource
 
 PARTITION = Partition("simulated", "123456789012", "eu-west-1")
 INTERVAL, LOOKBACK = 60, 900  # seconds
@@ -43,13 +45,7 @@ class SimulatedApi:
     call_takes: float = 0.0
     calls: int = 0
 
-    def discover(self) -> Discovery:
-        return Discovery([PARTITION])
-
-    def born(self, partition: Partition) -> int | None:
-        return self.birth
-
-    def pages(self, partition: Partition, start: int, end: int) -> Iterator[Page]:
+    def pages(self, start: int, end: int) -> Iterator[Page]:
         now = self.clock.now * 1000
         visible = [
             LogEvent("", time, id)
@@ -132,22 +128,48 @@ class SimulatedLedger:
         return True
 
 
-def source(api: SimulatedApi, since: int | None = None, **options: float | bool) -> TimelineSource:
-    timing = Timing(
-        INTERVAL,
-        LOOKBACK,
-        start=float(options.get("start", 0)),
-        complete=bool(options.get("complete", False)),
-    )
-    return TimelineSource(
-        api,
-        timing,
-        name="simulated",
-        format="auto",
-        since=lambda _: since,
-        clock=api.clock,
-        monotonic=api.clock,
-    )
+class SimulatedConfig(TimelineConfig):
+    kind: ClassVar = PartitionKind()
+
+    type: Literal["simulated"] = "simulated"
+    format: EventFormat = "auto"
+
+    def source(self, environment: Environment, since: Mapping[str, int]) -> TimelineSource:
+        raise NotImplementedError
+
+    def permissions(self, where: Deployment) -> Iterator[Grant]:
+        raise NotImplementedError
+
+
+class SimulatedSource(TimelineSource):
+    def __init__(
+        self, api: SimulatedApi, config: TimelineConfig, *, since: int | None, complete: bool
+    ) -> None:
+        self.api = api
+        self.resolution, self.page_size = api.resolution, api.page_size
+        super().__init__(
+            config,
+            since=lambda _: since,
+            complete=complete,
+            clock=api.clock,
+            monotonic=api.clock,
+        )
+
+    def discover(self) -> Discovery:
+        return Discovery([PARTITION])
+
+    def pages(self, partition: Partition, start: int, end: int) -> Iterator[Page]:
+        return self.api.pages(start, end)
+
+    def born(self, partition: Partition) -> int | None:
+        return self.api.birth
+
+
+def source(
+    api: SimulatedApi, since: int | None = None, *, start: float = 0, complete: bool = False
+) -> SimulatedSource:
+    config = SimulatedConfig(name="simulated", interval=INTERVAL, lookback=LOOKBACK, start=start)
+    return SimulatedSource(api, config, since=since, complete=complete)
 
 
 delays = st.one_of(st.integers(0, 5), st.integers(0, 300), st.integers(0, LOOKBACK))
@@ -448,12 +470,12 @@ def test_a_slice_that_fails_for_ever_does_not_hold_up_older_ones() -> None:
     ledger.poll(reader, clock)
     broken = range(first, first + 3_400_000)
 
-    def pages(partition: Partition, start: int, end: int) -> Iterator[Page]:
+    def pages(start: int, end: int) -> Iterator[Page]:
         if start < broken.stop and end > broken.start:
             raise SourceError("this slice fails", reason="error")
-        return SimulatedApi.pages(api, partition, start, end)
+        return SimulatedApi.pages(api, start, end)
 
-    reader._timeline.pages = pages  # type: ignore[method-assign]
+    api.pages = pages  # type: ignore[method-assign]
     clock.now += 3600
     assert not ledger.poll(reader, clock)  # A first backlog stays behind.
     clock.now += 3600

@@ -1,16 +1,37 @@
-"""An AwsAccount over the embedded AWS, and an observer of its requests."""
+"""An AwsAccounts over the embedded AWS, and an observer of its requests."""
 
 from __future__ import annotations
 
 import threading
 from collections import Counter
+from collections.abc import Sequence
 
 from botocore.session import Session
 
+from exporter.aws.accounts import AwsAccounts
 from exporter.aws.quotas import Quotas
-from exporter.aws.session import AwsAccount
+from exporter.clock import Clock
+from exporter.sources.base import Environment
+from exporter.sources.event_history import EventHistory, EventHistoryConfig
+from exporter.sources.log_groups import LogGroups, LogGroupsConfig
 
 ACCOUNT = "123456789012"
+
+
+def event_history(
+    name: str, accounts: AwsAccounts, regions: Sequence[str] = (), **options: object
+) -> EventHistory:
+    """A source of the type ``event_history``."""
+    config = EventHistoryConfig(name=name, regions=tuple(regions) or None, **options)
+    return config.source(Environment(accounts, Clock()), {})
+
+
+def log_groups(
+    name: str, accounts: AwsAccounts, groups: Sequence[str], regions: Sequence[str] = ()
+) -> LogGroups:
+    """A source of the type ``log_groups``."""
+    config = LogGroupsConfig(name=name, log_groups=tuple(groups), regions=tuple(regions) or None)
+    return config.source(Environment(accounts, Clock()), {})
 
 
 class Requests:
@@ -33,7 +54,7 @@ def open_account(
     quotas: Quotas | None = None,
     observer: Requests | None = None,
     stop: threading.Event | None = None,
-) -> AwsAccount:
+) -> AwsAccounts:
     """An account that does not wait for quotas, at the endpoint that the environment names."""
 
     def session() -> Session:
@@ -42,6 +63,6 @@ def open_account(
         made.set_config_variable("region", region)
         return made
 
-    return AwsAccount(
+    return AwsAccounts(
         session, quotas=quotas or Quotas(lambda *_: None), observer=observer, stop=stop
     )

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
-from exporter.aws.iam_policy import Scope, iam_policy
+from exporter.aws.iam_policy import Deployment, iam_policy
 from exporter.configuration import load
 from metric_filter_demo.aws import DEFAULT_ACCOUNT, DEFAULT_REGION, EmbeddedAws
 from metric_filter_demo.protocol import Request
@@ -61,8 +61,9 @@ def _resource(action: str, request: Request) -> str:
 
 def policy_for(configuration: Path, account: str = DEFAULT_ACCOUNT) -> dict[str, Any]:
     """What ``iam-policy`` prints for an account of the embedded AWS, in its region."""
-    scope = Scope(account, region=DEFAULT_REGION)
-    return iam_policy(load([configuration]).sources, scope)
+    where = Deployment(account, region=DEFAULT_REGION)
+    sources = load([configuration]).sources
+    return iam_policy(grant for source in sources for grant in source.permissions(where))
 
 
 def is_allowed(policy: Policy, request: ApiRequest) -> bool:

@@ -196,7 +196,9 @@ def test_columns_that_would_be_empty_are_left_out(page: StatusPage) -> None:
     history = [row for row in show(page).attributes("td") if "colspan" in row]
     ok = page.sources[0].partitions[0]
     file = replace(ok, account_id="", region="", resource="a.log", error="broken", state="failing")
-    files = with_partitions(replace(page, sources=[replace(page.sources[0], type="files")]), [file])
+    files = with_partitions(
+        replace(page, sources=[replace(page.sources[0], type="files", resource="File")]), [file]
+    )
     text = show(files).text
     assert "File" in text
     assert "Account" not in text

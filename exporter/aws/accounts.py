@@ -1,0 +1,222 @@
+"""The AWS accounts that the exporter reads, and which credentials reach them."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, cast
+
+from botocore import xform_name
+from botocore.exceptions import NoCredentialsError
+from botocore.session import Session
+
+from exporter.aws.callers import Callers
+from exporter.aws.calls import Call
+from exporter.aws.client import CALL_SECONDS, ApiObserver, Conduct, make_client
+from exporter.aws.errors import AWS_ERRORS, source_error
+from exporter.aws.live_session import LiveSession
+from exporter.aws.pages import pages
+from exporter.aws.quotas import Quotas
+from exporter.clock import Clock
+from exporter.model import SourceError
+
+if TYPE_CHECKING:
+    from botocore.client import BaseClient
+    from botocore.credentials import ReadOnlyCredentials
+    from mypy_boto3_sts import STSClient
+
+MOST_ACCOUNTS = 64
+"""(account, region) whose clients are kept, those used last: a client has some 0.3 MiB."""
+
+
+@dataclass(slots=True)
+class AwsAccount:
+    """One account in one region: a client for each service, made when first asked for."""
+
+    make: Callable[[str], BaseClient]
+    """Makes the client of a service."""
+    _clients: dict[str, BaseClient] = field(default_factory=dict)
+
+    def client(self, service: str) -> BaseClient:
+        """The client of a service; raises SourceError."""
+        if service not in self._clients:
+            self._clients[service] = self.make(service)
+        return self._clients[service]
+
+
+class AwsAccounts:
+    """AWS as the environment's credentials reach it; thread-safe.
+
+    Calls go through the AwsAccount of their account and region. Today one set of credentials
+    serves all of them, and it may become another account's while the exporter runs: ``identify``
+    says whose it is now, and nothing is sent for one account with another's credentials.
+
+    ``sessions`` makes a botocore session, by default the environment's; it is called again when
+    the AWS configuration files change. The others: see Conduct. Endpoints are boto3's
+    (``AWS_ENDPOINT_URL`` …).
+    """
+
+    def __init__(
+        self,
+        sessions: Callable[[], Session] = Session,
+        *,
+        quotas: Quotas | None = None,
+        observer: ApiObserver | None = None,
+        clock: Clock | None = None,
+        stop: threading.Event | None = None,
+        call_seconds: float = CALL_SECONDS,
+    ) -> None:
+        self._sessions = LiveSession(sessions)
+        self._conduct = Conduct(
+            quotas or Quotas(), clock or Clock(), stop or threading.Event(), call_seconds, observer
+        )
+        self._accounts: dict[tuple[str, str], AwsAccount] = {}
+        self._lock = threading.Lock()
+        self._callers = Callers()
+        self._identified: list[str] = []
+
+    @property
+    def default_region(self) -> str | None:
+        """The region that the environment or the profile names; raises SourceError."""
+        with self._lock:
+            region: str | None = self._open().get_config_variable("region")
+        # botocore knows AWS_DEFAULT_REGION only; AWS's other tools, and what AWS sets, AWS_REGION.
+        return region or os.environ.get("AWS_REGION") or None
+
+    def locate(self, regions: Sequence[str]) -> tuple[str, Sequence[str]]:
+        """The account's id, and the regions, by default the environment's; raises SourceError."""
+        if not regions:
+            home = self.default_region
+            if not home:
+                raise _no_region_error()
+            regions = (home,)
+        return self.identify(regions), regions
+
+    def identify(self, regions: Sequence[str]) -> str:
+        """Find the account's id by sts:GetCallerIdentity in the first region that answers.
+
+        It is asked for once for each access key. Raises SourceError, the last region's, if none
+        answers.
+        """
+        keys = self._keys(regions[0] if regions else "")
+        account_id = self._callers.find(keys.access_key or "", lambda: self._ask(keys, regions))
+        with self._lock:
+            if account_id in self._identified:
+                self._identified.remove(account_id)
+            self._identified.append(account_id)
+        return account_id
+
+    def out_of_reach(self, regions: Sequence[str]) -> list[tuple[str, str, SourceError]]:
+        """Account, region and error of accounts that the credentials belonged to before."""
+        with self._lock:
+            *former, now = self._identified or ("",)
+        return [
+            (account_id, region, _account_changed_error(account_id, region, now))
+            for account_id in former
+            for region in regions
+        ]
+
+    def pages(self, call: Call, parameters: Mapping[str, object]) -> Iterator[Sequence[object]]:
+        """The records of every page that a call answers, as they came; raises SourceError."""
+        client = self.client(call.service, call.region, call.account_id)
+        yield from pages(getattr(client, xform_name(call.operation)), call, parameters)
+
+    def client(self, service: str, region: str, account_id: str = "") -> Any:
+        """The client of a service; raises SourceError.
+
+        ``account_id``: requests that another account's credentials would sign are not sent but
+        raise SourceError, reason ``account_changed``. Empty: any account will do.
+        """
+        with self._lock:
+            session = self._open()
+            key = (account_id, region)
+            account = self._accounts.pop(key, None)
+            if account is None:
+                account = AwsAccount(lambda service: self._make(session, service, *key))
+            self._accounts[key] = account
+            if len(self._accounts) > MOST_ACCOUNTS:
+                del self._accounts[next(iter(self._accounts))]
+            return account.client(service)
+
+    def _make(self, session: Session, service: str, account_id: str, region: str) -> BaseClient:
+        def check_signer(access_key: str) -> None:
+            self._require(account_id, access_key, region)
+
+        return make_client(
+            session,
+            service,
+            account_id,
+            region,
+            self._conduct,
+            check_signer=check_signer if account_id else None,
+        )
+
+    def _open(self) -> Session:
+        """The session; clients of one that is out of date are let go. Needs the lock."""
+        session, is_new = self._sessions.current()
+        if is_new:
+            self._accounts.clear()
+        return session
+
+    def _keys(self, region: str) -> ReadOnlyCredentials:
+        """The access key of the moment; raises SourceError if there is none."""
+        try:
+            with self._lock:
+                credentials = self._open().get_credentials()
+            if credentials is None:
+                raise NoCredentialsError
+            return credentials.get_frozen_credentials()  # fetches new ones if these run out
+        except AWS_ERRORS as error:
+            raise source_error(error, Call("sts", "GetCallerIdentity", "", region)) from error
+
+    def _ask(self, keys: ReadOnlyCredentials, regions: Sequence[str]) -> str:
+        """Whose keys these are."""
+        home = self.default_region
+        failure: SourceError | None = None
+        for region in dict.fromkeys([*([home] if home else []), *regions]):
+            with self._lock:
+                client = make_client(self._open(), "sts", "", region, self._conduct, keys=keys)
+            try:
+                account_id: str = cast("STSClient", client).get_caller_identity()["Account"]
+            except AWS_ERRORS as error:
+                failure = source_error(error, Call("sts", "GetCallerIdentity", "", region))
+            else:
+                return account_id
+            finally:
+                client.close()
+        raise failure or _no_region_error()
+
+    def _require(self, account_id: str, access_key: str, region: str) -> None:
+        """Refuse a request that is not signed with credentials of the account."""
+        signed_by = self._callers.known(access_key)
+        if signed_by is None:
+            self.identify([region])
+            signed_by = self._callers.known(access_key)
+        if signed_by is None:
+            raise SourceError(
+                f"The AWS credentials were replaced while a request for account {account_id}, "
+                f"region {region} was made; it is tried again.",
+                reason="account_changed",
+            )
+        if signed_by != account_id:
+            raise _account_changed_error(account_id, region, signed_by)
+
+
+def _account_changed_error(account_id: str, region: str, now: str) -> SourceError:
+    """The credentials have become another account's."""
+    return SourceError(
+        f"The AWS credentials belong to account {now} now: account {account_id}, region {region} "
+        "is not read. Give the exporter credentials of that account again, and reading goes on "
+        "where it was; if the change is meant, reload the configuration.",
+        reason="account_changed",
+    )
+
+
+def _no_region_error() -> SourceError:
+    """No region is configured, and the environment names none."""
+    return SourceError(
+        "No AWS region is known; name `regions` in the source, or set AWS_REGION.",
+        reason="invalid_request",
+    )

@@ -1,0 +1,88 @@
+"""Types of the options that several types of source have: durations, regions, lists of names."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, TypeAlias
+
+from pydantic import AfterValidator, BeforeValidator
+
+from exporter.yamlfile.durations import parse_duration
+
+_REGION = re.compile("[a-z]{2,5}(-[a-z]+)+-[0-9]+")
+_SOURCE_NAME = re.compile("[a-z][a-z0-9_-]*")
+
+
+def read_duration(data: object) -> float:
+    """Read a duration in seconds (a number is that already); ValueError with a sentence."""
+    if isinstance(data, int | float):
+        return float(data)
+    if not isinstance(data, str):
+        raise ValueError("must be a duration such as 90s, 1h30m or 30d")  # noqa: TRY004 pydantic's
+    return parse_duration(data)
+
+
+def read_start(data: object) -> float:
+    """Read ``now`` or a duration back from now, in seconds; ValueError with a sentence."""
+    return 0.0 if data == "now" else read_duration(data)
+
+
+def at_most(longest: str, why: str = "") -> AfterValidator:
+    """A validator of durations: ValueError if one is longer; ``why`` ends its sentence."""
+    limit = parse_duration(longest)
+
+    def check(seconds: float) -> float:
+        if seconds > limit:
+            raise ValueError(f"must be at most {longest}{why}")
+        return seconds
+
+    return AfterValidator(check)
+
+
+def _at_least_a_second(seconds: float) -> float:
+    if seconds < 1:
+        raise ValueError("must be at least 1s")
+    return seconds
+
+
+def _region(name: str) -> str:
+    if not _REGION.fullmatch(name):
+        raise ValueError(f"{name!r} is not a region such as us-east-1")
+    return name
+
+
+def _source_name(name: str) -> str:
+    if not _SOURCE_NAME.fullmatch(name):
+        near = re.sub("[^a-z0-9_-]+", "_", name.lower()).strip("_")
+        hint = f"; write {near}" if _SOURCE_NAME.fullmatch(near) else ""
+        raise ValueError(f"must be lower-case letters, digits, _ and -, from a letter on{hint}")
+    return name
+
+
+def _some_and_distinct(values: tuple[str, ...]) -> tuple[str, ...]:
+    if not values:
+        raise ValueError("must not be empty")
+    known: set[str] = set()
+    for value in values:
+        if value in known:
+            raise ValueError(f"{value!r} is listed twice")
+        known.add(value)
+    return values
+
+
+Distinct = AfterValidator(_some_and_distinct)
+"""Of a tuple of texts: not empty, none twice."""
+Names: TypeAlias = Annotated[tuple[str, ...], Distinct]
+SourceName: TypeAlias = Annotated[str, AfterValidator(_source_name)]
+Regions: TypeAlias = Annotated[tuple[Annotated[str, AfterValidator(_region)], ...], Distinct]
+Duration: TypeAlias = Annotated[float, BeforeValidator(read_duration)]
+"""Seconds."""
+Start: TypeAlias = Annotated[
+    # CloudWatch Logs is from 2014. AWS takes no times before 1970.
+    float, BeforeValidator(read_start), at_most("20y", ": no log group is older")
+]
+"""Seconds back from now."""
+Interval: TypeAlias = Annotated[Duration, AfterValidator(_at_least_a_second), at_most("1d")]
+Lookback: TypeAlias = Annotated[
+    Duration, at_most("90d", ": AWS takes log events that are 14 days old at most")
+]
