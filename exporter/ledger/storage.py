@@ -201,6 +201,19 @@ def sync_directory(directory: Path) -> None:
         os.close(descriptor)
 
 
+def check_file(path: Path) -> None:
+    """Look at the file, without a lock and without SQLite.
+
+    Raises:
+        LedgerError: it is empty, cut, of another program or a newer version, or unreadable.
+    """
+    try:
+        with path.open("rb") as file:
+            _check_header(path, file.fileno())
+    except OSError as error:
+        raise explain_os(error, path, "read") from error
+
+
 def _check_header(path: Path, descriptor: int) -> None:
     """Look at the file before SQLite does, which would recover and change what is not ours."""
     header = os.pread(descriptor, _HEADER_BYTES, 0)
