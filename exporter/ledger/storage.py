@@ -201,6 +201,16 @@ def sync_directory(directory: Path) -> None:
         os.close(descriptor)
 
 
+def needs_migration(path: Path) -> bool:
+    """Whether the ledger at a path is of an earlier schema; opening it takes longer then."""
+    try:
+        with path.open("rb") as file:
+            header = file.read(_HEADER_BYTES)
+    except OSError:
+        return False
+    return EARLIEST_SCHEMA <= int.from_bytes(header[60:64], "big") < SCHEMA_VERSION
+
+
 def check_file(path: Path) -> None:
     """Look at the file, without a lock and without SQLite.
 
