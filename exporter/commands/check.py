@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -12,8 +14,9 @@ import typer
 from exporter.clock import Clock
 from exporter.commands.options import ConfigFile, setting_option, settings_from
 from exporter.commands.terminal import Colour, Painter
-from exporter.configuration import Checked
+from exporter.configuration import Checked, Configuration
 from exporter.configuration import check as check_files
+from exporter.exactness import RuleVersion
 from exporter.sources.base import Environment
 from exporter.yamlfile.problems import Problem, plural
 
@@ -32,6 +35,16 @@ def check(
             " logs:DescribeLogGroups).",
         ),
     ] = False,
+    storage_path: Annotated[
+        Path | None,
+        typer.Option(
+            "--storage.path",
+            metavar="DIRECTORY",
+            help="Check this ledger too, read-only, also while the exporter runs: whether it is"
+            " whole, which metrics the configuration begins anew, and since when rules that are"
+            " new or edited count. [default: none]",
+        ),
+    ] = None,
 ) -> None:
     """Check the configuration and its rules.
 
@@ -55,6 +68,8 @@ def check(
     sources = plural(len(checked.configuration.sources), "source")
     rules = plural(len(checked.configuration.rules), "rule")
     print(f"{sources}, {rules}: ok{f' ({counts[0]})' if counts else ''}")
+    if storage_path is not None:
+        _check_ledger(storage_path, checked.configuration)
 
 
 def _web_problems(path: Path | None) -> Sequence[Problem]:
@@ -85,3 +100,60 @@ def _painted(problem: Problem, paint: Painter) -> str:
     painted = f"{paint(str(problem.location), 'cyan')}: "
     painted += paint(f"{problem.severity}:", colour, bold=True)
     return painted + problem.render().removeprefix(head)
+
+
+def _check_ledger(directory: Path, configuration: Configuration) -> None:
+    # Assembling imports boto3, which takes a while.
+    from exporter.ledger.review import LedgerError, review  # noqa: PLC0415
+    from exporter.runtime.assembly import kept_versions, rule_uses  # noqa: PLC0415
+
+    now = int(time.time() * 1000)
+    try:
+        found = review(
+            directory,
+            lambda read_before: rule_uses(configuration, read_before, now),
+            now=now,
+            keep=kept_versions(configuration),
+        )
+    except LedgerError as error:
+        print(error, file=sys.stderr)
+        raise typer.Exit(1) from error
+    if found is None:
+        print(f"{directory} has no ledger: a new one will be begun, every counter starts from 0")
+        return
+    if not found.is_migrated:
+        print(
+            f"{found.path} is of an earlier version: it will be migrated when the exporter starts"
+        )
+        return
+    print(f"{found.path} is whole")
+    for metric, series in sorted(found.begun_anew.items()):
+        print(f"metric {metric} begins anew at zero, {series} series end")
+    unchanged = 0
+    for source, rule in sorted(found.before.keys() | found.after.keys()):
+        before = found.before.get((source, rule), [])
+        after = found.after.get((source, rule), [])
+        if before == after or (before and not before[-1].definition and after):
+            unchanged += bool(after and after[-1].until is None)
+            continue
+        print(f"rule {rule} on {source} {_change(before, after)}")
+    print(f"{plural(unchanged, 'rule')} on their sources: unchanged")
+
+
+def _change(before: Sequence[RuleVersion], after: Sequence[RuleVersion]) -> str:
+    """What becomes of a rule on a source."""
+    if not after or after[-1].until is not None:
+        return "is not configured any more and ends when this is loaded"
+    since = after[-1].since
+    when = "everything" if since is None else f"events from {_moment(since)} on"
+    if not before:
+        return f"is new and counts {when}"
+    if before[-1].until is not None:
+        return f"comes back and counts {when}"
+    if before[-1].definition == after[-1].definition:
+        return f"is unchanged and counts {when}"
+    return f"is edited, as it is now it counts {when}"
+
+
+def _moment(milliseconds: int) -> str:
+    return datetime.fromtimestamp(milliseconds / 1000, UTC).isoformat(timespec="seconds")

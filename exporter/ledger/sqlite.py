@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Final
 
 from exporter.clock import elapsed
 from exporter.ledger.base import LedgerCondition
@@ -14,7 +15,8 @@ from exporter.ledger.migration import EarlierMatches
 from exporter.ledger.sqlite_store import SqliteStore
 from exporter.ledger.storage import LEDGER_FILE
 
-_HOLDER = "embedded"
+HOLDER: Final = "embedded"
+"""The one process that has the ledger open."""
 
 
 class SqliteLedger(StoredLedger):
@@ -30,7 +32,7 @@ class SqliteLedger(StoredLedger):
         with database.reading() as cursor:
             earlier = EarlierMatches.of(cursor)
         store = SqliteStore(database.transaction, database.reading)
-        super().__init__(store, clock, steady, holder=_HOLDER, earlier=earlier)
+        super().__init__(store, clock, steady, holder=HOLDER, earlier=earlier)
 
     @classmethod
     def open(

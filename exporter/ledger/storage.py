@@ -201,6 +201,29 @@ def sync_directory(directory: Path) -> None:
         os.close(descriptor)
 
 
+def needs_migration(path: Path) -> bool:
+    """Whether the ledger at a path is of an earlier schema; opening it takes longer then."""
+    try:
+        with path.open("rb") as file:
+            header = file.read(_HEADER_BYTES)
+    except OSError:
+        return False
+    return EARLIEST_SCHEMA <= int.from_bytes(header[60:64], "big") < SCHEMA_VERSION
+
+
+def check_file(path: Path) -> None:
+    """Look at the file, without a lock and without SQLite.
+
+    Raises:
+        LedgerError: it is empty, cut, of another program or a newer version, or unreadable.
+    """
+    try:
+        with path.open("rb") as file:
+            _check_header(path, file.fileno())
+    except OSError as error:
+        raise explain_os(error, path, "read") from error
+
+
 def _check_header(path: Path, descriptor: int) -> None:
     """Look at the file before SQLite does, which would recover and change what is not ours."""
     header = os.pread(descriptor, _HEADER_BYTES, 0)

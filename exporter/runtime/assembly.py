@@ -114,15 +114,9 @@ class Assembler:
         read_before = frozenset(name for name in built if self._ledger.has_progress(name))
         # Last of what can fail: it may end series.
         loaded = self._ledger.load_rules(
-            {
-                source.name: {
-                    rule.name: _use(source, rule, now, read_before=source.name in read_before)
-                    for rule in configuration.rules_of(source.name)
-                }
-                for source in sources
-            },
+            rule_uses(configuration, read_before, now),
             now=now,
-            keep={source.name: round((_lookback(source) or 0) * 1000) for source in sources},
+            keep=kept_versions(configuration),
             generation=generation,
         )
         self._built = built
@@ -165,6 +159,24 @@ class Assembler:
             return check(paths, footprint)
         finally:
             self.footprint = footprint
+
+
+def rule_uses(
+    configuration: Configuration, read_before: Collection[str], now: int
+) -> dict[str, dict[str, RuleUse]]:
+    """A configuration's rules by source, for the ledger; ``now``: milliseconds."""
+    return {
+        source.name: {
+            rule.name: _use(source, rule, now, read_before=source.name in read_before)
+            for rule in configuration.rules_of(source.name)
+        }
+        for source in configuration.sources
+    }
+
+
+def kept_versions(configuration: Configuration) -> dict[str, int]:
+    """By source, milliseconds for which an earlier version of a rule is kept."""
+    return {source.name: round((_lookback(source) or 0) * 1000) for source in configuration.sources}
 
 
 def _use(source: SourceConfig, rule: RuleConfig, now: int, *, read_before: bool) -> RuleUse:

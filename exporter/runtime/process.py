@@ -24,6 +24,7 @@ from exporter.metrics.telemetry import Telemetry
 from exporter.runtime.assembly import Assembler, Assembly
 from exporter.runtime.changes import loses_most_rules, summary
 from exporter.runtime.engine import Engine
+from exporter.runtime.migrating import answering
 from exporter.runtime.pipeline import Pipeline
 from exporter.runtime.scheduling import Scheduler
 from exporter.runtime.status import ledger_status, rule_statuses, source_status
@@ -48,7 +49,9 @@ def run_daemon(settings: Settings) -> int:
     """
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: sys.exit(0))  # until there is more to end
-    with closing(SqliteLedger.open(settings.storage_path)) as ledger:
+    with answering(settings):
+        opened = SqliteLedger.open(settings.storage_path)
+    with closing(opened) as ledger:
         daemon = Daemon(settings, ledger)
         daemon.serve()
     _log.info("stopped")

@@ -133,12 +133,12 @@ def _check_growth(
     path.write_bytes(content[:cut])
     grown = Files([str(path)], name="fuzz", format=event_format, clock=lambda: 0.0)
     partition = Partition("fuzz", resource=str(path))
-    readings = list(grown.poll(partition, None, rules={}))
+    readings = list(grown.poll(partition, None, own_starts={}))
     with path.open("ab") as file:
         file.write(content[cut:])
     for _ in range(2):
         checkpoint = readings[-1].checkpoint if readings else None
-        readings += grown.poll(partition, checkpoint, rules={})
+        readings += grown.poll(partition, checkpoint, own_starts={})
     assert _contents(readings)[0] == messages
 
 
@@ -154,7 +154,7 @@ def _read(
         clock=lambda: 0.0,
     )
     try:
-        return list(files.poll(Partition("fuzz", resource=str(path)), checkpoint, rules={}))
+        return list(files.poll(Partition("fuzz", resource=str(path)), checkpoint, own_starts={}))
     except SourceError as error:
         raise AssertionError("the file can be read") from error
 

@@ -6,18 +6,16 @@ Messages are separated by RS (U+001E).
 from __future__ import annotations
 
 import math
-import sqlite3
 from collections import Counter
 from collections.abc import Iterable
 
 from exporter.configuration import RuleConfig, load
-from exporter.ledger.base import Committed, SeriesRule, SeriesTotal
-from exporter.ledger.counting import BatchCount
-from exporter.ledger.storage import DatabaseFile
+from exporter.ledger.base import SeriesTotal
+from exporter.ledger.counting import Placement, RuleSpec, judge
 from exporter.metrics.families import MetricFamily
 from exporter.metrics.scrapers import NOBODY
 from exporter.metrics.series import SeriesStore
-from exporter.model import EventFormat, Increment, LogEvent, Partition
+from exporter.model import EventFormat, Increment, JudgedEvent, LogEvent, Partition
 from exporter.rules import RuleSet
 from exporter.rules.labels import MAX_LABEL_LENGTH
 from exporter.sources.files import FILE
@@ -62,19 +60,7 @@ _FAMILIES = {
     rule.metric: MetricFamily(rule.metric, rule.type, rule.description, rule.buckets or ())
     for rule in _RULES
 }
-_SERIES_RULES = {
-    rule.name: SeriesRule(rule.name, rule.max_series, rule.buckets, rule.metric) for rule in _RULES
-}
-
-
-def _database() -> sqlite3.Connection:
-    connection = DatabaseFile.open(_FOLDER / "ledger.db").connection
-    assert connection is not None
-    connection.execute("INSERT INTO checkpoints VALUES (1, 'trail', x'', x'', NULL, 0)")
-    return connection
-
-
-_DATABASE = _database()
+_SPECS = {(rule.name, rule.metric): RuleSpec(rule.max_series, rule.buckets) for rule in _RULES}
 
 
 def check(data: bytes) -> None:
@@ -88,9 +74,9 @@ def check(data: bytes) -> None:
     evaluation = _RULE_SET.evaluate(events, partition, event_format)
     assert len(evaluation.facts) == len(events)
     _check_increments(evaluation.increments)
-    committed = _commit(evaluation.increments)
-    _check_counts(committed, evaluation.increments)
-    _check_pages(committed.series)
+    counted = _count(evaluation.events)
+    _check_counts(counted, evaluation.events)
+    _check_pages([state.shown() for state in counted.changed_series.values()])
 
 
 def _check_increments(increments: Iterable[Increment]) -> None:
@@ -101,30 +87,25 @@ def _check_increments(increments: Iterable[Increment]) -> None:
         assert all(len(own[name]) <= MAX_LABEL_LENGTH for name in own if name != "source")
 
 
-def _commit(increments: Iterable[Increment]) -> Committed:
-    """Count as the ledger does, without keeping state, so each input is independent."""
-    cursor = _DATABASE.cursor()
-    cursor.execute("BEGIN")
-    try:
-        batch = BatchCount(cursor, "trail", _SERIES_RULES, checkpoint=1, now=_NOW)
-        batch.count(increments)
-        return batch.committed()
-    finally:
-        cursor.execute("ROLLBACK")
-        cursor.close()
+def _count(events: Iterable[JudgedEvent]) -> Placement:
+    """Count as the ledger does, from nothing."""
+    placement = Placement(_SPECS, lane="", now=_NOW)
+    for event in judge(events, {}).new:
+        placement.add("trail", event)
+    return placement
 
 
-def _check_counts(committed: Committed, increments: Iterable[Increment]) -> None:
-    proposed = Counter(increment.rule for increment in increments)
-    ids: Counter[str] = Counter()
-    for rule, event_id in {(one.rule, one.event_id) for one in increments if one.event_id}:
-        assert event_id
-        ids[rule] += 1
-    ids.update(increment.rule for increment in increments if not increment.event_id)
-    assert all(ids[rule] <= count for rule, count in proposed.items())
-    assert {total.rule: total.matches for total in committed.rules} == {
-        rule: count for rule, count in ids.items() if count
-    }
+def _check_counts(counted: Placement, events: Iterable[JudgedEvent]) -> None:
+    expected: Counter[str] = Counter()
+    seen: set[tuple[str, str]] = set()
+    for event in events:
+        # An id counts once for all rules that judged it, and all rules judge all events.
+        if event.event_id is not None:
+            if (event.scope, event.event_id) in seen:
+                continue
+            seen.add((event.scope, event.event_id))
+        expected.update(increment.rule for increment in event.increments)
+    assert {rule: count.matches for rule, count in counted.rules.items()} == expected
 
 
 def _check_pages(totals: Iterable[SeriesTotal]) -> None:

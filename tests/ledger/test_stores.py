@@ -177,7 +177,7 @@ class CrashingTransaction:
         self._inner.delete(table, prefixes)
 
 
-class Crashed(Exception):
+class CrashedError(Exception):
     """The process is gone."""
 
 
@@ -201,7 +201,7 @@ class CrashingStore:
         if self.left is not None:
             self.left -= 1
             if self.left < 0:
-                raise Crashed
+                raise CrashedError
 
 
 def contents(store: Store) -> dict[str, list[Any]]:
@@ -231,7 +231,7 @@ def test_a_crash_between_any_two_statements_leaves_nothing(reopen: Open) -> None
             store.left = statements
             try:
                 work()
-            except Crashed:
+            except CrashedError:
                 assert contents(reopen()) == before, f"statement {statements}"
                 statements += 1
             else:

@@ -5,10 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeAlias
 
 from exporter.ledger.base import Batch, Committed, Ledger, LoadedRules, RuleUse, SeriesTotal
+from exporter.ledger.ledger import StoredLedger
 from exporter.model import Increment, JudgedEvent, Partition, SeriesKey
+
+AnyLedger: TypeAlias = Ledger | StoredLedger
 
 SOURCE = "history"
 RULE = "logins"
@@ -57,7 +60,7 @@ def batch(
     )
 
 
-def commit(ledger: Ledger, one: Batch) -> Committed:
+def commit(ledger: AnyLedger, one: Batch) -> Committed:
     """Commit a batch after whatever the partition's last one was."""
     return ledger.commit(replace(one, expected=ledger.checkpoint(one.partition)))
 
@@ -94,7 +97,7 @@ def use(
 
 
 def load(
-    ledger: Ledger,
+    ledger: AnyLedger,
     uses: Mapping[str, Mapping[str, RuleUse]],
     *,
     now: int = 0,
@@ -107,7 +110,7 @@ def load(
     )
 
 
-def load_one(ledger: Ledger, name: str = RULE, **edit: Any) -> LoadedRules:
+def load_one(ledger: AnyLedger, name: str = RULE, **edit: Any) -> LoadedRules:
     """Load one rule of one source."""
     return load(ledger, {SOURCE: {name: use(**edit)}})
 
