@@ -17,10 +17,10 @@ _SCRAPE_LABELS = ("job", "instance")
 
 def read_rule(item: Item, findings: Findings, *, pack: str = "") -> Filled[RuleConfig] | None:
     """Read a rule, of a rule pack or of the user's own; what is wrong goes to ``findings``."""
-    if not isinstance(item.data, dict):
+    fields = Fields.of(item)
+    if fields is None:
         findings.error(item.location, "a rule must be a mapping with `name` and `pattern`")
         return None
-    fields = Fields(item, item.data)
     if is_metric_filter(item):
         fields = read_metric_filter(item, RULE_KEYS, findings)
     given = {"pack": pack, "location": item.location}
