@@ -122,7 +122,7 @@ def parse_label_value(data: object) -> LabelValue:
         raise ValueError("the list of references is empty")
     for text in texts:
         if not isinstance(text, str) or not text.startswith("$"):
-            raise ValueError(f"a list holds only $.field and $name, not {text!r}")
+            raise ValueError(f"a list can have only $.field and $name, not {text!r}")
     return LabelValue(references=tuple(map(parse_reference, texts)))
 
 

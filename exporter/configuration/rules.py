@@ -195,10 +195,9 @@ class RuleConfig(BaseModel):
             yield from label.references
 
 
-GIVEN_BY_LOADER = ("pack", "location")
 RULE_KEYS = tuple(
     field.alias or name
     for name, field in RuleConfig.model_fields.items()
-    if name not in GIVEN_BY_LOADER
+    if name not in ("pack", "location")
 )
-"""What a file may say about a rule."""
+"""What a file may say about a rule; the rest is the loader's."""
