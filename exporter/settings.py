@@ -31,7 +31,7 @@ class Flag:
     help: str
     """A sentence, without the variable and the default."""
     metavar: str | None = None
-    """What stands for the value in the help. None: a switch."""
+    """The value's name in the help. None: a switch."""
 
 
 class SettingsError(Exception):
@@ -43,7 +43,7 @@ class ListenAddress:
     """Where the web server listens."""
 
     host: str
-    """Empty: every address. An IPv6 address stands without brackets."""
+    """Empty: every address. An IPv6 address is without brackets."""
     port: int
     """0: any free one."""
 

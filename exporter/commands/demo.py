@@ -22,18 +22,18 @@ def demo(
         typer.Option(
             "--storage.path",
             metavar="FOLDER",
-            help="Where the ledger is kept. [default: a folder that is removed afterwards]",
+            help="Folder of the ledger. [default: a folder that is removed afterwards]",
         ),
     ] = None,
 ) -> None:
     """Run the whole exporter against an embedded AWS with realistic events; ctrl-C ends it.
 
-    Where Prometheus is installed, one runs beside it on a free port of loopback, with every alert.
+    If Prometheus is installed, it is started too, on a free port of loopback, with every alert.
     """
     settings = settings_from({"web_listen_address": web_listen_address})
     chosen = "web_listen_address" in settings.model_fields_set
     try:
-        # Apart from the exporter: a production install lacks it, or the libraries that it needs.
+        # A production install lacks this package or the libraries that it needs.
         from metric_filter_demo.demonstration import run  # noqa: PLC0415
     except ModuleNotFoundError as error:
         package = str(error.name).partition(".")[0]

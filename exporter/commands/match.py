@@ -68,5 +68,5 @@ def match(
 def _write(line: bytes, *, flush: bool) -> None:
     sys.stdout.buffer.write(line if line.endswith(b"\n") else line + b"\n")
     if flush:
-        # Whoever feeds a pipe line by line waits for the lines that match.
+        # Programs that write to a pipe line by line wait for the lines that match.
         sys.stdout.buffer.flush()

@@ -21,7 +21,7 @@ _LONGEST_OBJECT = 64 * 2**20
 
 
 class InputError(Exception):
-    """A file cannot be read, or not to its end; the message names it and says why."""
+    """A file cannot be read to its end; the message names it and says why."""
 
 
 class Message(NamedTuple):
@@ -115,7 +115,7 @@ def _inflated(file: io.BufferedReader) -> BinaryIO:
 
 
 class _Counted(io.RawIOBase):
-    """A pipe that can tell how much was read of it, as files can."""
+    """A pipe with a position, as files have."""
 
     def __init__(self, stream: BinaryIO) -> None:
         self._stream = stream
@@ -125,7 +125,7 @@ class _Counted(io.RawIOBase):
         return True
 
     def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
-        # What there is now: whoever feeds a pipe line by line waits for the answers.
+        # What is there now: programs that write line by line wait for the answers.
         data = self._stream.read1(len(buffer))  # type: ignore[attr-defined]
         buffer[: len(data)] = data
         self._position += len(data)
@@ -154,7 +154,7 @@ class _Chunks(io.RawIOBase):
 
 @contextlib.contextmanager
 def closable_output() -> Iterator[None]:
-    """End the output quietly where the reader has gone (``| head``)."""
+    """End the output quietly if the reader has gone (``| head``)."""
     try:
         yield
         sys.stdout.flush()

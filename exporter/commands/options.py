@@ -69,20 +69,20 @@ def with_setting_options(command: Callable[..., None]) -> Callable[..., None]:
 
 
 def report(message: str, severity: Literal["error", "warning"] = "error") -> None:
-    """Print on standard error what is wrong, in colour on a terminal."""
-    sys.stdout.flush()  # in the order in which it happened, where both are one terminal
+    """Print a problem on standard error, in colour on a terminal."""
+    sys.stdout.flush()  # keeps the order if both are one terminal
     colour: Colour = "red" if severity == "error" else "yellow"
     print(f"{Painter(sys.stderr)(f'{severity}:', colour, bold=True)} {message}", file=sys.stderr)
 
 
 def fail(message: str, code: int) -> NoReturn:
-    """Tell what is wrong on standard error and end with an exit code."""
+    """Report an error and exit with a code."""
     report(message)
     raise typer.Exit(code)
 
 
 def settings_from(flags: Mapping[str, object]) -> Settings:
-    """The settings, with a warning for each variable that is none; ends the command on an error."""
+    """Load the settings, warn of unknown variables; exit on an error."""
     try:
         settings = load_settings(flags)
     except SettingsError as error:

@@ -1,4 +1,4 @@
-"""Colours, where they are wanted: on a terminal, unless NO_COLOR is set."""
+"""Colours: on a terminal, unless NO_COLOR is set."""
 
 from __future__ import annotations
 

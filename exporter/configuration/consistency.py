@@ -38,7 +38,7 @@ def _check_name(rule: Filled[RuleConfig], names: dict[str, Location], findings: 
 
 
 def duplicate_sentence(what: str, name: str, first: Location) -> str:
-    """The sentence for a name that is taken; says where the first one is."""
+    """The sentence for a name that is taken already, with the place of the first one."""
     return f"there is a {what} `{name}` already ({first.file}:{first.line}): names are unique"
 
 

@@ -7,7 +7,7 @@ import re
 from exporter.sources import SERIES_LABELS
 
 DEFAULT_METRIC = "metric_filter_matches_total"
-"""The metric of the rules that name none; the label ``rule`` tells them apart."""
+"""The metric of rules without one; their series have the label ``rule``."""
 DEFAULT_METRIC_LABEL = "rule"
 
 _RULE_NAME = re.compile("[a-z][a-z0-9_]*")
@@ -29,9 +29,9 @@ _HISTOGRAM_SUFFIXES = ("_total", "_bucket", "_count", "_sum", "_created", "_info
 
 
 def snake_case(text: str) -> str:
-    """Write a name of AWS's in lower case with underscores: ``HTTPErrors`` → ``http_errors``.
+    """Write one of AWS's names in lower case with underscores: ``HTTPErrors`` → ``http_errors``.
 
-    Everything that is not an ASCII letter or digit separates; nothing may be left of it.
+    Everything that is not an ASCII letter or digit separates words. The result may be empty.
     """
     text = re.sub("([A-Z]+)([A-Z][a-z])", r"\1_\2", text)
     text = re.sub("([a-z0-9])([A-Z])", r"\1_\2", text)
@@ -76,7 +76,7 @@ def family_names(metric: str, metric_type: str) -> frozenset[str]:
 
 
 def check_metric_family(name: str, metric_type: str) -> None:
-    """ValueError where a metric of this type cannot have the name.
+    """ValueError if a metric of this type cannot have the name.
 
     Prometheus: a counter ends in ``_total``, a histogram in its unit. The names of the exporter's
     own metrics are taken.
@@ -97,7 +97,7 @@ def check_metric_family(name: str, metric_type: str) -> None:
 
 
 def label_name_from_dimension(name: str) -> str:
-    """A dimension's name where Prometheus allows it as a label, else its snake case."""
+    """A dimension's name if Prometheus allows it as a label, else its snake case."""
     if _LABEL_NAME.fullmatch(name):
         return name
     return _with_letter(snake_case(name)) or name

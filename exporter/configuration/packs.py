@@ -70,11 +70,8 @@ def available_packs() -> dict[str, Path]:
 
 def read_pack_use(item: Item, findings: Findings) -> Filled[PackUse] | None:
     """Read an element of ``rule_packs``: the name of a pack that exists, or a mapping with it."""
-    if isinstance(item.data, str):
-        fields = Fields(item, {"name": item.data}, {"name": ()})
-    elif isinstance(item.data, dict):
-        fields = Fields(item, item.data)
-    else:
+    fields = Fields.of(item, "name")
+    if fields is None:
         findings.error(
             item.location,
             "`rule_packs` lists names of rule packs, or mappings with `name`, `sources` and"

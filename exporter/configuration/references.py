@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -76,18 +75,23 @@ def is_value(number: Decimal) -> bool:
     return not number or _SMALLEST_VALUE <= number <= _LARGEST_VALUE
 
 
-def positive_number(least: str, most: str, *, example: str) -> Callable[[object], Decimal]:
-    """A validator of numbers from ``least`` to ``most``; its errors are sentences."""
+def parse_scale(data: object) -> Decimal:
+    """Read a rule's ``scale``; ValueError with a sentence."""
+    return _positive_number(data, "1e-15", "1e15", example="0.001")
 
-    def read(data: object) -> Decimal:
-        number = read_number(data)
-        if number is None or number <= 0:
-            raise ValueError(f"must be a number greater than 0 such as {example}")
-        if not Decimal(least) <= number <= Decimal(most):
-            raise ValueError(f"must be from {least} to {most}")
-        return number
 
-    return read
+def parse_max_value(data: object) -> float:
+    """Read a rule's ``max_value``; ValueError with a sentence."""
+    return float(_positive_number(data, "1e-9", "1e300", example="1e12"))
+
+
+def _positive_number(data: object, least: str, most: str, *, example: str) -> Decimal:
+    number = read_number(data)
+    if number is None or number <= 0:
+        raise ValueError(f"must be a number greater than 0 such as {example}")
+    if not Decimal(least) <= number <= Decimal(most):
+        raise ValueError(f"must be from {least} to {most}")
+    return number
 
 
 def parse_reference(text: str) -> Reference:
@@ -118,7 +122,7 @@ def parse_label_value(data: object) -> LabelValue:
         raise ValueError("the list of references is empty")
     for text in texts:
         if not isinstance(text, str) or not text.startswith("$"):
-            raise ValueError(f"a list holds only $.field and $name, not {text!r}")
+            raise ValueError(f"a list can have only $.field and $name, not {text!r}")
     return LabelValue(references=tuple(map(parse_reference, texts)))
 
 

@@ -1,4 +1,4 @@
-"""One rule: read in either spelling, and what its parts have to do with each other."""
+"""One rule: read in either spelling, its parts checked against each other."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ _SCRAPE_LABELS = ("job", "instance")
 
 def read_rule(item: Item, findings: Findings, *, pack: str = "") -> Filled[RuleConfig] | None:
     """Read a rule, of a rule pack or of the user's own; what is wrong goes to ``findings``."""
-    if not isinstance(item.data, dict):
+    fields = Fields.of(item)
+    if fields is None:
         findings.error(item.location, "a rule must be a mapping with `name` and `pattern`")
         return None
-    fields = Fields(item, item.data)
     if is_metric_filter(item):
         fields = read_metric_filter(item, RULE_KEYS, findings)
     given = {"pack": pack, "location": item.location}
@@ -30,7 +30,7 @@ def read_rule(item: Item, findings: Findings, *, pack: str = "") -> Filled[RuleC
     if pack and "sources" in rule.model.model_fields_set:
         findings.error(
             fields.key_of("sources"),
-            "a rule of a pack names no sources: whoever uses the pack does, in `rule_packs`",
+            "a rule of a pack cannot name sources: the configuration does, in `rule_packs`",
         )
     _check_metric(rule, findings)
     _check_value(rule, findings)
@@ -86,8 +86,8 @@ def _check_value(rule: Filled[RuleConfig], findings: Findings) -> None:
     if value.max_value > EXACT_INTEGERS:
         findings.warning(
             fields.value_of("max_value"),
-            "`max_value` is above 2^53, from where on a total does not hold every whole number:"
-            " after one such value, smaller ones may be value errors for good",
+            "`max_value` is above 2^53; larger totals cannot represent every whole number:"
+            " after one such value, smaller ones may be value errors from then on",
         )
 
 

@@ -1,4 +1,4 @@
-"""What is allowed in a rule, and seldom meant."""
+"""Warnings of what is allowed in a rule but probably a mistake."""
 
 from __future__ import annotations
 

@@ -33,8 +33,9 @@ from exporter.configuration.references import (
     ValueSpec,
     is_value,
     parse_label_value,
+    parse_max_value,
+    parse_scale,
     parse_value,
-    positive_number,
     read_number,
 )
 from exporter.patterns import FilterPattern, compile_pattern
@@ -127,14 +128,8 @@ class RuleConfig(BaseModel):
     compiled: Annotated[FilterPattern, PlainValidator(_compile)] = Field(alias="pattern")
     metric: Annotated[str, AfterValidator(check_metric_name)] = DEFAULT_METRIC
     type: MetricType = "counter"
-    scale: Annotated[Decimal, PlainValidator(positive_number("1e-15", "1e15", example="0.001"))] = (
-        Decimal(1)
-    )
-    max_value: Annotated[
-        float,
-        PlainValidator(positive_number("1e-9", "1e300", example="1e12")),
-        AfterValidator(float),
-    ] = EXACT_INTEGERS
+    scale: Annotated[Decimal, PlainValidator(parse_scale)] = Decimal(1)
+    max_value: Annotated[float, PlainValidator(parse_max_value)] = EXACT_INTEGERS
     value: Annotated[
         ValueSpec, PlainValidator(parse_value), AfterValidator(_scaled_and_bounded)
     ] = Field("1", validate_default=True)
@@ -200,10 +195,9 @@ class RuleConfig(BaseModel):
             yield from label.references
 
 
-GIVEN_BY_LOADER = ("pack", "location")
 RULE_KEYS = tuple(
     field.alias or name
     for name, field in RuleConfig.model_fields.items()
-    if name not in GIVEN_BY_LOADER
+    if name not in ("pack", "location")
 )
-"""What a file may say about a rule."""
+"""What a file may say about a rule; the rest is the loader's."""

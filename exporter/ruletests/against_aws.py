@@ -31,15 +31,15 @@ class Difference:
     rule: RuleConfig
     message: str = ""
     tests: tuple[Location, ...] = ()
-    """Where the message is tested."""
+    """The tests that have the message."""
     aws_matches: bool = False
     refusal: str = ""
-    """What AWS says of the pattern; empty where it takes it."""
+    """AWS's reason to refuse the pattern; empty if it accepts it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """What comparing a file of rule tests with AWS has shown."""
+    """The result of comparing a file of rule tests with AWS."""
 
     differences: tuple[Difference, ...]
     compared: int
@@ -62,7 +62,7 @@ def open_logs(accounts: AwsAccounts) -> tuple[CloudWatchLogsClient, str]:
 def compare(file: RuleTestFile, logs: CloudWatchLogsClient, region: str) -> Comparison:
     """Ask AWS of each rule which of all the file's messages it matches.
 
-    Raises SourceError where AWS does not answer.
+    Raises SourceError if AWS does not answer.
     """
     tests: dict[str, list[Location]] = {}
     for test in file.tests:

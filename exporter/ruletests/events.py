@@ -28,7 +28,7 @@ def parse_path(text: str) -> EventPath:
 
 
 def set_path(event: JsonValue, path: EventPath, value: JsonValue) -> None:
-    """Set a place of an event; what leads to it is made where it is missing. Raises ValueError."""
+    """Set a path of an event; missing parents are created. Raises ValueError."""
     parent: Any = event
     for step, following in itertools.pairwise(path):
         if not _holds(parent, step) or parent[step] is None:
@@ -38,7 +38,7 @@ def set_path(event: JsonValue, path: EventPath, value: JsonValue) -> None:
 
 
 def remove_path(event: JsonValue, path: EventPath) -> None:
-    """Remove a place of an event; raises ValueError where there is nothing."""
+    """Remove a path of an event; raises ValueError if it does not exist."""
     parent: Any = event
     *parents, last = path
     for step in parents:

@@ -70,16 +70,17 @@ class _File:
         return RuleTestFile(self._path, rules, tuple(test for test in tests if test is not None))
 
     def _test(self, item: Item, messages: Messages) -> RuleTest | None:
-        if not isinstance(item.data, dict):
+        fields = Fields.of(item)
+        if fields is None:
             self._findings.error(
                 item.location, "a test must be a mapping with `name`, `event` and `matches`"
             )
             return None
-        test = fill(TestEntry, Fields(item, item.data), self._findings, stand_ins=_STAND_INS)
+        test = fill(TestEntry, fields, self._findings, stand_ins=_STAND_INS)
         if test is None:
             return None
         made = messages.of(test)
-        if not {"matches", "no_match"} & item.data.keys():
+        if not {"matches", "no_match"} & fields.values.keys():
             self._findings.error(
                 item.location, "`matches` is missing: which rules match? Write [] if none does"
             )
@@ -89,11 +90,8 @@ class _File:
         return RuleTest(test.model.name, made, matches, test.model.no_match, item.location)
 
     def _expectation(self, item: Item) -> Expectation | None:
-        if isinstance(item.data, str):
-            fields = Fields(item, {"rule": item.data}, {"rule": ()})
-        elif isinstance(item.data, dict):
-            fields = Fields(item, item.data)
-        else:
+        fields = Fields.of(item, "rule")
+        if fields is None:
             self._findings.error(item.location, "must be a rule's name, or a mapping with `rule`")
             return None
         expected = fill(Expectation, fields, self._findings, stand_ins={"rule": ""})

@@ -122,5 +122,5 @@ class Messages:
             return ()
         messages = tuple(line for line in text.split("\n") if line.strip())
         if not messages:
-            self._findings.error(place, f"the file {name} holds no messages")
+            self._findings.error(place, f"the file {name} has no messages")
         return messages

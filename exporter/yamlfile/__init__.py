@@ -1,4 +1,4 @@
-"""YAML files with positions: what was read, and where each error of it is.
+"""YAML files with positions: values, and errors with their places.
 
 Knows nothing of what a file is for: ``exporter.configuration`` and ``exporter.ruletests`` do.
 """

@@ -19,8 +19,8 @@ from exporter.yamlfile.problems import Findings, Location
 __all__ = ["MAX_ALIASED", "Item", "Step", "Value", "read_document"]
 
 MAX_ALIASED = 100_000
-"""Values that all aliases of a file may stand for together: a few lines of aliases of aliases can
-stand for more than any machine holds."""
+"""Values that all aliases of a file may expand to: a few lines of aliases of aliases can expand to
+more than fits in memory."""
 _DEEPEST = 50
 """Levels of nesting; a rule needs 6."""
 
@@ -227,12 +227,12 @@ class _Composer:
             )
         item = self._anchors[event.anchor]
         if item is None:
-            self._refuse(event, "an alias must not be inside of what it stands for")
+            self._refuse(event, "an alias must not be inside the value that it repeats")
         if item.text is None:
             self._aliased += item.size
         if self._aliased > MAX_ALIASED:
             self._refuse(
-                event, f"the file's aliases stand for more than {MAX_ALIASED:,} values, with this"
+                event, f"the file's aliases expand to more than {MAX_ALIASED:,} values here"
             )
         return item
 

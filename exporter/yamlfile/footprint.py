@@ -14,7 +14,7 @@ from exporter.yamlfile.globs import GlobError, find_files
 class Footprint:
     """The files that a configuration was read from, as they were just before they were read.
 
-    Compared are digests of contents, not times: right where a volume's times are coarse, cached or
+    Digests of the contents are compared, not times, which can be coarse, cached or
     copied (NFS, ConfigMaps), and a file that is only touched has not changed.
     """
 

@@ -35,7 +35,7 @@ def find_files(pattern: str) -> list[str]:
     """The regular files that an absolute glob finds, sorted; symbolic links are followed.
 
     As ``glob.glob(…, recursive=True)``: ``*``, ``?`` and ``[…]`` match no leading dot, ``**`` any
-    folders but hidden ones. Raises GlobError where it finds or visits too much: ``/proc/**`` would
+    folders but hidden ones. Raises GlobError if it finds or visits too much: ``/proc/**`` would
     never end.
     """
     walk = _Walk(pattern)
@@ -104,7 +104,7 @@ class _Walk:
                         )
                     yield entry
         except OSError:
-            # As the standard library's: what cannot be listed has nothing in it.
+            # As in the standard library, a folder that cannot be listed is empty.
             return
 
 

@@ -1,4 +1,4 @@
-"""Where the characters of a YAML text stand in the file."""
+"""The places of a YAML scalar's characters in the file."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ _ESCAPE = re.compile(r"\\(?:x[0-9A-Fa-f]{2}|u[0-9A-Fa-f]{4}|U[0-9A-Fa-f]{8}|.)",
 def offsets_in_source(raw: str, style: str | None, value: str) -> list[int] | None:
     """Return for each character of ``value``, and its end, the offset in its source ``raw``.
 
-    ``raw`` is the scalar as it stands in the file, with quotes or a block's ``|``. A block's
+    ``raw`` is the scalar as written in the file, with quotes or a block's ``|``. A block's
     indentation and folded line breaks leave blanks whose offset may be off by some blanks; every
-    other character's is right. None: the two do not fit, and the place cannot be told.
+    other character's is right. None if the two do not fit.
     """
     position = _begin(raw, style)
     offsets = []
@@ -51,7 +51,7 @@ def _blank_length(raw: str, position: int, style: str | None) -> int:
 
 
 def _skip(raw: str, position: int, style: str | None) -> int:
-    """Step over indentation and line breaks, which stand for nothing (escaped ones too)."""
+    """Skip indentation and line breaks, also escaped ones."""
     while position < len(raw):
         if raw[position].isspace():
             position += 1
@@ -63,7 +63,7 @@ def _skip(raw: str, position: int, style: str | None) -> int:
 
 
 def _length(raw: str, position: int, style: str | None, char: str) -> int:
-    """How many characters of the source make this one; 0 where it is another."""
+    """How many characters of the source make this one; 0 if it is another one."""
     escape = _ESCAPE.match(raw, position) if style == '"' else None
     if escape is not None:
         return len(escape[0])

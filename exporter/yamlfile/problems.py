@@ -44,7 +44,7 @@ class Problem:
 
     @property
     def line(self) -> int | None:
-        """Counts from 1; None where the whole file is meant."""
+        """Counts from 1. None: the whole file."""
         return self.location.line
 
     @property
@@ -66,7 +66,7 @@ class Problem:
 
 
 class ConfigurationError(Exception):
-    """The configuration cannot be used; ``problems`` holds every error that was found."""
+    """The configuration cannot be used; ``problems`` has every error that was found."""
 
     def __init__(self, problems: Iterable[Problem]) -> None:
         self.problems = tuple(problems)

@@ -46,6 +46,13 @@ class Fields:
     origin: Mapping[str, tuple[Step, ...]] = field(default_factory=dict)
     """Path of each value in the file, if that is not its own name (AWS's spelling)."""
 
+    @classmethod
+    def of(cls, item: Item, short: str = "") -> Fields | None:
+        """A mapping's fields, or of a text the field ``short``; None if it is neither."""
+        if short and isinstance(item.data, str):
+            return cls(item, {short: item.data}, {short: ()})
+        return cls(item, item.data) if isinstance(item.data, dict) else None
+
     def path_of(self, *path: Step) -> tuple[Step, ...]:
         """The path in the file of a part of the model."""
         first = str(path[0])

@@ -23,7 +23,7 @@ def test_an_alias_inside_of_what_it_stands_for_is_an_error(
     problems_of: ProblemsOf, text: str
 ) -> None:
     (problem,) = problems_of(text)
-    assert "inside of what it stands for" in problem.message
+    assert "inside the value that it repeats" in problem.message
     assert problem.line == 1
 
 

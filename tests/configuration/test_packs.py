@@ -141,7 +141,7 @@ def test_what_is_wrong_with_a_use_is_said_there(
     [
         ("- {name: a, pattern: '{ $.a == 1 }'}\n", 5, "There is no =="),
         ("- {name: a, pattern: x}\n- {name: a, pattern: x}\n", 6, "a rule `a` already"),
-        ("- {name: a, pattern: x, sources: [apps]}\n", 5, "a rule of a pack names no sources"),
+        ("- {name: a, pattern: x, sources: [apps]}\n", 5, "a rule of a pack cannot name sources"),
         ("- {name: a, pattern: x, controls: {CIS 3: '4.3'}}\n", 5, "the name of a benchmark"),
         ("- {name: a, pattern: x, controls: {cis: 4.3 4.4}}\n", 5, "the id of a control"),
         ("- {name: a, pattern: x, controls: [a]}\n", 5, "must be a mapping"),
