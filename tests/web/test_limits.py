@@ -212,6 +212,19 @@ def test_a_client_that_takes_nothing_is_dropped_and_was_shown_nothing(
     assert endless.deliveries == 0
 
 
+def test_a_client_that_reads_slowly_but_steadily_is_not_dropped(
+    serve_endless: Serve, connect: Connect
+) -> None:
+    client = connect(serve_endless(limits=QUICK))
+    client.sendall(b"GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+    end = time.monotonic() + 5 * QUICK.stalled
+    while time.monotonic() < end:
+        assert client.recv(200_000, socket.MSG_WAITALL)
+        time.sleep(0.05)
+    rest = sum(len(data) for data in iter(lambda: client.recv(1 << 20), b""))
+    assert rest > 1 << 20
+
+
 def test_past_the_limit_of_connections_clients_wait_for_their_turn(
     serve: Serve, small_app: ASGIApp, connect: Connect
 ) -> None:
