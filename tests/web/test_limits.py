@@ -126,6 +126,15 @@ def test_a_body_in_drips_is_cut_off(serve: Serve, small_app: ASGIApp, connect: C
     assert time.monotonic() - began < 3
 
 
+def test_a_body_in_drips_that_follows_another_request_at_once_is_cut_off(
+    serve: Serve, small_app: ASGIApp, connect: Connect
+) -> None:
+    client = connect(serve(small_app, limits=replace(QUICK, idle=60)))
+    client.sendall(HEALTHY + b"POST /-/reload HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\nx")
+    assert answer(client).startswith(b"HTTP/1.1 200")
+    assert seconds_until_closed(client) < 3
+
+
 @pytest.mark.parametrize("length", [b"Content-Length: 65537", b"Transfer-Encoding: chunked"])
 def test_a_large_body_is_refused_before_it_is_sent(
     serve: Serve, small_app: ASGIApp, connect: Connect, length: bytes
