@@ -64,17 +64,15 @@ def create_app(
 
 
 def _check_telemetry_path(path: str) -> None:
-    if not path.startswith("/") or "{" in path or "?" in path or "#" in path:
-        raise ValueError(
-            f"The path of the metrics page, {path!r}, is invalid: it must begin with / and contain"
-            " none of { ? #. Change --web.telemetry-path."
-        )
-    if path.startswith("/-/"):
-        raise ValueError(
-            f"The path of the metrics page, {path!r}, is reserved for health, readiness and"
-            " reload."
-            " Change --web.telemetry-path."
-        )
+    if not path.startswith("/") or set(path) & set("{?#"):
+        problem = "is invalid: it must begin with / and contain none of { ? #"
+    elif path.startswith("/-/"):
+        problem = "is reserved for health, readiness and reload"
+    else:
+        return
+    raise ValueError(
+        f"The path of the metrics page, {path!r}, {problem}. Change --web.telemetry-path."
+    )
 
 
 async def _healthy(_: Request) -> Response:

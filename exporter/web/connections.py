@@ -1,4 +1,4 @@
-"""Client connections: TLS as it is configured now, time limits, and a limit to their number."""
+"""Client connections: current TLS settings, time limits, and a limit of their number."""
 
 from __future__ import annotations
 
@@ -37,9 +37,9 @@ O = TypeVar("O", bound=Occupant)  # noqa: E741
 def to_close(occupants: set[O], newcomer: str) -> O:
     """Return the connection to close so that one from the address ``newcomer`` can be opened.
 
-    It belongs to the address with the most connections, the newcomer's included, so no client
-    can keep the others out. Idle connections go first, then the others; of equals the oldest: a
-    well-behaved client has its answer before its turn comes.
+    It belongs to the address with the most connections, including the newcomer, so no client can
+    keep the others out. Idle connections are closed first, then busy ones, the oldest first: a
+    well-behaved client has its response before its turn comes.
     """
     count = Counter(occupant.address for occupant in occupants)
     count[newcomer] += 1
@@ -85,8 +85,8 @@ class Connections:
 class Connection(H11Protocol):
     """uvicorn's HTTP connection, with a time limit for everything that a client can delay.
 
-    uvicorn itself limits idle connections only. All of this hangs on the methods of
-    ``asyncio.Protocol`` and on ``scope["state"]``; no attribute of uvicorn is read.
+    uvicorn itself only limits idle connections. This uses the methods of ``asyncio.Protocol`` and
+    ``scope["state"]``; no attribute of uvicorn is read.
     """
 
     def __init__(self, others: Connections, *, app_state: dict[str, Any], **uvicorns: Any) -> None:
@@ -95,7 +95,7 @@ class Connection(H11Protocol):
         self.idle = False
         self.since = time.monotonic()
         self.established = False
-        """Whether a TLS handshake, if there has to be one, is finished."""
+        """Whether HTTP can begin: there is no TLS, or its handshake is finished."""
         self._others = others
         self._limits = others.limits
         self._stream: asyncio.Transport
@@ -104,7 +104,7 @@ class Connection(H11Protocol):
         self._stall_timeout: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Make room for it, and begin the TLS handshake."""
+        """Admit the client, and begin the TLS handshake, if any."""
         self._stream = transport
         client = transport.get_extra_info("peername")[0]
         self.address = group_of(client)
@@ -143,10 +143,10 @@ class Connection(H11Protocol):
 
     def _establish(self, transport: asyncio.Transport) -> None:
         super().connection_made(transport)
-        # So that writing counts as paused while any byte is left that the client does not take.
+        # Writing counts as paused while the kernel has not taken every byte.
         transport.set_write_buffer_limits(high=1)
-        self.established = True
-        self._begin_request()
+        self.established = self.idle = True
+        self.begin_request()
         if self._early:
             super().data_received(self._early)
             self._early = b""
@@ -156,13 +156,14 @@ class Connection(H11Protocol):
         if not self.established:  # came with the end of the handshake
             self._early += data
             return
-        if self.idle:
-            self._begin_request()
+        self.begin_request()
         super().data_received(data)
 
-    def _begin_request(self) -> None:
-        self._be(idle=False)
-        self._request_timeout = self._abort_after(self._limits.request)
+    def begin_request(self) -> None:
+        """Time a request; has no effect during one."""
+        if self.idle:
+            self._be(idle=False)
+            self._request_timeout = self._abort_after(self._limits.request)
 
     @contextlib.contextmanager
     def answering(self) -> Iterator[None]:
@@ -175,7 +176,7 @@ class Connection(H11Protocol):
             self._be(idle=True)
 
     def pause_writing(self) -> None:
-        """Time how long the client takes nothing."""
+        """Time how long the client reads nothing."""
         self._stall_timeout = self._abort_after(self._limits.stalled)
         super().pause_writing()
 

@@ -18,18 +18,18 @@ class Limits:
     address with the most (``connections.to_close``)."""
     header_bytes: int = 16 * 1024
     body_bytes: int = 64 * 1024
-    """No path reads a body; a small one is thrown away, a larger one refused."""
+    """No path uses a body; a small one is discarded, a larger one refused."""
     handshake: float = 10.0
-    """For TLS, from the connection on."""
+    """For TLS, from the connection."""
     request: float = 10.0
-    """For a whole request, from the connection or its first byte on."""
+    """For a whole request, from the connection or its first byte."""
     stalled: float = 30.0
-    """How long a client may take nothing of what is sent to it."""
+    """How long a client may read nothing of a response."""
     idle: int = 120
-    """Between requests: longer than usual scrape intervals, so that Prometheus keeps its
+    """Between requests; longer than usual scrape intervals, so that Prometheus keeps its
     connection."""
     closing: float = 5.0
-    """For the client's part of the end of TLS."""
+    """For the client to close TLS."""
 
 
 DEFAULT_LIMITS = Limits()
@@ -47,14 +47,16 @@ class RequestLimit:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer 413 or 505, or pass the request on once it has arrived completely."""
-        # The connection of a refused request stays busy: what else of the body comes is thrown
-        # away until the time for a request is over.
+        connection = scope["state"]["connection"]
+        connection.begin_request()  # if it was pipelined
+        # After a refusal the connection stays busy: uvicorn discards the body until the time for
+        # a request is over.
         if refusal := self._refusal(scope):
             await refusal(scope, receive, send)
             return
         while (await receive()).get("more_body"):
             pass
-        with scope["state"]["connection"].answering():
+        with connection.answering():
             await self._app(scope, receive, send)
 
     def _refusal(self, scope: Scope) -> Response | None:

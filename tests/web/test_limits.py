@@ -126,6 +126,15 @@ def test_a_body_in_drips_is_cut_off(serve: Serve, small_app: ASGIApp, connect: C
     assert time.monotonic() - began < 3
 
 
+def test_a_body_in_drips_that_follows_another_request_at_once_is_cut_off(
+    serve: Serve, small_app: ASGIApp, connect: Connect
+) -> None:
+    client = connect(serve(small_app, limits=replace(QUICK, idle=60)))
+    client.sendall(HEALTHY + b"POST /-/reload HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\nx")
+    assert answer(client).startswith(b"HTTP/1.1 200")
+    assert seconds_until_closed(client) < 3
+
+
 @pytest.mark.parametrize("length", [b"Content-Length: 65537", b"Transfer-Encoding: chunked"])
 def test_a_large_body_is_refused_before_it_is_sent(
     serve: Serve, small_app: ASGIApp, connect: Connect, length: bytes
@@ -210,6 +219,19 @@ def test_a_client_that_takes_nothing_is_dropped_and_was_shown_nothing(
     assert httpx.get(f"{running.url}/-/healthy", trust_env=False).status_code == 200
     running.stop()
     assert endless.deliveries == 0
+
+
+def test_a_client_that_reads_slowly_but_steadily_is_not_dropped(
+    serve_endless: Serve, connect: Connect
+) -> None:
+    client = connect(serve_endless(limits=QUICK))
+    client.sendall(b"GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+    end = time.monotonic() + 5 * QUICK.stalled
+    while time.monotonic() < end:
+        assert client.recv(200_000, socket.MSG_WAITALL)
+        time.sleep(0.05)
+    rest = sum(len(data) for data in iter(lambda: client.recv(1 << 20), b""))
+    assert rest > 1 << 20
 
 
 def test_past_the_limit_of_connections_clients_wait_for_their_turn(

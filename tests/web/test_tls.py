@@ -60,6 +60,33 @@ def test_the_page_comes_over_tls(serve_tls: Serve, authority: Authority) -> None
     assert (answer.status_code, answer.text) == (200, "up 1\n")
 
 
+@pytest.mark.parametrize("version", ["TLSv1_2", "TLSv1_3"])
+def test_a_request_in_the_packet_that_ends_the_handshake_is_answered(
+    serve_tls: Serve, authority: Authority, version: str
+) -> None:
+    context = authority.client()
+    context.minimum_version = context.maximum_version = ssl.TLSVersion[version]
+    received, to_send = ssl.MemoryBIO(), ssl.MemoryBIO()
+    client = context.wrap_bio(received, to_send, server_hostname="127.0.0.1")
+    request = b"GET /-/healthy HTTP/1.1\r\nHost: x\r\n\r\n"
+    with socket.create_connection(("127.0.0.1", serve_tls().port), timeout=10) as raw:
+
+        def until_done(step: Callable[[], Any]) -> Any:
+            while True:
+                try:
+                    return step()
+                except ssl.SSLWantReadError:
+                    raw.sendall(to_send.read())
+                    data = raw.recv(65536)
+                    assert data, "the connection was closed"
+                    received.write(data)
+
+        until_done(client.do_handshake)
+        client.write(request)
+        raw.sendall(to_send.read())
+        assert until_done(lambda: client.read(100)).startswith(b"HTTP/1.1 200")
+
+
 def test_a_client_that_does_not_know_the_authority_goes_away(serve_tls: Serve) -> None:
     with pytest.raises(httpx.ConnectError, match="CERTIFICATE_VERIFY_FAILED"):
         httpx.get(serve_tls().url, trust_env=False)
