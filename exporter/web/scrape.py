@@ -36,14 +36,14 @@ class Page(Protocol):
 class Metrics(Protocol):
     """Where expositions come from; thread-safe."""
 
-    def reveal(self, client: Client) -> None:
-        """Get ready for a page that a client asks for: show what may be shown from now on."""
+    def show(self, client: Client) -> None:
+        """Show what may be shown from now on, before a page that a client asks for."""
 
     def scrape(self, accept: str, accept_encoding: str) -> Page:
         """Render a page for what the request's headers accept (empty: no such header)."""
 
     def delivered(self, page: Any, client: Client) -> None:
-        """Take note that a page of ``scrape`` was sent wholly to a client."""
+        """Note that a page of ``scrape`` was sent whole to a client; must not wait."""
 
 
 def scrape_endpoint(metrics: Metrics) -> Callable[[Request], Awaitable[Response]]:
@@ -57,7 +57,7 @@ def scrape_endpoint(metrics: Metrics) -> Callable[[Request], Awaitable[Response]
         accept = _joined(request.headers, "accept")
         accept_encoding = _joined(request.headers, "accept-encoding")
         client = _client(request)
-        await run_in_threadpool(metrics.reveal, client)
+        await run_in_threadpool(metrics.show, client)
         page = await pages.get((accept, accept_encoding))
         headers = {
             **page.headers,
