@@ -61,7 +61,7 @@ def fill(folder: Path, series: int, matches: int) -> None:
     ]
     for start in range(0, len(increments), 5000):
         part = increments[start : start + 5000]
-        ledger.commit(Batch(Partition("f", path="/bench"), "{}", part, now))
+        ledger.commit(Batch(Partition("f", resource="/bench"), "{}", part, now))
     ledger.reveal(keys)
     ledger.close()
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 EventFormat = Literal["auto", "cloudtrail", "lines"]
@@ -14,25 +14,44 @@ with what only CloudTrail writes together is one.
 
 
 @dataclass(frozen=True, slots=True)
+class PartitionKind:
+    """What the type of a source says about its partitions and the log events in them."""
+
+    label: str = ""
+    """The label of the exporter's own metrics that has the resource: ``log_group``, ``path``."""
+    noun: str = ""
+    """What the resource is, for headings: ``Log group``."""
+    on_series: bool = False
+    """Whether rule series carry the label too."""
+    by_event_time: bool = True
+    """Whether it is read by event time, each slice again at growing ages. If not, each log event
+    comes once, its own time is unknown, and all count whatever their age."""
+    local_ids: bool = False
+    """Whether an id holds within its partition only, since others than AWS can write there and
+    copy ids."""
+
+
+@dataclass(frozen=True, slots=True)
 class Partition:
     """The unit in which a source keeps its position.
 
-    One (account, region) of event history, one (account, region, log group), or one file. A file
-    belongs to no account: its ``account_id`` and ``region`` are empty.
+    One (account, region) of event history, one (account, region, log group), or one file.
     """
 
     source: str
     """The source's name in the configuration."""
     account_id: str = ""
+    """Empty if it belongs to no account (a file), or if the account is not known."""
     region: str = ""
-    log_group: str | None = None
-    path: str | None = None
+    resource: str = ""
+    """What is read there: a log group's name, a file's path. Empty: all of the region."""
+    kind: PartitionKind = field(default=PartitionKind(), compare=False, repr=False)
+    """Set by the source's type; no part of the partition's identity."""
 
     @property
     def key(self) -> str:
         """The partition's name within its source: stable over restarts, the ledger's key."""
-        parts = (self.account_id, self.region, self.log_group, self.path)
-        return ":".join(part for part in parts if part)
+        return ":".join(part for part in (self.account_id, self.region, self.resource) if part)
 
     def __str__(self) -> str:
         """For log lines and error messages: the source and where in it."""

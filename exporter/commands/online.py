@@ -50,16 +50,16 @@ def _failure(
     scope: Partition,
     error: SourceError,
 ) -> Problem:
-    if scope.log_group is not None and error.reason == "not_found":
+    if scope.resource and error.reason == "not_found":
         return Problem(
-            f"there is no log group {scope.log_group} in account {scope.account_id}, region"
+            f"there is no log group {scope.resource} in account {scope.account_id}, region"
             f" {scope.region}: correct the name, or name the source's `regions`",
-            _place_of_group(source, fields, scope.log_group),
+            _place_of_group(source, fields, scope.resource),
             "warning",
         )
     sentence = str(error).removesuffix(".").replace("; it is tried again", "")
-    if scope.log_group is not None:
-        return Problem(sentence, _place_of_group(source, fields, scope.log_group), "warning")
+    if scope.resource:
+        return Problem(sentence, _place_of_group(source, fields, scope.resource), "warning")
     regions = source.regions or ()
     place = (
         fields.value_of("regions", regions.index(scope.region))
@@ -84,10 +84,10 @@ def _empty_patterns(
     source: LogGroupsConfig, fields: Fields, discovery: Discovery
 ) -> Iterator[Problem]:
     """Warn of each pattern that finds nothing, unless part of where it looks could not be asked."""
-    if any(scope.log_group is None for scope, _ in discovery.failures):
+    if any(not scope.resource for scope, _ in discovery.failures):
         return
     scopes = [*discovery.partitions, *(scope for scope, _ in discovery.failures)]
-    found = [scope.log_group or "" for scope in scopes]
+    found = [scope.resource for scope in scopes]
     for index, pattern in enumerate(source.log_groups):
         if "*" in pattern and not any(map(LogGroupNames([pattern]).wanted, found)):
             where = f"in {', '.join(source.regions)}" if source.regions else "in the region"

@@ -16,7 +16,7 @@ from prometheus_client.registry import Collector
 from exporter.model import Partition
 
 _PLACE: Final = ("source", "account_id", "region")
-_LABELS: Final = (*_PLACE, "log_group", "path")
+_RESOURCES: Final = ("log_group", "path")
 _COUNTERS: Final = (
     ("read_bytes", "Bytes of log events read from sources."),
     ("log_events_read", "Log events read, each time that they were read."),
@@ -124,8 +124,9 @@ class PartitionMetrics(Collector):
         )
         for meter in meters:
             partition = meter.partition
-            resource = (partition.log_group or "", partition.path or "")
-            labels = (*_place(partition), *resource)
+            kind, resource = partition.kind, partition.resource
+            resources = (resource if kind.label == label else "" for label in _RESOURCES)
+            labels = (*_place(partition), *resources)
             up.add_metric(labels, meter.up)
             success.add_metric(labels, meter.last_success)
             if meter.read_up_to is not None:
@@ -133,7 +134,7 @@ class PartitionMetrics(Collector):
         yield from (up, success, read_up_to)
 
     def _gauge(self, name: str, text: str) -> GaugeMetricFamily:
-        return GaugeMetricFamily(self._prefix + name, text, labels=_LABELS)
+        return GaugeMetricFamily(self._prefix + name, text, labels=(*_PLACE, *_RESOURCES))
 
 
 def _place(partition: Partition) -> tuple[str, str, str]:

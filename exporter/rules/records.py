@@ -34,7 +34,7 @@ def facts(
     its log group only: whoever can write to another log group can copy it.
     """
     record = document.json if event_format != "lines" else None
-    event_time = event.time if partition.path is None else None
+    event_time = event.time if partition.kind.by_event_time else None
     is_declared = event_format == "cloudtrail"
     if record is None or not (is_declared or is_record(record)):
         return Facts(event.id, partition.key, event_time, partition.account_id, partition.region)
@@ -42,7 +42,7 @@ def facts(
     account_id, region = _text(record, "recipientAccountId"), _text(record, "awsRegion")
     return Facts(
         event_id or event.id,
-        "" if event_id and (is_declared or partition.log_group is None) else partition.key,
+        "" if event_id and (is_declared or not partition.kind.local_ids) else partition.key,
         (milliseconds(happened) if happened else None) or event_time,
         label_text(account_id if is_declared or is_account_id(account_id) else "")
         or partition.account_id,
@@ -58,7 +58,7 @@ def aliases(
     A source whose format changes counts nothing again, nor does a ledger of the time when any
     message with an ``eventID`` was taken for a record whose id holds in all log groups.
     """
-    record = document.json if partition.log_group is not None else None
+    record = document.json if partition.kind.local_ids else None
     event_id = "" if record is None else _text(record, "eventID")
     if record is None or event.id is None or not event_id:
         return ()

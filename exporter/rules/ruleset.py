@@ -129,7 +129,7 @@ class _Rule:
             "region": fact.region,
             "source": partition.source,
         }
-        if partition.log_group is not None:
-            everything["log_group"] = partition.log_group
+        if partition.kind.on_series:
+            everything[partition.kind.label] = partition.resource
         sorted_labels: Labels = tuple(sorted(everything.items()))
         return SeriesKey(self.config.metric, sorted_labels)

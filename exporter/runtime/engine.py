@@ -148,7 +148,7 @@ class Engine:
                     never_read=len(unread),
                     examples=", ".join(unread[:_EXAMPLES]) or None,
                 )
-            unseen = {(s.account_id, s.region) for s in failures if s.log_group is None}
+            unseen = {(s.account_id, s.region) for s in failures if not s.resource}
             for gone in set(state.partitions).difference(discovery.partitions):
                 if not unseen & {(gone.account_id, gone.region), ("", gone.region), ("", "")}:
                     self._drop(state, gone, "it no longer exists")

@@ -35,7 +35,7 @@ def _partition_status(state: PartitionState, now: float) -> PartitionStatus:
     return PartitionStatus(
         account_id=partition.account_id,
         region=partition.region,
-        resource=partition.log_group or partition.path or "",
+        resource=partition.resource,
         state=_condition(state),
         last_success=moment(state.last_success),
         lag=lag,

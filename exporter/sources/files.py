@@ -13,7 +13,14 @@ from pathlib import Path
 
 import structlog
 
-from exporter.model import EventFormat, LogEvent, Partition, PartitionGoneError, SourceError
+from exporter.model import (
+    EventFormat,
+    LogEvent,
+    Partition,
+    PartitionGoneError,
+    PartitionKind,
+    SourceError,
+)
 from exporter.sources.base import Discovery, Listener, Reading
 from exporter.sources.file_content import (
     Layout,
@@ -34,6 +41,8 @@ from exporter.sources.json_records import (
 
 _TWO_WEEKS = 14 * 86_400_000
 _HEAD = 64 * 1024
+
+FILE = PartitionKind("path", "File", by_event_time=False)
 
 _log = structlog.get_logger(__name__)
 
@@ -65,7 +74,7 @@ class Files:
         self.format: EventFormat = format
         self.interval = interval
         self.discovery_interval = interval
-        self.place: Partition | None = Partition(name)
+        self.place: Partition | None = Partition(name, kind=FILE)
         self._paths = tuple(paths)
         self._complete = complete
         self._batch_events = batch_events
@@ -83,7 +92,7 @@ class Files:
             if not files:
                 self._warn_once(pattern, "there is no such file (yet), it is looked for again")
             found |= files
-        return Discovery([Partition(self.name, path=path) for path in sorted(found)])
+        return Discovery([Partition(self.name, resource=path, kind=FILE) for path in sorted(found)])
 
     def read_up_to(self, partition: Partition, checkpoint: str | None) -> int | None:  # noqa: ARG002
         """None: a file is not read by time."""
@@ -92,7 +101,7 @@ class Files:
     def size(self, partition: Partition) -> int | None:
         """Bytes of the file; None if it cannot be looked at."""
         try:
-            return Path(partition.path or "").stat().st_size
+            return Path(partition.resource).stat().st_size
         except OSError:
             return None
 
@@ -108,7 +117,7 @@ class Files:
 
         Raises PartitionGoneError where it is no longer there, SourceError where it cannot be read.
         """
-        path = partition.path or ""
+        path = partition.resource
         try:
             with Path(path).open("rb") as file:
                 yield from self._read(path, file, checkpoint)

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from exporter.aws.errors import Call
 from exporter.aws.pages import pages
 from exporter.aws.session import AwsAccount
-from exporter.model import LogEvent, Partition, PartitionGoneError, SourceError
+from exporter.model import LogEvent, Partition, PartitionGoneError, PartitionKind, SourceError
 from exporter.sources.accounts import Failures, locate, out_of_reach, unidentified
 from exporter.sources.base import Discovery
 from exporter.sources.fields import identifier, milliseconds, text
@@ -20,6 +20,8 @@ _LIKELY_PAGE_EVENTS = 1000
 _PAGE_EVENTS = 10_000
 _PAGE_GROUPS = 50
 _READABLE_CLASS = "STANDARD"
+
+LOG_GROUP = PartitionKind("log_group", "Log group", on_series=True, local_ids=True)
 
 _Groups = Mapping[str, Mapping[str, object]]
 """Log groups as DescribeLogGroups sends them, by name."""
@@ -66,7 +68,7 @@ class LogGroups:
             if odd:
                 failures.append((Partition(self._name, account_id, region), _odd(region, odd)))
             for name, group in groups.items():
-                partition = Partition(self._name, account_id, region, log_group=name)
+                partition = Partition(self._name, account_id, region, name, LOG_GROUP)
                 log_group_class = group.get("logGroupClass", _READABLE_CLASS)
                 if log_group_class != _READABLE_CLASS:
                     failures.append((partition, _unreadable(name, region, str(log_group_class))))
@@ -85,7 +87,7 @@ class LogGroups:
         """
         if start >= end:
             return
-        name = partition.log_group or ""
+        name = partition.resource
         call = Call(
             "logs",
             "FilterLogEvents",
@@ -137,7 +139,7 @@ class LogGroups:
     def _missing(self, account_id: str, region: str, groups: _Groups) -> Failures:
         return [
             (
-                Partition(self._name, account_id, region, log_group=name),
+                Partition(self._name, account_id, region, name, LOG_GROUP),
                 SourceError(
                     f"There is no log group {name} in account {account_id}, region {region}; "
                     "correct the name, or name the source's `regions`. It is looked for again.",

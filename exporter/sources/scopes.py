@@ -42,7 +42,7 @@ def _scopes_of(config: SourceConfig, partition: Partition) -> tuple[str, ...]:
     region = partition.region if config.regions else _DEFAULT_REGION
     if config.type == "event_history":
         return (region,)
-    name = partition.log_group or ""
+    name = partition.resource
     return tuple(
         f"{region} {pattern}"
         for pattern in config.log_groups

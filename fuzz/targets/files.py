@@ -132,7 +132,7 @@ def _check_growth(
     """A file that is read while it is written has the same messages in the end."""
     path.write_bytes(content[:cut])
     grown = Files([str(path)], name="fuzz", format=event_format, clock=lambda: 0.0)
-    partition = Partition("fuzz", path=str(path))
+    partition = Partition("fuzz", resource=str(path))
     readings = list(grown.poll(partition, None, rules={}))
     with path.open("ab") as file:
         file.write(content[cut:])
@@ -154,7 +154,7 @@ def _read(
         clock=lambda: 0.0,
     )
     try:
-        return list(files.poll(Partition("fuzz", path=str(path)), checkpoint, rules={}))
+        return list(files.poll(Partition("fuzz", resource=str(path)), checkpoint, rules={}))
     except SourceError as error:
         raise AssertionError("the file can be read") from error
 

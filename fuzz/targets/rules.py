@@ -20,6 +20,8 @@ from exporter.metrics.series import SeriesStore
 from exporter.model import EventFormat, Increment, LogEvent, Partition
 from exporter.rules import RuleSet
 from exporter.rules.labels import MAX_LABEL_LENGTH
+from exporter.sources.files import FILE
+from exporter.sources.log_groups import LOG_GROUP
 from fuzz.exposition import read_samples
 from fuzz.folders import own_folder
 
@@ -28,8 +30,8 @@ _FORMATS: tuple[EventFormat, ...] = ("auto", "cloudtrail", "lines")
 _NOW = 1_700_000_000_000
 _PARTITIONS = (
     Partition("trail", "111122223333", "eu-west-1"),
-    Partition("trail", "111122223333", "eu-west-1", log_group='/odd/"group"\\'),
-    Partition("trail", path="/var/log/odd\udcff.log"),
+    Partition("trail", "111122223333", "eu-west-1", resource='/odd/"group"\\', kind=LOG_GROUP),
+    Partition("trail", resource="/var/log/odd\udcff.log", kind=FILE),
 )
 _CONFIGURATION = r"""
 sources: [{name: trail, type: event_history}]

@@ -23,7 +23,7 @@ from tests.support.aws import Requests, open_account
 
 REGION = "us-east-1"
 HISTORY = Partition("history", ACCOUNT, REGION)
-GROUP = Partition("apps", ACCOUNT, REGION, log_group="/app")
+GROUP = Partition("apps", ACCOUNT, REGION, resource="/app")
 FOREIGN = [
     b"<html><body>Sign in to the network</body></html>",
     b'{"Events": [{"EventId": "a"',
@@ -254,14 +254,14 @@ def test_whatever_is_in_a_page_the_true_records_come(
     assert LogEvent("{}", 1000, "true") in look_up(account)
     assert LogEvent("m", 1, "true") in filter_log_events(account)
     discovery = LogGroups("apps", account, ["/app/*"], [REGION]).discover()
-    assert Partition("apps", ACCOUNT, REGION, log_group="/app/true") in discovery.partitions
+    assert Partition("apps", ACCOUNT, REGION, resource="/app/true") in discovery.partitions
     assert {error.reason for _, error in discovery.failures} <= {"unreadable", "unsupported"}
 
 
 def test_groups_without_a_name_leave_what_is_known_of_the_region(server: Answering) -> None:
     server.answer = Answer(json.dumps({"logGroups": [{}, {"logGroupName": "/app/a"}]}).encode())
     discovery = LogGroups("apps", open_account(), ["/app/*"], [REGION]).discover()
-    assert [partition.log_group for partition in discovery.partitions] == ["/app/a"]
+    assert [partition.resource for partition in discovery.partitions] == ["/app/a"]
     ((scope, error),) = discovery.failures
     assert scope == Partition("apps", ACCOUNT, REGION)
     assert "1 log groups without a name" in str(error)

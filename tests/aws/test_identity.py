@@ -86,7 +86,7 @@ def test_nothing_is_sent_once_the_credentials_are_another_accounts(
         assert caught.value.reason == "account_changed"
         assert f"account {A}, region {REGION}" in str(caught.value)
         with pytest.raises(SourceError):
-            list(groups.pages(Partition("apps", A, REGION, log_group="a"), 0, 1000))
+            list(groups.pages(Partition("apps", A, REGION, resource="a"), 0, 1000))
     assert account.identify([REGION]) == B
     assert account.former_accounts == [A]
     read(account, B)

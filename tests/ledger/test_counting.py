@@ -42,7 +42,7 @@ def test_a_commit_moves_the_checkpoint_and_adds_to_the_series(ledger: SqliteLedg
 
 
 def test_each_partition_has_its_own_checkpoint(ledger: SqliteLedger) -> None:
-    odd = Partition(SOURCE, path="/var/log/\udcff\udcfe.log")
+    odd = Partition(SOURCE, resource="/var/log/\udcff\udcfe.log")
     ledger.commit(batch(checkpoint="one"))
     ledger.commit(batch(checkpoint='{"path": "\udcff"}', partition=odd))
     ledger.commit(batch(checkpoint="three", partition=Partition("other", "111122223333")))

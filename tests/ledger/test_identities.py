@@ -15,10 +15,13 @@ from exporter.ledger.base import Batch
 from exporter.ledger.sqlite import SqliteLedger
 from exporter.model import EventFormat, LogEvent, Partition
 from exporter.rules import RuleSet
+from exporter.sources.log_groups import LOG_GROUP
 from tests.rules.test_cloudtrail import AUDIT, CALL
 from tests.support.counting import SOURCE, batch, increment, series_rule
 
-GROUPS = [Partition(SOURCE, "1", "us-east-1", log_group=name) for name in ("/a", "/b")]
+GROUPS = [
+    Partition(SOURCE, "1", "us-east-1", resource=name, kind=LOG_GROUP) for name in ("/a", "/b")
+]
 FORMATS: tuple[EventFormat, ...] = ("auto", "cloudtrail", "lines")
 RECORD, LOOKALIKE, LINE = json.dumps(CALL), json.dumps(AUDIT), "eventID only in a text"
 

@@ -24,7 +24,7 @@ YEAR = 365 * DAY
 NOW = 20_000 * DAY
 MEMORY = 100
 OTHER = Partition(SOURCE, "444455556666", "eu-west-1")
-FILE = Partition(SOURCE, path="/logs/a.json")
+FILE = Partition(SOURCE, resource="/logs/a.json")
 
 
 class Time:
@@ -337,7 +337,7 @@ class Memory(RuleBasedStateMachine):
     @rule(record=st.sampled_from("xyz"), path=st.sampled_from("ab"), off=st.integers(-YEAR, YEAR))
     def read_file(self, record: str, path: str, off: int) -> None:
         one = increment("f", event_id=record, time=self.time.wall + off)
-        file = Partition("files", path=path)
+        file = Partition("files", resource=path)
         one = dataclasses.replace(one, rule="f")
         self.ledger.load_rules({"files": {"f": None}}, rules=[series_rule("f")])
         committed = self.ledger.commit(batch(one, partition=file))

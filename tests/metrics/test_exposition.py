@@ -26,6 +26,7 @@ from exporter.metrics.series import SeriesStore
 from exporter.metrics.telemetry import RuleInfo, Telemetry
 from exporter.metrics.text import OPENMETRICS, PLAIN, accepts_gzip, negotiate
 from exporter.model import Partition, SeriesKey
+from exporter.sources.files import FILE
 from tests.support.counting import METRIC, SOURCE, key, total
 from tests.support.tools import PrometheusBinaries
 
@@ -46,7 +47,7 @@ def telemetry() -> Telemetry:
     telemetry = Telemetry()
     telemetry.set_rules([RuleInfo("logins", 'A "title"\n', "high", METRIC, "counter", 10)])
     telemetry.initialise(SOURCE, ["logins"], [("1", "us-east-1")])
-    telemetry.succeeded(Partition(SOURCE, path="/log/\udcff\n"), 1.0)
+    telemetry.succeeded(Partition(SOURCE, resource="/log/\udcff\n", kind=FILE), 1.0)
     telemetry.poll_duration.labels(SOURCE).observe(0.5)
     return telemetry
 

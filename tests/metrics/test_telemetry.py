@@ -12,6 +12,7 @@ from exporter import __version__
 from exporter.ledger.base import Committed, RuleTotal
 from exporter.metrics.telemetry import PREFIX, RuleInfo, SourceInfo, Telemetry
 from exporter.model import Partition
+from exporter.sources.log_groups import LOG_GROUP
 from tests.support.counting import RULE, SOURCE, increment
 
 PLACE = {"source": SOURCE, "account_id": "1", "region": "us-east-1"}
@@ -129,7 +130,7 @@ def test_a_commit_counts_matches_value_errors_series_and_overflow(telemetry: Tel
 
 
 def test_a_partition_that_is_dropped_takes_its_gauges_along(telemetry: Telemetry) -> None:
-    partition = Partition(SOURCE, "1", "us-east-1", log_group="/aws/lambda/a")
+    partition = Partition(SOURCE, "1", "us-east-1", resource="/aws/lambda/a", kind=LOG_GROUP)
     labels = {**PLACE, "log_group": "/aws/lambda/a", "path": ""}
     telemetry.succeeded(partition, 5.0)
     telemetry.failed(partition)

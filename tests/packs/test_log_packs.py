@@ -11,6 +11,7 @@ from exporter.configuration import RuleConfig, load
 from exporter.model import LogEvent, Partition
 from exporter.rules import RuleSet
 from exporter.ruletests import load_rule_tests
+from exporter.sources.log_groups import LOG_GROUP
 from tests.support.tools import ROOT
 
 FOLDER = ROOT / "config" / "rules"
@@ -39,7 +40,7 @@ def test_the_events_of_one_pack_are_none_of_another(
     rules: tuple[RuleConfig, ...], pack: str
 ) -> None:
     others = RuleSet([rule for rule in rules if rule.pack != pack])
-    partition = Partition("logs", "123456789012", "eu-west-1", log_group="/all")
+    partition = Partition("logs", "123456789012", "eu-west-1", resource="/all", kind=LOG_GROUP)
     tests = load_rule_tests(FOLDER / "tests" / f"{pack}.test.yaml").file
     assert tests is not None
     mistaken = [

@@ -14,6 +14,7 @@ import yaml
 from exporter.configuration import RuleConfig, load
 from exporter.model import LogEvent, Partition
 from exporter.rules import Increment, RuleSet
+from exporter.sources.log_groups import LOG_GROUP
 from tests.support.samples import log_files
 
 LOG_PACKS = [
@@ -72,7 +73,7 @@ def rules(tmp_path_factory: pytest.TempPathFactory) -> tuple[RuleConfig, ...]:
 def counted(rules: tuple[RuleConfig, ...]) -> Mapping[str, list[Increment]]:
     """What all packs make of each sample."""
     rule_set = RuleSet(rules)
-    partition = Partition("logs", "123456789012", "eu-west-1", log_group="/samples")
+    partition = Partition("logs", "123456789012", "eu-west-1", resource="/samples", kind=LOG_GROUP)
     return {
         path.name: list(
             rule_set.evaluate(

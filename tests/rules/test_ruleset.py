@@ -15,10 +15,12 @@ from hypothesis import strategies as st
 from exporter.configuration import load
 from exporter.model import EventFormat, LogEvent, Partition
 from exporter.rules import Increment, RuleSet
+from exporter.sources import files
+from exporter.sources.log_groups import LOG_GROUP
 
 HISTORY = Partition("history", "111111111111", "eu-west-1")
-GROUP = Partition("history", "111111111111", "eu-west-1", log_group="/app/checkout")
-FILE = Partition("history", path="/var/log/trail.json")
+GROUP = Partition("history", "111111111111", "eu-west-1", resource="/app/checkout", kind=LOG_GROUP)
+FILE = Partition("history", resource="/var/log/trail.json", kind=files.FILE)
 MakeRules = Callable[..., RuleSet]
 
 
@@ -244,7 +246,7 @@ def test_a_cloudtrail_record_speaks_for_itself_wherever_it_was_read(
     assert labels(increment)["region"] == "us-east-1"
 
 
-OTHER = Partition("history", "111111111111", "eu-west-1", log_group="/app/search")
+OTHER = Partition("history", "111111111111", "eu-west-1", resource="/app/search", kind=LOG_GROUP)
 
 
 @pytest.mark.parametrize(

@@ -36,7 +36,7 @@ def test_log_groups(aws: EmbeddedAws) -> None:
     source = build_source(config, open_account(), Clock())
 
     assert (source.format, source.interval, source.discovery_interval) == ("auto", 30, 60)
-    assert [partition.log_group for partition in source.discover().partitions] == ["a1"]
+    assert [partition.resource for partition in source.discover().partitions] == ["a1"]
 
 
 @pytest.mark.parametrize("complete", [True, False])
@@ -70,8 +70,8 @@ def test_a_log_group_is_configured_since_the_first_of_its_names_was() -> None:
         "eu-west-1 /a/b",
     )
     since = {"us-east-1 /a/*": 7, "us-east-1 /a/b": 5, "eu-west-1 /a/*": 9}
-    there = Partition("apps", "1", "us-east-1", log_group="/a/b")
+    there = Partition("apps", "1", "us-east-1", resource="/a/b")
     assert configured_since(config, there, since) == 5
-    assert configured_since(config, replace(there, log_group="/a/c"), since) == 7
+    assert configured_since(config, replace(there, resource="/a/c"), since) == 7
     assert configured_since(config, replace(there, region="eu-west-1"), since) == 9
-    assert configured_since(config, replace(there, log_group="/x"), since) is None
+    assert configured_since(config, replace(there, resource="/x"), since) is None

@@ -33,7 +33,7 @@ class Reader:
         batch_events: int = 5000,
         batch_bytes: int = 2**20,
     ) -> None:
-        self.partition = Partition("files", path=str(path))
+        self.partition = Partition("files", resource=str(path))
         self.source = Files(
             [str(path)],
             name="files",
@@ -390,11 +390,11 @@ def test_globs_are_resolved_again_at_each_discovery(tmp_path: Path) -> None:
     source = Files(
         [str(tmp_path / "**" / "*.log"), str(tmp_path / "a" / "one.log"), "/nowhere"], name="files"
     )
-    assert [p.path for p in source.discover().partitions] == [str(tmp_path / "a" / "one.log")]
+    assert [p.resource for p in source.discover().partitions] == [str(tmp_path / "a" / "one.log")]
 
     (tmp_path / "two.log").touch()
     discovery = source.discover()
-    assert [p.path for p in discovery.partitions] == [
+    assert [p.resource for p in discovery.partitions] == [
         str(tmp_path / "a" / "one.log"),
         str(tmp_path / "two.log"),
     ]
@@ -409,7 +409,7 @@ def test_a_rotated_file_that_the_glob_still_finds_is_a_file_of_its_own(tmp_path:
 
     (tmp_path / "app.log").rename(tmp_path / "app.log.1")
     (tmp_path / "app.log").touch()
-    assert [p.path for p in wide.discover().partitions] == [
+    assert [p.resource for p in wide.discover().partitions] == [
         str(tmp_path / "app.log"),
         str(tmp_path / "app.log.1"),
     ]

@@ -25,11 +25,11 @@ PATTERNS = st.lists(st.text("/ab.+[*", min_size=1, max_size=8), min_size=1, max_
 
 
 def _partition(name: str, region: str = REGION) -> Partition:
-    return Partition("apps", ACCOUNT, region, log_group=name)
+    return Partition("apps", ACCOUNT, region, resource=name)
 
 
 def _found(groups: LogGroups) -> list[str | None]:
-    return [partition.log_group for partition in groups.discover().partitions]
+    return [partition.resource for partition in groups.discover().partitions]
 
 
 @given(patterns=PATTERNS, names=st.lists(NAMES, max_size=8))
