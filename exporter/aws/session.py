@@ -17,7 +17,7 @@ from exporter.aws.answers import ALWAYS_SENT, MOST_BYTES, admit, is_refused
 from exporter.aws.callers import Callers, signing_key
 from exporter.aws.errors import AWS_ERRORS, Call, code_reason, cut_off, source_error
 from exporter.aws.live_session import LiveSession
-from exporter.aws.quotas import Quotas, stopping_error
+from exporter.aws.quotas import CallCost, Quotas, stopping_error
 from exporter.aws.transport import Bounds, bind
 from exporter.clock import Clock
 from exporter.model import SourceError
@@ -142,6 +142,10 @@ class AwsAccount:
     def logs(self, region: str, account_id: str = "") -> CloudWatchLogsClient:
         """The CloudWatch Logs client of a region; ``account_id`` as in ``cloudtrail``."""
         return cast("CloudWatchLogsClient", self._client("logs", region, account_id))
+
+    def cost(self, operation: str, region: str, account_id: str) -> CallCost:
+        """What a call of an operation takes of its quota in a region."""
+        return CallCost(self._quotas, operation, account_id, region)
 
     def _client(self, service: str, region: str, account_id: str) -> BaseClient:
         key = (service, region, account_id)

@@ -34,7 +34,7 @@ class Page:
 
 
 class Exposition:
-    """Answers scrapes; thread-safe. A scrape has no effect on the ledger: ``reveal`` has."""
+    """Answers scrapes; thread-safe. A scrape has no effect on the ledger: ``record`` has."""
 
     def __init__(self, store: SeriesStore, telemetry: Telemetry, ledger: Ledger) -> None:
         self._store = store
@@ -42,7 +42,7 @@ class Exposition:
         self._ledger = ledger
         self._revealing = Failures("showing new series at their totals")
 
-    def reveal(self) -> None:
+    def record(self) -> None:
         """Record in the ledger which series may be shown at their totals; called again and again.
 
         If that fails, they stay at 0, and the error is logged and counted.
@@ -65,9 +65,9 @@ class Exposition:
         self._revealing.succeeded()
         self._store.recorded(due)
 
-    def show(self, client: Client) -> None:
+    def reveal(self, client: Client) -> None:
         """Let what is recorded be shown, before a page that a client asks for."""
-        self._store.show(client)
+        self._store.reveal(client)
 
     def scrape(self, accept: str | None = None, accept_encoding: str | None = None) -> Page:
         """The page for these request headers (``Accept``, ``Accept-Encoding``)."""

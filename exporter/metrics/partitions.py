@@ -30,8 +30,10 @@ class Meter:
     """What was read of one partition, and how its polls went. Written by one poll at a time."""
 
     partition: Partition
-    last_success: float
-    """When the last poll succeeded, seconds since the epoch; before that, when it was found."""
+    found: float
+    """When it was found, seconds since the epoch."""
+    last_success: float | None = None
+    """When the last poll succeeded, seconds since the epoch."""
     up: bool = False
     """Whether the last poll succeeded."""
     read_up_to: int | None = None
@@ -128,7 +130,7 @@ class PartitionMetrics(Collector):
             resources = (resource if kind.label == label else "" for label in _RESOURCES)
             labels = (*_place(partition), *resources)
             up.add_metric(labels, meter.up)
-            success.add_metric(labels, meter.last_success)
+            success.add_metric(labels, meter.last_success or meter.found)
             if meter.read_up_to is not None:
                 read_up_to.add_metric(labels, meter.read_up_to / 1000)
         yield from (up, success, read_up_to)

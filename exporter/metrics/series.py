@@ -88,7 +88,7 @@ class SeriesStore:
     1. ``render`` shows it at 0; the web layer sends the page and calls ``delivered``.
     2. ``due``, which a tick of the runtime calls several times a second, names it. The caller
        records that in the ledger (``Ledger.reveal``) and then calls ``recorded``.
-    3. ``show``, called before each page, reveals it if the client that asks has seen it at 0 too.
+    3. ``reveal``, called before each page, reveals it if the client that asks has seen it at 0 too.
 
     If step 3 came before the ledger has it, a crash between them would forget that the total had
     been shown; the restart would hold the series at 0 once more, and Prometheus would take that
@@ -200,7 +200,7 @@ class SeriesStore:
                 if key in self._held:
                     self._held[key].recorded = True
 
-    def show(self, client: Client) -> None:
+    def reveal(self, client: Client) -> None:
         """Reveal what may be and is recorded, before a page that ``client`` asks for.
 
         The totals that were loaded end here too, once all have seen them.
@@ -320,7 +320,7 @@ class SeriesStore:
             return
         held = self._held.get(key)
         if held is not None:
-            # The ledger may know already that it may be revealed; ``show`` does that.
+            # The ledger may know already that it may be revealed; ``reveal`` does that.
             held.recorded = held.recorded or total.revealed
         shown = held is None
         entry.total = total if total.revealed == shown else replace(total, revealed=shown)

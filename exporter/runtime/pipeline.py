@@ -14,7 +14,6 @@ from exporter.metrics.series import SeriesStore
 from exporter.metrics.telemetry import Telemetry
 from exporter.model import DamagedCheckpointError, Partition
 from exporter.rules import Evaluation, Increment, RuleSet
-from exporter.runtime.arrivals import Arrivals
 from exporter.sources.base import Listener, Reading, Source
 
 
@@ -27,26 +26,15 @@ class Rules:
     """By source, by rule."""
 
 
-@dataclass(slots=True)
-class Poll:
-    """What a poll has come to so far; true of one that fails halfway too."""
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """A reading that was counted and committed."""
 
-    events: int = 0
-    """Log events read and counted."""
-    readings: int = 0
-    """Readings that were committed, the one left out that only notes where reading begins."""
-    behind: bool = False
-    """Whether more was due after the last reading (see Reading.behind)."""
-    matches: int = 0
-    """Matches that were counted, value errors among them."""
-    slices: int = 0
-    """Slices of time that were read completely."""
-    caught_up: bool = False
-    """Whether one of them was not fresh: progress in a backlog."""
-    size: int = 0
-    """Bytes (see Reading.size)."""
-    read_up_to: int | None = None
-    """See Reading.read_up_to."""
+    reading: Reading
+    evaluation: Evaluation
+    committed: Committed
+    begins: bool
+    """Whether it only notes where the reading of the partition begins."""
 
 
 @dataclass(slots=True)
@@ -66,41 +54,26 @@ class Pipeline:
         self,
         source: Source,
         partition: Partition,
-        poll: Poll,
-        arrivals: Arrivals,
         *,
         turn: float,
         wanted: Callable[[], bool],
-    ) -> None:
-        """Read what is due from a partition and count it; ``poll`` is kept up to date.
+    ) -> Iterator[Counted]:
+        """Read what is due from a partition and count it.
 
-        Each reading is counted and committed before the next is asked for; nothing is committed
-        once ``wanted`` is false. ``turn``: see ``Source.poll``. Raises SourceError and LedgerError;
-        what was committed until then stays.
+        Each reading is committed before it is handed on, and before the next is asked for; nothing
+        is committed once ``wanted`` is false. ``turn``: see ``Source.poll``. Raises SourceError
+        and LedgerError; what was committed until then stays.
         """
         checkpoint = self.ledger.checkpoint(partition)
-        horizon = 0
+        begins = checkpoint is None
         listeners = self.rules.listeners.get(source.name, {})
-        noted = checkpoint is not None
         for reading in self._readings(source, partition, checkpoint, listeners, turn):
             evaluation, committed = self._count(source, partition, reading, wanted)
             if committed is None:
-                break
+                return
             self.telemetry.committed(source.name, committed)
-            self._observe(partition, reading, evaluation, arrivals)
-            poll.events += len(reading.events)
-            poll.readings += noted
-            poll.slices += reading.completes is not None
-            poll.caught_up = poll.caught_up or reading.completes == "older"
-            poll.size += reading.size
-            poll.matches += len(committed.counted)
-            poll.behind, poll.read_up_to = reading.behind, reading.read_up_to
-            noted = True
-            if reading.read_up_to is not None:
-                self.telemetry.read_up_to(partition, reading.read_up_to / 1000)
-            if reading.horizon is not None:
-                horizon = reading.horizon
-        arrivals.forget(horizon)
+            yield Counted(reading, evaluation, committed, begins)
+            begins = False
 
     def _readings(
         self,
@@ -158,25 +131,6 @@ class Pipeline:
         self.series.apply(committed.series)
         return committed
 
-    def _observe(
-        self, partition: Partition, reading: Reading, evaluation: Evaluation, arrivals: Arrivals
-    ) -> None:
-        place = (partition.source, partition.account_id, partition.region)
-        telemetry = self.telemetry
-        telemetry.log_events_read.labels(*place).inc(len(reading.events))
-        telemetry.read_bytes.labels(*place).inc(
-            sum(_bytes(event.message) for event in reading.events)
-        )
-        telemetry.undecodable_events.labels(*place).inc(reading.undecodable)
-        if reading.horizon is None:
-            return
-        if not reading.backfill:
-            late = sum(event.time < reading.horizon for event in reading.events)
-            telemetry.late_events.labels(*place).inc(late)
-        seen = ((fact.event_id, fact.event_time) for fact in evaluation.facts)
-        for age in arrivals.first_seen(seen, round(self.clock.now() * 1000)):
-            telemetry.arrival_delay.labels(partition.source).observe(age)
-
 
 def _counts(increment: Increment, reading: Reading, listeners: Mapping[str, Listener]) -> bool:
     """Whether a match is one that its rule may count in this reading.
@@ -190,7 +144,3 @@ def _counts(increment: Increment, reading: Reading, listeners: Mapping[str, List
     if reading.horizon is None or increment.time >= reading.horizon:
         return True
     return increment.rule in reading.backfill
-
-
-def _bytes(text: str) -> int:
-    return len(text) if text.isascii() else len(text.encode(errors="surrogatepass"))

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
+from exporter.aws.quotas import CallCost
 from exporter.model import EventFormat, LogEvent, Partition, SourceError
 
 
@@ -83,6 +84,12 @@ class Source(Protocol):
 
     def size(self, partition: Partition) -> int | None:
         """Bytes that there are to read, where that is known beforehand (files)."""
+
+    def cost(self, partition: Partition) -> CallCost | None:
+        """What each call takes of a quota; None: nothing."""
+
+    def release(self, partition: Partition) -> None:
+        """Let go of what is kept of a partition that is no longer read."""
 
     def poll(
         self,

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 
 from exporter.aws.errors import Call
 from exporter.aws.pages import pages
+from exporter.aws.quotas import CallCost
 from exporter.aws.session import AwsAccount
 from exporter.model import LogEvent, Partition, SourceError
 from exporter.sources.accounts import locate, out_of_reach, unidentified
@@ -60,6 +61,10 @@ class EventHistory:
         )
         for records in found:
             yield _page(records)
+
+    def cost(self, partition: Partition) -> CallCost:
+        """One look-up."""
+        return self._account.cost("LookupEvents", partition.region, partition.account_id)
 
     def born(self, partition: Partition) -> int | None:  # noqa: ARG002 - of the interface
         """Unknown: a region's event history has always been there."""

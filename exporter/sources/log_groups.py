@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from exporter.aws.errors import Call
 from exporter.aws.pages import pages
+from exporter.aws.quotas import CallCost
 from exporter.aws.session import AwsAccount
 from exporter.model import LogEvent, Partition, PartitionGoneError, PartitionKind, SourceError
 from exporter.sources.accounts import Failures, locate, out_of_reach, unidentified
@@ -59,6 +60,7 @@ class LogGroups:
             return Discovery((), unidentified(self._name, self._regions, error))
         partitions: list[Partition] = []
         failures = out_of_reach(self._name, self._account, regions, account_id)
+        born: dict[Partition, int] = {}
         for region in regions:
             try:
                 groups, odd = self._groups(account_id, region)
@@ -73,11 +75,14 @@ class LogGroups:
                 if log_group_class != _READABLE_CLASS:
                     failures.append((partition, _unreadable(name, region, str(log_group_class))))
                     continue
-                born = milliseconds(group.get("creationTime"), 1)
-                if born is not None:
-                    self._born[partition] = born
+                created = milliseconds(group.get("creationTime"), 1)
+                if created is not None:
+                    born[partition] = created
                 partitions.append(partition)
             failures += self._missing(account_id, region, groups)
+        unseen = {scope.region for scope, _ in failures if not scope.resource}
+        kept = {p: at for p, at in self._born.items() if p.region in unseen}
+        self._born = kept | born
         return Discovery(partitions, failures)
 
     def pages(self, partition: Partition, start: int, end: int) -> Iterator[Page]:
@@ -112,6 +117,10 @@ class LogGroups:
             if error.reason == "not_found":
                 raise PartitionGoneError(str(error), reason=error.reason) from error
             raise
+
+    def cost(self, partition: Partition) -> CallCost:
+        """One FilterLogEvents."""
+        return self._account.cost("FilterLogEvents", partition.region, partition.account_id)
 
     def born(self, partition: Partition) -> int | None:
         """The log group's creationTime, milliseconds."""

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, Protocol
 
+from exporter.aws.quotas import CallCost
 from exporter.model import EventFormat, LogEvent, Partition, SourceError
 from exporter.sources.base import Discovery, Listener, Reading
 from exporter.sources.progress import Progress
@@ -48,6 +49,9 @@ class Timeline(Protocol):
         Follows every token, through empty pages; may bring events at ``end`` too. Raises
         SourceError.
         """
+
+    def cost(self, partition: Partition) -> CallCost | None:
+        """What each call for a partition takes of a quota; None: nothing."""
 
     def born(self, partition: Partition) -> int | None:
         """When the partition came into being, milliseconds, where the API knows."""
@@ -151,6 +155,14 @@ class TimelineSource:
 
     def size(self, partition: Partition) -> None:
         """Unknown: an API does not tell."""
+
+    def cost(self, partition: Partition) -> CallCost | None:
+        """See ``Source.cost``."""
+        return self._timeline.cost(partition)
+
+    def release(self, partition: Partition) -> None:
+        """See ``Source.release``."""
+        self._paces.pop(partition.key, None)
 
     def poll(
         self,

@@ -36,7 +36,7 @@ class Page(Protocol):
 class Metrics(Protocol):
     """Where expositions come from; thread-safe."""
 
-    def show(self, client: Client) -> None:
+    def reveal(self, client: Client) -> None:
         """Show what may be shown from now on, before a page that a client asks for."""
 
     def scrape(self, accept: str, accept_encoding: str) -> Page:
@@ -57,7 +57,7 @@ def scrape_endpoint(metrics: Metrics) -> Callable[[Request], Awaitable[Response]
         accept = _joined(request.headers, "accept")
         accept_encoding = _joined(request.headers, "accept-encoding")
         client = _client(request)
-        await run_in_threadpool(metrics.show, client)
+        await run_in_threadpool(metrics.reveal, client)
         page = await pages.get((accept, accept_encoding))
         headers = {
             **page.headers,

@@ -53,7 +53,7 @@ class Process:
         """What a client sees, by user. The runtime ticks before the request and after it."""
         self.now = self.now if at is None else at
         self.tick()
-        self.store.show(client)
+        self.store.reveal(client)
         rendered = self.store.render(openmetrics=False)
         if not aborted:
             self.store.delivered(rendered.edition, client)

@@ -59,7 +59,7 @@ def test_a_commit_from_before_the_reveal_does_not_hide_it() -> None:
     store = SeriesStore(None)
     store.apply([total("a", 1.0)])
     store.recorded(store.due())
-    store.show(NOBODY)
+    store.reveal(NOBODY)
     store.apply([total("a", 2.0, revealed=False)])
     assert shown(store) == {"a": 2.0}
 
@@ -120,8 +120,8 @@ def ledger(tmp_path: Path) -> SqliteLedger:
 
 
 def scrape(exposition: Exposition, client: Client = PROMETHEUS) -> Page:
-    exposition.reveal()
-    exposition.show(client)
+    exposition.record()
+    exposition.reveal(client)
     page = exposition.scrape()
     exposition.delivered(page, client)
     return page

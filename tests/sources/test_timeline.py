@@ -46,6 +46,9 @@ class SimulatedApi:
     def discover(self) -> Discovery:
         return Discovery([PARTITION])
 
+    def cost(self, partition: Partition) -> None:
+        """Nothing: no quota."""
+
     def born(self, partition: Partition) -> int | None:
         return self.birth
 
