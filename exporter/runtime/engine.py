@@ -150,6 +150,11 @@ class Engine:
         state = self._sources.get(source)
         return list(state.readers.values()) if state else []
 
+    @property
+    def partitions(self) -> int:
+        """How many partitions are read."""
+        return sum(len(state.readers) for state in list(self._sources.values()))
+
     def failures(self, source: str) -> dict[Partition, SourceError]:
         """Where a source's partitions could not be looked for, and why."""
         state = self._sources.get(source)
@@ -251,6 +256,7 @@ class Engine:
         self._end(state)
         for reader in state.readers.values():
             reader.release()
+        state.readers.clear()
         self._telemetry.partitions.remove(state.source.name)
 
     def _declare(

@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import Final
 
 from exporter.clock import Clock
 from exporter.ledger.base import Batch, Committed, Ledger, LedgerError
 from exporter.ledger.errors import damaged_checkpoint
 from exporter.metrics.series import SeriesStore
 from exporter.metrics.telemetry import Telemetry
-from exporter.model import DamagedCheckpointError, Partition
+from exporter.model import DamagedCheckpointError, LogEvent, Partition
 from exporter.rules import Evaluation, Increment, RuleSet
+from exporter.rules.records import Facts
+from exporter.runtime.turns import Turns
 from exporter.sources.base import Listener, Reading, Source
+
+_EVENTS_IN_TURN: Final = 250
+"""Log events evaluated in one turn: some ten milliseconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +55,7 @@ class Pipeline:
     """Replaced while it is ``paused``: a reading is counted by the rules in force at its commit."""
     _stopped: bool = False
     _gate: threading.Lock = field(default_factory=threading.Lock)
+    _turns: Turns = field(default_factory=Turns)
 
     def poll(
         self,
@@ -105,7 +112,7 @@ class Pipeline:
         """Evaluate a reading and commit what it counts; None if nobody wants it any more."""
         while True:
             rules = self.rules
-            evaluation = rules.evaluated.evaluate(reading.events, partition, source.format)
+            evaluation = self._evaluate(rules.evaluated, source, partition, reading.events)
             since = rules.listeners.get(source.name, {})
             increments = [
                 increment
@@ -119,6 +126,20 @@ class Pipeline:
                 # Else the ledger counts by others by now, and may have ended these ones' series.
                 if self.rules is rules:
                     return evaluation, self._commit(batch)
+
+    def _evaluate(
+        self, rules: RuleSet, source: Source, partition: Partition, events: Sequence[LogEvent]
+    ) -> Evaluation:
+        """Evaluate log events in turn with other partitions, some at a time."""
+        increments: list[Increment] = []
+        facts: list[Facts] = []
+        for start in range(0, len(events), _EVENTS_IN_TURN):
+            with self._turns.turn():
+                part = events[start : start + _EVENTS_IN_TURN]
+                evaluation = rules.evaluate(part, partition, source.format)
+            increments += evaluation.increments
+            facts += evaluation.facts
+        return Evaluation(increments, facts)
 
     def _commit(self, batch: Batch) -> Committed:
         """Make a batch durable and show it."""

@@ -80,6 +80,8 @@ class Reader:
             source.release(self.partition)
         if self.request is not None:
             self.request.cancel()
+        # No circles, so that it needs no garbage collector to go (see runtime/collecting.py).
+        self.request = self._polling = None
 
     def step(self) -> float | None:
         """Go on with the poll by one reading, or begin one.
@@ -102,20 +104,23 @@ class Reader:
         return 0.0
 
     def poll(self, source: Source, *, turn: float) -> Generator[None, None, float | None]:
-        """Read what is due; gives way after each reading that was committed.
+        """Read what is due; gives way after a reading if another call may follow.
 
         Returns in how many seconds to poll again, if that is sooner than usual. ``turn``: see
         ``Source.poll``.
         """
         progress = _Progress(self.behind)
         rules = self._pipeline.rules
+        free = source.cost(self.partition) is None
         error: SourceError | LedgerError | None = None
         try:
             for counted in self._pipeline.poll(
                 source, self.partition, turn=turn, wanted=lambda: self.source is source
             ):
                 self._note(counted, progress)
-                yield
+                # What costs no further call takes no further tokens.
+                if free or (counted.reading.behind and not counted.begins):
+                    yield
         except (SourceError, LedgerError) as failure:
             error = failure
         except Exception as failure:
