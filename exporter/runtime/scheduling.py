@@ -85,6 +85,10 @@ class Request:
         self._scheduler.bring_forward(self, seconds)
 
 
+def _nothing() -> None:
+    """What a cancelled request calls."""
+
+
 @dataclass(slots=True)
 class _Lane:
     """Requests that share a quota and the fate of a region: they have some of the workers."""
@@ -152,6 +156,7 @@ class Scheduler:
             if request._cancelled:
                 return
             request._cancelled = True
+            request._call = _nothing  # its timer may be an hour away, and keeps it until then
             lane = self._lanes[request.lane]
             if request._state is _State.BOOKED:
                 lane.booked, lane.busy = False, lane.busy - 1
