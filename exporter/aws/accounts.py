@@ -18,7 +18,7 @@ from exporter.aws.client import CALL_SECONDS, ApiObserver, Conduct, make_client
 from exporter.aws.errors import AWS_ERRORS, source_error
 from exporter.aws.live_session import LiveSession
 from exporter.aws.pages import pages
-from exporter.aws.quotas import Quotas
+from exporter.aws.quotas import CallCost, Quotas
 from exporter.clock import Clock
 from exporter.model import SourceError
 
@@ -107,6 +107,10 @@ class AwsAccounts:
                 self._identified.remove(account_id)
             self._identified.append(account_id)
         return account_id
+
+    def cost(self, call: Call) -> CallCost:
+        """What a call takes of its quota."""
+        return CallCost(self._conduct.quotas, call.operation, call.account_id, call.region)
 
     def out_of_reach(self, regions: Sequence[str]) -> list[tuple[str, str, SourceError]]:
         """Account, region and error of accounts that the credentials belonged to before."""

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import Final
 
 import structlog
 
@@ -14,34 +15,27 @@ from exporter.ledger.base import Batch, Committed, FencedError, Ledger, LedgerEr
 from exporter.ledger.errors import damaged_checkpoint
 from exporter.metrics.series import SeriesStore
 from exporter.metrics.telemetry import Telemetry
-from exporter.model import DamagedCheckpointError, Partition
+from exporter.model import DamagedCheckpointError, JudgedEvent, Partition
 from exporter.rules import Evaluation, RuleSet
-from exporter.runtime.arrivals import Arrivals
+from exporter.rules.records import Facts
+from exporter.runtime.turns import Turns
 from exporter.sources.base import Reading, Source
 
 _log = structlog.get_logger(__name__)
 
+_EVENTS_IN_TURN: Final = 250
+"""Log events evaluated in one turn: some ten milliseconds."""
 
-@dataclass(slots=True)
-class Poll:
-    """What a poll has come to so far; true of one that fails halfway too."""
 
-    events: int = 0
-    """Log events read and counted."""
-    readings: int = 0
-    """Readings that were committed, the one left out that only notes where reading begins."""
-    behind: bool = False
-    """Whether more was due after the last reading (see Reading.behind)."""
-    matches: int = 0
-    """Matches that were counted, value errors among them."""
-    slices: int = 0
-    """Slices of time that were read completely."""
-    caught_up: bool = False
-    """Whether one of them was not fresh: progress in a backlog."""
-    size: int = 0
-    """Bytes (see Reading.size)."""
-    read_up_to: int | None = None
-    """See Reading.read_up_to."""
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """A reading that was counted and committed."""
+
+    reading: Reading
+    evaluation: Evaluation
+    committed: Committed
+    begins: bool
+    """Whether it only notes where the reading of the partition begins."""
 
 
 @dataclass(slots=True)
@@ -56,48 +50,33 @@ class Pipeline:
     """Replaced while it is ``paused``: a reading is counted by the rules in force at its commit."""
     _stopped: bool = False
     _gate: threading.Lock = field(default_factory=threading.Lock)
+    _turns: Turns = field(default_factory=Turns)
 
     def poll(
         self,
         source: Source,
         partition: Partition,
-        poll: Poll,
-        arrivals: Arrivals,
         *,
         turn: float,
         wanted: Callable[[], bool],
-    ) -> None:
-        """Read what is due from a partition and count it; ``poll`` is kept up to date.
+    ) -> Iterator[Counted]:
+        """Read what is due from a partition and count it.
 
-        Each reading is counted and committed before the next is asked for; nothing is committed
-        once ``wanted`` is false. ``turn``: see ``Source.poll``. Raises SourceError and LedgerError;
-        what was committed until then stays.
+        Each reading is committed before it is handed on, and before the next is asked for; nothing
+        is committed once ``wanted`` is false. ``turn``: see ``Source.poll``. Raises SourceError
+        and LedgerError; what was committed until then stays.
         """
-        checkpoint = self.ledger.checkpoint(partition)
-        expected = checkpoint
-        watermark = 0
+        checkpoint = expected = self.ledger.checkpoint(partition)
+        begins = checkpoint is None
         own_starts = self.rules.own_starts(source.name)
-        noted = checkpoint is not None
         for reading in self._readings(source, partition, checkpoint, own_starts, turn):
             evaluation, committed = self._count(source, partition, reading, expected, wanted)
             if committed is None:
-                break
+                return
             expected = reading.checkpoint
             self.telemetry.committed(source.name, committed)
-            self._observe(partition, reading, evaluation, arrivals)
-            poll.events += len(reading.events)
-            poll.readings += noted
-            poll.slices += reading.completes is not None
-            poll.caught_up = poll.caught_up or reading.completes == "older"
-            poll.size += reading.size
-            poll.matches += len(committed.counted)
-            poll.behind, poll.read_up_to = reading.behind, reading.read_up_to
-            noted = True
-            if reading.read_up_to is not None:
-                self.telemetry.read_up_to(partition, reading.read_up_to / 1000)
-            if reading.watermark is not None:
-                watermark = reading.watermark
-        arrivals.forget(watermark)
+            yield Counted(reading, evaluation, committed, begins)
+            begins = False
 
     def _readings(
         self,
@@ -131,19 +110,14 @@ class Pipeline:
         expected: str | None,
         wanted: Callable[[], bool],
     ) -> tuple[Evaluation, Committed | None]:
-        """Evaluate a reading and commit what it counts; None: it was not counted.
+        """Evaluate a reading and commit what it counts.
 
-        Nobody wants it any more, or another holder of the partition has committed.
+        None: it was not committed, because it is not wanted any more, or because another holder of
+        the partition has committed since ``expected``.
         """
         while True:
             rules = self.rules
-            evaluation = rules.evaluate(
-                reading.events,
-                partition,
-                source.format,
-                watermark=reading.watermark,
-                backfill=reading.backfill,
-            )
+            evaluation = self._evaluate(rules, source, partition, reading)
             batch = Batch(
                 partition,
                 feed=source.name,
@@ -160,6 +134,25 @@ class Pipeline:
                 if self.rules is rules:
                     return evaluation, self._commit(batch)
 
+    def _evaluate(
+        self, rules: RuleSet, source: Source, partition: Partition, reading: Reading
+    ) -> Evaluation:
+        """Evaluate a reading in turn with other partitions, some log events at a time."""
+        events: list[JudgedEvent] = []
+        facts: list[Facts] = []
+        for start in range(0, len(reading.events), _EVENTS_IN_TURN):
+            with self._turns.turn():
+                evaluation = rules.evaluate(
+                    reading.events[start : start + _EVENTS_IN_TURN],
+                    partition,
+                    source.format,
+                    watermark=reading.watermark,
+                    backfill=reading.backfill,
+                )
+            events += evaluation.events
+            facts += evaluation.facts
+        return Evaluation(events, facts)
+
     def _commit(self, batch: Batch) -> Committed | None:
         """Make a batch durable and show it; None if another holder of the partition was first."""
         try:
@@ -174,26 +167,3 @@ class Pipeline:
             raise
         self.series.apply(committed.series)
         return committed
-
-    def _observe(
-        self, partition: Partition, reading: Reading, evaluation: Evaluation, arrivals: Arrivals
-    ) -> None:
-        place = (partition.source, partition.account_id, partition.region)
-        telemetry = self.telemetry
-        telemetry.log_events_read.labels(*place).inc(len(reading.events))
-        telemetry.read_bytes.labels(*place).inc(
-            sum(_bytes(event.message) for event in reading.events)
-        )
-        telemetry.undecodable_events.labels(*place).inc(reading.undecodable)
-        if reading.watermark is None:
-            return
-        if not reading.backfill:
-            late = sum(event.time < reading.watermark for event in reading.events)
-            telemetry.late_events.labels(*place).inc(late)
-        seen = ((fact.event_id, fact.event_time) for fact in evaluation.facts)
-        for age in arrivals.first_seen(seen, round(self.clock.now() * 1000)):
-            telemetry.arrival_delay.labels(partition.source).observe(age)
-
-
-def _bytes(text: str) -> int:
-    return len(text) if text.isascii() else len(text.encode(errors="surrogatepass"))

@@ -61,6 +61,10 @@ class EventHistory(RegionalSource):
     page_size = _PAGE_EVENTS
     members = ("CloudTrailEvent", "EventTime", "EventId")
 
+    def call(self, partition: Partition) -> Call:
+        """LookupEvents."""
+        return Call("cloudtrail", "LookupEvents", partition.account_id, partition.region)
+
     def find(self, place: Partition) -> Discovery:
         """The region itself, whether or not it can be read."""
         return Discovery([place])
@@ -69,7 +73,7 @@ class EventHistory(RegionalSource):
         """Every visible event with start ≤ EventTime < end, and those at ``end`` in seconds."""
         if start < end:
             yield from self._call(
-                Call("cloudtrail", "LookupEvents", partition.account_id, partition.region),
+                self.call(partition),
                 {
                     "StartTime": datetime.fromtimestamp(start // 1000, UTC),
                     "EndTime": datetime.fromtimestamp(-(-end // 1000), UTC),

@@ -167,12 +167,11 @@ class LogGroups(RegionalSource):
         """
         if start >= end:
             return
-        account_id, region, name = partition.account_id, partition.region, partition.resource
         try:
             yield from self._call(
-                Call("logs", "FilterLogEvents", account_id, region, f"log group {name}"),
+                self.call(partition),
                 {
-                    "logGroupName": name,
+                    "logGroupName": partition.resource,
                     "startTime": max(start, 0),
                     "endTime": end,
                     "limit": _PAGE_EVENTS,
@@ -182,6 +181,11 @@ class LogGroups(RegionalSource):
             if error.reason == "not_found":
                 raise PartitionGoneError(str(error), reason=error.reason) from error
             raise
+
+    def call(self, partition: Partition) -> Call:
+        """FilterLogEvents."""
+        where = partition.account_id, partition.region
+        return Call("logs", "FilterLogEvents", *where, f"log group {partition.resource}")
 
     def born(self, partition: Partition) -> int | None:
         """The log group's creationTime, milliseconds."""

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 
 from exporter.aws.calls import Call
+from exporter.aws.quotas import CallCost
 from exporter.model import LogEvent, Partition, SourceError
 from exporter.sources.base import Discovery, Environment
 from exporter.sources.options import Regions
@@ -127,6 +128,14 @@ class RegionalSource(TimelineSource):
     @abstractmethod
     def find(self, place: Partition) -> Discovery:
         """The partitions in an account and region; raises SourceError."""
+
+    @abstractmethod
+    def call(self, partition: Partition) -> Call:
+        """The call that reads a partition."""
+
+    def cost(self, partition: Partition) -> CallCost:
+        """See ``Source.cost``."""
+        return self._accounts.cost(self.call(partition))
 
     def _call(self, call: Call, parameters: Mapping[str, object]) -> Iterator[Page]:
         for records in self._accounts.pages(call, parameters):

@@ -13,6 +13,7 @@ from typing import Final
 from pydantic import model_validator
 
 from exporter import exactness
+from exporter.aws.quotas import CallCost
 from exporter.model import EventFormat, LogEvent, Partition, SourceError
 from exporter.sources.base import Discovery, Reading, SourceConfig
 from exporter.sources.options import Interval, Lookback, Start
@@ -160,6 +161,14 @@ class TimelineSource(ABC):
 
     def size(self, partition: Partition) -> None:  # noqa: B027 - None is the answer
         """Unknown: APIs do not say."""
+
+    def cost(self, partition: Partition) -> CallCost | None:  # noqa: ARG002
+        """See ``Source.cost``; None unless a subclass knows."""
+        return None
+
+    def release(self, partition: Partition) -> None:
+        """See ``Source.release``."""
+        self._paces.pop(partition.key, None)
 
     def poll(
         self,
