@@ -1,4 +1,4 @@
-"""The HTTP side: the metrics page, the status page, health, readiness and reload; TLS, users."""
+"""The HTTP server: metrics, status page, health, readiness and reload; TLS and basic auth."""
 
 from exporter.web.application import create_app
 from exporter.web.limits import Limits

@@ -39,7 +39,7 @@ def create_app(
 
     ``unready`` returns the reasons why the exporter is not ready, none if it is; it is called on
     the event loop and must not wait. ``reload`` loads the configuration again and returns the
-    errors; None: the path refuses. ``status`` and ``metrics`` are called in threads.
+    errors; if it is None, the path answers 403. ``status`` and ``metrics`` are called in threads.
     Raises ValueError if ``telemetry_path`` cannot be the path of the metrics page.
     """
     _check_telemetry_path(telemetry_path)
