@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
@@ -154,7 +155,10 @@ def test_an_edit_that_series_cannot_survive_begins_the_metric_anew_and_no_other(
 
     loaded = edits(ledger, (3 * 10**9, {RULE: use(start=0, **edit), "other": other}))
     assert loaded.ended == [before[METRIC].key]
-    assert [rule for rule, *_ in spans(loaded)].count(RULE) == 1, "earlier versions are dropped"
+    kept = [json.loads(one.definition) for one in loaded.versions[SOURCE] if one.rule == RULE]
+    assert [one["pattern"] for one in kept] == ["x", ""], "each judges as it did"
+    edited = json.loads(use(**edit).definition)
+    assert [{**one, "pattern": ""} for one in kept] == [edited, edited], "and feeds the new series"
     assert ledger.series() == [before["others_total"]]
     # What has counted is remembered: the past does not count again.
     assert commit(ledger, batch(event)).counted == []
