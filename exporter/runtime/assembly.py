@@ -195,7 +195,7 @@ def _use(source: SourceConfig, rule: RuleConfig, now: int, *, read_before: bool)
             source=None if start is None else round(start * 1000),
             own=None if own is None else round(own * 1000),
             read_before=read_before,
-            now=now // 1000 * 1000,
+            now=now,
         ),
         own_start=own is not None,
         definition=definition(rule),

@@ -23,7 +23,8 @@ CONFIGURATION = """\
 sources:
   - {name: history, type: event_history}
 rules:
-  - {name: logins, pattern: '{ $.eventName = ConsoleLogin }', metric: logins_total, labels: {user: $.u}}
+  - {name: logins, pattern: '{ $.eventName = ConsoleLogin }', metric: logins_total,
+     labels: {user: $.u}}
   - {name: same, pattern: x}
 """
 
@@ -62,7 +63,8 @@ def check(tmp_path: Path, start: Start) -> Callable[[str], tuple[int, list[str],
 Check = Callable[[str], tuple[int, list[str], str]]
 
 
-def test_an_unchanged_configuration_changes_nothing(running: SqliteLedger, check: Check) -> None:
+@pytest.mark.usefixtures("running")
+def test_an_unchanged_configuration_changes_nothing(check: Check) -> None:
     code, lines, _ = check(CONFIGURATION)
     assert (code, lines) == (
         0,

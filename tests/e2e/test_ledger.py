@@ -14,6 +14,8 @@ from typing import Any
 
 import yaml
 
+from exporter.ledger.sqlite_store import SqliteTransaction
+from exporter.ledger.tables import CHECKPOINTS, SEGMENTS, Row, Table
 from metric_filter_demo.aws import EmbeddedAws
 from metric_filter_demo.faults import Faults
 from tests.support.processes import Exporter
@@ -100,12 +102,19 @@ def test_files_that_go_under_a_running_exporter_cost_nothing(
         assert "removed or replaced while it was open" in exporter.logs()
 
 
+def rewrite(ledger: Path, table: Table[Row], edit: Callable[[Row], Row]) -> list[Row]:
+    """Change the rows of a closed ledger's table; return them as they were."""
+    with closing(sqlite3.connect(ledger, isolation_level=None)) as connection:
+        transaction = SqliteTransaction(connection.cursor())
+        rows = transaction.read(table)
+        transaction.write(table, map(edit, rows))
+    return rows
+
+
 def later(ledger: Path, by: int) -> None:
-    """Let the time of everything in a closed ledger lie that much further back."""
-    with closing(sqlite3.connect(ledger)) as connection:
-        connection.execute("UPDATE checkpoints SET updated = updated - ?", (by,))
-        connection.execute("UPDATE matches SET time = time - ?", (by,))
-        connection.commit()
+    """Let the time of everything in a closed ledger be that much further back."""
+    rewrite(ledger, CHECKPOINTS, lambda row: row._replace(updated=row.updated - by))
+    rewrite(ledger, SEGMENTS, lambda row: row._replace(newest=row.newest - by))
 
 
 def test_files_that_were_silent_for_100_days_count_once(tmp_path: Path) -> None:
@@ -156,9 +165,11 @@ def test_a_region_that_was_denied_for_100_days_counts_once(
             wait_for("the logins", lambda r=region: count_in(r) == 3)  # type: ignore[misc]
         aws.faults = Faults(denied={"eu-west-1": ["LookupEvents"]})
         exporter.kill()
-        with closing(sqlite3.connect(tmp_path / "data" / "ledger.sqlite3")) as connection:
-            connection.execute("UPDATE checkpoints SET updated = updated - ?", (DAYS_100,))
-            connection.commit()
+        rewrite(
+            tmp_path / "data" / "ledger.sqlite3",
+            CHECKPOINTS,
+            lambda row: row._replace(updated=row.updated - DAYS_100),
+        )
         exporter.start()
         exporter.wait_until_listening()
         up = "metric_filter_exporter_partition_up"
@@ -171,11 +182,8 @@ def test_a_region_that_was_denied_for_100_days_counts_once(
 
 
 def set_checkpoint(ledger: Path, checkpoint: bytes) -> bytes:
-    with closing(sqlite3.connect(ledger)) as connection:
-        ((before,),) = connection.execute("SELECT checkpoint FROM checkpoints").fetchall()
-        connection.execute("UPDATE checkpoints SET checkpoint = ?", (checkpoint,))
-        connection.commit()
-    return bytes(before)
+    (before,) = rewrite(ledger, CHECKPOINTS, lambda row: row._replace(checkpoint=checkpoint))
+    return before.checkpoint
 
 
 def test_a_position_that_cannot_be_read_is_a_sentence(

@@ -33,9 +33,9 @@ def test_the_process_answers_while_a_large_ledger_is_migrated(tmp_path: Path) ->
     files = {"name": "f", "type": "files", "paths": [str(tmp_path / "none")]}
     answers: set[tuple[str, int]] = set()
     slowest = 0.0
-    path = tmp_path / "exporter.yaml"
-    path.write_text(yaml.safe_dump({"sources": [files], "rules": [rule]}))
-    with Exporter(path, data) as exporter:
+    config = tmp_path / "exporter.yaml"
+    config.write_text(yaml.safe_dump({"sources": [files], "rules": [rule]}))
+    with Exporter(config, data) as exporter:
         end = time.monotonic() + 60
         while ("/-/ready", 200) not in answers and time.monotonic() < end:
             for path in ("/-/healthy", "/-/ready"):

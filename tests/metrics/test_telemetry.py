@@ -62,6 +62,7 @@ NAMES = {
     "series_overflow": "series_overflow_total",
     "ledger_commit_duration": "ledger_commit_duration_seconds",
     "ledger_errors": "ledger_errors_total",
+    "fenced_commits": "fenced_commits_total",
     "ledger_created": "ledger_created_timestamp_seconds",
     "ledger_files_lost": "ledger_files_lost_total",
     "config_last_reload_successful": "config_last_reload_successful",
@@ -125,7 +126,8 @@ def test_a_commit_counts_matches_value_errors_series_and_overflow(telemetry: Tel
     telemetry.load_totals([RuleTotal(SOURCE, RULE, 100, 5, 7, 2, None)])
     assert sample(telemetry, "series", {"rule": RULE}) == 2
     assert sample(telemetry, "series_limit", {"rule": RULE}) == 10
-    counted = [increment("a", event_id="1"), increment("a", event_id="2", value=None)]
+    events = [increment("a", event_id="1"), increment("a", event_id="2", value=None)]
+    counted = [one for event in events for one in event.increments]
     committed = Committed(counted=counted, rules=[RuleTotal(SOURCE, RULE, 102, 6, 10, 3, None)])
     telemetry.committed(SOURCE, committed)
     # Two partitions may report in the other order.
