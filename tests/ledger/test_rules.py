@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
@@ -159,6 +160,8 @@ def test_an_edit_that_series_cannot_survive_begins_the_metric_anew_and_no_other(
     assert {definition_of(one.definition).shape for one in ours} == {
         definition_of(definition(**edit)).shape
     }, "earlier versions feed the new series"
+    patterns = [json.loads(one.definition)["pattern"] for one in ours]
+    assert patterns == ["x", ""], "each judges by the pattern that it had"
     assert ledger.series() == [before["others_total"]]
     # What has counted is remembered: the past does not count again.
     assert commit(ledger, batch(event)).counted == []
