@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -187,15 +187,16 @@ class Engine:
                 self._telemetry.ledger_errors.labels("declare").inc()
                 failures[Partition(source.name)] = SourceError(str(error), reason="ledger")
                 new = []
-            found = [(known.get(p) or self._reader(state, p), self._read_before(p)) for p in new]
+            made = {p: self._reader(state, p) for p in new if p not in known}
             with self._guard:
                 # Else their series may be other ones by now.
                 if self._pipeline.rules is rules:
                     if self._sources.get(source.name) is not state or state.source is not source:
                         return None
-                    self._take(state, discovery, found, failures)
+                    state.readers.update(made)
+                    self._take(state, new, discovery, failures)
                     break
-        unseen = _unseen(failures)
+        unseen = any(not scope.resource for scope in failures)
         if not unseen:
             state.looked_at = began
         pause = max(_LOOK_AGAIN_AFTER, source.interval)
@@ -204,27 +205,30 @@ class Engine:
     def _take(
         self,
         state: _SourceState,
+        new: Collection[Partition],
         discovery: Discovery,
-        found: Sequence[tuple[Reader, str | None]],
         failures: dict[Partition, SourceError],
     ) -> None:
-        """Read the partitions that were found, and no more those that are gone."""
+        """Read the partitions that are new, and no more those that are gone."""
         source = state.source
-        for reader, checkpoint in found:
-            self._add(state, reader, checkpoint)
-        unread = [reader.partition.key for reader, checkpoint in found if checkpoint is None]
-        if found:
+        readers = [state.readers[partition] for partition in new]
+        for reader in readers:
+            self._begin_reading(reader, source)
+        if readers:
+            unread = [reader.partition.key for reader in readers if not reader.begun]
             _log.info(
                 "partitions found",
                 source=source.name,
-                found=len(found),
+                found=len(readers),
                 never_read=len(unread),
                 examples=", ".join(unread[:_EXAMPLES]) or None,
             )
-        unseen = _unseen(failures)
-        for gone in state.readers.keys() - set(discovery.partitions):
-            if not unseen & {(gone.account_id, gone.region), ("", gone.region), ("", "")}:
-                self._drop(state, gone, "it no longer exists")
+        for partition in state.readers.keys() - set(discovery.partitions):
+            failure = _unseen(partition, failures)
+            if failure is None:
+                self._drop(state, partition, "it no longer exists")
+            elif state.readers[partition].source is None:
+                state.readers[partition].cannot_begin(failure)
         self._telemetry.partitions.labels(source.name).set(len(state.readers))
         self._note_failures(state, failures)
         state.discovered = True
@@ -284,27 +288,18 @@ class Engine:
             self._series.apply(self._ledger.declare(part))
 
     def _reader(self, state: _SourceState, partition: Partition) -> Reader:
-        return Reader(
-            partition, state.source, self._pipeline, on_end=self._polled, sample=state.sample
-        )
-
-    def _read_before(self, partition: Partition) -> str | None:
-        """The partition's checkpoint; None: it was never read, or its polls say what is wrong."""
+        reader = Reader(partition, self._pipeline, on_end=self._polled, sample=state.sample)
         try:
-            return self._ledger.checkpoint(partition)
-        except LedgerError:
+            checkpoint = self._ledger.checkpoint(partition)
+            reader.begun = checkpoint is not None
+            reader.meter.read_up_to = state.source.read_up_to(partition, checkpoint)
+        except (LedgerError, DamagedCheckpointError):  # its polls say what is wrong with it
             self._telemetry.ledger_errors.labels("read").inc()
-            return None
+        return reader
 
-    def _add(self, state: _SourceState, reader: Reader, checkpoint: str | None) -> None:
-        """Read a partition by a source from now on."""
-        partition, source = reader.partition, state.source
+    def _begin_reading(self, reader: Reader, source: Source) -> None:
+        partition = reader.partition
         reader.source = source
-        try:
-            reader.meter.read_up_to = source.read_up_to(partition, checkpoint)
-        except DamagedCheckpointError:  # its polls say what is wrong with it
-            self._telemetry.ledger_errors.labels("read").inc()
-        state.readers[partition] = reader
         self._telemetry.read.add(reader.meter)
         reader.request = self._scheduler.every(
             source.interval,
@@ -369,6 +364,14 @@ class Engine:
             state.forgetting.succeeded()
 
 
-def _unseen(failures: Mapping[Partition, SourceError]) -> set[tuple[str, str]]:
-    """The accounts and regions that could not be looked into."""
-    return {(scope.account_id, scope.region) for scope in failures if not scope.resource}
+def _unseen(partition: Partition, failures: Mapping[Partition, SourceError]) -> SourceError | None:
+    """Why nobody could look whether a partition is there; None: it would have been found."""
+    source, region = partition.source, partition.region
+    for scope in (
+        Partition(source, partition.account_id, region),
+        Partition(source, region=region),
+        Partition(source),
+    ):
+        if scope in failures:
+            return failures[scope]
+    return None

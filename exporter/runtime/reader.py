@@ -32,7 +32,6 @@ class Reader:
     def __init__(
         self,
         partition: Partition,
-        source: Source,
         pipeline: Pipeline,
         *,
         on_end: Callable[[Reader, SourceError | LedgerError | None], object],
@@ -40,8 +39,10 @@ class Reader:
     ) -> None:
         """``on_end`` is called with each poll's failure, or None; ``sample`` as in Arrivals."""
         self.partition = partition
-        self.source: Source | None = source
-        """None: it is not read until it is found again."""
+        self.source: Source | None = None
+        """None: it is not read until it is found, or found again."""
+        self.begun = False
+        """Whether the ledger had a position of it when it was found."""
         self.request: Request | None = None
         now = pipeline.clock.now()
         self.meter = Meter(partition, found=now)
@@ -83,6 +84,10 @@ class Reader:
             self.request.cancel()
         # No circles, so that it needs no garbage collector to go (see runtime/collecting.py).
         self.request = self._polling = None
+
+    def cannot_begin(self, failure: SourceError) -> None:
+        """It was read by another configuration, and nobody can look whether it is still there."""
+        self.error, self.meter.up = failure, False
 
     def step(self) -> float | None:
         """Go on with the poll by one reading, or begin one.

@@ -1,0 +1,143 @@
+"""A poll gives way between calls, and what needs no further call takes no further tokens."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from exporter.aws.quotas import CallCost, Quotas
+from exporter.clock import Clock
+from exporter.ledger.sqlite import SqliteLedger
+from exporter.metrics.series import SeriesStore
+from exporter.metrics.telemetry import Telemetry
+from exporter.model import LogEvent, Partition, SourceError
+from exporter.rules import RuleSet
+from exporter.runtime.engine import Engine
+from exporter.runtime.pipeline import Pipeline, Rules
+from exporter.runtime.scheduling import Scheduler
+from exporter.sources.base import Discovery
+from exporter.sources.log_groups import LOG_GROUP
+from exporter.sources.timeline import Page, TimelineSource, Timing
+
+GROUP = Partition("apps", "123456789012", "us-east-1", "/aws/lambda/a", LOG_GROUP)
+REGION = Partition("apps", "123456789012", "us-east-1")
+DENIED = SourceError("logs:DescribeLogGroups is denied.", reason="access_denied")
+
+
+class Groups:
+    """One log group, with an event a second in pages of so many."""
+
+    resolution = 1
+
+    def __init__(self, page_size: int) -> None:
+        self.page_size = page_size
+        self.calls = 0
+        self.found = Discovery([GROUP])
+
+    def discover(self) -> Discovery:
+        return self.found
+
+    def pages(self, partition: Partition, start: int, end: int) -> Iterator[Page]:
+        times = list(range(-(-start // 1000) * 1000, end, 1000))
+        for first in range(0, len(times) or 1, self.page_size):
+            self.calls += 1
+            part = times[first : first + self.page_size]
+            yield Page([LogEvent("GET /", at, str(at)) for at in part])
+
+    def cost(self, partition: Partition) -> CallCost:
+        return CallCost(Quotas(), "FilterLogEvents", partition.account_id, partition.region)
+
+    def born(self, partition: Partition) -> int | None:
+        return None
+
+
+class Process:
+    """An engine that is stepped by hand."""
+
+    def __init__(self, folder: Path) -> None:
+        self.now = 1_700_000_000.0
+        self.clock = Clock(wall=lambda: self.now)
+        self.telemetry = Telemetry()
+        pipeline = Pipeline(SqliteLedger.open(folder), SeriesStore(0.0), self.telemetry, self.clock)
+        self.engine = Engine(pipeline, Scheduler())
+
+    def configure(self, groups: Groups) -> TimelineSource:
+        timing = Timing(30, 60)
+        source = TimelineSource(groups, timing, name="apps", format="lines", clock=self.clock.now)
+        self.engine.apply({"apps": source}, Rules(RuleSet(()), {}))
+        self.engine.discover(source)
+        return source
+
+    def poll(self) -> int:
+        """Poll once; how many steps that took."""
+        (reader,) = self.engine.readers("apps")
+        steps = 1
+        while reader.step() == 0.0:
+            steps += 1
+        return steps
+
+    def gauge(self, name: str) -> float | None:
+        labels = {"account_id": GROUP.account_id, "region": GROUP.region, "path": ""}
+        return self.telemetry.registry.get_sample_value(
+            f"metric_filter_exporter_{name}",
+            {"source": "apps", "log_group": GROUP.resource, **labels},
+        )
+
+
+@pytest.fixture
+def process(tmp_path: Path) -> Process:
+    return Process(tmp_path)
+
+
+def test_a_quiet_partition_takes_one_token_a_poll(process: Process) -> None:
+    groups = Groups(page_size=10_000)
+    process.configure(groups)
+    for polls in range(1, 5):
+        process.now += 30
+        assert process.poll() == 1
+        assert groups.calls == polls
+
+
+def test_between_two_calls_a_poll_holds_no_thread_and_each_has_its_token(process: Process) -> None:
+    groups = Groups(page_size=10)
+    process.configure(groups)
+    process.now += 100
+    (reader,) = process.engine.readers("apps")
+    before = threading.active_count()
+    assert reader.step() == 0.0
+    assert threading.active_count() == before
+    assert reader.meter.events == 10
+    steps = 1 + process.poll()
+    assert reader.meter.events >= 100
+    # The first step brings two pages: of one alone it is not known whether it is the last.
+    assert 0 <= groups.calls - steps <= 1
+
+
+def test_a_partition_that_nobody_can_look_for_after_a_change_is_not_read_and_says_why(
+    process: Process,
+) -> None:
+    process.configure(Groups(page_size=10_000))
+    process.now += 30
+    process.poll()
+    assert process.gauge("partition_up") == 1
+    denied = Groups(page_size=10_000)
+    denied.found = Discovery((), [(REGION, DENIED)])
+    source = process.configure(denied)
+    (reader,) = process.engine.readers("apps")
+    assert reader.error is DENIED
+    assert process.gauge("partition_up") == 0
+    assert reader.step() is None
+    assert denied.calls == 0
+    denied.found = Discovery([GROUP])
+    process.engine.discover(source)
+    process.now += 30
+    process.poll()
+    assert process.engine.readers("apps") == [reader]
+    assert process.gauge("partition_up") == 1
+    denied.found = Discovery(())
+    process.engine.discover(source)
+    assert process.engine.readers("apps") == []
+    assert process.gauge("partition_up") is None
