@@ -18,7 +18,7 @@ from exporter.aws.client import CALL_SECONDS, ApiObserver, Conduct, make_client
 from exporter.aws.errors import AWS_ERRORS, source_error
 from exporter.aws.live_session import LiveSession
 from exporter.aws.pages import pages
-from exporter.aws.quotas import Quotas
+from exporter.aws.quotas import CallCost, Quotas
 from exporter.clock import Clock
 from exporter.model import SourceError
 
@@ -122,6 +122,10 @@ class AwsAccounts:
         """The records of every page that a call answers, as they came; raises SourceError."""
         client = self.client(call.service, call.region, call.account_id)
         yield from pages(getattr(client, xform_name(call.operation)), call, parameters)
+
+    def cost(self, operation: str, region: str, account_id: str) -> CallCost:
+        """What a call of an operation takes of its quota."""
+        return CallCost(self._conduct.quotas, operation, account_id, region)
 
     def client(self, service: str, region: str, account_id: str = "") -> Any:
         """The client of a service; raises SourceError.

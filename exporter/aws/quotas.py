@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
 from typing import cast
 
 from pyrate_limiter import InMemoryBucket, Rate, RateItem
@@ -56,20 +58,58 @@ class Quotas:
         self._limit = limit
         self._quotas: dict[tuple[str, str, str], _Quota] = {}
         self._lock = threading.Lock()
+        self._paid = threading.local()
+
+    def book(self, operation: str, account_id: str, region: str) -> float:
+        """Take the right to call the operation once, and return in how many seconds it holds.
+
+        Whoever books first calls first.
+        """
+        limit = self._limit(operation, region)
+        if limit is None:
+            return 0.0
+        with self._lock:
+            quota = self._quotas.setdefault((account_id, region, operation), _Quota(limit))
+        return quota.book()
 
     def wait(self, operation: str, account_id: str, region: str, stop: threading.Event) -> None:
-        """Wait until the operation may be called once more.
+        """Wait until the operation may be called once more, unless this thread's call is paid for.
 
         Raises SourceError with reason ``stopping`` as soon as ``stop`` is set.
         """
+        if getattr(self._paid, "call", None) == (operation, account_id, region):
+            self._paid.call = None
+        elif not stop.is_set():
+            stop.wait(self.book(operation, account_id, region))
         if stop.is_set():
             raise stopping_error()
-        limit = self._limit(operation, region)
-        if limit is None:
-            return
-        with self._lock:
-            quota = self._quotas.setdefault((account_id, region, operation), _Quota(limit))
-        quota.wait(stop)
+
+    @contextmanager
+    def paid(self, operation: str, account_id: str, region: str) -> Iterator[None]:
+        """A context in which this thread's next call of the operation has been booked."""
+        self._paid.call = (operation, account_id, region)
+        try:
+            yield
+        finally:
+            self._paid.call = None
+
+
+@dataclass(frozen=True, slots=True)
+class CallCost:
+    """What one call of an operation takes of its quota."""
+
+    quotas: Quotas
+    operation: str
+    account_id: str
+    region: str
+
+    def book(self) -> float:
+        """See ``Quotas.book``."""
+        return self.quotas.book(self.operation, self.account_id, self.region)
+
+    def paid(self) -> AbstractContextManager[None]:
+        """See ``Quotas.paid``."""
+        return self.quotas.paid(self.operation, self.account_id, self.region)
 
 
 class _Quota:
@@ -77,21 +117,19 @@ class _Quota:
         # The bucket without pyrate-limiter's Limiter, which can be neither interrupted while it
         # waits nor used without a clean-up thread of its own.
         self._bucket = InMemoryBucket([Rate(limit, _WINDOW)])
-        self._turn = threading.Lock()
+        self._lock = threading.Lock()
+        self._last = 0
 
-    def wait(self, stop: threading.Event) -> None:
-        # Whoever waits holds the turn: the others queue behind it, nobody is overtaken for long.
-        with self._turn:
-            while not stop.is_set():
-                now = time.monotonic_ns() // 1_000_000
-                self._bucket.leak(now)
-                item = RateItem("call", now)
-                if self._bucket.put(item):
-                    return
+    def book(self) -> float:
+        with self._lock:
+            now = time.monotonic_ns() // 1_000_000
+            self._bucket.leak(now)
+            self._last = max(now, self._last)
+            # A booking is an item of the bucket's future.
+            while not self._bucket.put(item := RateItem("call", self._last)):
                 # Typed for asynchronous buckets too; the one in memory answers at once.
-                delay = cast("int", self._bucket.waiting(item))
-                stop.wait(max(delay, 1) / 1000)
-        raise stopping_error()
+                self._last += max(1, cast("int", self._bucket.waiting(item)))
+            return (self._last - now) / 1000
 
 
 def stopping_error() -> SourceError:

@@ -147,8 +147,11 @@ class Ledger(Protocol):
         groups. One that is not named any more is forgotten.
         """
 
-    def declare(self, series: Mapping[str, SeriesKey]) -> list[SeriesTotal]:
-        """Make a series of each rule exist at 0, not revealed, where it does not; return them."""
+    def declare(self, series: Iterable[tuple[str, SeriesKey]]) -> list[SeriesTotal]:
+        """Create the (rule, series) that do not exist yet, at 0 and not revealed; return all.
+
+        One transaction, however many there are.
+        """
 
     def checkpoint(self, partition: Partition) -> str | None:
         """The partition's last committed checkpoint."""

@@ -152,12 +152,12 @@ class SqliteLedger:
             since[source][scope] = known.get((source, scope), now)
         return since
 
-    def declare(self, series: Mapping[str, SeriesKey]) -> list[SeriesTotal]:
+    def declare(self, series: Iterable[tuple[str, SeriesKey]]) -> list[SeriesTotal]:
         """See ``Ledger.declare``."""
         totals: list[SeriesTotal] = []
         with self._transaction() as cursor:
             now = self._now()
-            for rule, key in series.items():
+            for rule, key in series:
                 specification = self._rules.get(rule)
                 if specification is None:
                     raise LedgerError(

@@ -34,10 +34,7 @@ class Page:
 
 
 class Exposition:
-    """Answers scrapes; thread-safe.
-
-    ``reveal`` waits for the ledger, so an asynchronous web server calls it in a thread.
-    """
+    """Answers scrapes; thread-safe. A scrape has no effect on the ledger: ``record`` has."""
 
     def __init__(self, store: SeriesStore, telemetry: Telemetry, ledger: Ledger) -> None:
         self._store = store
@@ -45,17 +42,16 @@ class Exposition:
         self._ledger = ledger
         self._revealing = Failures("showing new series at their totals")
 
-    def reveal(self, client: Client) -> None:
-        """Let the series be shown at their totals that may be, now that a client asks for a page.
+    def record(self) -> None:
+        """Record in the ledger which series may be shown at their totals; called again and again.
 
-        They are recorded so in the ledger first. If that fails, they stay at 0, and the error is
-        logged and counted.
+        If that fails, they stay at 0, and the error is logged and counted.
 
         Raises:
             LedgerError: it fails in a store that holds nothing back (``run --once``): there is no
-                later scrape that could show the values.
+                later page that could show the values.
         """
-        due = self._store.due(client)
+        due = self._store.due()
         if not due:
             return
         try:
@@ -67,7 +63,11 @@ class Exposition:
             self._revealing.failed(error)
             return
         self._revealing.succeeded()
-        self._store.revealed(due)
+        self._store.recorded(due)
+
+    def reveal(self, client: Client) -> None:
+        """Let what is recorded be shown, before a page that a client asks for."""
+        self._store.reveal(client)
 
     def scrape(self, accept: str | None = None, accept_encoding: str | None = None) -> Page:
         """The page for these request headers (``Accept``, ``Accept-Encoding``)."""

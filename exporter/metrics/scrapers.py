@@ -126,7 +126,10 @@ class _Audience:
         if requester is not None:
             scraper = self._scrapers.get(requester)
             pages.append(scraper.page if scraper else 0)
-        return min(pages, default=0)
+        if pages:
+            return min(pages)
+        # Whoever asks next may be any of them.
+        return max((scraper.page for scraper in self._scrapers.values()), default=0)
 
     def _has_room(self, now: float) -> bool:
         """Make room for a newcomer where it takes nobody's place who is current and came twice."""
@@ -178,14 +181,17 @@ class Scrapers:
         audience = self._others if client.timeout is None else self._announcing
         audience.served(client, page)
 
-    def seen(self, client: Client, now: float) -> int:
+    def seen(self, client: Client | None, now: float) -> int:
         """The number of the newest page that every current scraper has been served; 0: none.
 
         What is on that page or an older one has been seen by all. ``client`` asks for a page now:
-        if it is a scraper, it must have been served too, current or not.
+        if it is a scraper, it must have been served too, current or not. None: nobody asks; this
+        is then never less than for any client.
         """
-        if client.timeout is not None:
+        if client is not None and client.timeout is not None:
             return self._announcing.seen(now, client.address)
         if self._announcing.is_current(now):
             return self._announcing.seen(now, None)
-        return self._others.seen(now, client.address)
+        if client is not None:
+            return self._others.seen(now, client.address)
+        return max(self._announcing.seen(now, None), self._others.seen(now, None))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import Final
@@ -45,6 +46,8 @@ class _Held:
     since: float
     first_page: int
     """The number of the first page that has it at 0."""
+    recorded: bool = False
+    """Whether the ledger knows that it may be revealed."""
 
 
 class _Family:
@@ -80,17 +83,16 @@ class SeriesStore:
 
     A series that is not revealed is shown at 0 until every current scraper (see ``Scrapers``) has
     been served it so, and until ``birth_hold`` seconds have passed. Without that ``increase()``
-    would never see a series' first matches. The order of events is what keeps it from ever going
-    down:
+    would never see a series' first matches. The order of events keeps it from ever going down:
 
     1. ``render`` shows it at 0; the web layer sends the page and calls ``delivered``.
-    2. ``due``, which is called before each page, names it. The caller records that in the ledger
-       (``Ledger.reveal``).
-    3. Only then the caller calls ``revealed``, and the next ``render`` shows the total.
+    2. ``due``, which a tick of the runtime calls several times a second, names it. The caller
+       records that in the ledger (``Ledger.reveal``) and then calls ``recorded``.
+    3. ``reveal``, called before each page, reveals it if the client that asks has seen it at 0 too.
 
-    Were step 3 to come before step 2, a crash between them would forget that the total had been
-    shown; the restart would hold the series at 0 once more, and Prometheus would take that for a
-    counter reset and count everything again. As it is, a crash between 2 and 3 only means that
+    If step 3 came before the ledger has it, a crash between them would forget that the total had
+    been shown; the restart would hold the series at 0 once more, and Prometheus would take that
+    for a counter reset and count everything again. As it is, a crash after step 2 only means that
     the restart shows the total at once, which all scrapers have seen at 0 before.
 
     A restart holds for a moment what was shown before: the totals stay as they were loaded until
@@ -123,6 +125,8 @@ class SeriesStore:
         """Series that are shown at their loaded totals, and what was committed of them since."""
         self._loaded_at = 0.0
         self._scrapers = Scrapers()
+        self._served: deque[tuple[Client, Edition]] = deque()
+        """Pages that were sent and are not yet noted in ``_scrapers``."""
         self._pages = 0
         """How many pages were rendered: the number of the newest."""
         self._first_page_at = 0.0
@@ -184,31 +188,27 @@ class SeriesStore:
                 if family is not None and family.remove(key.labels):
                     del self._families[key.metric]
 
-    def due(self, client: Client) -> list[SeriesKey]:
-        """The series that may be revealed: persist that before ``revealed`` is called.
-
-        ``client`` asks for the next page. The totals that were loaded end here too, once all have
-        seen them.
-        """
+    def due(self) -> list[SeriesKey]:
+        """The series that may be revealed: record that in the ledger, then call ``recorded``."""
         with self._lock:
-            if self._birth_hold is None:
-                return list(self._held)
-            now = self._clock()
-            seen = self._seen(client, now)
-            if self._loaded and (seen or self._nobody_came(now)):
-                self._catch_up(now)
-            until = now - self._birth_hold
-            return [
-                key
-                for key, held in self._held.items()
-                if held.first_page <= seen and held.since <= until and self._exposes(key)
-            ]
+            return [key for key, held in self._revealable(None) if not held.recorded]
 
-    def revealed(self, keys: Iterable[SeriesKey]) -> None:
-        """Show these at their totals from now on; the ledger knows it already."""
+    def recorded(self, keys: Iterable[SeriesKey]) -> None:
+        """Note that the ledger knows that these may be revealed."""
         with self._lock:
             for key in keys:
-                if self._held.pop(key, None) is not None:
+                if key in self._held:
+                    self._held[key].recorded = True
+
+    def reveal(self, client: Client) -> None:
+        """Reveal what may be and is recorded, before a page that ``client`` asks for.
+
+        The totals that were loaded end here too, once all have seen them.
+        """
+        with self._lock:
+            for key, held in self._revealable(client):
+                if held.recorded:
+                    del self._held[key]
                     entry = self._families[key.metric].entries[key.labels]
                     entry.total = replace(entry.total, revealed=True)
                     entry.lines.forget()
@@ -249,9 +249,8 @@ class SeriesStore:
         return Rendered(families, edition)
 
     def delivered(self, page: Edition, client: Client) -> None:
-        """A page was sent whole to a client, who has seen what is on it."""
-        with self._lock:
-            self._scrapers.served(client, page)
+        """A page was sent whole to a client, who has seen what is on it. Never waits."""
+        self._served.append((client, page))
 
     def totals(self) -> list[SeriesTotal]:
         """Every series as committed, shown or not."""
@@ -262,7 +261,26 @@ class SeriesStore:
                 for entry in family.sorted_entries()
             ]
 
-    def _seen(self, client: Client, now: float) -> int:
+    def _revealable(self, client: Client | None) -> list[tuple[SeriesKey, _Held]]:
+        """The held series that may be revealed now; ``client`` asks for a page, None: nobody."""
+        while self._served:
+            self._scrapers.served(*self._served.popleft())
+        if self._birth_hold is None:
+            return list(self._held.items())
+        if not (self._held or self._loaded):
+            return []
+        now = self._clock()
+        seen = self._seen(client, now)
+        if client and self._loaded and (seen or self._nobody_came(now)):
+            self._catch_up(now)
+        until = now - self._birth_hold
+        return [
+            (key, held)
+            for key, held in self._held.items()
+            if held.first_page <= seen and held.since <= until and self._exposes(key)
+        ]
+
+    def _seen(self, client: Client | None, now: float) -> int:
         """The number of the newest page that all scrapers have seen; 0 until the hold is over.
 
         Nobody could see anything before the first page, so the hold counts from there.
@@ -300,9 +318,11 @@ class SeriesStore:
             return
         if _progress(total) < _progress(entry.total):
             return
-        shown = entry.total.revealed or total.revealed
-        if shown:
-            self._held.pop(key, None)
+        held = self._held.get(key)
+        if held is not None:
+            # The ledger may know already that it may be revealed; ``reveal`` does that.
+            held.recorded = held.recorded or total.revealed
+        shown = held is None
         entry.total = total if total.revealed == shown else replace(total, revealed=shown)
         entry.lines.forget()
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import platform
 import threading
 from collections.abc import Iterable, Iterator
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
@@ -25,17 +24,14 @@ from prometheus_client.registry import Collector
 
 from exporter import __version__
 from exporter.ledger.base import Committed, Ledger, RuleTotal
-from exporter.model import Partition
-from exporter.sources import RESOURCE_LABELS
+from exporter.metrics.partitions import PartitionMetrics
 
 PREFIX: Final = "metric_filter_exporter_"
 RULE_INFO: Final = "metric_filter_rule_info"
 
-POLL_OUTCOMES: Final = ("success", "error")
 LEDGER_OPERATIONS: Final = ("commit", "declare", "reveal", "forget")
 
 _SOURCE_PLACE: Final = ("source", "account_id", "region")
-_PARTITION: Final = (*_SOURCE_PLACE, *RESOURCE_LABELS)
 _API: Final = ("service", "operation", "account_id", "region")
 _ARRIVAL_BUCKETS: Final = (
     *(1, 5, 15, 30, 60, 120, 180, 300, 600, 900, 1800),
@@ -74,7 +70,8 @@ class SourceInfo:
 class Telemetry:
     """The exporter's own metrics, in a registry of their own; thread-safe.
 
-    Each attribute is a prometheus_client metric: ``telemetry.polls.labels(…).inc()``.
+    Each attribute is a prometheus_client metric: ``telemetry.matches.labels(…).inc()``; ``read``
+    has those of partitions.
     """
 
     def __init__(self) -> None:
@@ -83,7 +80,7 @@ class Telemetry:
         PlatformCollector(registry=self.registry)
         GCCollector(registry=self.registry)
         self._lock = threading.Lock()
-        self._overflowed: dict[tuple[str, str], int] = {}
+        self._totals: dict[tuple[str, str], RuleTotal] = {}
         self._limited: frozenset[str] = frozenset()
         self._timed: frozenset[str] = frozenset()
         self._add_reading()
@@ -97,23 +94,6 @@ class Telemetry:
         self.api_throttles = self._counter(
             "api_throttles", "Requests that AWS answered with throttling.", _API
         )
-        self.read_bytes = self._counter(
-            "read_bytes", "Bytes of log events read from sources.", _SOURCE_PLACE
-        )
-        self.log_events_read = self._counter(
-            "log_events_read", "Log events read, each time that they were read.", _SOURCE_PLACE
-        )
-        self.late_events = self._counter(
-            "late_events",
-            "Log events seen later than the lookback; they are not counted.",
-            _SOURCE_PLACE,
-        )
-        self.undecodable_events = self._counter(
-            "undecodable_events", "Records that are no log events; left out.", _SOURCE_PLACE
-        )
-        self.polls = self._counter(
-            "polls", "Polls of partitions, by how they ended.", (*_SOURCE_PLACE, "outcome")
-        )
         self.poll_duration = self._histogram(
             "poll_duration_seconds", "How long polls took.", ("source",), _POLL_BUCKETS
         )
@@ -123,19 +103,8 @@ class Telemetry:
             ("source",),
             _ARRIVAL_BUCKETS,
         )
-        self.partition_up = self._gauge(
-            "partition_up", "Whether the partition's last poll succeeded.", _PARTITION
-        )
-        self.partition_last_success = self._gauge(
-            "partition_last_success_timestamp_seconds",
-            "When the partition was last polled with success; before that, when it was found.",
-            _PARTITION,
-        )
-        self.partition_read_up_to = self._gauge(
-            "partition_read_up_to_timestamp_seconds",
-            "Event time up to which the partition has been read completely.",
-            _PARTITION,
-        )
+        self.read = PartitionMetrics(PREFIX)
+        self.registry.register(self.read)
         self.partitions = self._gauge("partitions", "Partitions of the source.", ("source",))
         self.source_interval = self._gauge(
             "source_interval_seconds", "How often the source's partitions are polled.", ("source",)
@@ -234,36 +203,20 @@ class Telemetry:
                     self.source_lookback.labels(source.source).set(source.lookback)
             self._timed = names
 
-    def initialise(
-        self, source: str, rules: Iterable[str], places: Iterable[tuple[str, str]]
-    ) -> None:
-        """Make the counters of a source stand at 0 before anything happened.
-
-        ``rules`` listen to it, ``places`` are its (account id, region) pairs.
-        """
+    def initialise(self, source: str, rules: Iterable[str]) -> None:
+        """Make the counters of a source and of the rules that listen to it exist at 0."""
         for rule in rules:
             for counter in (self.matches, self.value_errors, self.series_overflow):
                 counter.labels(source, rule)
-        for account_id, region in places:
-            for counter in (
-                self.read_bytes,
-                self.log_events_read,
-                self.late_events,
-                self.undecodable_events,
-            ):
-                counter.labels(source, account_id, region)
-            for outcome in POLL_OUTCOMES:
-                self.polls.labels(source, account_id, region, outcome)
         self.poll_duration.labels(source)
         self.arrival_delay.labels(source)
 
     def load_totals(self, totals: Iterable[RuleTotal]) -> None:
-        """Take over what the ledger knew at the start: ``committed`` counts from there."""
+        """Take over what the ledger has of every rule: ``committed`` counts from there."""
         with self._lock:
             for total in totals:
-                self._overflowed[total.source, total.rule] = total.overflowed
-                if total.rule in self._limited:
-                    self.series.labels(total.rule).set(total.series)
+                self._totals[total.source, total.rule] = total
+                self._show_series(total)
 
     def committed(self, source: str, committed: Committed) -> None:
         """Count what a commit counted: matches, value errors, series, overflow."""
@@ -273,13 +226,24 @@ class Telemetry:
                 self.value_errors.labels(source, increment.rule).inc()
         with self._lock:
             for total in committed.rules:
-                if total.rule in self._limited:
-                    self.series.labels(total.rule).set(total.series)
                 name = (total.source, total.rule)
-                more = total.overflowed - self._overflowed.get(name, 0)
+                known = self._totals.get(name)
+                if known is not None and known.matches >= total.matches:
+                    continue  # two partitions reported in the other order
+                self._totals[name] = total
+                self._show_series(total)
+                more = total.overflowed - (known.overflowed if known else 0)
                 if more > 0:
                     self.series_overflow.labels(*name).inc(more)
-                    self._overflowed[name] = total.overflowed
+
+    def rule_totals(self) -> list[RuleTotal]:
+        """What every rule has counted on each source, as committed."""
+        with self._lock:
+            return list(self._totals.values())
+
+    def _show_series(self, total: RuleTotal) -> None:
+        if total.rule in self._limited:
+            self.series.labels(total.rule).set(total.series)
 
     def api_request(
         self, *, service: str, operation: str, account_id: str, region: str, outcome: str
@@ -295,34 +259,6 @@ class Telemetry:
         """AWS API requests since the start."""
         samples = (s for metric in self.api_requests.collect() for s in metric.samples)
         return round(sum(s.value for s in samples if s.name.endswith("_total")))
-
-    def found(self, partition: Partition, time: float) -> None:
-        """Note a partition that was found at ``time`` (seconds since the epoch)."""
-        labels = _partition_labels(partition)
-        self.partition_up.labels(*labels).set(0)
-        self.partition_last_success.labels(*labels).set(time)
-
-    def read_up_to(self, partition: Partition, time: float) -> None:
-        """Note the event time (seconds since the epoch) up to which a partition is read."""
-        self.partition_read_up_to.labels(*_partition_labels(partition)).set(time)
-
-    def succeeded(self, partition: Partition, time: float) -> None:
-        """Note a poll that succeeded at ``time`` (seconds since the epoch)."""
-        labels = _partition_labels(partition)
-        self.partition_up.labels(*labels).set(1)
-        self.partition_last_success.labels(*labels).set(time)
-
-    def failed(self, partition: Partition) -> None:
-        """Note a poll that failed."""
-        self.partition_up.labels(*_partition_labels(partition)).set(0)
-
-    def drop_partition(self, partition: Partition) -> None:
-        """Remove the gauges of a partition that is no longer polled."""
-        labels = _partition_labels(partition)
-        for gauge in (self.partition_up, self.partition_last_success):
-            gauge.remove(*labels)
-        with suppress(KeyError):  # files have none
-            self.partition_read_up_to.remove(*labels)
 
     def _counter(self, name: str, text: str, labels: tuple[str, ...]) -> Counter:
         return Counter(PREFIX + name, text, labels, registry=self.registry)
@@ -352,13 +288,3 @@ class _RuleInfoCollector(Collector):
             facts = (rule.rule, rule.title, rule.severity, rule.metric, rule.type)
             family.add_metric((*facts, rule.pack, rule.controls), 1)
         yield family
-
-
-def _partition_labels(partition: Partition) -> tuple[str, ...]:
-    kind, resource = partition.kind, partition.resource
-    return (
-        partition.source,
-        partition.account_id,
-        partition.region,
-        *(resource if kind.label == label else "" for label in RESOURCE_LABELS),
-    )

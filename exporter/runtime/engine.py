@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import threading
-import time
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import partial
 
 import structlog
@@ -18,10 +18,9 @@ from exporter.model import (
     SeriesKey,
     SourceError,
 )
-from exporter.runtime.arrivals import Arrivals
-from exporter.runtime.pipeline import Pipeline, Poll, Rules
-from exporter.runtime.scheduling import THREADS, Scheduler
-from exporter.runtime.states import PartitionState, SourceState
+from exporter.runtime.pipeline import Pipeline, Rules
+from exporter.runtime.reader import Reader, internal_error
+from exporter.runtime.scheduling import Request, Scheduler
 from exporter.sources.base import Discovery, Source
 
 _log = structlog.get_logger(__name__)
@@ -29,14 +28,51 @@ _FORGET_EVERY = 60.0
 _LOOK_AGAIN_AFTER = 5.0
 _EXAMPLES = 5
 """Partitions that a log line names."""
-_TRY_AGAIN_AFTER = 0.05
-"""Seconds before a partition that is behind is polled again after a failure; doubled each time."""
+_DECLARED_TOGETHER = 5_000
+"""Series declared in one transaction: commits wait no longer than that takes."""
+_SAMPLE = 4096
+"""Log events of a source whose first sighting is remembered, for the delay histogram."""
+_LEAST_SAMPLE = 32
+"""Of a partition of it, at least."""
+
+
+@dataclass(slots=True)
+class _SourceState:
+    """A source at work."""
+
+    source: Source
+    ready: bool
+    discovery: Request | None = None
+    housekeeping: Request | None = None
+    readers: dict[Partition, Reader] = field(default_factory=dict)
+    failures: dict[Partition, SourceError] = field(default_factory=dict)
+    """Where its partitions could not be looked for, and why."""
+    discoveries: dict[Partition, Failures] = field(default_factory=dict)
+    discovered: bool = False
+    looked_at: int | None = None
+    """Milliseconds: when the last look for partitions began that could look everywhere."""
+    forgetting: Failures = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.forgetting = Failures("forgetting of old matches", source=self.source.name)
+
+    @property
+    def unread_because(self) -> str:
+        """Why nothing was read from it yet."""
+        readers = list(self.readers.values())
+        errors = [*list(self.failures.values()), *(r.error for r in readers if r.error)]
+        return str(errors[0]) if errors else "it has not been read yet."
+
+    def sample(self) -> int:
+        """See ``Arrivals``."""
+        return max(_LEAST_SAMPLE, _SAMPLE // max(1, len(self.readers)))
 
 
 class Engine:
     """Polls what the configured sources have; thread-safe.
 
-    It outlives configurations: ``apply`` changes what differs and leaves the rest at work.
+    It outlives configurations: ``apply`` changes what differs and leaves the rest at work. The
+    guard is never held over I/O, and what HTTP handlers call does not take it.
     """
 
     def __init__(self, pipeline: Pipeline, scheduler: Scheduler) -> None:
@@ -46,14 +82,13 @@ class Engine:
         self._telemetry = pipeline.telemetry
         self._clock = pipeline.clock
         self._scheduler = scheduler
-        self._sources: dict[str, SourceState] = {}
+        self._sources: dict[str, _SourceState] = {}
         self._guard = threading.RLock()
 
     @property
     def sources(self) -> list[Source]:
         """The sources at work."""
-        with self._guard:
-            return [state.source for state in self._sources.values()]
+        return [state.source for state in list(self._sources.values())]
 
     def apply(
         self,
@@ -69,23 +104,34 @@ class Engine:
         which something was ever read.
 
         A source that is the same object as before goes on undisturbed. The others' partitions are
-        looked for at once, and each is polled from when it is found.
+        looked for at once, and each is polled from when it is found; what is kept of a partition
+        that was there before goes on.
         """
         with self._guard:
             before = self._pipeline.rules
-            for name, state in list(self._sources.items()):
-                if sources.get(name) is not state.source:
-                    self._remove(state)
-            known = list(self._sources.values())
             self._pipeline.rules = rules
+            known = [state for name, state in self._sources.items() if name in sources]
+            for name in self._sources.keys() - sources.keys():
+                self._remove(self._sources.pop(name))
             for name, source in sources.items():
-                if name not in self._sources:
-                    self._add_source(source, ready=name in read_before)
-            for state in known:
-                self._initialise(state)
+                state = self._sources.get(name)
+                if state is None:
+                    state = self._sources[name] = _SourceState(source, ready=name in read_before)
+                    self._begin(state)
+                elif state.source is not source:
+                    self._replace(state, source)
+                self._telemetry.initialise(name, rules.listeners.get(name, {}))
         self._series.end(ended)
-        for state in known:
-            self._declare_new(state, before, ended)
+        places = [
+            place
+            for state in known
+            for place in ([state.source.place] if state.source.place else list(state.readers))
+        ]
+        try:
+            self._declare(places, rules, before, ended)
+        except LedgerError as error:
+            self._telemetry.ledger_errors.labels("declare").inc()
+            _log.warning("declaring new series failed", error=str(error))
 
     def stop(self) -> None:
         """Commit nothing more. Returns when a commit that was under way is done."""
@@ -99,17 +145,20 @@ class Engine:
             if not state.ready
         ]
 
-    def states(self, source: str) -> list[PartitionState]:
-        """A source's partitions, as they are now."""
-        with self._guard:
-            state = self._sources.get(source)
-            return list(state.partitions.values()) if state else []
+    def readers(self, source: str) -> list[Reader]:
+        """The readers of a source's partitions."""
+        state = self._sources.get(source)
+        return list(state.readers.values()) if state else []
+
+    @property
+    def partitions(self) -> int:
+        """How many partitions are read."""
+        return sum(len(state.readers) for state in list(self._sources.values()))
 
     def failures(self, source: str) -> dict[Partition, SourceError]:
         """Where a source's partitions could not be looked for, and why."""
-        with self._guard:
-            state = self._sources.get(source)
-            return dict(state.failures) if state else {}
+        state = self._sources.get(source)
+        return dict(state.failures) if state else {}
 
     def discover(self, source: Source) -> float | None:
         """Look for a source's partitions: take in new ones, drop those that are gone.
@@ -121,139 +170,99 @@ class Engine:
             discovery = source.discover()
         except Exception as error:
             scope = Partition(source.name)
-            discovery = Discovery((), [(scope, _internal_error(scope, error))])
+            discovery = Discovery((), [(scope, internal_error(scope, error))])
         failures = dict(discovery.failures)
-        with self._guard:
+        while True:
+            rules = self._pipeline.rules
             state = self._sources.get(source.name)
             if state is None or state.source is not source:
                 return None
-            new = [p for p in discovery.partitions if p not in state.partitions]
+            known = state.readers
+            new = [p for p in discovery.partitions if p not in known or known[p].source is None]
             places = [source.place] if source.place and not state.discovered else new
-        try:
-            self._declare(places)
-        except LedgerError as error:
-            self._telemetry.ledger_errors.labels("declare").inc()
-            failures[Partition(source.name)] = SourceError(str(error), reason="ledger")
-            new = []
-        with self._guard:
-            if self._sources.get(source.name) is not state:
-                return None
-            unread = [partition.key for partition in new if self._add(state, partition)]
-            if new:
-                self._initialise(state)
-                _log.info(
-                    "partitions found",
-                    source=source.name,
-                    found=len(new),
-                    never_read=len(unread),
-                    examples=", ".join(unread[:_EXAMPLES]) or None,
-                )
-            unseen = {(s.account_id, s.region) for s in failures if not s.resource}
-            for gone in set(state.partitions).difference(discovery.partitions):
-                if not unseen & {(gone.account_id, gone.region), ("", gone.region), ("", "")}:
-                    self._drop(state, gone, "it no longer exists")
-            self._telemetry.partitions.labels(source.name).set(len(state.partitions))
-            self._note_failures(state, failures)
-            state.discovered = True
-            if not unseen:
-                state.looked_at = began
-            if not (state.partitions or failures):
-                self._now_ready(state)
+            try:
+                self._declare(places, rules)
+            except LedgerError as error:
+                self._telemetry.ledger_errors.labels("declare").inc()
+                failures[Partition(source.name)] = SourceError(str(error), reason="ledger")
+                new = []
+            found = [(known.get(p) or self._reader(state, p), self._read_before(p)) for p in new]
+            with self._guard:
+                # Else their series may be other ones by now.
+                if self._pipeline.rules is rules:
+                    if self._sources.get(source.name) is not state or state.source is not source:
+                        return None
+                    self._take(state, discovery, found, failures)
+                    break
+        unseen = _unseen(failures)
+        if not unseen:
+            state.looked_at = began
         pause = max(_LOOK_AGAIN_AFTER, source.interval)
         return pause if unseen and pause < source.discovery_interval else None
 
-    def poll(self, source: Source, state: PartitionState, *, turn: float) -> float | None:
-        """Read what is due from a partition and note how it went.
-
-        Returns in how many seconds to poll again, if that is sooner than usual. ``turn``: see
-        ``Source.poll``.
-        """
-        partition = state.partition
-        began = time.monotonic()
-        error: SourceError | LedgerError | None = None
-        poll = state.polling = Poll(behind=state.behind, read_up_to=state.read_up_to)
-        rules = self._pipeline.rules
-        try:
-            self._pipeline.poll(
-                source,
-                partition,
-                poll,
-                state.arrivals,
-                turn=turn,
-                wanted=partial(self._is_polled, state),
-            )
-        except PartitionGoneError as gone:
-            with self._guard:
-                if self._is_polled(state):
-                    self._drop(self._sources[source.name], partition, str(gone))
-            return None
-        except (SourceError, LedgerError) as failure:
-            error = failure
-        except Exception as failure:
-            error = _internal_error(partition, failure)
-        else:
-            state.read_by = rules
-        if isinstance(error, SourceError) and error.reason == "stopping":
-            return None
-        if isinstance(error, SourceError) and error.reason == "account_changed":
-            self._discover_soon(source)
-        return self._note_poll(source, state, poll, error, time.monotonic() - began)
-
-    def _discover_soon(self, source: Source) -> None:
-        with self._guard:
-            state = self._sources.get(source.name)
-            if state is not None:
-                state.jobs[0].run_within(max(_LOOK_AGAIN_AFTER, source.interval))
-
-    def _is_polled(self, state: PartitionState) -> bool:
-        of = self._sources.get(state.partition.source)
-        return of is not None and of.partitions.get(state.partition) is state
-
-    def _add_source(self, source: Source, *, ready: bool) -> None:
-        state = self._sources[source.name] = SourceState(source, ready=ready)
-        every = self._scheduler.every
-        lane = f"housekeeping of {source.name}"
-        state.jobs = [
-            every(source.discovery_interval, partial(self.discover, source), lane=lane),
-            every(_FORGET_EVERY, partial(self._forget, source), lane=lane),
-        ]
-
-    def _remove(self, state: SourceState) -> None:
-        name = state.source.name
-        del self._sources[name]
-        for job in state.jobs:
-            job.cancel()
-        for partition_state in state.partitions.values():
-            self._cancel(partition_state)
-        self._telemetry.partitions.remove(name)
-
-    def _cancel(self, state: PartitionState) -> None:
-        if state.job is not None:
-            state.job.cancel()
-        self._telemetry.drop_partition(state.partition)
-
-    def _initialise(self, state: SourceState) -> None:
-        name = state.source.name
-        self._telemetry.initialise(
-            name,
-            self._pipeline.rules.listeners.get(name, {}),
-            {(partition.account_id, partition.region) for partition in state.partitions},
-        )
-
-    def _declare_new(self, state: SourceState, before: Rules, ended: Collection[SeriesKey]) -> None:
-        """Let series of a source's partitions be 0 that are new, or that have ended."""
+    def _take(
+        self,
+        state: _SourceState,
+        discovery: Discovery,
+        found: Sequence[tuple[Reader, str | None]],
+        failures: dict[Partition, SourceError],
+    ) -> None:
+        """Read the partitions that were found, and no more those that are gone."""
         source = state.source
-        with self._guard:
-            places = [source.place] if source.place else list(state.partitions)
-        try:
-            self._declare(places, before, ended)
-        except LedgerError as error:
-            self._telemetry.ledger_errors.labels("declare").inc()
-            _log.warning("declaring new series failed", source=source.name, error=str(error))
+        for reader, checkpoint in found:
+            self._add(state, reader, checkpoint)
+        unread = [reader.partition.key for reader, checkpoint in found if checkpoint is None]
+        if found:
+            _log.info(
+                "partitions found",
+                source=source.name,
+                found=len(found),
+                never_read=len(unread),
+                examples=", ".join(unread[:_EXAMPLES]) or None,
+            )
+        unseen = _unseen(failures)
+        for gone in state.readers.keys() - set(discovery.partitions):
+            if not unseen & {(gone.account_id, gone.region), ("", gone.region), ("", "")}:
+                self._drop(state, gone, "it no longer exists")
+        self._telemetry.partitions.labels(source.name).set(len(state.readers))
+        self._note_failures(state, failures)
+        state.discovered = True
+        if not (state.readers or failures):
+            self._now_ready(state)
+
+    def _begin(self, state: _SourceState) -> None:
+        """Look for a source's partitions, at once and from then on."""
+        source, every = state.source, self._scheduler.every
+        lane = f"housekeeping of {source.name}"
+        state.discovery = every(
+            source.discovery_interval, partial(self.discover, source), lane=lane
+        )
+        state.housekeeping = every(_FORGET_EVERY, partial(self._forget, source), lane=lane)
+
+    def _end(self, state: _SourceState) -> None:
+        for request in (state.discovery, state.housekeeping):
+            if request is not None:
+                request.cancel()
+
+    def _replace(self, state: _SourceState, source: Source) -> None:
+        """Go on with a source that was changed; its partitions are not read until found again."""
+        self._end(state)
+        for reader in state.readers.values():
+            reader.suspend()
+        state.source, state.discovered, state.looked_at = source, False, None
+        self._begin(state)
+
+    def _remove(self, state: _SourceState) -> None:
+        self._end(state)
+        for reader in state.readers.values():
+            reader.release()
+        state.readers.clear()
+        self._telemetry.partitions.remove(state.source.name)
 
     def _declare(
         self,
-        places: list[Partition],
+        places: Iterable[Partition],
+        rules: Rules,
         before: Rules | None = None,
         ended: Collection[SeriesKey] = (),
     ) -> None:
@@ -261,45 +270,68 @@ class Engine:
 
         ``before``: rules whose series exist already, but for those that have ``ended``.
         """
-        rules = self._pipeline.rules.evaluated
+        series: list[tuple[str, SeriesKey]] = []
         for place in places:
-            series = rules.static_series(place)
             known = before.evaluated.static_series(place) if before else {}
-            new = {
-                rule: key for rule, key in series.items() if known.get(rule) != key or key in ended
-            }
-            if new:
-                self._series.apply(self._ledger.declare(new))
+            series += [
+                (rule, key)
+                for rule, key in rules.evaluated.static_series(place).items()
+                if known.get(rule) != key or key in ended
+            ]
+        for start in range(0, len(series), _DECLARED_TOGETHER):
+            part = series[start : start + _DECLARED_TOGETHER]
+            self._series.apply(self._ledger.declare(part))
 
-    def _add(self, of: SourceState, partition: Partition) -> bool:
-        """Take a partition in, and say whether it was never read."""
-        checkpoint = None
-        source, now = of.source, self._clock.now()
-        state = of.partitions[partition] = PartitionState(partition, Arrivals(round(now * 1000)))
-        self._telemetry.found(partition, now)
-        try:
-            checkpoint = self._ledger.checkpoint(partition)
-            state.read_up_to = source.read_up_to(partition, checkpoint)
-        except (LedgerError, DamagedCheckpointError):  # its polls say what is wrong with it
-            self._telemetry.ledger_errors.labels("read").inc()
-        if state.read_up_to is not None:
-            self._telemetry.read_up_to(partition, state.read_up_to / 1000)
-        lane = f"{partition.source} {partition.account_id} {partition.region}"
-        state.job = self._scheduler.every(
-            source.interval, partial(self._poll_in_turn, source, state, lane), lane=lane
+    def _reader(self, state: _SourceState, partition: Partition) -> Reader:
+        return Reader(
+            partition, state.source, self._pipeline, on_end=self._polled, sample=state.sample
         )
-        return checkpoint is None
 
-    def _poll_in_turn(self, source: Source, state: PartitionState, lane: str) -> float | None:
-        """Poll so long that each partition of the lane has its turn once an interval."""
-        jobs = max(THREADS, self._scheduler.jobs_in(lane))
-        return self.poll(source, state, turn=source.interval * THREADS / jobs)
+    def _read_before(self, partition: Partition) -> str | None:
+        """The partition's checkpoint; None: it was never read, or its polls say what is wrong."""
+        try:
+            return self._ledger.checkpoint(partition)
+        except LedgerError:
+            self._telemetry.ledger_errors.labels("read").inc()
+            return None
 
-    def _drop(self, of: SourceState, partition: Partition, why: str) -> None:
-        self._cancel(of.partitions.pop(partition))
+    def _add(self, state: _SourceState, reader: Reader, checkpoint: str | None) -> None:
+        """Read a partition by a source from now on."""
+        partition, source = reader.partition, state.source
+        reader.source = source
+        try:
+            reader.meter.read_up_to = source.read_up_to(partition, checkpoint)
+        except DamagedCheckpointError:  # its polls say what is wrong with it
+            self._telemetry.ledger_errors.labels("read").inc()
+        state.readers[partition] = reader
+        self._telemetry.read.add(reader.meter)
+        reader.request = self._scheduler.every(
+            source.interval,
+            reader.step,
+            lane=f"{partition.source} {partition.account_id} {partition.region}",
+            cost=source.cost(partition),
+        )
+
+    def _drop(self, state: _SourceState, partition: Partition, why: str) -> None:
+        state.readers.pop(partition).release()
         _log.warning("partition dropped", source=partition.source, partition=partition.key, why=why)
 
-    def _note_failures(self, of: SourceState, failures: dict[Partition, SourceError]) -> None:
+    def _polled(self, reader: Reader, error: SourceError | LedgerError | None) -> None:
+        """Take a poll's outcome: what it means for the source."""
+        with self._guard:
+            state = self._sources.get(reader.partition.source)
+            if state is None or state.readers.get(reader.partition) is not reader:
+                return
+            if isinstance(error, PartitionGoneError):
+                self._drop(state, reader.partition, str(error))
+                return
+            changed = isinstance(error, SourceError) and error.reason == "account_changed"
+            if changed and state.discovery is not None:
+                state.discovery.run_within(max(_LOOK_AGAIN_AFTER, state.source.interval))
+            if reader.was_read:
+                self._now_ready(state)
+
+    def _note_failures(self, of: _SourceState, failures: dict[Partition, SourceError]) -> None:
         source = of.source.name
         for scope in of.failures.keys() - failures.keys():
             of.discoveries.pop(scope).succeeded()
@@ -312,74 +344,20 @@ class Engine:
             ).inc()
         of.failures = failures
 
-    def _note_poll(
-        self,
-        source: Source,
-        state: PartitionState,
-        poll: Poll,
-        error: SourceError | LedgerError | None,
-        duration: float,
-    ) -> float | None:
-        partition = state.partition
-        with self._guard:
-            if not self._is_polled(state):
-                return None
-            of = self._sources[source.name]
-            state.attempts += 1
-            state.events += poll.events
-            state.read_up_to, state.error = poll.read_up_to, error
-            state.behind = poll.behind and (poll.readings > 0 or error is not None)
-            if error is None or poll.readings > 0:
-                self._now_ready(of)
-            if error is not None:
-                state.failed = 1 if poll.caught_up else state.failed + 1
-                state.failures.failed(error)
-                self._telemetry.failed(partition)
-            elif poll.readings or not self._is_late(source, state):
-                state.failed = 0
-                state.failures.succeeded()
-                state.last_success = self._clock.now()
-                self._telemetry.succeeded(partition, state.last_success)
-        _log.debug(
-            "polled",
-            source=partition.source,
-            partition=partition.key,
-            windows=poll.slices,
-            pages=poll.readings,
-            events=poll.events,
-            new=poll.matches,
-            behind=poll.behind,
-            ms=round(duration * 1000),
-        )
-        place = (partition.source, partition.account_id, partition.region)
-        outcome = "success" if error is None else "error"
-        self._telemetry.polls.labels(*place, outcome).inc()
-        self._telemetry.poll_duration.labels(partition.source).observe(duration)
-        if not state.behind:
-            return None
-        if error is None:
-            return 0.0
-        return min(source.interval, _TRY_AGAIN_AFTER * (1 << min(state.failed, 20)))
-
-    def _now_ready(self, state: SourceState) -> None:
+    def _now_ready(self, state: _SourceState) -> None:
         if not state.ready:
             state.ready = True
             _log.info("source is ready", source=state.source.name)
-
-    def _is_late(self, source: Source, state: PartitionState) -> bool:
-        """Whether there was something to read: a poll that reads nothing then is no success."""
-        if state.read_up_to is None:
-            return False
-        return self._clock.now() - state.read_up_to / 1000 > 2 * source.interval
 
     def _forget(self, source: Source) -> None:
         with self._guard:
             state = self._sources.get(source.name)
             if state is None:
                 return
-            found = dict(state.partitions)
+            found = list(state.readers)
             # What a partition will bring that was not read by the rules in force is unknown.
-            known = all(one.read_by is self._pipeline.rules for one in found.values())
+            rules = self._pipeline.rules
+            known = all(reader.read_by is rules for reader in state.readers.values())
             looked_at = state.looked_at if known else None
         try:
             self._ledger.forget(source.name, found, looked_at=looked_at, memory=source.memory)
@@ -390,14 +368,6 @@ class Engine:
             state.forgetting.succeeded()
 
 
-def _internal_error(partition: Partition, error: Exception) -> SourceError:
-    """A fault of ours: isolated to its partition, with its frames in the log."""
-    # Its message may hold a part of a log event.
-    _log.debug("internal error", partition=str(partition), exc_info=error)
-    internal = SourceError(
-        f"{partition}: internal error ({type(error).__name__}); the log has the frames,"
-        " please report it.",
-        reason="internal",
-    )
-    internal.__cause__ = error
-    return internal
+def _unseen(failures: Mapping[Partition, SourceError]) -> set[tuple[str, str]]:
+    """The accounts and regions that could not be looked into."""
+    return {(scope.account_id, scope.region) for scope in failures if not scope.resource}

@@ -25,8 +25,8 @@ from exporter.metrics.telemetry import Telemetry
 from exporter.runtime.assembly import Assembler
 from exporter.runtime.engine import Engine
 from exporter.runtime.pipeline import Pipeline
+from exporter.runtime.reader import Reader
 from exporter.runtime.scheduling import Scheduler
-from exporter.runtime.states import PartitionState
 from exporter.settings import Settings
 from exporter.sources.base import Source
 
@@ -35,7 +35,7 @@ _POLLS_AT_ONCE: Final = 32
 _LOOK_EVERY: Final = 0.2
 """Seconds between two looks at how far it is."""
 
-_Work = Sequence[tuple[Source, PartitionState]]
+_Work = Sequence[tuple[Source, Reader]]
 
 
 def run_once(settings: Settings) -> int:
@@ -55,11 +55,12 @@ def run_once(settings: Settings) -> int:
         assembler.assemble(configuration).put_in_force(engine, series, telemetry)
         work = _read(engine)
         exposition = Exposition(series, telemetry, ledger)
+        exposition.record()
         exposition.reveal(NOBODY)
         sys.stdout.buffer.write(exposition.scrape().body)
         sys.stdout.flush()
     failed = any(engine.failures(source.name) for source in engine.sources)
-    return int(failed or any(state.error is not None for _, state in work))
+    return int(failed or any(reader.error is not None for _, reader in work))
 
 
 @contextmanager
@@ -79,8 +80,8 @@ def _read(engine: Engine) -> _Work:
     """Find and poll every partition; on a terminal, show how far it is."""
     with ThreadPoolExecutor(_POLLS_AT_ONCE) as pool:
         list(pool.map(engine.discover, engine.sources))
-        work = [(source, s) for source in engine.sources for s in engine.states(source.name)]
-        polls = [pool.submit(engine.poll, *one, turn=math.inf) for one in work]
+        work = [(source, r) for source in engine.sources for r in engine.readers(source.name)]
+        polls = [pool.submit(_poll, *one) for one in work]
         console = Console(stderr=True)
         if console.is_terminal:
             with _progress(console, work) as show:
@@ -92,6 +93,11 @@ def _read(engine: Engine) -> _Work:
     return work
 
 
+def _poll(source: Source, reader: Reader) -> None:
+    for _ in reader.poll(source, turn=math.inf):
+        pass
+
+
 class _Shown:
     """One bar over everything that is read."""
 
@@ -99,19 +105,19 @@ class _Shown:
         self._progress = progress
         self._work = work
         self._began = time.monotonic()
-        sizes = [source.size(state.partition) for source, state in work]
+        sizes = [source.size(reader.partition) for source, reader in work]
         known = [size for size in sizes if size is not None]
         # An API does not tell how much there is: the bar then only shows that it goes on.
         self._task = progress.add_task("", total=sum(known) if len(known) == len(sizes) else None)
 
     def __call__(self) -> None:
-        polls = [state.polling for _, state in self._work if state.polling is not None]
-        events = sum(poll.events for poll in polls)
-        done = sum(state.attempts > 0 for _, state in self._work)
+        readers = [reader for _, reader in self._work]
+        events = sum(reader.meter.events for reader in readers)
+        done = sum(reader.attempts > 0 for reader in readers)
         rate = events / max(time.monotonic() - self._began, 0.001)
         self._progress.update(
             self._task,
-            completed=sum(poll.size for poll in polls),
+            completed=sum(reader.size for reader in readers),
             description=f"{done}/{len(self._work)} read, {events:,} events, {rate:,.0f}/s",
         )
 

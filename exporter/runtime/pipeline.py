@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import Final
 
 from exporter.clock import Clock
 from exporter.ledger.base import Batch, Committed, Ledger, LedgerError
 from exporter.ledger.errors import damaged_checkpoint
 from exporter.metrics.series import SeriesStore
 from exporter.metrics.telemetry import Telemetry
-from exporter.model import DamagedCheckpointError, Partition
+from exporter.model import DamagedCheckpointError, LogEvent, Partition
 from exporter.rules import Evaluation, Increment, RuleSet
-from exporter.runtime.arrivals import Arrivals
+from exporter.rules.records import Facts
+from exporter.runtime.turns import Turns
 from exporter.sources.base import Listener, Reading, Source
+
+_EVENTS_IN_TURN: Final = 250
+"""Log events evaluated in one turn: some ten milliseconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,26 +32,15 @@ class Rules:
     """By source, by rule."""
 
 
-@dataclass(slots=True)
-class Poll:
-    """What a poll has come to so far; true of one that fails halfway too."""
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """A reading that was counted and committed."""
 
-    events: int = 0
-    """Log events read and counted."""
-    readings: int = 0
-    """Readings that were committed, the one left out that only notes where reading begins."""
-    behind: bool = False
-    """Whether more was due after the last reading (see Reading.behind)."""
-    matches: int = 0
-    """Matches that were counted, value errors among them."""
-    slices: int = 0
-    """Slices of time that were read completely."""
-    caught_up: bool = False
-    """Whether one of them was not fresh: progress in a backlog."""
-    size: int = 0
-    """Bytes (see Reading.size)."""
-    read_up_to: int | None = None
-    """See Reading.read_up_to."""
+    reading: Reading
+    evaluation: Evaluation
+    committed: Committed
+    begins: bool
+    """Whether it only notes where the reading of the partition begins."""
 
 
 @dataclass(slots=True)
@@ -61,46 +55,32 @@ class Pipeline:
     """Replaced while it is ``paused``: a reading is counted by the rules in force at its commit."""
     _stopped: bool = False
     _gate: threading.Lock = field(default_factory=threading.Lock)
+    _turns: Turns = field(default_factory=Turns)
 
     def poll(
         self,
         source: Source,
         partition: Partition,
-        poll: Poll,
-        arrivals: Arrivals,
         *,
         turn: float,
         wanted: Callable[[], bool],
-    ) -> None:
-        """Read what is due from a partition and count it; ``poll`` is kept up to date.
+    ) -> Iterator[Counted]:
+        """Read what is due from a partition and count it.
 
-        Each reading is counted and committed before the next is asked for; nothing is committed
-        once ``wanted`` is false. ``turn``: see ``Source.poll``. Raises SourceError and LedgerError;
-        what was committed until then stays.
+        Each reading is committed before it is handed on, and before the next is asked for; nothing
+        is committed once ``wanted`` is false. ``turn``: see ``Source.poll``. Raises SourceError
+        and LedgerError; what was committed until then stays.
         """
         checkpoint = self.ledger.checkpoint(partition)
-        horizon = 0
+        begins = checkpoint is None
         listeners = self.rules.listeners.get(source.name, {})
-        noted = checkpoint is not None
         for reading in self._readings(source, partition, checkpoint, listeners, turn):
             evaluation, committed = self._count(source, partition, reading, wanted)
             if committed is None:
-                break
+                return
             self.telemetry.committed(source.name, committed)
-            self._observe(partition, reading, evaluation, arrivals)
-            poll.events += len(reading.events)
-            poll.readings += noted
-            poll.slices += reading.completes is not None
-            poll.caught_up = poll.caught_up or reading.completes == "older"
-            poll.size += reading.size
-            poll.matches += len(committed.counted)
-            poll.behind, poll.read_up_to = reading.behind, reading.read_up_to
-            noted = True
-            if reading.read_up_to is not None:
-                self.telemetry.read_up_to(partition, reading.read_up_to / 1000)
-            if reading.horizon is not None:
-                horizon = reading.horizon
-        arrivals.forget(horizon)
+            yield Counted(reading, evaluation, committed, begins)
+            begins = False
 
     def _readings(
         self,
@@ -132,7 +112,7 @@ class Pipeline:
         """Evaluate a reading and commit what it counts; None if nobody wants it any more."""
         while True:
             rules = self.rules
-            evaluation = rules.evaluated.evaluate(reading.events, partition, source.format)
+            evaluation = self._evaluate(rules.evaluated, source, partition, reading.events)
             since = rules.listeners.get(source.name, {})
             increments = [
                 increment
@@ -147,6 +127,20 @@ class Pipeline:
                 if self.rules is rules:
                     return evaluation, self._commit(batch)
 
+    def _evaluate(
+        self, rules: RuleSet, source: Source, partition: Partition, events: Sequence[LogEvent]
+    ) -> Evaluation:
+        """Evaluate log events in turn with other partitions, some at a time."""
+        increments: list[Increment] = []
+        facts: list[Facts] = []
+        for start in range(0, len(events), _EVENTS_IN_TURN):
+            with self._turns.turn():
+                part = events[start : start + _EVENTS_IN_TURN]
+                evaluation = rules.evaluate(part, partition, source.format)
+            increments += evaluation.increments
+            facts += evaluation.facts
+        return Evaluation(increments, facts)
+
     def _commit(self, batch: Batch) -> Committed:
         """Make a batch durable and show it."""
         try:
@@ -157,25 +151,6 @@ class Pipeline:
             raise
         self.series.apply(committed.series)
         return committed
-
-    def _observe(
-        self, partition: Partition, reading: Reading, evaluation: Evaluation, arrivals: Arrivals
-    ) -> None:
-        place = (partition.source, partition.account_id, partition.region)
-        telemetry = self.telemetry
-        telemetry.log_events_read.labels(*place).inc(len(reading.events))
-        telemetry.read_bytes.labels(*place).inc(
-            sum(_bytes(event.message) for event in reading.events)
-        )
-        telemetry.undecodable_events.labels(*place).inc(reading.undecodable)
-        if reading.horizon is None:
-            return
-        if not reading.backfill:
-            late = sum(event.time < reading.horizon for event in reading.events)
-            telemetry.late_events.labels(*place).inc(late)
-        seen = ((fact.event_id, fact.event_time) for fact in evaluation.facts)
-        for age in arrivals.first_seen(seen, round(self.clock.now() * 1000)):
-            telemetry.arrival_delay.labels(partition.source).observe(age)
 
 
 def _counts(increment: Increment, reading: Reading, listeners: Mapping[str, Listener]) -> bool:
@@ -190,7 +165,3 @@ def _counts(increment: Increment, reading: Reading, listeners: Mapping[str, List
     if reading.horizon is None or increment.time >= reading.horizon:
         return True
     return increment.rule in reading.backfill
-
-
-def _bytes(text: str) -> int:
-    return len(text) if text.isascii() else len(text.encode(errors="surrogatepass"))

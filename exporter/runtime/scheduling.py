@@ -1,179 +1,266 @@
-"""Jobs at intervals, each in the threads of its lane."""
+"""What is due, by the monotonic clock, and the workers that do it."""
 
 from __future__ import annotations
 
+import heapq
+import itertools
 import math
-import sched
 import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
-from dataclasses import dataclass
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
+from enum import Enum, auto
+from typing import Final, Protocol
 
 import structlog
 
 _log = structlog.get_logger(__name__)
 
-THREADS = 8
-"""Threads of a lane. They wait for AWS or for a quota, not for a core; a region that hangs keeps
-its own threads waiting and nobody else's."""
+WORKERS: Final = 128
+"""Threads of the pool. They wait for AWS, not for a core."""
+_LANE_WORKERS: Final = 8
+"""Threads that one lane has at most, so that a region that hangs leaves some to the others."""
 
 
-class Job:
+class Cost(Protocol):
+    """What a call takes of an API's quota."""
+
+    def book(self) -> float:
+        """Take the tokens of one call, and return in how many seconds it may be made."""
+
+    def paid(self) -> AbstractContextManager[None]:
+        """A context in which one call of this thread is made with tokens that were booked."""
+
+
+class _State(Enum):
+    IDLE = auto()
+    """It runs, or was cancelled."""
+    WAITING = auto()
+    READY = auto()
+    """It is due, and waits for a worker of its lane."""
+    BOOKED = auto()
+    """It has its tokens, and waits for the time from which they hold."""
+
+
+class Request:
     """A call that is made again and again, one at a time."""
 
     def __init__(
-        self, scheduler: Scheduler, call: Callable[[], float | None], interval: float, lane: str
+        self,
+        scheduler: Scheduler,
+        call: Callable[[], float | None],
+        interval: float,
+        lane: str,
+        cost: Cost | None,
     ) -> None:
         self.interval = interval
         """Seconds between two calls; may be changed."""
         self.lane = lane
         self._call = call
+        self._cost = cost
         self._scheduler = scheduler
-        self._event: sched.Event | None = None
+        self._state = _State.IDLE
         self._running = False
         self._cancelled = False
+        self._planned = 0.0
+        """When it was last due by its interval."""
         self._due = 0.0
         self._soon = math.inf
+        self._timer = 0
 
     @property
     def due_in(self) -> float | None:
         """Seconds until the next call; None while it runs or after it was cancelled."""
-        event = self._event
-        return None if event is None else max(0.0, event.time - self._scheduler.now())
+        idle = self._state is _State.IDLE
+        return None if idle else max(0.0, self._due - time.monotonic())
 
     def cancel(self) -> None:
         """Call it no more. A call that is under way goes on."""
         self._scheduler.cancel(self)
 
     def run_within(self, seconds: float) -> None:
-        """Bring the next call forward, where it is due later than in so many seconds."""
+        """Bring the next call forward if it is due later than in so many seconds."""
         self._scheduler.bring_forward(self, seconds)
+
+
+def _nothing() -> None:
+    """What a cancelled request calls."""
 
 
 @dataclass(slots=True)
 class _Lane:
-    executor: ThreadPoolExecutor
-    jobs: int = 0
+    """Requests that share a quota and the fate of a region: they have some of the workers."""
+
+    requests: int = 0
+    busy: int = 0
+    """Workers that are at work for it, the one that is booked included."""
+    booked: bool = False
+    ready: list[tuple[float, int, Request]] = field(default_factory=list)
+    """A heap: what has been due for longest is the most urgent."""
 
 
 class Scheduler:
-    """Runs jobs by the monotonic clock, which nobody can set; thread-safe.
+    """Runs requests by the monotonic clock, which nobody can set; thread-safe.
 
-    A job whose call is still under way when it is due again is left out that time.
+    A request is due, takes the tokens that it costs, and only then a worker: waiting for a quota
+    holds no thread. One pool of workers serves all lanes; each lane has a share of it. A request
+    whose call is still under way when it is due again is left out that time.
     """
 
-    def __init__(self) -> None:
-        self._queue = sched.scheduler(time.monotonic)
+    def __init__(self, workers: int = WORKERS) -> None:
+        self._workers = workers
+        self._pool = ThreadPoolExecutor(workers, thread_name_prefix="worker")
+        self._changed = threading.Condition()
+        self._timers: list[tuple[float, int, Request]] = []
+        self._numbers = itertools.count(1)
         self._lanes: dict[str, _Lane] = {}
-        self._guard = threading.RLock()
-        self._changed = threading.Event()
         self._stopped = False
 
     def start(self) -> None:
-        """Begin; jobs that were added before are due now."""
+        """Begin; requests that were added before are due now."""
         threading.Thread(target=self._run, name="scheduler", daemon=True).start()
 
     def stop(self) -> None:
         """Make no further call. Calls that are under way are not waited for."""
-        with self._guard:
+        with self._changed:
             self._stopped = True
-            for lane in self._lanes.values():
-                lane.executor.shutdown(wait=False, cancel_futures=True)
-            self._lanes.clear()
-        self._changed.set()
+            self._changed.notify()
+        self._pool.shutdown(wait=False, cancel_futures=True)
 
     def every(
-        self, interval: float, call: Callable[[], float | None], *, lane: str, delay: float = 0.0
-    ) -> Job:
+        self,
+        interval: float,
+        call: Callable[[], float | None],
+        *,
+        lane: str,
+        cost: Cost | None = None,
+        delay: float = 0.0,
+    ) -> Request:
         """Make a call in ``delay`` seconds and from then on every ``interval`` seconds.
 
         ``call`` returns None, or in how many seconds it wants to be called next instead. ``lane``
-        names the threads that it runs in; they end with the last job of the lane.
+        names what it shares workers with; ``cost`` is taken before each call.
         """
-        job = Job(self, call, interval, lane)
-        with self._guard:
-            if lane not in self._lanes:
-                self._lanes[lane] = _Lane(ThreadPoolExecutor(THREADS, thread_name_prefix=lane))
-            self._lanes[lane].jobs += 1
-            self._enter(job, self.now() + delay)
-        return job
+        request = Request(self, call, interval, lane, cost)
+        with self._changed:
+            self._lanes.setdefault(lane, _Lane()).requests += 1
+            request._planned = time.monotonic() + delay
+            self._enter(request, request._planned)
+        return request
 
-    def jobs_in(self, lane: str) -> int:
-        """How many jobs a lane has."""
-        with self._guard:
-            return self._lanes[lane].jobs if lane in self._lanes else 0
-
-    def now(self) -> float:
-        """The clock that jobs are due by, seconds."""
-        return time.monotonic()
-
-    def cancel(self, job: Job) -> None:
-        """See ``Job.cancel``."""
-        with self._guard:
-            if job._cancelled:
+    def cancel(self, request: Request) -> None:
+        """See ``Request.cancel``."""
+        with self._changed:
+            if request._cancelled:
                 return
-            job._cancelled = True
-            self._leave(job)
-            lane = self._lanes.get(job.lane)
-            if lane is None:
-                return
-            lane.jobs -= 1
-            if not lane.jobs:
-                del self._lanes[job.lane]
-                lane.executor.shutdown(wait=False)
+            request._cancelled = True
+            request._call = _nothing  # its timer may be an hour away, and keeps it until then
+            lane = self._lanes[request.lane]
+            if request._state is _State.BOOKED:
+                lane.booked, lane.busy = False, lane.busy - 1
+            request._state = _State.IDLE
+            lane.requests -= 1
+            if lane.requests:
+                self._dispatch(lane)
+            else:
+                del self._lanes[request.lane]
 
-    def bring_forward(self, job: Job, seconds: float) -> None:
-        """See ``Job.run_within``."""
-        with self._guard:
-            moment = self.now() + seconds
-            if job._running:
-                job._soon = min(job._soon, moment)
-            elif job._event is not None and job._event.time > moment:
-                self._leave(job)
-                self._enter(job, moment)
+    def bring_forward(self, request: Request, seconds: float) -> None:
+        """See ``Request.run_within``."""
+        with self._changed:
+            moment = time.monotonic() + seconds
+            if request._running:
+                request._soon = min(request._soon, moment)
+            elif request._state is _State.WAITING and request._due > moment:
+                self._enter(request, moment)
 
     def _run(self) -> None:
-        while not self._stopped:
-            self._changed.clear()
-            self._changed.wait(self._queue.run(blocking=False))
+        with self._changed:
+            while not self._stopped:
+                now = time.monotonic()
+                while self._timers and self._timers[0][0] <= now:
+                    _, number, request = heapq.heappop(self._timers)
+                    if request._timer == number:
+                        self._timed(request)
+                self._changed.wait(self._timers[0][0] - now if self._timers else None)
 
-    def _enter(self, job: Job, moment: float) -> None:
-        job._due = moment
-        job._event = self._queue.enterabs(moment, 0, self._hand_over, (job, moment))
-        self._changed.set()
+    def _timed(self, request: Request) -> None:
+        """The moment has come that a request waits for."""
+        lane = self._lanes.get(request.lane)
+        if lane is None:
+            return
+        if request._state is _State.WAITING:
+            self._make_ready(request, lane)
+        elif request._state is _State.BOOKED:
+            lane.booked = False
+            self._hand_over(request)
+        self._dispatch(lane)
 
-    def _leave(self, job: Job) -> None:
-        event, job._event = job._event, None
-        if event is not None:
-            with suppress(ValueError):  # it is being handed over: see there
-                self._queue.cancel(event)
+    def _enter(self, request: Request, moment: float) -> None:
+        request._state, request._due = _State.WAITING, moment
+        self._set_timer(request, moment)
 
-    def _hand_over(self, job: Job, moment: float) -> None:
-        with self._guard:
-            lane = self._lanes.get(job.lane)
-            if lane is None or job._cancelled or job._running or job._due != moment:
-                return
-            job._event, job._running = None, True
-            lane.executor.submit(self._call, job)
+    def _set_timer(self, request: Request, moment: float) -> None:
+        request._timer = next(self._numbers)
+        heapq.heappush(self._timers, (moment, request._timer, request))
+        if self._timers[0][2] is request:
+            self._changed.notify()
 
-    def _call(self, job: Job) -> None:
+    def _make_ready(self, request: Request, lane: _Lane) -> None:
+        request._state = _State.READY
+        heapq.heappush(lane.ready, (request._due, next(self._numbers), request))
+
+    def _dispatch(self, lane: _Lane) -> None:
+        """Give a lane's requests the tokens and workers that there are for them."""
+        limit = max(1, min(_LANE_WORKERS, self._workers // len(self._lanes)))
+        while lane.ready and lane.busy < limit and not lane.booked:
+            _, _, request = heapq.heappop(lane.ready)
+            if request._state is not _State.READY:
+                continue
+            lane.busy += 1
+            delay = 0.0 if request._cost is None else request._cost.book()
+            if delay > 0:
+                lane.booked, request._state = True, _State.BOOKED
+                self._set_timer(request, time.monotonic() + delay)
+            else:
+                self._hand_over(request)
+
+    def _hand_over(self, request: Request) -> None:
+        request._state, request._running = _State.IDLE, True
+        if not self._stopped:
+            self._pool.submit(self._work, request, self._lanes[request.lane])
+
+    def _work(self, request: Request, lane: _Lane) -> None:
         wanted: float | None = None
         try:
-            if not job._cancelled:
-                wanted = job._call()
+            if not request._cancelled:
+                with request._cost.paid() if request._cost else nullcontext():
+                    wanted = request._call()
         except Exception:
             _log.exception("internal error in a scheduled call")
-        with self._guard:
-            job._running = False
-            if job._cancelled or self._stopped:
+        with self._changed:
+            lane.busy -= 1
+            request._running = False
+            if self._stopped:
                 return
-            now = self.now()
-            if wanted is None:
-                missed = (now - job._due) // job.interval
-                moment = job._due + (missed + 1) * job.interval
-            else:
-                moment = now + wanted
-            soon, job._soon = job._soon, math.inf
-            self._enter(job, min(moment, max(soon, now)))
+            if not request._cancelled:
+                self._plan(request, lane, wanted)
+            if self._lanes:
+                self._dispatch(lane)
+
+    def _plan(self, request: Request, lane: _Lane, wanted: float | None) -> None:
+        """Say when a request is due next, after a call."""
+        now = time.monotonic()
+        if wanted is None:
+            missed = max(0.0, (now - request._planned) // request.interval)
+            request._planned += (missed + 1) * request.interval
+        moment = request._planned if wanted is None else now + wanted
+        soon, request._soon = request._soon, math.inf
+        moment = min(moment, max(soon, now))
+        if moment > now:
+            self._enter(request, moment)
+        else:
+            request._due = moment
+            self._make_ready(request, lane)

@@ -10,7 +10,7 @@ from exporter.clock import Clock
 from exporter.configuration import RuleConfig, SourceConfig
 from exporter.ledger.base import LedgerCondition, RuleTotal
 from exporter.runtime.engine import Engine
-from exporter.runtime.states import PartitionState
+from exporter.runtime.reader import Reader
 from exporter.web.status import LedgerStatus, PartitionStatus, RuleStatus, SourceStatus, State
 
 
@@ -21,36 +21,31 @@ def source_status(config: SourceConfig, engine: Engine, clock: Clock) -> SourceS
         type=config.type,
         interval=config.interval,
         lookback=getattr(config, "lookback", None),
-        partitions=[_partition_status(state, clock.now()) for state in engine.states(config.name)],
+        partitions=[_partition_status(one, clock.now()) for one in engine.readers(config.name)],
         failures=[str(failure) for failure in engine.failures(config.name).values()],
         resource=config.kind.noun or "Resource",
     )
 
 
-def _partition_status(state: PartitionState, now: float) -> PartitionStatus:
-    partition = state.partition
-    due_in = None if state.job is None else state.job.due_in
+def _partition_status(reader: Reader, now: float) -> PartitionStatus:
+    partition, meter, error = reader.partition, reader.meter, reader.error
+    due_in = None if reader.request is None else reader.request.due_in
     lag = None
-    if state.attempts and state.read_up_to is not None:
-        lag = max(0.0, now - state.read_up_to / 1000)
+    if reader.attempts and meter.read_up_to is not None:
+        lag = max(0.0, now - meter.read_up_to / 1000)
+    state: State = "failing" if error else "ok" if reader.attempts else "waiting"
     return PartitionStatus(
         account_id=partition.account_id,
         region=partition.region,
         resource=partition.resource,
-        state=_condition(state),
-        last_success=moment(state.last_success),
+        state=state,
+        last_success=moment(meter.last_success),
         lag=lag,
-        polls=state.attempts,
-        events=state.events,
-        error=None if state.error is None else str(state.error),
+        polls=reader.attempts,
+        events=meter.events,
+        error=str(error) if error else None,
         next_poll=None if due_in is None else datetime.now(UTC) + timedelta(seconds=due_in),
     )
-
-
-def _condition(state: PartitionState) -> State:
-    if state.error is not None:
-        return "failing"
-    return "ok" if state.attempts else "waiting"
 
 
 def rule_statuses(rules: Iterable[RuleConfig], totals: Iterable[RuleTotal]) -> list[RuleStatus]:

@@ -19,6 +19,7 @@ from exporter.yamlfile.validation import Fields
 
 if TYPE_CHECKING:
     from exporter.aws.accounts import AwsAccounts
+    from exporter.aws.quotas import CallCost
     from exporter.clock import Clock
 
 
@@ -95,6 +96,12 @@ class Source(Protocol):
 
     def size(self, partition: Partition) -> int | None:
         """Bytes that there are to read; None: that is not known beforehand."""
+
+    def cost(self, partition: Partition) -> CallCost | None:
+        """What each call takes of a quota; None: nothing."""
+
+    def release(self, partition: Partition) -> None:
+        """Let go of what is kept of a partition that is no longer read."""
 
     def poll(
         self,

@@ -59,6 +59,7 @@ class EventHistory(RegionalSource):
 
     resolution = 1000
     page_size = _PAGE_EVENTS
+    operation = "LookupEvents"
     members = ("CloudTrailEvent", "EventTime", "EventId")
 
     def find(self, place: Partition) -> Discovery:

@@ -150,6 +150,16 @@ class Files:
         except OSError:
             return None
 
+    def cost(self, partition: Partition) -> None:
+        """Nothing: no quota."""
+
+    def release(self, partition: Partition) -> None:
+        """See ``Source.release``."""
+        self._versions.pop(partition.resource, None)
+        self._warned = {
+            (path, warning) for path, warning in self._warned if path != partition.resource
+        }
+
     def poll(
         self,
         partition: Partition,

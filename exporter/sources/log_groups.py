@@ -129,6 +129,7 @@ class LogGroups(RegionalSource):
 
     resolution = 1
     page_size = _LIKELY_PAGE_EVENTS
+    operation = "FilterLogEvents"
     members = ("message", "timestamp", "eventId")
 
     def __init__(

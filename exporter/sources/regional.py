@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 
 from exporter.aws.calls import Call
+from exporter.aws.quotas import CallCost
 from exporter.model import LogEvent, Partition, SourceError
 from exporter.sources.base import Discovery, Environment
 from exporter.sources.options import Regions
@@ -82,6 +83,8 @@ class RegionalConfig(TimelineConfig):
 class RegionalSource(TimelineSource):
     """Finds the partitions of each region, and reads AWS's records."""
 
+    operation: str
+    """The operation that ``pages`` calls."""
     members: tuple[str, str, str]
     """Where a record has its message, time and id."""
 
@@ -123,6 +126,10 @@ class RegionalSource(TimelineSource):
                 partitions += found.partitions
                 failures += found.failures
         return Discovery(partitions, failures)
+
+    def cost(self, partition: Partition) -> CallCost:
+        """See Source."""
+        return self._accounts.cost(self.operation, partition.region, partition.account_id)
 
     @abstractmethod
     def find(self, place: Partition) -> Discovery:

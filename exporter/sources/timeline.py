@@ -12,6 +12,7 @@ from typing import Final
 
 from pydantic import model_validator
 
+from exporter.aws.quotas import CallCost
 from exporter.model import EventFormat, LogEvent, Partition, SourceError
 from exporter.sources.base import Discovery, Listener, Reading, SourceConfig
 from exporter.sources.options import Interval, Lookback, Start
@@ -159,6 +160,14 @@ class TimelineSource(ABC):
 
     def size(self, partition: Partition) -> None:  # noqa: B027 - None is the answer
         """Unknown: APIs do not say."""
+
+    @abstractmethod
+    def cost(self, partition: Partition) -> CallCost | None:
+        """See Source."""
+
+    def release(self, partition: Partition) -> None:
+        """See Source."""
+        self._paces.pop(partition.key, None)
 
     def poll(
         self,

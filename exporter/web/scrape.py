@@ -37,13 +37,13 @@ class Metrics(Protocol):
     """Where expositions come from; thread-safe."""
 
     def reveal(self, client: Client) -> None:
-        """Get ready for a page that a client asks for: show what may be shown from now on."""
+        """Show what may be shown from now on, before a page that a client asks for."""
 
     def scrape(self, accept: str, accept_encoding: str) -> Page:
         """Render a page for what the request's headers accept (empty: no such header)."""
 
     def delivered(self, page: Any, client: Client) -> None:
-        """Take note that a page of ``scrape`` was sent wholly to a client."""
+        """Note that a page of ``scrape`` was sent whole to a client; must not wait."""
 
 
 def scrape_endpoint(metrics: Metrics) -> Callable[[Request], Awaitable[Response]]:

@@ -134,7 +134,8 @@ def _check_pages(totals: Iterable[SeriesTotal]) -> None:
     for openmetrics in (False, True):
         text = "".join(family.text for family in store.render(openmetrics=openmetrics).families)
         assert all(value == 0 for name, _, value in read_samples(text, openmetrics=openmetrics))
-    store.revealed(store.due(NOBODY))
+    store.recorded(store.due())
+    store.reveal(NOBODY)
     for openmetrics in (False, True):
         text = "".join(family.text for family in store.render(openmetrics=openmetrics).families)
         samples = read_samples(text, openmetrics=openmetrics)

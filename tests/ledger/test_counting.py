@@ -227,11 +227,11 @@ def test_a_failed_commit_leaves_no_trace(ledger: SqliteLedger) -> None:
 
 
 def test_declared_series_stand_at_zero_until_revealed(ledger: SqliteLedger) -> None:
-    (declared,) = ledger.declare({RULE: key()})
+    (declared,) = ledger.declare([(RULE, key())])
     assert (declared.key, declared.total, declared.revealed) == (key(), 0.0, False)
     ledger.commit(batch(increment(event_id="1")))
     ledger.reveal([key(), key("nobody")])
-    (declared,) = ledger.declare({RULE: key()})
+    (declared,) = ledger.declare([(RULE, key())])
     assert (declared.total, declared.revealed) == (1.0, True)
     assert rule_total(ledger).series == 1
 

@@ -111,7 +111,7 @@ def test_rules_of_the_default_metric_have_labels_of_their_own(ledger: SqliteLedg
         )
         for one in rules
     }
-    ledger.declare(keys)
+    ledger.declare(keys.items())
     edited = [rule("a", "user"), rule("b", "address", "port")]
     loaded = ledger.load_rules({SOURCE: {"a": None, "b": None}}, rules=edited)
     assert loaded.ended == [keys["b"]]

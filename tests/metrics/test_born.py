@@ -50,14 +50,14 @@ class Process:
     def scrape(
         self, client: Client, at: float | None = None, *, aborted: bool = False
     ) -> dict[str, float]:
-        """What a client sees, by user, after the reveal that comes before each page."""
+        """What a client sees, by user. The runtime ticks before the request and after it."""
         self.now = self.now if at is None else at
-        due = self.store.due(client)
-        self.revealed |= {dict(key.labels)["user"] for key in due}
-        self.store.revealed(due)
+        self.tick()
+        self.store.reveal(client)
         rendered = self.store.render(openmetrics=False)
         if not aborted:
             self.store.delivered(rendered.edition, client)
+        self.tick()
         return {
             sample.labels["user"]: sample.value
             for family in text_string_to_metric_families(
@@ -66,6 +66,12 @@ class Process:
             for sample in family.samples
             if sample.name == METRIC
         }
+
+    def tick(self) -> None:
+        """Record in the ledger what may be revealed."""
+        due = self.store.due()
+        self.revealed |= {dict(key.labels)["user"] for key in due}
+        self.store.recorded(due)
 
     def acquaint(self, *clients: Client, interval: float = 15.0, times: int = 3) -> None:
         """Let clients scrape in turn until they are known."""

@@ -22,6 +22,7 @@ from exporter.ledger.base import SeriesTotal
 from exporter.ledger.sqlite import SqliteLedger
 from exporter.metrics.exposition import Exposition
 from exporter.metrics.families import MetricFamily
+from exporter.metrics.partitions import Meter
 from exporter.metrics.series import SeriesStore
 from exporter.metrics.telemetry import RuleInfo, Telemetry
 from exporter.metrics.text import OPENMETRICS, PLAIN, accepts_gzip, negotiate
@@ -46,8 +47,10 @@ HISTOGRAM = MetricFamily("size_bytes", "histogram", "Sizes.", (0.5, 10.0))
 def telemetry() -> Telemetry:
     telemetry = Telemetry()
     telemetry.set_rules([RuleInfo("logins", 'A "title"\n', "high", METRIC, "counter", 10)])
-    telemetry.initialise(SOURCE, ["logins"], [("1", "us-east-1")])
-    telemetry.succeeded(Partition(SOURCE, resource="/log/\udcff\n", kind=FILE), 1.0)
+    telemetry.initialise(SOURCE, ["logins"])
+    file = Partition(SOURCE, resource="/log/\udcff\n", kind=FILE)
+    telemetry.read.add(Meter(file, found=1.0))
+    telemetry.read.add(Meter(Partition(SOURCE, "1", "us-east-1"), found=1.0))
     telemetry.poll_duration.labels(SOURCE).observe(0.5)
     return telemetry
 

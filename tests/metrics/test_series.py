@@ -55,11 +55,21 @@ def test_a_revealed_series_is_shown_at_once(store: SeriesStore) -> None:
     assert shown(store) == {"a": 5.0, "b": 0.0}
 
 
-def test_a_commit_from_before_the_reveal_does_not_hide_it(store: SeriesStore) -> None:
+def test_a_commit_from_before_the_reveal_does_not_hide_it() -> None:
+    store = SeriesStore(None)
     store.apply([total("a", 1.0)])
-    store.revealed([key("a")])
+    store.recorded(store.due())
+    store.reveal(NOBODY)
     store.apply([total("a", 2.0, revealed=False)])
     assert shown(store) == {"a": 2.0}
+
+
+def test_what_the_ledger_has_recorded_is_shown_by_no_commit_before_its_scraper_has_seen_it_at_0(
+    store: SeriesStore,
+) -> None:
+    store.apply([total("a", 1.0)])
+    store.apply([total("a", 2.0, revealed=True)])
+    assert shown(store) == {"a": 0.0}
 
 
 def test_commits_that_report_in_the_other_order_never_lower_a_series(store: SeriesStore) -> None:
@@ -76,7 +86,7 @@ def test_commits_that_report_in_the_other_order_never_lower_a_series(store: Seri
 def test_without_a_hold_everything_is_due_at_once() -> None:
     store = SeriesStore(None)
     store.apply([total("a", 3.0)])
-    assert store.due(NOBODY) == [key("a")]
+    assert store.due() == [key("a")]
 
 
 def test_a_scrape_sees_one_moment_between_two_commits() -> None:
@@ -110,6 +120,7 @@ def ledger(tmp_path: Path) -> SqliteLedger:
 
 
 def scrape(exposition: Exposition, client: Client = PROMETHEUS) -> Page:
+    exposition.record()
     exposition.reveal(client)
     page = exposition.scrape()
     exposition.delivered(page, client)

@@ -10,6 +10,7 @@ from prometheus_client import Counter, Gauge, Histogram, Info, generate_latest
 
 from exporter import __version__
 from exporter.ledger.base import Committed, RuleTotal
+from exporter.metrics.partitions import Meter
 from exporter.metrics.telemetry import PREFIX, RuleInfo, SourceInfo, Telemetry
 from exporter.model import Partition
 from exporter.sources.log_groups import LOG_GROUP
@@ -41,17 +42,9 @@ def exposed_names(telemetry: Telemetry) -> set[str]:
 NAMES = {
     "api_requests": "api_requests_total",
     "api_throttles": "api_throttles_total",
-    "read_bytes": "read_bytes_total",
-    "log_events_read": "log_events_read_total",
-    "late_events": "late_events_total",
-    "undecodable_events": "undecodable_events_total",
     "matches": "matches_total",
     "value_errors": "value_errors_total",
-    "polls": "polls_total",
     "poll_duration": "poll_duration_seconds",
-    "partition_up": "partition_up",
-    "partition_last_success": "partition_last_success_timestamp_seconds",
-    "partition_read_up_to": "partition_read_up_to_timestamp_seconds",
     "partitions": "partitions",
     "source_interval": "source_interval_seconds",
     "source_lookback": "source_lookback_seconds",
@@ -70,15 +63,23 @@ NAMES = {
     "build_info": "build_info",
 }
 
+# What one collector reads of the partitions.
+READ = (
+    *("read_bytes_total", "log_events_read_total", "late_events_total"),
+    *("undecodable_events_total", "polls_total", "partition_up"),
+    *("partition_last_success_timestamp_seconds", "partition_read_up_to_timestamp_seconds"),
+)
+
 
 def test_metrics_have_the_names_that_dashboards_and_alerts_use(telemetry: Telemetry) -> None:
     exposed = re.findall(
         r"^# TYPE (\S+)", generate_latest(telemetry.registry).decode(), re.MULTILINE
     )
-    assert {PREFIX + name for name in NAMES.values()} <= set(exposed)
+    names = {*NAMES.values(), *READ}
+    assert {PREFIX + name for name in names} <= set(exposed)
     assert {name for name in exposed if name.startswith(PREFIX)} <= {
-        PREFIX + name + suffix for name in NAMES.values() for suffix in ("", "_created")
-    } | {PREFIX + name.removesuffix("_total") + "_created" for name in NAMES.values()}
+        PREFIX + name + suffix for name in names for suffix in ("", "_created")
+    } | {PREFIX + name.removesuffix("_total") + "_created" for name in names}
     metrics = {name for name, metric in vars(telemetry).items() if isinstance(metric, METRICS)}
     assert metrics == set(NAMES)
 
@@ -111,7 +112,8 @@ def test_the_build_is_named(telemetry: Telemetry) -> None:
 
 
 def test_counters_stand_at_zero_before_anything_happened(telemetry: Telemetry) -> None:
-    telemetry.initialise(SOURCE, [RULE], [("1", "us-east-1")])
+    telemetry.initialise(SOURCE, [RULE])
+    telemetry.read.add(Meter(Partition(SOURCE, "1", "us-east-1"), found=1.0))
     for name in ("matches_total", "value_errors_total", "series_overflow_total"):
         assert sample(telemetry, name, RULE_LABELS) == 0
     for name in ("read_bytes", "log_events_read", "late_events", "undecodable_events"):
@@ -137,17 +139,54 @@ def test_a_commit_counts_matches_value_errors_series_and_overflow(telemetry: Tel
     assert sample(telemetry, "series", {"rule": RULE}) == 3
 
 
-def test_a_partition_that_is_dropped_takes_its_gauges_along(telemetry: Telemetry) -> None:
-    partition = Partition(SOURCE, "1", "us-east-1", resource="/aws/lambda/a", kind=LOG_GROUP)
+def log_group(name: str, *, events: int = 0) -> Meter:
+    partition = Partition(SOURCE, "1", "us-east-1", resource=name, kind=LOG_GROUP)
+    return Meter(partition, found=5.0, events=events, bytes=10 * events, failed=events)
+
+
+def test_a_partition_shows_how_its_last_poll_went_and_takes_its_gauges_along(
+    telemetry: Telemetry,
+) -> None:
     labels = {**PLACE, "log_group": "/aws/lambda/a", "path": ""}
-    telemetry.succeeded(partition, 5.0)
-    telemetry.failed(partition)
-    assert sample(telemetry, "partition_up", labels) == 0
-    assert sample(telemetry, "partition_last_success_timestamp_seconds", labels) == 5.0
-    telemetry.drop_partition(partition)
-    assert sample(telemetry, "partition_up", labels) is None
-    assert sample(telemetry, "partition_last_success_timestamp_seconds", labels) is None
-    telemetry.drop_partition(partition)
+    meter = log_group("/aws/lambda/a")
+    telemetry.read.add(meter)
+
+    def shown() -> list[float | None]:
+        names = ("up", "last_success_timestamp_seconds", "read_up_to_timestamp_seconds")
+        return [sample(telemetry, f"partition_{name}", labels) for name in names]
+
+    assert shown() == [0, 5, None]
+    meter.up, meter.last_success, meter.read_up_to = True, 7.0, 6500
+    assert shown() == [1, 7, 6.5]
+    meter.up = False
+    assert shown() == [0, 7, 6.5]
+    telemetry.read.remove(meter)
+    assert shown() == [None, None, None]
+
+
+def test_counters_sum_over_the_partitions_and_do_not_go_down_when_one_goes(
+    telemetry: Telemetry,
+) -> None:
+    first, second = log_group("a", events=3), log_group("b", events=5)
+    for meter in (first, second, Meter(Partition(SOURCE, "1", "eu-west-1"), found=5.0)):
+        telemetry.read.add(meter)
+
+    def events() -> float | None:
+        return sample(telemetry, "log_events_read_total", PLACE)
+
+    assert events() == 8
+    telemetry.read.remove(first)
+    telemetry.read.remove(first)
+    assert events() == 8
+    first.events += 1  # a poll that was under way when it was dropped
+    second.events += 1
+    assert events() == 9
+    telemetry.read.add(log_group("a", events=1))
+    assert events() == 10
+    telemetry.read.remove(second)
+    assert events() == 10
+    assert sample(telemetry, "read_bytes_total", PLACE) == 90
+    assert sample(telemetry, "polls_total", {**PLACE, "outcome": "error"}) == 9
 
 
 def test_the_times_of_the_sources_are_those_of_the_configuration(telemetry: Telemetry) -> None:

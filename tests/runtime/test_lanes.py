@@ -5,10 +5,13 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator
+from functools import partial
 
 import pytest
 
-from exporter.runtime.scheduling import THREADS, Scheduler
+from exporter.aws.quotas import CallCost, Quotas
+from exporter.runtime.scheduling import Scheduler
+from tests.support.waiting import wait_for
 
 
 @pytest.fixture
@@ -29,7 +32,7 @@ def test_a_region_whose_polls_all_hang_keeps_no_other_region_and_no_other_source
         release.wait()
 
     try:
-        for _ in range(5 * THREADS):
+        for _ in range(500):
             scheduler.every(3600, hang, lane="apps eu-west-1")
         for lane, event in zip(("apps us-east-1", "history eu-west-1"), polled, strict=True):
             scheduler.every(3600, event.set, lane=lane)
@@ -84,22 +87,91 @@ def test_a_job_can_be_brought_forward_and_is_called_no_more_once_it_is_cancelled
     assert called.wait(10)
     job.cancel()
     assert job.due_in is None
-    assert scheduler.jobs_in("soon") == 0
 
 
-def test_the_threads_of_a_lane_end_with_its_last_job(scheduler: Scheduler) -> None:
-    called = threading.Event()
-    job = scheduler.every(3600, called.set, lane="passing lane")
-    assert called.wait(10)
-    job.cancel()
+def test_all_lanes_together_have_a_bounded_number_of_threads() -> None:
+    scheduler = Scheduler(workers=4)
+    release = threading.Event()
+    lock = threading.Lock()
+    running = most = done = 0
 
-    def threads() -> int:
-        return sum(thread.name.startswith("passing lane") for thread in threading.enumerate())
+    def call() -> None:
+        nonlocal running, most, done
+        with lock:
+            running += 1
+            most = max(most, running)
+        release.wait(10)
+        with lock:
+            running -= 1
+            done += 1
 
-    deadline = time.monotonic() + 10
-    while threads() and time.monotonic() < deadline:
-        time.sleep(0.01)
-    assert threads() == 0
+    for number in range(40):
+        scheduler.every(3600, call, lane=f"lane {number % 8}")
+    scheduler.start()
+    try:
+        wait_for("four calls", lambda: running == 4)
+        release.set()
+        wait_for("all calls", lambda: done == 40)
+        assert most == 4
+    finally:
+        release.set()
+        scheduler.stop()
+
+
+def test_waiting_for_a_quota_holds_no_thread_and_calls_keep_to_it(scheduler: Scheduler) -> None:
+    quotas, stop = Quotas(lambda *_: 2), threading.Event()
+    threads: set[str] = set()
+    times: list[float] = []
+
+    def call() -> None:
+        quotas.wait("LookupEvents", "1", "eu-west-1", stop)  # as the AWS client does
+        threads.add(threading.current_thread().name)
+        times.append(time.monotonic())
+
+    for _ in range(6):
+        for lane in ("history", "audit"):  # two sources of one account and region
+            cost = CallCost(quotas, "LookupEvents", "1", "eu-west-1")
+            scheduler.every(3600, call, lane=lane, cost=cost)
+    wait_for("seven calls", lambda: len(times) >= 7)
+    assert all(later - earlier >= 1 for earlier, later in zip(times, times[2:], strict=False))
+    assert times[6] - times[0] < 4
+    assert len(threads) <= 2
+
+
+def test_a_request_that_is_cancelled_while_it_waits_for_its_quota_is_not_called(
+    scheduler: Scheduler,
+) -> None:
+    quotas = Quotas(lambda *_: 1)
+    calls: list[str] = []
+    cost = CallCost(quotas, "LookupEvents", "1", "eu-west-1")
+    requests = {
+        name: scheduler.every(3600, partial(calls.append, name), lane="history", cost=cost)
+        for name in ("first", "second", "third")
+    }
+    wait_for("the first call", lambda: calls)
+    requests["second"].cancel()
+    wait_for("the third call", lambda: len(calls) == 2)
+    assert calls == ["first", "third"]
+
+
+def test_what_has_been_due_for_longest_comes_first(scheduler: Scheduler) -> None:
+    """One that has always more to do does not keep the others of its lane waiting."""
+    quotas = Quotas(lambda *_: 20)
+    calls: list[str] = []
+
+    def busy() -> float:
+        calls.append("busy")
+        return 0.0
+
+    cost = CallCost(quotas, "FilterLogEvents", "1", "eu-west-1")
+    for _ in range(8):
+        scheduler.every(3600, busy, lane="apps", cost=cost)
+    for number in range(8):
+        name = f"quiet {number}"
+        scheduler.every(3600, partial(calls.append, name), lane="apps", cost=cost, delay=0.5)
+    wait_for("all quiet ones", lambda: len(set(calls)) == 9)
+    first, last = (calls.index(f"quiet {number}") for number in (0, 7))
+    assert last - first < 24
 
 
 def test_an_error_in_a_call_does_not_end_its_job(scheduler: Scheduler) -> None:

@@ -85,6 +85,12 @@ class MountedBucket:
         """Bytes of the object."""
         return (self._folder / partition.resource).stat().st_size
 
+    def cost(self, partition: Partition) -> None:
+        """Nothing: no quota."""
+
+    def release(self, partition: Partition) -> None:
+        """Nothing is kept."""
+
     def poll(
         self,
         partition: Partition,

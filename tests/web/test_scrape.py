@@ -16,6 +16,7 @@ from exporter.metrics.exposition import Exposition
 from exporter.metrics.series import SeriesStore
 from exporter.metrics.telemetry import Telemetry
 from exporter.model import Increment, Partition, SeriesKey
+from exporter.runtime.scheduling import Scheduler
 from exporter.web import create_app
 from exporter.web.coalescing import Coalescing
 from exporter.web.status import StatusPage
@@ -39,14 +40,18 @@ def ledger(tmp_path: Path) -> Iterator[Ledger]:
 
 
 @pytest.fixture
-def running(ledger: Ledger, page: StatusPage, serve: Callable[..., Any]) -> Any:
+def running(ledger: Ledger, page: StatusPage, serve: Callable[..., Any]) -> Iterator[Any]:
     """A server whose new series are held until one scrape has seen them at 0."""
     telemetry = Telemetry()
     store = SeriesStore(birth_hold=0)
     store.load(ledger.series())
     exposition = Exposition(store, telemetry, ledger)
+    scheduler = Scheduler()
+    scheduler.every(0.01, exposition.record, lane="recording")
+    scheduler.start()
     app = create_app(metrics=exposition, status=lambda: page, unready=list, reload=Coalescing(list))
-    return serve(app)
+    yield serve(app)
+    scheduler.stop()
 
 
 def request(running: Any, method: str = "GET", **headers: str) -> httpx.Response:

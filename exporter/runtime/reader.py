@@ -1,0 +1,246 @@
+"""One partition while it is read: everything that is kept of it, let go with it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Generator
+
+import structlog
+
+from exporter.ledger.base import LedgerError
+from exporter.logs import Failures
+from exporter.metrics.partitions import Meter
+from exporter.model import Partition, PartitionGoneError, SourceError
+from exporter.runtime.arrivals import Arrivals
+from exporter.runtime.pipeline import Counted, Pipeline, Rules
+from exporter.runtime.scheduling import Request
+from exporter.sources.base import Source
+
+_log = structlog.get_logger(__name__)
+
+_TRY_AGAIN_AFTER = 0.05
+"""Seconds before a partition that is behind is polled again after a failure; doubled each time."""
+
+
+class Reader:
+    """Polls one partition, one poll at a time; outlives configurations.
+
+    A poll is a generator of committed readings: between two of them it holds no thread.
+    """
+
+    def __init__(
+        self,
+        partition: Partition,
+        source: Source,
+        pipeline: Pipeline,
+        *,
+        on_end: Callable[[Reader, SourceError | LedgerError | None], object],
+        sample: Callable[[], int],
+    ) -> None:
+        """``on_end`` is called with each poll's failure, or None; ``sample`` as in Arrivals."""
+        self.partition = partition
+        self.source: Source | None = source
+        """None: it is not read until it is found again."""
+        self.request: Request | None = None
+        now = pipeline.clock.now()
+        self.meter = Meter(partition, found=now)
+        self.error: SourceError | LedgerError | None = None
+        """Why the last poll failed; None: it did not, or there was none."""
+        self.read_by: Rules | None = None
+        """The rules in force when a poll began that succeeded; None: none did."""
+        self.was_read = False
+        """Whether anything was read of it, or nothing was found to read."""
+        self.behind = False
+        """Whether more was due than the last poll has read."""
+        self.size = 0
+        """Bytes read of those that ``Source.size`` returns."""
+        self._pipeline = pipeline
+        self._on_end = on_end
+        self._sample = sample
+        self._arrivals = Arrivals(round(now * 1000))
+        self._failed = 0
+        """Polls in a row that failed, since one made progress in a backlog."""
+        self._failures = Failures("poll", source=partition.source, partition=partition.key)
+        self._polling: tuple[Source, Generator[None, None, float | None]] | None = None
+
+    @property
+    def attempts(self) -> int:
+        """Polls that ended."""
+        return self.meter.succeeded + self.meter.failed
+
+    def release(self) -> None:
+        """Read no more: commit nothing, expose nothing, be called no more."""
+        self.suspend()
+        self._pipeline.telemetry.read.remove(self.meter)
+
+    def suspend(self) -> None:
+        """Commit and call no more, until a request is made for another source."""
+        source, self.source = self.source, None
+        if source is not None:
+            source.release(self.partition)
+        if self.request is not None:
+            self.request.cancel()
+        # No circles, so that it needs no garbage collector to go (see runtime/collecting.py).
+        self.request = self._polling = None
+
+    def step(self) -> float | None:
+        """Go on with the poll by one reading, or begin one.
+
+        Returns in how many seconds to call again, if that is sooner than usual.
+        """
+        source = self.source
+        if source is None:
+            return None
+        polling = self._polling
+        if polling is None or polling[0] is not source:
+            polling = self._polling = source, self.poll(source, turn=source.interval)
+        try:
+            next(polling[1])
+        except StopIteration as end:
+            if self._polling is polling:
+                self._polling = None
+            wanted: float | None = end.value
+            return wanted
+        return 0.0
+
+    def poll(self, source: Source, *, turn: float) -> Generator[None, None, float | None]:
+        """Read what is due; gives way after a reading if another call may follow.
+
+        Returns in how many seconds to poll again, if that is sooner than usual. ``turn``: see
+        ``Source.poll``.
+        """
+        progress = _Progress(self.behind)
+        rules = self._pipeline.rules
+        free = source.cost(self.partition) is None
+        error: SourceError | LedgerError | None = None
+        try:
+            for counted in self._pipeline.poll(
+                source, self.partition, turn=turn, wanted=lambda: self.source is source
+            ):
+                self._note(counted, progress)
+                # What costs no further call takes no further tokens.
+                if free or (counted.reading.behind and not counted.begins):
+                    yield
+        except (SourceError, LedgerError) as failure:
+            error = failure
+        except Exception as failure:
+            error = internal_error(self.partition, failure)
+        if self.source is not source:
+            return None
+        if isinstance(error, SourceError) and error.reason == "stopping":
+            return None
+        self.was_read = self.was_read or error is None or progress.readings > 0
+        if error is None:
+            self.read_by = rules
+            self._arrivals.forget(progress.horizon)
+        if not isinstance(error, PartitionGoneError):
+            self._note_end(source, progress, error)
+        self._on_end(self, error)
+        return self._again(source, error)
+
+    def _note(self, counted: Counted, progress: _Progress) -> None:
+        reading, meter = counted.reading, self.meter
+        progress.note(counted)
+        self.size += reading.size
+        meter.events += len(reading.events)
+        meter.bytes += sum(_bytes(event.message) for event in reading.events)
+        meter.undecodable += reading.undecodable
+        meter.read_up_to = reading.read_up_to
+        if reading.horizon is None:
+            return
+        if not reading.backfill:
+            meter.late += sum(event.time < reading.horizon for event in reading.events)
+        seen = ((fact.event_id, fact.event_time) for fact in counted.evaluation.facts)
+        now = round(self._pipeline.clock.now() * 1000)
+        delays = self._pipeline.telemetry.arrival_delay.labels(self.partition.source)
+        for age in self._arrivals.first_seen(seen, now, room=self._sample()):
+            delays.observe(age)
+
+    def _note_end(
+        self, source: Source, progress: _Progress, error: SourceError | LedgerError | None
+    ) -> None:
+        meter = self.meter
+        self.error = error
+        self.behind = progress.behind and (progress.readings > 0 or error is not None)
+        if error is not None:
+            self._failed = 1 if progress.caught_up else self._failed + 1
+            self._failures.failed(error)
+            meter.failed, meter.up = meter.failed + 1, False
+        else:
+            meter.succeeded += 1
+            if progress.readings or not self._is_late(source):
+                self._failed = 0
+                self._failures.succeeded()
+                meter.last_success, meter.up = self._pipeline.clock.now(), True
+        duration = time.monotonic() - progress.began
+        self._pipeline.telemetry.poll_duration.labels(self.partition.source).observe(duration)
+        _log.debug(
+            "polled",
+            source=self.partition.source,
+            partition=self.partition.key,
+            windows=progress.slices,
+            pages=progress.readings,
+            events=progress.events,
+            new=progress.matches,
+            behind=progress.behind,
+            ms=round(duration * 1000),
+        )
+
+    def _again(self, source: Source, error: SourceError | LedgerError | None) -> float | None:
+        if not self.behind:
+            return None
+        if error is None:
+            return 0.0
+        return min(source.interval, _TRY_AGAIN_AFTER * (1 << min(self._failed, 20)))
+
+    def _is_late(self, source: Source) -> bool:
+        """Whether there was something to read: a poll that reads nothing then is no success."""
+        if self.meter.read_up_to is None:
+            return False
+        return self._pipeline.clock.now() - self.meter.read_up_to / 1000 > 2 * source.interval
+
+
+class _Progress:
+    """What a poll has come to so far; true of one that fails halfway too."""
+
+    def __init__(self, behind: bool) -> None:
+        self.behind = behind
+        """Whether more was due after the last reading (see Reading.behind)."""
+        self.began = time.monotonic()
+        self.readings = 0
+        """Readings that were committed, but for one that only notes where reading begins."""
+        self.events = 0
+        self.matches = 0
+        self.slices = 0
+        """Slices of time that were read completely."""
+        self.caught_up = False
+        """Whether one of them was not fresh: progress in a backlog."""
+        self.horizon = 0
+
+    def note(self, counted: Counted) -> None:
+        reading = counted.reading
+        self.behind = reading.behind
+        self.readings += not counted.begins
+        self.events += len(reading.events)
+        self.matches += len(counted.committed.counted)
+        self.slices += reading.completes is not None
+        self.caught_up = self.caught_up or reading.completes == "older"
+        if reading.horizon is not None:
+            self.horizon = reading.horizon
+
+
+def internal_error(partition: Partition, error: Exception) -> SourceError:
+    """A fault of ours: isolated to its partition, with its frames in the log."""
+    # Its message may hold a part of a log event.
+    _log.debug("internal error", partition=str(partition), exc_info=error)
+    internal = SourceError(
+        f"{partition}: internal error ({type(error).__name__}); the log has the frames,"
+        " please report it.",
+        reason="internal",
+    )
+    internal.__cause__ = error
+    return internal
+
+
+def _bytes(text: str) -> int:
+    return len(text) if text.isascii() else len(text.encode(errors="surrogatepass"))
