@@ -36,23 +36,30 @@ from exporter.runtime.pipeline import Pipeline
 from exporter.runtime.scheduling import Scheduler
 from exporter.sources.base import Discovery
 from exporter.sources.log_groups import LOG_GROUP
-from exporter.sources.timeline import Page, TimelineSource, Timing
+from exporter.sources.timeline import Page, TimelineConfig, TimelineSource
 
 MOST = 64 * 1024
 INTERVAL = 30.0
-LOOKBACK = 60.0
 POLLS = 3
 RULE = {"name": "errors", "pattern": "ERROR", "metric": "errors_total"}
-SOURCE = {"name": "apps", "type": "log_groups", "log_groups": ["/bench/*"]}
+SOURCE = {
+    "name": "apps",
+    "type": "log_groups",
+    "log_groups": ["/bench/*"],
+    "format": "lines",
+    "interval": f"{INTERVAL:.0f}s",
+    "lookback": "60s",
+}
 
 
-class Groups:
+class Groups(TimelineSource):
     """Log groups with an event every so often; an event is known by its time."""
 
     resolution = 1
     page_size = 10_000
 
-    def __init__(self, partitions: int, rate: int) -> None:
+    def __init__(self, config: TimelineConfig, clock: Clock, partitions: int, rate: int) -> None:
+        super().__init__(config, since=lambda _: None, clock=clock.now)
         self._partitions = [
             Partition("apps", "123456789012", "us-east-1", f"/bench/{number:04}", LOG_GROUP)
             for number in range(partitions)
@@ -72,9 +79,6 @@ class Groups:
     def cost(self, partition: Partition) -> None:
         """Nothing: no quota."""
 
-    def born(self, partition: Partition) -> int | None:
-        """Unknown."""
-
 
 def kept(folder: Path, partitions: int, rate: int) -> float:
     """Bytes that Python has allocated once the lookback was read, less those at the start."""
@@ -91,9 +95,10 @@ def kept(folder: Path, partitions: int, rate: int) -> float:
     exposition = Exposition(series, telemetry, ledger)
     stop = threading.Event()
     assembly = Assembler(ledger, telemetry, clock, stop=stop).assemble(configuration)
-    groups = Groups(partitions, rate)
-    timing = Timing(INTERVAL, LOOKBACK)
-    source = TimelineSource(groups, timing, name="apps", format="lines", clock=clock.now)
+    (source_config,) = configuration.sources
+    if not isinstance(source_config, TimelineConfig):
+        raise TypeError
+    source = Groups(source_config, clock, partitions, rate)
     tracemalloc.start()
     before = tracemalloc.get_traced_memory()[0]
     engine.apply({"apps": source}, assembly.rules)

@@ -162,12 +162,12 @@ class TimelineSource(ABC):
     def size(self, partition: Partition) -> None:  # noqa: B027 - None is the answer
         """Unknown: APIs do not say."""
 
-    def cost(self, partition: Partition) -> CallCost | None:  # noqa: ARG002
-        """See ``Source.cost``; None unless a subclass knows."""
-        return None
+    @abstractmethod
+    def cost(self, partition: Partition) -> CallCost | None:
+        """See Source."""
 
     def release(self, partition: Partition) -> None:
-        """See ``Source.release``."""
+        """See Source."""
         self._paces.pop(partition.key, None)
 
     def poll(

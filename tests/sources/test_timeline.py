@@ -161,6 +161,9 @@ class SimulatedSource(TimelineSource):
     def pages(self, partition: Partition, start: int, end: int) -> Iterator[Page]:
         return self.api.pages(start, end)
 
+    def cost(self, partition: Partition) -> None:
+        """Nothing: no quota."""
+
     def born(self, partition: Partition) -> int | None:
         return self.api.birth
 
