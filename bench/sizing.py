@@ -17,11 +17,12 @@ from typing import Any
 import httpx
 import yaml
 
-from exporter.ledger.base import Batch, SeriesRule
+from exporter.ledger.base import Batch
 from exporter.ledger.sqlite import SqliteLedger
 from exporter.ledger.storage import LEDGER_FILE
-from exporter.model import Increment, Partition, SeriesKey
+from exporter.model import Increment, JudgedEvent, Partition, SeriesKey
 from metric_filter_demo.aws import EmbeddedAws
+from tests.support.counting import load, use
 from tests.support.processes import Exporter
 from tests.support.waiting import wait_for
 
@@ -41,7 +42,7 @@ def configuration(sources: list[dict[str, Any]], **rule: Any) -> str:
 def fill(folder: Path, series: int, matches: int) -> None:
     """A ledger with that many revealed series and remembered matches."""
     ledger = SqliteLedger.open(folder)
-    ledger.load_rules({"f": {"r": None}}, rules=[SeriesRule("r", 10**6, None, "bench_total")])
+    load(ledger, {"f": {"r": use("bench_total", max_series=10**6)}})
     now = round(time.time() * 1000)
     keys = [
         SeriesKey(
@@ -55,13 +56,23 @@ def fill(folder: Path, series: int, matches: int) -> None:
         )
         for number in range(max(series, 1))
     ]
-    increments = [
-        Increment("r", keys[n % len(keys)], keys[0], 1.0, now, now, f"event-{n:032}")
+    judged = frozenset(["r"])
+    events = [
+        JudgedEvent(
+            f"event-{n:032}",
+            "",
+            now,
+            now,
+            judged,
+            (Increment("r", keys[n % len(keys)], keys[0], 1),),
+        )
         for n in range(max(series, matches))
     ]
-    for start in range(0, len(increments), 5000):
-        part = increments[start : start + 5000]
-        ledger.commit(Batch(Partition("f", resource="/bench"), "{}", part, now))
+    partition = Partition("f", resource="/bench")
+    for start in range(0, len(events), 5000):
+        part = events[start : start + 5000]
+        expected = ledger.checkpoint(partition)
+        ledger.commit(Batch(partition, "f", "{}", expected, part, remember_from=now))
     ledger.reveal(keys)
     ledger.close()
 

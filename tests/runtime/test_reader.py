@@ -16,24 +16,28 @@ from exporter.metrics.telemetry import Telemetry
 from exporter.model import LogEvent, Partition, SourceError
 from exporter.rules import RuleSet
 from exporter.runtime.engine import Engine
-from exporter.runtime.pipeline import Pipeline, Rules
+from exporter.runtime.pipeline import Pipeline
 from exporter.runtime.scheduling import Scheduler
 from exporter.sources.base import Discovery
-from exporter.sources.log_groups import LOG_GROUP
-from exporter.sources.timeline import Page, TimelineSource, Timing
+from exporter.sources.log_groups import LOG_GROUP, LogGroupsConfig
+from exporter.sources.timeline import Page, TimelineSource
 
 GROUP = Partition("apps", "123456789012", "us-east-1", "/aws/lambda/a", LOG_GROUP)
 REGION = Partition("apps", "123456789012", "us-east-1")
 DENIED = SourceError("logs:DescribeLogGroups is denied.", reason="access_denied")
 
 
-class Groups:
+CONFIG = LogGroupsConfig(name="apps", log_groups=("*",), format="lines", interval=30, lookback=60)
+
+
+class Groups(TimelineSource):
     """One log group, with an event a second in pages of so many."""
 
     resolution = 1
 
-    def __init__(self, page_size: int) -> None:
+    def __init__(self, clock: Clock, page_size: int) -> None:
         self.page_size = page_size
+        super().__init__(CONFIG, since=lambda _: None, clock=clock.now)
         self.calls = 0
         self.found = Discovery([GROUP])
 
@@ -50,9 +54,6 @@ class Groups:
     def cost(self, partition: Partition) -> CallCost:
         return CallCost(Quotas(), "FilterLogEvents", partition.account_id, partition.region)
 
-    def born(self, partition: Partition) -> int | None:
-        return None
-
 
 class Process:
     """An engine that is stepped by hand."""
@@ -64,12 +65,10 @@ class Process:
         pipeline = Pipeline(SqliteLedger.open(folder), SeriesStore(0.0), self.telemetry, self.clock)
         self.engine = Engine(pipeline, Scheduler())
 
-    def configure(self, groups: Groups) -> TimelineSource:
-        timing = Timing(30, 60)
-        source = TimelineSource(groups, timing, name="apps", format="lines", clock=self.clock.now)
-        self.engine.apply({"apps": source}, Rules(RuleSet(()), {}))
-        self.engine.discover(source)
-        return source
+    def configure(self, groups: Groups) -> Groups:
+        self.engine.apply({"apps": groups}, RuleSet({}))
+        self.engine.discover(groups)
+        return groups
 
     def poll(self) -> int:
         """Poll once; how many steps that took."""
@@ -93,7 +92,7 @@ def process(tmp_path: Path) -> Process:
 
 
 def test_a_quiet_partition_takes_one_token_a_poll(process: Process) -> None:
-    groups = Groups(page_size=10_000)
+    groups = Groups(process.clock, page_size=10_000)
     process.configure(groups)
     for polls in range(1, 5):
         process.now += 30
@@ -102,7 +101,7 @@ def test_a_quiet_partition_takes_one_token_a_poll(process: Process) -> None:
 
 
 def test_between_two_calls_a_poll_holds_no_thread_and_each_has_its_token(process: Process) -> None:
-    groups = Groups(page_size=10)
+    groups = Groups(process.clock, page_size=10)
     process.configure(groups)
     process.now += 100
     (reader,) = process.engine.readers("apps")
@@ -119,11 +118,11 @@ def test_between_two_calls_a_poll_holds_no_thread_and_each_has_its_token(process
 def test_a_partition_that_nobody_can_look_for_after_a_change_is_not_read_and_says_why(
     process: Process,
 ) -> None:
-    process.configure(Groups(page_size=10_000))
+    process.configure(Groups(process.clock, page_size=10_000))
     process.now += 30
     process.poll()
     assert process.gauge("partition_up") == 1
-    denied = Groups(page_size=10_000)
+    denied = Groups(process.clock, page_size=10_000)
     denied.found = Discovery((), [(REGION, DENIED)])
     source = process.configure(denied)
     (reader,) = process.engine.readers("apps")
