@@ -138,9 +138,12 @@ class _MetricFilter:
         self, path: tuple[Step, ...], known: tuple[str, ...], others: tuple[str, ...] = ()
     ) -> dict[str, str]:
         """By AWS's key, the key as written; ``others`` are left alone, the rest are errors."""
-        keys = {}
+        keys: dict[str, str] = {}
         for key in self._item.child(*path).mapping:
-            if _camel(key) in known:
+            if (first := keys.get(_camel(key))) is not None:
+                message = f"`{key}` is given twice, first as `{first}`"
+                self._findings.error(self._item.key_of(*path, key), message)
+            elif _camel(key) in known:
                 keys[_camel(key)] = key
             elif key not in others:
                 message = unknown_key(key, (*known, *others))

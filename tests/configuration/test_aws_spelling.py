@@ -122,6 +122,16 @@ rules:
     assert rule.value.reference is not None
 
 
+def test_what_is_wrong_with_an_own_key_is_said_there_and_not_at_the_filters(
+    problems_of_rules: ProblemsOf,
+) -> None:
+    (problem,) = problems_of_rules(
+        "rules:\n  - {filterName: f, filterPattern: x, pattern: '{ $.a == 1 }',"
+        " metricTransformations: [{metricName: a, metricNamespace: b, metricValue: 1}]}\n"
+    )
+    assert (problem.line, problem.column) == (4, 56)
+
+
 @pytest.mark.parametrize(
     ("namespace", "name", "metric"),
     [
@@ -150,6 +160,11 @@ def test_namespace_and_name_become_one_metric_name(
     ("filter_text", "messages"),
     [
         ("filterName: f\n    filterPattern: x", ["`metricTransformations` is missing"]),
+        (
+            "filterName: f\n    filterPattern: x\n    FilterPattern: y\n    metricTransformations:"
+            " [{metricName: a, metricNamespace: b, metricValue: 1}]",
+            ["`FilterPattern` is given twice, first as `filterPattern`"],
+        ),
         (
             "filterName: f\n    filterPattern: x\n    metricTransformations: []",
             ["must be a list of exactly one transformation"],
