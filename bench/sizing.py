@@ -8,6 +8,7 @@ second. The AWS is embedded, in this process; what is measured is the exporter's
 
 from __future__ import annotations
 
+import json
 import math
 import tempfile
 import time
@@ -17,10 +18,10 @@ from typing import Any
 import httpx
 import yaml
 
-from exporter.ledger.base import Batch, SeriesRule
+from exporter.ledger.base import Batch, RuleUse
 from exporter.ledger.sqlite import SqliteLedger
 from exporter.ledger.storage import LEDGER_FILE
-from exporter.model import Increment, Partition, SeriesKey
+from exporter.model import Increment, JudgedEvent, Partition, SeriesKey
 from metric_filter_demo.aws import EmbeddedAws
 from tests.support.processes import Exporter
 from tests.support.waiting import wait_for
@@ -41,7 +42,14 @@ def configuration(sources: list[dict[str, Any]], **rule: Any) -> str:
 def fill(folder: Path, series: int, matches: int) -> None:
     """A ledger of that many revealed series, and matches to remember."""
     ledger = SqliteLedger.open(folder)
-    ledger.load_rules({"f": {"r": None}}, rules=[SeriesRule("r", 10**6, None, "bench_total")])
+    definition = {
+        "metric": "bench_total",
+        "buckets": None,
+        "labels": {"user": ""},
+        "uses_default_metric": False,
+    }
+    use = RuleUse(None, own_start=False, definition=json.dumps(definition), max_series=10**6)
+    ledger.load_rules({"f": {"r": use}}, now=0, keep={}, generation="bench")
     now = round(time.time() * 1000)
     keys = [
         SeriesKey(
@@ -55,13 +63,21 @@ def fill(folder: Path, series: int, matches: int) -> None:
         )
         for number in range(max(series, 1))
     ]
-    increments = [
-        Increment("r", keys[n % len(keys)], keys[0], 1.0, now, now, f"event-{n:032}")
+    judged, partition = frozenset(["r"]), Partition("f", resource="/bench")
+    events = [
+        JudgedEvent(
+            f"event-{n:032}",
+            "",
+            now,
+            now,
+            judged,
+            (Increment("r", keys[n % len(keys)], keys[0], 1.0),),
+        )
         for n in range(max(series, matches))
     ]
-    for start in range(0, len(increments), 5000):
-        part = increments[start : start + 5000]
-        ledger.commit(Batch(Partition("f", resource="/bench"), "{}", part, now))
+    for start in range(0, len(events), 5000):
+        part, before = events[start : start + 5000], ledger.checkpoint(partition)
+        ledger.commit(Batch(partition, "f", "{}", before, part, remember_from=now))
     ledger.reveal(keys)
     ledger.close()
 

@@ -188,7 +188,8 @@ def process() -> list[Line]:
                     "Ledger errors",
                     "Operations of the ledger that failed: a full or broken disk. Nothing is"
                     " counted meanwhile, and nothing is lost. Also how often its files were found"
-                    " removed or replaced, and saved again.",
+                    " removed or replaced, and saved again, and commits that were refused since"
+                    " another process had read on.",
                     Query(
                         total(per_interval(own("ledger_errors_total")), "operation"),
                         "{{operation}}",
@@ -196,6 +197,10 @@ def process() -> list[Line]:
                     Query(
                         total(per_interval(own("ledger_files_lost_total"))),
                         "files removed or replaced",
+                    ),
+                    Query(
+                        total(per_interval(own("fenced_commits_total")), "source"),
+                        "commits of {{source}} refused",
                     ),
                     bars=True,
                     legend=("sum",),
