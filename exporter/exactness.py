@@ -185,11 +185,12 @@ def amend(
         return (RuleVersion(rule, start, None, definition, own_start),)
     *earlier, last = versions
     # The clock may have been set back, and nothing may be judged by two versions.
-    now = max(now, *(bound for bound in (last.since, last.until, now) if bound is not None))
+    now = max(bound for bound in (now, last.since, last.until) if bound is not None)
     if last.until is None:
         if last.definition == definition:
             return tuple(versions)
-        earlier += [replace(last, until=now)] if last.since is None or last.since < now else []
+        if last.since != now:
+            earlier.append(replace(last, until=now))
     else:
         earlier.append(last)
     if definition is None:

@@ -190,7 +190,8 @@ def process() -> list[Line]:
                     "Ledger errors",
                     "Operations of the ledger that failed: a full or broken disk. "
                     "Meanwhile nothing is counted, and nothing is lost. Also shows "
-                    "how often its files were removed or replaced, and written again.",
+                    "how often its files were removed or replaced, and written again, "
+                    "and how many commits were refused because another process had committed.",
                     Query(
                         total(per_interval(own("ledger_errors_total")), "operation"),
                         "{{operation}}",
@@ -198,6 +199,10 @@ def process() -> list[Line]:
                     Query(
                         total(per_interval(own("ledger_files_lost_total"))),
                         "files removed or replaced",
+                    ),
+                    Query(
+                        total(per_interval(own("fenced_commits_total")), "source"),
+                        "commits of {{source}} refused",
                     ),
                     bars=True,
                     legend=("sum",),

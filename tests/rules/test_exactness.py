@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from exporter.exactness import (
@@ -48,6 +48,7 @@ def in_force(versions: tuple[RuleVersion, ...], time: int) -> list[str]:
     ]
 
 
+@settings(deadline=None)
 @given(loads)
 def test_an_event_is_judged_by_what_was_configured_when_it_happened(steps: Steps) -> None:
     steps = sorted(steps, key=lambda step: step[0])
@@ -60,6 +61,7 @@ def test_an_event_is_judged_by_what_was_configured_when_it_happened(steps: Steps
         assert in_force(versions, time) == ([] if expected is None else [expected])
 
 
+@settings(deadline=None)
 @given(loads)
 def test_a_clock_that_is_set_back_makes_no_versions_overlap_and_changes_no_past(
     steps: Steps,
@@ -75,6 +77,7 @@ def test_a_clock_that_is_set_back_makes_no_versions_overlap_and_changes_no_past(
         )
 
 
+@settings(deadline=None)
 @given(loads)
 def test_a_configuration_that_is_loaded_again_changes_nothing(
     steps: Steps,
@@ -85,6 +88,7 @@ def test_a_configuration_that_is_loaded_again_changes_nothing(
         assert again == versions
 
 
+@settings(deadline=None)
 @given(loads, times, times)
 def test_what_no_event_can_ask_for_any_more_is_dropped_and_all_else_judged_as_before(
     steps: Steps, needed_from: int, later: int
@@ -121,6 +125,7 @@ def test_the_past_is_fetched_only_for_a_rule_that_was_loaded_with_a_start_of_its
     assert added == history("a", [(0, "A")])
 
 
+@settings(deadline=None)
 @given(st.tuples(loads, loads, loads), times, st.integers(0, 5))
 def test_the_last_version_in_force_while_an_event_can_have_happened_judges_it(
     histories: tuple[Steps, ...], earliest: int, span: int
@@ -142,6 +147,7 @@ def test_the_last_version_in_force_while_an_event_can_have_happened_judges_it(
     assert {one for of in versions.values() for one in of if one.until is None} == {*latest_ones}
 
 
+@settings(deadline=None)
 @given(st.integers(0, 10_000), st.integers(0, 1_000), st.lists(st.integers(0, 10_000), max_size=4))
 def test_versions_are_kept_as_long_as_any_partition_can_bring_an_event_of_their_time(
     now: int, lateness: int, positions: list[int]
@@ -151,6 +157,7 @@ def test_versions_are_kept_as_long_as_any_partition_can_bring_an_event_of_their_
     assert all(needed <= position - CLOCK_ERROR for position in positions)
 
 
+@settings(deadline=None)
 @given(
     start=st.integers(0, 5_000),
     born=st.none() | st.integers(0, 20_000),
@@ -181,6 +188,7 @@ def test_reading_begins_where_the_first_event_that_can_count_is(
         assert begin >= min(wanted, now)
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(), min_size=1), st.lists(st.integers()))
 def test_nothing_counts_that_is_older_than_what_every_span_was_read_to_for_the_last_time(
     final: list[int], starts: list[int]
@@ -193,6 +201,7 @@ def test_nothing_counts_that_is_older_than_what_every_span_was_read_to_for_the_l
     assert may_count(mark - 1, None, frozenset()) is None
 
 
+@settings(deadline=None)
 @given(st.dictionaries(st.sampled_from(NAMES), times), st.sets(st.sampled_from(NAMES)), times)
 def test_each_rule_asks_once_for_its_past(
     own_starts: dict[str, int], asked: set[str], read_up_to: int
