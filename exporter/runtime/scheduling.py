@@ -56,7 +56,6 @@ class Request:
         cost: Cost | None,
     ) -> None:
         self.interval = interval
-        """Seconds between two calls; may be changed."""
         self.lane = lane
         self._call = call
         self._cost = cost
