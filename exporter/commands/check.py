@@ -104,7 +104,8 @@ def _painted(problem: Problem, paint: Painter) -> str:
 
 def _check_ledger(directory: Path, configuration: Configuration) -> None:
     # Assembling imports boto3, which takes a while.
-    from exporter.ledger.review import LedgerError, review  # noqa: PLC0415
+    from exporter.ledger.base import LedgerError  # noqa: PLC0415
+    from exporter.ledger.review import review  # noqa: PLC0415
     from exporter.runtime.assembly import kept_versions, rule_uses  # noqa: PLC0415
 
     now = int(time.time() * 1000)

@@ -8,20 +8,19 @@ from __future__ import annotations
 import hashlib
 import math
 from bisect import bisect_left
-from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final, TypeAlias
 
-from exporter.ledger.base import LedgerError, RuleTotal, SeriesTotal
+from exporter.ledger.base import LedgerError
 from exporter.ledger.rows import (
     bounds_of,
     bounds_text,
     buckets_of,
     buckets_text,
-    labels_of,
     labels_text,
 )
+from exporter.ledger.shown import SeriesState
 from exporter.ledger.tables import Member, MemberCount, RuleCount, Series, Total
 from exporter.model import OVERFLOW, Identity, Increment, JudgedEvent, Partition, SeriesKey
 
@@ -122,48 +121,6 @@ def judge(
             segment = None if before is None else before.segment
             remember[own] = Remembered(union, time if before is None else before.time, segment)
     return Judgement(new, remember)
-
-
-@dataclass(slots=True)
-class SeriesState:
-    """A series while a batch changes it."""
-
-    row: Series
-    key: SeriesKey
-    totals: dict[str, Total]
-    """By lane."""
-
-    @property
-    def total(self) -> float:
-        """The sum over the lanes."""
-        return math.fsum(one.total for one in self.totals.values())
-
-    def shown(self) -> SeriesTotal:
-        """The series as it is exposed: the lanes' totals added up, the last match of all."""
-        bounds = bounds_of(self.row.bounds)
-        totals = list(self.totals.values())
-        buckets = None
-        if bounds is not None:
-            counts = [buckets_of(one.buckets, bounds) for one in totals]
-            empty = (0,) * (len(bounds) + 1)
-            buckets = tuple(map(sum, zip(empty, *counts, strict=True)))
-        last = max(totals, key=_last_match, default=None)
-        return SeriesTotal(
-            key=self.key,
-            total=self.total,
-            buckets=buckets,
-            created=self.row.created,
-            revealed=bool(self.row.revealed),
-            event_id=last and last.event_id,
-            event_value=last.event_value if last else 0.0,
-            event_time=last and last.event_time,
-        )
-
-
-def state_of(row: Series, totals: Iterable[Total]) -> SeriesState:
-    """A series from its rows."""
-    key = SeriesKey(row.metric, labels_of(row.labels))
-    return SeriesState(row, key, {one.lane: one for one in totals})
 
 
 def series_of(increments: Iterable[Increment]) -> set[SeriesKey]:
@@ -351,34 +308,6 @@ class Placement:
         return True
 
 
-def rule_total(
-    source: str, rule: str, counts: Iterable[RuleCount], members: Iterable[MemberCount]
-) -> RuleTotal:
-    """What a rule has counted on a source, summed over the lanes."""
-    lanes = list(counts)
-    times = [one.last_event_time for one in lanes if one.last_event_time is not None]
-    return RuleTotal(
-        source,
-        rule,
-        sum(one.matches for one in lanes),
-        sum(one.value_errors for one in lanes),
-        sum(one.overflowed for one in lanes),
-        sum(one.series for one in members),
-        max(times, default=None),
-    )
-
-
-def rule_totals(counts: Iterable[RuleCount], members: Iterable[MemberCount]) -> list[RuleTotal]:
-    """What these rules have counted, by source and rule."""
-    by_place: dict[tuple[str, str], list[RuleCount]] = defaultdict(list)
-    for one in counts:
-        by_place[one.source, one.rule].append(one)
-    by_rule: dict[str, list[MemberCount]] = defaultdict(list)
-    for member in members:
-        by_rule[member.rule].append(member)
-    return [rule_total(*place, of, by_rule[place[1]]) for place, of in sorted(by_place.items())]
-
-
 def check_buckets(rule: str, spec: RuleSpec, row: Series) -> None:
     """Refuse to add to a series whose buckets are not the rule's.
 
@@ -422,7 +351,3 @@ def _countable(value: float | None) -> float | None:
     except OverflowError:
         return None
     return number if number >= 0 and math.isfinite(number) and number == value else None
-
-
-def _last_match(total: Total) -> tuple[bool, int]:
-    return total.event_time is not None, total.event_time or 0

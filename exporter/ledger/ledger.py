@@ -24,17 +24,15 @@ from exporter.ledger.base import (
 from exporter.ledger.counting import (
     Placement,
     RuleSpec,
-    SeriesState,
     judge,
     lane,
-    rule_totals,
     series_id,
     series_of,
-    state_of,
 )
 from exporter.ledger.memory import Memory
 from exporter.ledger.retention import Limits, partition_key
 from exporter.ledger.rules import load_scopes, load_versions, specs, version_of
+from exporter.ledger.shown import SeriesState, rule_totals, state_of
 from exporter.ledger.store import Store, Transaction
 from exporter.ledger.tables import (
     CHECKPOINTS,

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from exporter.exactness import RuleVersion
 from exporter.ledger.audit import audit
-from exporter.ledger.base import LedgerError, RuleUse
+from exporter.ledger.base import RuleUse
 from exporter.ledger.errors import DATABASE_ERRORS, UnreadableRowError, damaged, explain
 from exporter.ledger.rules import Place, load_versions, version_of
 from exporter.ledger.sqlite import HOLDER
@@ -120,6 +120,3 @@ def _compared(
     for row in loaded.rows:
         after[row.source, row.rule].append(version_of(row))
     return Review(path, Counter(key.metric for key in loaded.ended), before, after)
-
-
-__all__ = ["LedgerError", "Review", "review"]

@@ -12,8 +12,9 @@ from pathlib import Path
 import pytest
 
 from exporter.ledger.base import LedgerError, RuleTotal
-from exporter.ledger.counting import Placement, RuleSpec, series_id, state_of
+from exporter.ledger.counting import Placement, RuleSpec, series_id
 from exporter.ledger.rows import labels_text
+from exporter.ledger.shown import state_of
 from exporter.ledger.sqlite import SqliteLedger
 from exporter.ledger.tables import Series
 from exporter.model import JudgedEvent, Partition, SeriesKey

@@ -10,11 +10,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from hypothesis import settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from exporter.exactness import CLOCK_ERROR, PROVEN_AFTER
+from exporter.exactness import CLOCK_ERROR, PROVEN_AFTER, Line
 from exporter.ledger.base import Committed
 from exporter.ledger.sqlite import SqliteLedger
 from exporter.model import JudgedEvent, Partition
@@ -227,6 +227,27 @@ def test_notes_are_no_scopes(timed: SqliteLedger, time: Time, tmp_path: Path) ->
     reopened = time.open(tmp_path)
     assert reopened.condition().created == created == NOW
     reopened.close()
+
+
+@given(
+    looks=st.lists(
+        st.tuples(st.integers(0, 10**6), st.integers(0, PROVEN_AFTER // 2)), min_size=1, max_size=30
+    )
+)
+def test_the_line_goes_only_to_what_held_for_a_quarter_of_an_hour(
+    looks: list[tuple[int, int]],
+) -> None:
+    line, now = Line(), 0
+    seen: list[tuple[int, int]] = []
+    for bound, passed in looks:
+        now += passed
+        seen.append((now, bound))
+        before, line = line.line, line.moved(bound, now)
+        if line.line != before:
+            held = [one for at, one in seen if at >= now - PROVEN_AFTER]
+            assert line.line is not None
+            assert line.line <= min(held)
+            assert before is None or before < line.line
 
 
 LOOKBACK = 60_000

@@ -1,0 +1,84 @@
+"""Totals as they are shown: summed over the lanes that have counted."""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from exporter.ledger.base import RuleTotal, SeriesTotal
+from exporter.ledger.rows import bounds_of, buckets_of, labels_of
+from exporter.ledger.tables import MemberCount, RuleCount, Series, Total
+from exporter.model import SeriesKey
+
+
+@dataclass(slots=True)
+class SeriesState:
+    """A series while a batch changes it."""
+
+    row: Series
+    key: SeriesKey
+    totals: dict[str, Total]
+    """By lane."""
+
+    @property
+    def total(self) -> float:
+        """The sum over the lanes."""
+        return math.fsum(one.total for one in self.totals.values())
+
+    def shown(self) -> SeriesTotal:
+        """The series as it is exposed: the lanes' totals added up, the last match of all."""
+        bounds = bounds_of(self.row.bounds)
+        totals = list(self.totals.values())
+        buckets = None
+        if bounds is not None:
+            counts = [buckets_of(one.buckets, bounds) for one in totals]
+            empty = (0,) * (len(bounds) + 1)
+            buckets = tuple(map(sum, zip(empty, *counts, strict=True)))
+        last = max(totals, key=_last_match, default=None)
+        return SeriesTotal(
+            key=self.key,
+            total=self.total,
+            buckets=buckets,
+            created=self.row.created,
+            revealed=bool(self.row.revealed),
+            event_id=last and last.event_id,
+            event_value=last.event_value if last else 0.0,
+            event_time=last and last.event_time,
+        )
+
+
+def state_of(row: Series, totals: Iterable[Total]) -> SeriesState:
+    """A series from its rows."""
+    key = SeriesKey(row.metric, labels_of(row.labels))
+    return SeriesState(row, key, {one.lane: one for one in totals})
+
+
+def rule_totals(counts: Iterable[RuleCount], members: Iterable[MemberCount]) -> list[RuleTotal]:
+    """What these rules have counted, by source and rule."""
+    by_place: dict[tuple[str, str], list[RuleCount]] = defaultdict(list)
+    for one in counts:
+        by_place[one.source, one.rule].append(one)
+    series: dict[str, int] = defaultdict(int)
+    for member in members:
+        series[member.rule] += member.series
+    return [
+        RuleTotal(
+            source,
+            rule,
+            matches=sum(one.matches for one in lanes),
+            value_errors=sum(one.value_errors for one in lanes),
+            overflowed=sum(one.overflowed for one in lanes),
+            series=series[rule],
+            last_event_time=max(
+                (one.last_event_time for one in lanes if one.last_event_time is not None),
+                default=None,
+            ),
+        )
+        for (source, rule), lanes in sorted(by_place.items())
+    ]
+
+
+def _last_match(total: Total) -> tuple[bool, int]:
+    return total.event_time is not None, total.event_time or 0
