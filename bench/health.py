@@ -4,8 +4,8 @@
 
 Eight files of CloudTrail records are read as fast as they can be, thousands of log groups are
 polled and looked for, the configuration is reloaded all the time (every other time with another
-interval, so that every partition is found anew), and the page is scraped. Each request is a
-connection of its own, as a kubelet makes it. The AWS and the prober have processes of their own.
+interval, so that every partition is found again), and the page is scraped. Each request opens
+a connection, as a kubelet does. The AWS and the prober are separate processes.
 The exit code is 1 if a bound is broken.
 """
 
@@ -43,7 +43,7 @@ SLOWEST = 0.250
 
 
 class Aws:
-    """The embedded AWS with many log groups, in a process of its own."""
+    """The embedded AWS with many log groups, in a separate process."""
 
     def __init__(self, groups: int) -> None:
         self._aws = EmbeddedAws(quotas={"FilterLogEvents": math.inf}).start()

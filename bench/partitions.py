@@ -5,7 +5,7 @@
 The real engine, pipeline and ledger read simulated log groups of so many events a second on a
 simulated clock. What Python has allocated for them is compared with what it has for none; the
 ledger is on disk. From 128 partitions on, each has the smallest sample of the delay histogram, so
-more of them take no more each. The exit code is 1 if the bound is broken.
+more of them take the same each. The exit code is 1 if the bound is broken.
 """
 
 from __future__ import annotations
