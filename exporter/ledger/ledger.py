@@ -266,6 +266,9 @@ class StoredLedger:
         if let_go and line is not None:
             events = [one for one in events if one.scope or one.time >= line]
             let_go = batch.remember_from is not None and batch.remember_from < line
+        if before and (batch.remember_from or 0) < (before.remember_from or 0):
+            # The position was ahead of the truth: what memory may go by has to be proven again.
+            memory.save(memory.feed._replace(following=None, since=None))
         row = Checkpoint(
             *_key(batch.partition),
             batch.checkpoint.encode("utf-8", "surrogatepass"),

@@ -401,5 +401,17 @@ class Memory(RuleBasedStateMachine):
         self.ledger.forget("files", [file], looked_at=self.time.wall + off, memory=REMEMBERED)
 
 
+def test_positions_that_were_corrected_between_two_looks_prove_nothing() -> None:
+    state = Memory()
+    state.begin()
+    for off in (-YEAR, YEAR, YEAR, YEAR):
+        state.leap(off)
+        state.wait(CLOCK_ERROR)
+        state.happen(homes=frozenset([0]), shared=False, late=0)
+    state.leap(YEAR)
+    state.nothing_counts_twice()
+    state.teardown()
+
+
 TestMemory = Memory.TestCase
 TestMemory.settings = settings(max_examples=100, stateful_step_count=20, deadline=None)
