@@ -11,7 +11,9 @@ from typing import Any, Final
 import yaml
 from prometheus_client.metrics import MetricWrapperBase
 
+from exporter.metrics.partitions import Meter
 from exporter.metrics.telemetry import RULE_INFO, RuleInfo, Telemetry
+from exporter.model import Partition
 from tests.support.promql import Labels, output_labels
 from tests.support.tools import ROOT
 
@@ -95,11 +97,15 @@ def pack_rules(pack: str) -> list[dict[str, Any]]:
 def _telemetry_labels() -> dict[str, Labels]:
     telemetry = Telemetry()
     telemetry.set_rules([RuleInfo("rule", "Title", "high", "rule_total", "counter", 10)])
+    telemetry.read.add(Meter(Partition("source"), found=0.0, read_up_to=0))
     labels: dict[str, Labels] = dict.fromkeys(_PROCESS, _SCRAPED)
     for metric in vars(telemetry).values():
         if isinstance(metric, MetricWrapperBase):
             for family in metric.describe():
                 labels |= _names(family.name, family.type, _SCRAPED.union(metric._labelnames))
+    for family in telemetry.read.collect():
+        own = frozenset(label for sample in family.samples for label in sample.labels)
+        labels |= _names(family.name, family.type, _SCRAPED | own)
     for family in telemetry.registry.collect():
         if family.name == RULE_INFO:
             labels[RULE_INFO] = _SCRAPED.union(*(sample.labels for sample in family.samples))
