@@ -1,4 +1,8 @@
-"""The YAML configuration: sources and rules, loaded, checked and complete."""
+"""The YAML configuration: sources and rules, read from files, checked and complete.
+
+``loading.py`` is the entry point: ``check`` returns all problems with file and line, ``load`` the
+configuration. A rule is one model (``rules.py``); the models of sources are in ``exporter.sources``.
+"""
 
 from exporter.configuration.loading import Checked, Configuration, check, load
 from exporter.configuration.names import DEFAULT_METRIC

@@ -1,4 +1,8 @@
-"""The rule set: log events in, judged events and their increments out."""
+"""The rule set: a batch of log events in, judged events with their increments out.
+
+``ruleset.py`` selects the versions of rules that judge an event, ``rule.py`` matches one rule,
+``records.py`` reads an event's id, time, account and region. Knows neither AWS nor the ledger.
+"""
 
 from exporter.rules.records import Facts
 from exporter.rules.rule import definition

@@ -1,4 +1,8 @@
-"""Rule tests: log events in, expected matches, labels and values out; like promtool's for rules."""
+"""Rule tests: log events in, expected matches, labels and values out, as with promtool.
+
+``loading.py`` reads the test files, ``evaluation.py`` runs them through the real rule set,
+``against_aws.py`` compares the results with TestMetricFilter.
+"""
 
 from exporter.ruletests.coverage import Coverage, coverage
 from exporter.ruletests.evaluation import Failure, Got, TestResult, run_tests

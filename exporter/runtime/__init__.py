@@ -1,4 +1,5 @@
 """The running process: reads the sources, counts their log events, reloads its configuration.
 
-The way of the data for one partition is ``pipeline.py``; who calls it and when is ``engine.py``.
+``process.py`` starts and stops it, ``engine.py`` keeps a ``reader.py`` for each partition,
+``scheduling.py`` runs their polls, ``pipeline.py`` takes a reading from the source to the ledger.
 """

@@ -1,4 +1,8 @@
-"""The HTTP server: metrics, status page, health, readiness and reload; TLS and basic auth."""
+"""The HTTP server: metrics, status page, health, readiness and reload; TLS and basic auth.
+
+``server.py`` serves ``application.py`` on the connections of ``connections.py``; ``live.py`` keeps
+the web configuration up to date. Knows the ledger, sources and rules only by what it is given.
+"""
 
 from exporter.web.application import create_app
 from exporter.web.limits import Limits
