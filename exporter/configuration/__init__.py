@@ -1,7 +1,7 @@
 """The YAML configuration: sources and rules, read from files, checked and complete.
 
 ``loading.py`` is the entry point: ``check`` returns all problems with file and line, ``load`` the
-configuration. A rule is one model (``rules.py``); the models of sources are in ``exporter.sources``.
+configuration. A rule is one model (``rules.py``); those of sources are in ``sources/``.
 """
 
 from exporter.configuration.loading import Checked, Configuration, check, load
