@@ -18,10 +18,8 @@ class Limits:
 
     partitions: Mapping[bytes, Checkpoint]
     shared: int | None
-    """Of events that any partition can bring."""
+    """Of events that any partition can bring; if events come once, of all (in reading time)."""
     memory: int
-    reading_time: int | None
-    """Now, if events come once: memory goes by it alone."""
 
     @classmethod
     def of(
@@ -36,11 +34,13 @@ class Limits:
     ) -> Limits:
         """The limits now (see ``Ledger.forget``); moves the line and lets go of what is gone."""
         rows = {row.partition: row for row in transaction.read(CHECKPOINTS, [(source,)])}
-        if any(row.remember_from is None for row in rows.values()):
-            return cls(rows, kept.now - memory, memory, kept.now)
         present = {partition_key(partition) for partition in found}
+        # Rows of another type may be left from when a source of the same name had it.
+        relevant = [row for key, row in rows.items() if key in present] or rows.values()
+        if relevant and all(row.remember_from is None for row in relevant):
+            return cls(rows, kept.now - memory, memory)
         if looked_at is None or not present <= rows.keys():
-            return cls(rows, None, memory, None)
+            return cls(rows, None, memory)
         positions = [row.remember_from for key, row in rows.items() if key in present]
         bound = line_bound(
             [one for one in positions if one is not None], looked_at=looked_at, memory=memory
@@ -49,7 +49,7 @@ class Limits:
         line = Line(feed.line, feed.following, feed.since).moved(bound, kept.now)
         kept.save(feed._replace(line=line.line, following=line.following, since=line.since))
         if line.line is None:
-            return cls(rows, None, memory, None)
+            return cls(rows, None, memory)
         gone = [row for key, row in rows.items() if key not in present and not row.let_go]
         transaction.write(
             CHECKPOINTS,
@@ -59,11 +59,11 @@ class Limits:
                 if row.remember_from is not None and passed(row.remember_from, memory) < line.line
             ],
         )
-        return cls(rows, min(bound, line.line), memory, None)
+        return cls(rows, min(bound, line.line), memory)
 
     def before(self, row: Checkpoint) -> int | None:
         """Before what memory of events may go that only this partition can bring."""
-        if self.reading_time is not None or self.shared is None or row.remember_from is None:
+        if self.shared is None or row.remember_from is None:
             return self.shared
         return min(self.shared, passed(row.remember_from, self.memory))
 

@@ -209,6 +209,18 @@ def test_what_comes_once_is_remembered_for_its_time_of_reading(
     reopened.close()
 
 
+def test_a_source_that_once_had_another_type_remembers_by_its_positions(
+    timed: SqliteLedger, time: Time
+) -> None:
+    commit(timed, batch(at(NOW), partition=dataclasses.replace(FILE, source=SOURCE)))
+    commit(timed, batch(at(NOW), remember_from=NOW))
+    commit(timed, batch(partition=OTHER, remember_from=NOW - DAY))
+    time.pass_by(DAY)
+    assert forget(timed, time, PARTITION, OTHER) == 0
+    brought = commit(timed, batch(at(NOW), partition=OTHER, remember_from=NOW))
+    assert brought.counted == [], "another partition was behind, and brings it again"
+
+
 def test_a_large_memory_is_deleted_too(timed: SqliteLedger, time: Time) -> None:
     many = [increment("a", event_id=str(number), time=number) for number in range(20_001)]
     commit(timed, batch(*many, remember_from=NOW))
