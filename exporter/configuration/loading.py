@@ -15,7 +15,14 @@ from exporter.sources import PLANNED_OPTIONS, PLANNED_TYPES, TYPES, SourceConfig
 from exporter.yamlfile.documents import Item, read_document
 from exporter.yamlfile.footprint import Footprint
 from exporter.yamlfile.globs import GlobError, absolute_glob, is_path
-from exporter.yamlfile.problems import ConfigurationError, Findings, Location, Problem, did_you_mean
+from exporter.yamlfile.problems import (
+    ConfigurationError,
+    Findings,
+    Location,
+    Problem,
+    did_you_mean,
+    errors_in,
+)
 from exporter.yamlfile.validation import Fields, Filled, fill, list_at, reject_unknown
 
 _RULE_KEYS = ("rules", "metricFilters")
@@ -56,8 +63,8 @@ class Checked:
 
     @property
     def errors(self) -> tuple[Problem, ...]:
-        """The problems that must be corrected."""
-        return tuple(problem for problem in self.problems if problem.severity == "error")
+        """The problems that are errors."""
+        return errors_in(self.problems)
 
 
 def load(paths: Sequence[Path]) -> Configuration:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -26,8 +25,8 @@ class Footprint:
 
     def add_files(self, paths: Iterable[Path]) -> None:
         """Note files by name, whether they exist or not."""
-        # Symbolic links are not resolved: they are what is swapped.
-        names = [os.path.abspath(path) for path in paths]  # noqa: PTH100
+        # Symbolic links are not resolved, because Kubernetes changes files by swapping links.
+        names = [str(path.absolute()) for path in paths]
         self._files.update(names)
         self._note(names)
 

@@ -65,6 +65,11 @@ class Problem:
         return f"{head}\n{indent(caret(self.source_line, self.column - 1), '    ')}"
 
 
+def errors_in(problems: Iterable[Problem]) -> tuple[Problem, ...]:
+    """Return the problems that are errors."""
+    return tuple(problem for problem in problems if problem.severity == "error")
+
+
 class ConfigurationError(Exception):
     """The configuration cannot be used; ``problems`` has every error that was found."""
 
@@ -89,8 +94,8 @@ class Findings:
 
     @property
     def errors(self) -> tuple[Problem, ...]:
-        """The problems that must be corrected."""
-        return tuple(problem for problem in self.problems if problem.severity == "error")
+        """The problems that are errors."""
+        return errors_in(self.problems)
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
