@@ -1,13 +1,8 @@
-"""The YAML configuration: sources and rules, loaded, checked and complete."""
+"""The YAML configuration: sources and rules, loaded and validated."""
 
 from exporter.configuration.loading import Checked, Configuration, check, load
 from exporter.configuration.names import DEFAULT_METRIC
-from exporter.configuration.references import (
-    EXACT_INTEGERS,
-    LabelValue,
-    Reference,
-    ValueSpec,
-)
+from exporter.configuration.references import EXACT_INTEGERS, LabelValue, Reference, ValueSpec
 from exporter.configuration.rules import MetricType, RuleConfig
 from exporter.sources import SERIES_LABELS, SourceConfig
 from exporter.yamlfile.durations import format_duration, parse_duration
