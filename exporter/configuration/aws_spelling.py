@@ -1,7 +1,7 @@
-"""Metric filters in AWS's own spelling, read as rules.
+"""Metric filters in AWS's spelling, read as rules.
 
-As DescribeMetricFilters prints them (camelCase, dimensions as a mapping) and as CloudFormation
-writes them (PascalCase, dimensions as a list of Key and Value).
+DescribeMetricFilters prints camelCase and dimensions as a mapping. CloudFormation has PascalCase
+and dimensions as a list of Key and Value.
 """
 
 from __future__ import annotations
@@ -38,12 +38,12 @@ _TRANSFORMATION_KEYS = (
 
 
 def is_metric_filter(item: Item) -> bool:
-    """Whether a rule is written with a metric filter's keys."""
+    """Return whether a rule has keys of a metric filter."""
     return any(_camel(key) in _FILTER_KEYS for key in item.mapping)
 
 
 def read_metric_filter(item: Item, own_keys: Iterable[str], findings: Findings) -> Fields:
-    """Read a metric filter as a rule's fields; a rule's own keys beside AWS's win."""
+    """Read a metric filter as the fields of a rule; ``own_keys`` (of rules) have precedence."""
     return _MetricFilter(item, tuple(own_keys), findings).read()
 
 
@@ -66,7 +66,7 @@ class _MetricFilter:
         if criteria and item.mapping[criteria]:
             findings.error(
                 item.value_of(criteria),
-                f"`{criteria}` is not supported: say it in the pattern, or by choosing `sources`",
+                f"`{criteria}` is not supported: use the pattern or `sources` instead",
             )
         transformed = keys.get("applyOnTransformedLogs")
         if transformed and str(item.mapping[transformed]).lower() == "true":
@@ -88,8 +88,7 @@ class _MetricFilter:
             return
         keys = self._spelled((key, 0), _TRANSFORMATION_KEYS)
         if "metric" not in self._values:
-            names = ("metricNamespace", "metricName")
-            missing = [name for name in names if name not in keys]
+            missing = [name for name in ("metricNamespace", "metricName") if name not in keys]
             for name in missing:
                 self._findings.error(self._item.value_of(key, 0), f"`{name}` is missing")
             if not missing:
@@ -117,45 +116,44 @@ class _MetricFilter:
 
     def _dimensions(self, path: tuple[Step, ...]) -> list[tuple[str, Value]]:
         data = self._item.child(*path).data
-        if data is None or isinstance(data, dict):
-            return list((data or {}).items())
-        if not isinstance(data, list):
-            self._findings.error(
-                self._item.value_of(*path), f"`{path[-1]}` must be a mapping of names to values"
-            )
+        if isinstance(data, dict):
+            return list(data.items())
+        if data is not None and not isinstance(data, list):
+            message = f"`{path[-1]}` must be a mapping of names to values"
+            self._findings.error(self._item.value_of(*path), message)
             return []
         pairs = []
-        for index, entry in enumerate(data):
+        for index, entry in enumerate(data or ()):
             pair = {_camel(k): v for k, v in entry.items()} if isinstance(entry, dict) else {}
             if pair.keys() != {"key", "value"}:
-                place = self._item.value_of(*path, index)
-                self._findings.error(place, "a dimension has exactly `Key` and `Value`")
-                continue
-            pairs.append((str(pair["key"]), pair["value"]))
+                message = "a dimension has exactly `Key` and `Value`"
+                self._findings.error(self._item.value_of(*path, index), message)
+            else:
+                pairs.append((str(pair["key"]), pair["value"]))
         return pairs
 
     def _spelled(
         self, path: tuple[Step, ...], known: tuple[str, ...], others: tuple[str, ...] = ()
     ) -> dict[str, str]:
-        """By AWS's key, the key as written; ``others`` are left alone, the rest are errors."""
+        """Return the keys as written, by AWS's key; those not in ``others`` must be known."""
         keys: dict[str, str] = {}
         for key in self._item.child(*path).mapping:
-            if (first := keys.get(_camel(key))) is not None:
+            first = keys.setdefault(_camel(key), key) if _camel(key) in known else key
+            if first != key:
                 message = f"`{key}` is given twice, first as `{first}`"
-                self._findings.error(self._item.key_of(*path, key), message)
-            elif _camel(key) in known:
-                keys[_camel(key)] = key
-            elif key not in others:
+            elif _camel(key) not in known and key not in others:
                 message = unknown_key(key, (*known, *others))
-                self._findings.error(self._item.key_of(*path, key), message)
+            else:
+                continue
+            self._findings.error(self._item.key_of(*path, key), message)
         return keys
 
     def _take(
         self, field: str, path: tuple[Step, ...], convert: Callable[[str], str] | None = None
     ) -> None:
-        """Fill a field that the rule's own keys leave open; ``convert`` makes its name of AWS's.
+        """Set a field from AWS's key, unless the rule's own key exists.
 
-        What is missing is reported by AWS's key.
+        ``convert`` returns the field's name for AWS's name, or an empty one.
         """
         if field in self._values:
             return
@@ -169,8 +167,8 @@ class _MetricFilter:
             if not name:
                 self._findings.error(
                     part.location,
-                    f"no name can be made from {value!r}, which has no letters or digits of ASCII:"
-                    f" add `{field}` beside it",
+                    f"no name can be made from {value!r}, which has no ASCII letters or digits: add"
+                    f" `{field}` next to it",
                 )
             value = name or "unnamed_total"
         self._values[field] = value

@@ -1,4 +1,4 @@
-"""What must hold between rules: unique names, and metrics that they can share."""
+"""Checks between rules: unique names, and metrics that rules share."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from exporter.yamlfile.validation import Filled
 
 
 def check_between_rules(rules: Iterable[Filled[RuleConfig]], findings: Findings) -> None:
-    """Names are unique over all files; rules that share a metric agree, other metrics differ."""
+    """Check that names are unique, rules that share a metric agree, and other metrics differ."""
     names: dict[str, Location] = {}
     first_of: dict[str, Filled[RuleConfig]] = {}
     taken: dict[str, Filled[RuleConfig]] = {}
@@ -27,25 +27,25 @@ def check_between_rules(rules: Iterable[Filled[RuleConfig]], findings: Findings)
 
 
 def _check_name(rule: Filled[RuleConfig], names: dict[str, Location], findings: Findings) -> None:
-    place = rule.fields.value_of("name")
-    first = names.setdefault(rule.model.name, place)
-    if first is not place:
-        sentence = duplicate_sentence("rule", rule.model.name, first)
+    location = rule.fields.value_of("name")
+    first = names.setdefault(rule.model.name, location)
+    if first is not location:
+        message = duplicate_name("rule", rule.model.name, first)
         if "name" in rule.fields.origin:
             # AWS: a filter's name is unique in its log group only.
-            sentence += "; add a `name` beside the filter's"
-        findings.error(place, sentence)
+            message += "; add a `name` next to the filter's"
+        findings.error(location, message)
 
 
-def duplicate_sentence(what: str, name: str, first: Location) -> str:
-    """The sentence for a name that is taken already, with the place of the first one."""
-    return f"there is a {what} `{name}` already ({first.file}:{first.line}): names are unique"
+def duplicate_name(noun: str, name: str, first: Location) -> str:
+    """Return the message for a name that is already used at ``first``."""
+    return f"there is a {noun} `{name}` already ({first.file}:{first.line}): names are unique"
 
 
 def _check_family(
     rule: Filled[RuleConfig], taken: dict[str, Filled[RuleConfig]], findings: Findings
 ) -> None:
-    """``taken``: the first rule by each name that its metric takes; this one's are added."""
+    """Check and add the names of the rule's metric; ``taken``: the first rule with each name."""
     metric = rule.model.metric
     for name in sorted(family_names(metric, rule.model.type)):
         other = taken.setdefault(name, rule)
@@ -79,5 +79,5 @@ def _compare(first: Filled[RuleConfig], rule: Filled[RuleConfig], findings: Find
 
 
 def _named(rule: Filled[RuleConfig]) -> str:
-    place = rule.fields.value_of("name")
-    return f"rule `{rule.model.name}` ({place.file}:{place.line})"
+    location = rule.fields.value_of("name")
+    return f"rule `{rule.model.name}` ({location.file}:{location.line})"

@@ -1,4 +1,4 @@
-"""Which sources a rule listens to."""
+"""The sources that a rule listens to."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _CLOUDTRAIL_FIELDS = frozenset(
         "userIdentity",
     }
 )
-"""Fields of a CloudTrail record whose names are hardly used elsewhere (``errorCode`` is)."""
+"""Fields of CloudTrail records whose names are rare elsewhere (unlike ``errorCode``)."""
 
 
 class Listening:
@@ -39,7 +39,7 @@ class Listening:
         packs: Mapping[str, Pack],
         findings: Findings,
     ) -> None:
-        """``unusable``: names of sources that are in error themselves; rules may name them."""
+        """``unusable``: names of invalid sources; rules may name them."""
         self._sources = [source.model for source in sources]
         self._unusable = unusable
         self._findings = findings
@@ -47,7 +47,7 @@ class Listening:
         self._of_pack: dict[str, tuple[str, ...]] = {}
 
     def resolve(self, rule: Filled[RuleConfig]) -> RuleConfig | None:
-        """The rule with its sources, in the configuration's order; None if something is wrong."""
+        """Return the rule with its sources in the configuration's order, or None on an error."""
         names = self._names(rule)
         if not names or rule.rejected:
             return None
@@ -114,31 +114,29 @@ def warn_of_sources(
 ) -> None:
     """Warn of sources without a rule, and of those that should declare their format.
 
-    There is no warning about the format if no rule of the source reads a field of CloudTrail
-    records, or if the source says ``format: auto`` itself.
+    A source should if one of its rules reads a field of CloudTrail records.
     """
     for source in sources:
-        name, place = source.model.name, source.fields.value_of("name")
+        name, location = source.model.name, source.fields.value_of("name")
         listening = [rule for rule in rules if name in rule.sources]
         if not listening:
-            message = f"no rule listens to the source `{name}`: it is read for nothing"
-            findings.warning(place, message)
+            message = f"no rule listens to the source `{name}`: reading it has no effect"
+            findings.warning(location, message)
         kind = source.model.kind
         if not kind.local_ids or "format" in source.model.model_fields_set:
             continue
         reading = next((rule.name for rule in listening if _reads_cloudtrail(rule)), None)
         if reading is not None:
             findings.warning(
-                place,
-                f"the source `{name}` does not say whether its {kind.noun.lower()}s hold CloudTrail"
-                f" records, whose fields rule `{reading}` reads: write `format: cloudtrail` if"
-                " nothing else is in them (a record then counts once over all of them),"
-                " `format: lines` if none is in them (rules with JSON patterns then have to name"
-                " the source), or else `format: auto`",
+                location,
+                f"the source `{name}` does not say whether its {kind.noun.lower()}s contain"
+                f" CloudTrail records, whose fields rule `{reading}` reads: write `format:"
+                " cloudtrail` if they contain nothing else (a record then counts once over all of"
+                " them), `format: lines` if they contain no records (rules with JSON patterns then"
+                " have to name the source), or else `format: auto`",
             )
 
 
 def _reads_cloudtrail(rule: RuleConfig) -> bool:
-    references = [one.selector for one in rule.references if one.selector is not None]
-    selectors = [*rule.compiled.selectors, *references]
-    return any(selector.steps[0] in _CLOUDTRAIL_FIELDS for selector in selectors)
+    selectors = [*rule.compiled.selectors, *(reference.selector for reference in rule.references)]
+    return any(selector and selector.steps[0] in _CLOUDTRAIL_FIELDS for selector in selectors)

@@ -1,12 +1,12 @@
-"""Configuration files, read and checked as one."""
+"""Configuration files, read and validated together."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from exporter.configuration.consistency import check_between_rules, duplicate_sentence
+from exporter.configuration.consistency import check_between_rules, duplicate_name
 from exporter.configuration.listening import Listening, warn_of_sources
 from exporter.configuration.packs import Pack, available_packs, read_pack_format, read_pack_use
 from exporter.configuration.rule_checks import read_rule
@@ -15,13 +15,20 @@ from exporter.sources import PLANNED_OPTIONS, PLANNED_TYPES, TYPES, SourceConfig
 from exporter.yamlfile.documents import Item, read_document
 from exporter.yamlfile.footprint import Footprint
 from exporter.yamlfile.globs import GlobError, absolute_glob, is_path
-from exporter.yamlfile.problems import ConfigurationError, Findings, Location, Problem, did_you_mean
+from exporter.yamlfile.problems import (
+    ConfigurationError,
+    Findings,
+    Location,
+    Problem,
+    did_you_mean,
+    errors_in,
+)
 from exporter.yamlfile.validation import Fields, Filled, fill, list_at, reject_unknown
 
 _RULE_KEYS = ("rules", "metricFilters")
 _FILE_KEYS = ("sources", "rule_packs", "rule_files", *_RULE_KEYS)
 _ANSWER_KEYS = ("nextToken", "ResponseMetadata")
-"""What DescribeMetricFilters prints beside ``metricFilters``."""
+"""Other keys in the output of DescribeMetricFilters."""
 _NOT_IN_RULE_FILES = {
     "sources": "a rule file has only `rules`: move `sources` to the configuration file",
     "rule_files": "a rule file cannot name others: move `rule_files` to the configuration file",
@@ -31,15 +38,15 @@ _NOT_IN_RULE_FILES = {
 
 @dataclass(frozen=True, slots=True)
 class Configuration:
-    """What is read, and what is counted in it."""
+    """The sources that are read, and the rules that count in them."""
 
     sources: tuple[SourceConfig, ...]
     rules: tuple[RuleConfig, ...]
     files: tuple[Path, ...] = ()
-    """Every file that it was read from."""
+    """All files that it was read from."""
 
     def rules_of(self, source: str) -> tuple[RuleConfig, ...]:
-        """The rules that listen to a source."""
+        """Return the rules that listen to a source."""
         return tuple(rule for rule in self.rules if source in rule.sources)
 
 
@@ -52,16 +59,16 @@ class Checked:
     problems: tuple[Problem, ...]
     """Errors and warnings, in the order of the files."""
     sources: Mapping[str, Fields] = field(default_factory=dict)
-    """The places of each source's parts in the files, by its name."""
+    """The locations of each source's options, by its name."""
 
     @property
     def errors(self) -> tuple[Problem, ...]:
-        """The problems that must be corrected."""
-        return tuple(problem for problem in self.problems if problem.severity == "error")
+        """The problems that are errors."""
+        return errors_in(self.problems)
 
 
 def load(paths: Sequence[Path]) -> Configuration:
-    """Read configuration files and what they name, merged. Raises ConfigurationError."""
+    """Read and merge configuration files and the files they name; raises ConfigurationError."""
     checked = check(paths)
     if checked.configuration is None:
         raise ConfigurationError(checked.errors)
@@ -69,9 +76,9 @@ def load(paths: Sequence[Path]) -> Configuration:
 
 
 def check(paths: Sequence[Path], footprint: Footprint | None = None) -> Checked:
-    """Read configuration files as ``load`` does; report everything that is wrong with them.
+    """Read configuration files as ``load`` does; return all errors and warnings.
 
-    ``footprint`` notes the files, but not rule packs, which are the program's.
+    All files except rule packs, which are part of the program, are added to ``footprint``.
     """
     return _Loader(Findings(), footprint).load(paths)
 
@@ -79,25 +86,25 @@ def check(paths: Sequence[Path], footprint: Footprint | None = None) -> Checked:
 def read_named_rules(
     item: Item, folder: Path, findings: Findings, *, source: str
 ) -> tuple[RuleConfig, ...]:
-    """Read the rules that a document's ``rule_packs`` and ``rule_files`` name, to try them out.
+    """Read the rules that a document names in ``rule_packs`` and ``rule_files``, to test them.
 
-    The files may be configuration files as well, relative to ``folder``. Each rule listens to
-    ``source`` alone, whatever it says itself; rules in error are left out.
+    The files may also be configuration files; they are relative to ``folder``. All rules listen
+    to ``source`` only. Invalid rules are left out.
     """
     return _Loader(findings).load_named(item, folder, source)
 
 
 class _Loader:
-    """Gathers what the files hold, then checks it as a whole."""
+    """Reads all files, then checks the whole configuration."""
 
     def __init__(self, findings: Findings, footprint: Footprint | None = None) -> None:
         self._findings = findings
         self._footprint = Footprint() if footprint is None else footprint
         self._files: dict[Path, Path] = {}
-        """By the path without symbolic links: several globs may find a file."""
+        """By path without symbolic links, because several globs may find a file."""
         self._sources: list[Filled[SourceConfig]] = []
         self._source_names: dict[str, Location] = {}
-        """Also of sources in error."""
+        """Also of invalid sources."""
         self._packs: dict[str, Pack] = {}
         self._rules: list[Filled[RuleConfig]] = []
 
@@ -121,11 +128,7 @@ class _Loader:
         return Checked(configuration, problems, fields)
 
     def load_named(self, item: Item, folder: Path, source: str) -> tuple[RuleConfig, ...]:
-        for pack in list_at(item, "rule_packs", self._findings):
-            self._read_pack(pack)
-        for pattern in list_at(item, "rule_files", self._findings):
-            for path in self._find_files(pattern, folder):
-                self._read_configuration_file(path)
+        self._read_packs_and_files(item, folder, self._read_configuration_file)
         check_between_rules(self._rules, self._findings)
         return tuple(
             rule.model.model_copy(update={"sources": (source,)})
@@ -134,16 +137,15 @@ class _Loader:
         )
 
     def _read(self, path: Path) -> Item | None:
-        """A file's content, once."""
-        known_as = path.resolve()
-        if known_as in self._files:
+        """Return a file's mapping, or None if it was read before or is invalid."""
+        resolved = path.resolve()
+        if resolved in self._files:
             return None
-        self._files[known_as] = path
+        self._files[resolved] = path
         item = read_document(path, self._findings)
         if item is not None and not isinstance(item.data, dict):
-            self._findings.error(
-                item.location, "the file must hold a mapping with `sources` and `rules`"
-            )
+            message = "the file must be a mapping with `sources` and `rules`"
+            self._findings.error(item.location, message)
             return None
         return item
 
@@ -154,12 +156,17 @@ class _Loader:
         reject_unknown(item, (*_FILE_KEYS, *_ANSWER_KEYS), self._findings)
         for source in list_at(item, "sources", self._findings):
             self._read_source(source, path.parent)
+        self._read_packs_and_files(item, path.parent, self._read_rule_file)
+        self._read_rules(item)
+
+    def _read_packs_and_files(
+        self, item: Item, folder: Path, read_file: Callable[[Path], None]
+    ) -> None:
         for pack in list_at(item, "rule_packs", self._findings):
             self._read_pack(pack)
         for pattern in list_at(item, "rule_files", self._findings):
-            for rule_file in self._find_files(pattern, path.parent):
-                self._read_rule_file(rule_file)
-        self._read_rules(item)
+            for path in self._find_files(pattern, folder):
+                read_file(path)
 
     def _read_rule_file(self, path: Path) -> None:
         item = self._read(path)
@@ -175,11 +182,11 @@ class _Loader:
         use = read_pack_use(item, self._findings)
         if use is None:
             return
-        name, place = use.model.name, use.fields.value_of("name")
+        name = use.model.name
         if name in self._packs:
             first = self._packs[name].use.fields.value_of("name")
             self._findings.error(
-                place,
+                use.fields.value_of("name"),
                 f"the rule pack `{name}` is used already ({first.file}:{first.line}): name it once,"
                 " with all of its `sources`",
             )
@@ -194,19 +201,17 @@ class _Loader:
         names = [str(rule.mapping.get("name")) for rule in rules]
         for index, left_out in enumerate(use.model.without):
             if left_out not in names:
-                self._findings.error(
-                    use.fields.value_of("without", index),
-                    f"the rule pack `{name}` has no rule `{left_out}`"
-                    f"{did_you_mean(left_out, names)}",
-                )
+                message = f"the rule pack `{name}` has no rule `{left_out}`"
+                message += did_you_mean(left_out, names)
+                self._findings.error(use.fields.value_of("without", index), message)
         for rule_name, rule in zip(names, rules, strict=True):
             if rule_name not in use.model.without:
                 self._add_rule(rule, pack=name)
 
     def _find_files(self, pattern: Item, folder: Path) -> list[Path]:
-        """The files of an element of ``rule_files``, named as the configuration file is."""
+        """Return the files of an element of ``rule_files``, with paths relative as ``folder``."""
         if not isinstance(pattern.data, str) or not is_path(pattern.data):
-            self._findings.error(pattern.location, "`rule_files` lists paths: this is none")
+            self._findings.error(pattern.location, "`rule_files` lists paths: this is not a path")
             return []
         try:
             paths = self._footprint.find(absolute_glob(folder, pattern.data))
@@ -215,16 +220,14 @@ class _Loader:
             return []
         home = folder.absolute()
         if not paths:
-            self._findings.error(
-                pattern.location, f"no file matches {pattern.data} in {home}: correct or remove it"
-            )
+            message = f"no file matches {pattern.data} in {home}: correct or remove it"
+            self._findings.error(pattern.location, message)
         return [folder / p.relative_to(home) if p.is_relative_to(home) else p for p in paths]
 
     def _read_rules(self, item: Item) -> None:
         if item.mapping.get("nextToken"):
-            self._findings.warning(
-                item.key_of("nextToken"), "the answer was cut: there are more metric filters"
-            )
+            message = "the answer is incomplete: there are more metric filters"
+            self._findings.warning(item.key_of("nextToken"), message)
         for key in _RULE_KEYS:
             for rule in list_at(item, key, self._findings):
                 self._add_rule(rule)
@@ -242,13 +245,12 @@ class _Loader:
         kind = self._source_type(item)
         if kind is None:
             return
-        for key in PLANNED_OPTIONS:
-            if key in item.data:
-                self._findings.error(
-                    item.key_of(key),
-                    f"`{key}` is not available in this version: the account of the ambient"
-                    " credentials is read",
-                )
+        for key in item.data.keys() & PLANNED_OPTIONS:
+            self._findings.error(
+                item.key_of(key),
+                f"`{key}` is not available in this version: the account of the ambient"
+                " credentials is read",
+            )
         values = {key: value for key, value in item.data.items() if key not in PLANNED_OPTIONS}
         model = TYPES[kind]
         stand_ins = {"name": "unnamed", **model.stand_ins}
@@ -260,10 +262,10 @@ class _Loader:
     def _check_source_name(self, item: Item) -> None:
         name = item.mapping.get("name")
         if isinstance(name, str):
-            place = item.value_of("name")
-            first = self._source_names.setdefault(name, place)
-            if first is not place:
-                self._findings.error(place, duplicate_sentence("source", name, first))
+            location = item.value_of("name")
+            first = self._source_names.setdefault(name, location)
+            if first is not location:
+                self._findings.error(location, duplicate_name("source", name, first))
 
     def _source_type(self, item: Item) -> str | None:
         known = ", ".join(TYPES)
@@ -271,10 +273,8 @@ class _Loader:
         if "type" not in item.mapping:
             self._findings.error(item.location, f"`type` is missing: one of {known}")
         elif kind in PLANNED_TYPES:
-            self._findings.error(
-                item.value_of("type"),
-                f"`{kind}` is not available in this version: use one of {known}",
-            )
+            message = f"`{kind}` is not available in this version: use one of {known}"
+            self._findings.error(item.value_of("type"), message)
         elif not isinstance(kind, str) or kind not in TYPES:
             hint = did_you_mean(str(kind), TYPES)
             self._findings.error(item.value_of("type"), f"`type` must be one of {known}{hint}")
@@ -284,8 +284,7 @@ class _Loader:
 
     def _check_whole(self, paths: Sequence[Path], rules: Sequence[RuleConfig]) -> None:
         if self._findings.errors:
-            # A missing list would be a consequence, not the cause.
-            return
+            return  # a missing list may be the consequence of another error
         whole = Location(", ".join(str(path) for path in paths))
         if not self._sources:
             self._findings.error(whole, "there are no `sources`: nothing would be read")
@@ -297,7 +296,8 @@ class _Loader:
     def _sorted_problems(self) -> tuple[Problem, ...]:
         order = {str(path): index for index, path in enumerate(self._files.values())}
 
-        def place(problem: Problem) -> tuple[int, int, int]:
-            return (order.get(problem.file, -1), problem.line or 0, problem.column or 0)
+        def position(problem: Problem) -> tuple[int, int, int]:
+            location = problem.location
+            return (order.get(location.file, -1), location.line or 0, location.column or 0)
 
-        return tuple(sorted(self._findings.problems, key=place))
+        return tuple(sorted(self._findings.problems, key=position))

@@ -1,4 +1,4 @@
-"""Rule packs: rules that come with the exporter and are used by name."""
+"""Rule packs: rules that are part of the exporter and are used by name."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from exporter.yamlfile.problems import Findings, did_you_mean
 from exporter.yamlfile.validation import Fields, Filled, fill
 
 PackFormat: TypeAlias = Literal["cloudtrail", "lines"]
-"""``cloudtrail``: the rules are for CloudTrail records; ``lines``: for what systems log."""
+"""``cloudtrail``: rules for CloudTrail records. ``lines``: rules for other log events."""
 
 FITTING_FORMATS = {"cloudtrail": ("cloudtrail", "auto"), "lines": ("auto", "lines")}
-"""Formats of sources that a pack's rules listen to, by the pack's format."""
+"""The formats of sources that fit a pack, by the pack's format."""
 
 FOLDERS = (
     Path(__file__).parents[1] / "packs",
     Path(__file__).parents[2] / "config" / "rules",
 )
-"""Where packs are: in the installed package, and in the repository. The first that exists."""
+"""The folder of packs is the first that exists: in the installed package, or the repository."""
 
 
 class _PackHeader(BaseModel):
-    """What a pack's file says about all of its rules."""
+    """The keys of a pack's file other than ``rules``."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -46,7 +46,7 @@ class PackUse(BaseModel):
     sources: Names = ()
     """Empty: every source of a fitting format."""
     without: Names = ()
-    """Names of rules that are left out."""
+    """Names of rules that are not used."""
 
 
 @dataclass(frozen=True)
@@ -57,19 +57,19 @@ class Pack:
     format: PackFormat
 
     def fits(self, source: SourceConfig) -> bool:
-        """Whether the pack's rules listen to a source if the configuration names none."""
+        """Return whether the pack's rules listen to a source by default."""
         return source.format in FITTING_FORMATS[self.format]
 
 
 def available_packs() -> dict[str, Path]:
-    """The packs' files by name."""
+    """Return the packs' files by name."""
     folder = next((folder for folder in FOLDERS if folder.is_dir()), None)
     found = folder.glob("*.yaml") if folder is not None else ()
     return {path.stem: path for path in sorted(found)}
 
 
 def read_pack_use(item: Item, findings: Findings) -> Filled[PackUse] | None:
-    """Read an element of ``rule_packs``: the name of a pack that exists, or a mapping with it."""
+    """Read an element of ``rule_packs``: the name of a pack, or a mapping with it."""
     fields = Fields.of(item, "name")
     if fields is None:
         findings.error(
@@ -90,7 +90,7 @@ def read_pack_use(item: Item, findings: Findings) -> Filled[PackUse] | None:
 
 
 def read_pack_format(item: Item, findings: Findings) -> PackFormat:
-    """Check what a pack's file says beside its rules; return the format of its sources."""
+    """Check the keys of a pack's file other than ``rules``; return its format."""
     values = {key: value for key, value in item.mapping.items() if key != "rules"}
     stand_ins = {"title": "", "description": "", "format": "lines"}
     header = fill(_PackHeader, Fields(item, values), findings, stand_ins=stand_ins)

@@ -11,77 +11,71 @@ from exporter.patterns.syntax import NUMBER, decimal_of
 from exporter.yamlfile.problems import did_you_mean
 
 EXACT_INTEGERS = 2.0**53
-"""Up to here a float, which is what Prometheus keeps, holds every whole number exactly."""
+"""Up to here, a float represents all whole numbers exactly; Prometheus has only floats."""
 
 _SMALLEST_VALUE = Decimal("1e-9")
-"""Far less than this is lost when it is added to a total."""
+"""Much smaller values would be lost when they are added to a total."""
 _LARGEST_VALUE = Decimal(2**53)
 VALUES = f"{_SMALLEST_VALUE:g} to {_LARGEST_VALUE} (2^53)"
-"""For messages: the values that there are beside 0."""
+"""The values other than 0, for messages."""
 
 _FIELD = re.compile(r"\$[A-Za-z0-9_-]+")
 
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """A place in a log event: exactly one of ``selector`` and ``field`` is set."""
+    """A field of a log event; exactly one of ``selector`` and ``field`` is set."""
 
     text: str
     """As written in the rule: ``$.userIdentity.arn``, ``$status`` or ``$1``."""
     selector: Selector | None = None
-    """Of a JSON message."""
+    """For JSON messages."""
     field: str | None = None
-    """Of a space-delimited pattern, as in ``Match.fields``: ``$name``, or ``$1`` if unnamed."""
+    """For space-delimited patterns, as in ``Match.fields``: ``$name``, or ``$1`` if unnamed."""
 
     def __str__(self) -> str:
-        """As written in the rule."""
         return self.text
 
 
 @dataclass(frozen=True, slots=True)
 class LabelValue:
-    """Where a label takes its value from: a literal, or the first reference that exists."""
+    """The value of a label: a literal, or the first reference that the log event has."""
 
     literal: str | None = None
     references: tuple[Reference, ...] = ()
 
-    @property
-    def is_dynamic(self) -> bool:
-        """Whether the value depends on the log event."""
-        return self.literal is None
-
 
 @dataclass(frozen=True, slots=True)
 class ValueSpec:
-    """What a match adds: exactly one of a number, not negative, and a reference."""
+    """The value that a match adds; exactly one of ``number`` and ``reference`` is set."""
 
     number: float | None = None
     reference: Reference | None = None
     scale: Decimal = Decimal(1)
-    """What the referenced value is multiplied by: 0.001 makes seconds of milliseconds. Decimal, so
-    that 12.34 ms are 0.01234 s."""
+    """Factor for the referenced value: 0.001 converts milliseconds to seconds. It is a Decimal, so
+    12.34 ms are exactly 0.01234 s."""
     max_value: float = EXACT_INTEGERS
-    """The largest value, once scaled; a match with a larger one is a value error."""
+    """The largest scaled value; a match with a larger one is a value error."""
 
 
 def read_number(data: object) -> Decimal | None:
-    """A number's exact value; None if the data is no number (NaN and infinity are none)."""
+    """Return a number's exact value, or None for anything else, NaN and infinity."""
     text = str(data) if isinstance(data, str | int | float) else ""
     return decimal_of(text) if NUMBER.fullmatch(text) else None
 
 
 def is_value(number: Decimal) -> bool:
-    """Whether a series can count in such numbers: 0, or one of VALUES."""
+    """Return whether a number is valid for series: 0, or in the range VALUES."""
     return not number or _SMALLEST_VALUE <= number <= _LARGEST_VALUE
 
 
 def parse_scale(data: object) -> Decimal:
-    """Read a rule's ``scale``; ValueError with a sentence."""
+    """Read a rule's ``scale``; raises ValueError."""
     return _positive_number(data, "1e-15", "1e15", example="0.001")
 
 
 def parse_max_value(data: object) -> float:
-    """Read a rule's ``max_value``; ValueError with a sentence."""
+    """Read a rule's ``max_value``; raises ValueError."""
     return float(_positive_number(data, "1e-9", "1e300", example="1e12"))
 
 
@@ -95,12 +89,12 @@ def _positive_number(data: object, least: str, most: str, *, example: str) -> De
 
 
 def parse_reference(text: str) -> Reference:
-    """Read ``$.field``, ``$name`` or ``$1``; ValueError with a sentence."""
+    """Read ``$.field``, ``$name`` or ``$1``; raises ValueError."""
     if text.startswith(("$.", "$[")):
         try:
             return Reference(text, selector=parse_selector(text))
         except PatternError as error:
-            # Not PatternError: its position is one in the selector.
+            # Not PatternError, whose position is in the pattern.
             raise ValueError(f"{text!r} is not a selector: {error.message}") from error
     if _FIELD.fullmatch(text) is None:
         raise ValueError(
@@ -110,7 +104,7 @@ def parse_reference(text: str) -> Reference:
 
 
 def parse_label_value(data: object) -> LabelValue:
-    """Read a label's value; ValueError with a sentence."""
+    """Read a label's value; raises ValueError."""
     if isinstance(data, str) and not data.startswith("$"):
         return LabelValue(literal=data)
     texts = [data] if isinstance(data, str) else data
@@ -127,7 +121,7 @@ def parse_label_value(data: object) -> LabelValue:
 
 
 def parse_value(data: object) -> ValueSpec:
-    """Read a rule's ``value``; ValueError with a sentence."""
+    """Read a rule's ``value``; raises ValueError."""
     if isinstance(data, str) and data.startswith("$"):
         return ValueSpec(reference=parse_reference(data))
     number = read_number(data)
@@ -141,10 +135,10 @@ def parse_value(data: object) -> ValueSpec:
 
 
 def check_fit(reference: Reference, pattern: FilterPattern) -> None:
-    """ValueError if matches of the pattern cannot have what the reference names.
+    """Raise ValueError if matches of the pattern cannot have the reference.
 
-    AWS: JSON patterns have selectors, space-delimited ones fields. Beyond AWS, selectors may read
-    the messages of a text pattern too, if they happen to be JSON.
+    AWS: JSON patterns have selectors, space-delimited patterns have fields. Unlike in AWS, text
+    patterns can have selectors, for messages that are JSON.
     """
     if reference.selector is not None:
         if pattern.kind == "space":

@@ -1,11 +1,11 @@
-"""One rule: read in either spelling, its parts checked against each other."""
+"""A rule: read in either spelling, with checks between its fields."""
 
 from __future__ import annotations
 
 from exporter.configuration.aws_spelling import is_metric_filter, read_metric_filter
 from exporter.configuration.names import DEFAULT_METRIC, DEFAULT_METRIC_LABEL, check_metric_family
 from exporter.configuration.references import EXACT_INTEGERS, Reference, check_fit
-from exporter.configuration.rule_warnings import warn_of_forgotten_signs, warn_of_unit
+from exporter.configuration.rule_warnings import warn_of_missing_signs, warn_of_unit
 from exporter.configuration.rules import RULE_KEYS, RuleConfig
 from exporter.yamlfile.documents import Item
 from exporter.yamlfile.problems import Findings
@@ -16,7 +16,7 @@ _SCRAPE_LABELS = ("job", "instance")
 
 
 def read_rule(item: Item, findings: Findings, *, pack: str = "") -> Filled[RuleConfig] | None:
-    """Read a rule, of a rule pack or of the user's own; what is wrong goes to ``findings``."""
+    """Read a rule of ``pack``, if given; return None if it is too broken for further checks."""
     fields = Fields.of(item)
     if fields is None:
         findings.error(item.location, "a rule must be a mapping with `name` and `pattern`")
@@ -38,7 +38,7 @@ def read_rule(item: Item, findings: Findings, *, pack: str = "") -> Filled[RuleC
     if rule.is_right("pattern"):
         for warning in rule.model.compiled.warnings:
             findings.warning(*fields.in_text("pattern", warning.message, warning.position))
-        warn_of_forgotten_signs(rule, findings)
+        warn_of_missing_signs(rule, findings)
     warn_of_unit(rule, findings)
     return rule
 
@@ -53,7 +53,7 @@ def _check_metric(rule: Filled[RuleConfig], findings: Findings) -> None:
         if model.uses_default_metric:
             findings.error(
                 fields.value_of("type"),
-                "a histogram needs a `metric` of its own, whose name says what it measures",
+                "a histogram needs its own `metric`, named after the quantity that it measures",
             )
         else:
             findings.error(
@@ -94,14 +94,14 @@ def _check_value(rule: Filled[RuleConfig], findings: Findings) -> None:
 def _check_labels(rule: Filled[RuleConfig], findings: Findings) -> None:
     model, fields = rule.model, rule.fields
     for name, value in model.labels.items():
-        place = fields.key_of("labels", name)
+        location = fields.key_of("labels", name)
         if name == DEFAULT_METRIC_LABEL and model.uses_default_metric:
-            findings.error(place, f"{DEFAULT_METRIC} carries the label `rule` by itself")
+            findings.error(location, f"{DEFAULT_METRIC} already has the label `rule`: rename it")
         if name == "le" and model.type == "histogram":
-            findings.error(place, "a histogram carries the label `le` by itself")
+            findings.error(location, "a histogram already has the label `le`: rename it")
         if name in _SCRAPE_LABELS:
             findings.warning(
-                place,
+                location,
                 f"Prometheus sets `{name}` itself: with honor_labels this replaces it, without it"
                 f" becomes exported_{name}; choose another name",
             )

@@ -1,4 +1,4 @@
-"""Warnings of what is allowed in a rule but probably a mistake."""
+"""Warnings of valid rules that are probably mistakes."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ _SCALES = {
         "bits": "0.125",
     },
 }
-"""By the unit that a metric's name ends in, the scale of the unit that a field's name ends in."""
+"""The scale, by the unit that a metric's name ends in and the unit that a field's name ends in."""
 
 
-def warn_of_forgotten_signs(rule: Filled[RuleConfig], findings: Findings) -> None:
-    """Warn of each label whose literal text looks like a field of the log event."""
+def warn_of_missing_signs(rule: Filled[RuleConfig], findings: Findings) -> None:
+    """Warn of labels whose literal text is the name of a field, without its ``$``."""
     for name, value in rule.model.labels.items():
         if value.literal is not None and (meant := _field(value.literal, rule.model.compiled)):
             findings.warning(
@@ -42,7 +42,7 @@ def warn_of_forgotten_signs(rule: Filled[RuleConfig], findings: Findings) -> Non
 
 
 def _field(literal: str, pattern: FilterPattern) -> str | None:
-    """What was probably meant if a literal is a field's name without its ``$``."""
+    """Return the reference that a literal was probably meant to be, if any."""
     name = literal.removeprefix(".")
     if f"${name}" in pattern.field_names:
         return f"${name}"
@@ -51,13 +51,13 @@ def _field(literal: str, pattern: FilterPattern) -> str | None:
     except PatternError:
         return None
     tested = {selector.steps for selector in pattern.selectors}
-    # A path of several keys below a key that the pattern knows is no text either.
+    # A path of several keys below a key of the pattern is not a text either.
     is_below = len(steps) > 1 and steps[0] in {other[0] for other in tested}
     return f"$.{name}" if literal != name or steps in tested or is_below else None
 
 
 def warn_of_unit(rule: Filled[RuleConfig], findings: Findings) -> None:
-    """Warn if the metric's name says another unit than the field that feeds it."""
+    """Warn if the metric's name has another unit than the name of the field of its value."""
     metric, reference = rule.model.metric, rule.model.value.reference
     if reference is None or "scale" in rule.model.model_fields_set:
         return
@@ -74,7 +74,7 @@ def warn_of_unit(rule: Filled[RuleConfig], findings: Findings) -> None:
 
 
 def _last_word(reference: Reference) -> str:
-    """The last word of the field's name: ``ms`` of ``$.took_ms``, ``$.durationMs`` and ``$ms``."""
+    """Return the last word of a field's name: ``ms`` for ``$.took_ms`` and ``$.durationMs``."""
     keys = (reference.field,) if reference.selector is None else reference.selector.steps
     names = [key for key in keys if isinstance(key, str)]
     # KiB is one word.

@@ -1,4 +1,4 @@
-"""A rule: what is counted, from which sources, and in which series."""
+"""A rule: its sources, its filter pattern and its metric."""
 
 from __future__ import annotations
 
@@ -45,9 +45,9 @@ from exporter.yamlfile.problems import Location
 MetricType: TypeAlias = Literal["counter", "histogram"]
 
 MAX_BUCKETS = 200
-"""Each is a series more for every series of the rule."""
+"""Each bucket adds a series to every series of the rule."""
 MAX_SERIES = 1_000_000
-"""The largest `max_series`: Prometheus does not take a page of more."""
+"""The largest `max_series`; Prometheus does not accept larger pages."""
 
 _INFINITY = ("inf", "+inf", "infinity", "+infinity", ".inf", "+.inf")
 _BENCHMARK = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
@@ -58,7 +58,7 @@ _WHOLE = re.compile("[+-]?[0-9]+")
 def _compile(data: object) -> FilterPattern:
     if isinstance(data, dict | list):
         raise ValueError(  # noqa: TRY004 pydantic's
-            "must be quoted: without quotes YAML takes { and [ for its own; write pattern: '{ … }'"
+            "must be quoted, because { and [ have a meaning in YAML; write pattern: '{ … }'"
         )
     if not isinstance(data, str):
         raise ValueError('must be a text (write "" for an empty one)')  # noqa: TRY004 pydantic's
@@ -68,8 +68,7 @@ def _compile(data: object) -> FilterPattern:
 def _read_buckets(data: object) -> tuple[float, ...]:
     elements = list(data) if isinstance(data, list) else []
     if elements and str(elements[-1]).lower() in _INFINITY:
-        # Every histogram has this one anyway.
-        elements.pop()
+        elements.pop()  # every histogram has it
     numbers = [number for number in map(read_number, elements) if number is not None]
     if not elements or len(numbers) < len(elements):
         raise ValueError("must be a list of upper bounds such as [0.1, 1, 10]")
@@ -96,7 +95,7 @@ def _check_control(control: str) -> str:
 
 
 def _check_whole_number(data: object) -> object:
-    """Python also reads ``1_000`` and digits of other scripts."""
+    """Refuse ``1_000`` and digits of other scripts, which Python accepts."""
     if isinstance(data, str) and not _WHOLE.fullmatch(data):
         raise ValueError("must be a whole number")
     return data
@@ -112,19 +111,19 @@ def _scaled_and_bounded(value: ValueSpec, rule: ValidationInfo) -> ValueSpec:
 
 
 class RuleConfig(BaseModel):
-    """A rule, in either spelling; complete once the loader has resolved its sources."""
+    """A rule, in either spelling."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
 
     name: Annotated[str, AfterValidator(check_rule_name)]
     title: Annotated[str, AfterValidator(_name_if_empty)] = Field("", validate_default=True)
-    """The name if the file gives none."""
+    """By default, the name."""
     description: str = ""
     remediation: str = ""
-    """What to do about a match."""
+    """The action after a match."""
     sources: Names = ()
-    """Names of the sources that it listens to, in the configuration's order. Until the loader has
-    resolved them: as written, or empty if the file names none."""
+    """Names of the sources that it listens to, in the configuration's order. Before the loader has
+    resolved them: as written, or empty for the default."""
     compiled: Annotated[FilterPattern, PlainValidator(_compile)] = Field(alias="pattern")
     metric: Annotated[str, AfterValidator(check_metric_name)] = DEFAULT_METRIC
     type: MetricType = "counter"
@@ -135,12 +134,12 @@ class RuleConfig(BaseModel):
     ] = Field("1", validate_default=True)
     """With ``scale`` and ``max_value``."""
     buckets: Annotated[tuple[float, ...], PlainValidator(_read_buckets)] | None = None
-    """Histograms: finite upper bounds, ascending. None: a counter."""
+    """Ascending finite upper bounds of a histogram; None for a counter."""
     labels: dict[
         Annotated[str, AfterValidator(check_label_name)],
         Annotated[LabelValue, PlainValidator(parse_label_value)],
     ] = Field(default_factory=dict)
-    """By name, in the file's order; without the labels that every rule series carries."""
+    """By name, in the file's order; without the labels that all rule series have."""
     max_series: Annotated[int, BeforeValidator(_check_whole_number), Field(ge=1, le=MAX_SERIES)] = (
         1000
     )
@@ -149,16 +148,15 @@ class RuleConfig(BaseModel):
         Annotated[str, AfterValidator(_check_benchmark)],
         Annotated[str, AfterValidator(_check_control)],
     ] = Field(default_factory=dict)
-    """Ids of the controls that it is for, by benchmark and version."""
+    """Ids of the controls that it implements, by benchmark and version."""
     start: Start | None = None
-    """The rule's own start: seconds back from when it is first loaded. None: its sources'."""
+    """Seconds before the rule is first loaded; None for the start of its sources."""
     pack: str = ""
-    """The rule pack that it comes from; empty for a rule of the user's own."""
+    """The rule's pack, if any."""
     location: Location
-    """Where it is written; rules that differ in nothing else are equal."""
+    """Its location in the files, which does not matter for equality."""
 
     def __eq__(self, other: object) -> bool:
-        """Whether both count the same in the same series, with the same facts."""
         return isinstance(other, RuleConfig) and super().__eq__(
             other.model_copy(update={"location": self.location})
         )
@@ -168,27 +166,22 @@ class RuleConfig(BaseModel):
 
     @property
     def pattern(self) -> str:
-        """The text of the filter pattern."""
+        """The filter pattern's text."""
         return self.compiled.text
 
     @property
     def uses_default_metric(self) -> bool:
-        """Whether its series carry the label ``rule``; its label names are then its own affair."""
+        """Whether its series have the label ``rule``, so its label names need not match others'."""
         return self.metric == DEFAULT_METRIC
 
     @property
     def controls_text(self) -> str:
-        """The controls in short: ``cis-v1.2.0/3.3 cis-v3.0.0/4.3``."""
+        """The controls as text: ``cis-v1.2.0/3.3 cis-v3.0.0/4.3``."""
         return " ".join(f"{benchmark}/{control}" for benchmark, control in self.controls.items())
 
     @property
-    def has_dynamic_labels(self) -> bool:
-        """Whether its series depend on the log events."""
-        return any(value.is_dynamic for value in self.labels.values())
-
-    @property
     def references(self) -> Iterator[Reference]:
-        """What its value and labels read from a log event."""
+        """The fields of a log event that its value and labels read."""
         if self.value.reference is not None:
             yield self.value.reference
         for label in self.labels.values():
@@ -200,4 +193,4 @@ RULE_KEYS = tuple(
     for name, field in RuleConfig.model_fields.items()
     if name not in ("pack", "location")
 )
-"""What a file may say about a rule; the rest is the loader's."""
+"""The keys of a rule in a file; the loader sets the others."""

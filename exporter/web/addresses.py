@@ -1,4 +1,4 @@
-"""Client addresses that share their limits."""
+"""Groups of client addresses that share limits."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ _PREFIX = 64
 
 
 def group_of(host: str) -> str:
-    """Return the group of a client's address: an IPv4 address, or an IPv6 network of 64 bits.
+    """Return the group of a client's address: an IPv4 address, or a /64 IPv6 network.
 
-    An IPv4 client of a dual-stack socket (``::ffff:192.0.2.1``) is the IPv4 address. Any other
-    text is a group of its own.
+    An IPv4-mapped address (``::ffff:192.0.2.1``) is in the group of the IPv4 address. A text that
+    is not an address is a separate group.
     """
     try:
         address = ipaddress.ip_address(host)
@@ -20,6 +20,5 @@ def group_of(host: str) -> str:
         return host
     if isinstance(address, ipaddress.IPv4Address):
         return host
-    if address.ipv4_mapped is not None:
-        return str(address.ipv4_mapped)
-    return str(ipaddress.IPv6Network((int(address), _PREFIX), strict=False))
+    network = ipaddress.IPv6Network((int(address), _PREFIX), strict=False)
+    return str(address.ipv4_mapped or network)

@@ -1,4 +1,4 @@
-"""The web application: every path, and what it answers."""
+"""The web application: its paths and their responses."""
 
 from __future__ import annotations
 
@@ -37,27 +37,22 @@ def create_app(
 ) -> Starlette:
     """Return the application.
 
-    ``unready`` returns the reasons why the exporter is not ready, none if it is; it is called on
-    the event loop and must not wait. ``reload`` loads the configuration again and returns the
-    errors; if it is None, the path answers 403. ``status`` and ``metrics`` are called in threads.
-    Raises ValueError if ``telemetry_path`` cannot be the path of the metrics page.
+    ``unready`` returns the reasons why the exporter is not ready, if any; it is called on the
+    event loop and must not block. ``reload`` loads the configuration again and returns the errors;
+    None disables the path. ``status`` and ``metrics`` are called in threads. Raises ValueError if
+    ``telemetry_path`` is invalid or reserved.
     """
     _check_telemetry_path(telemetry_path)
     routes = [
         Route(telemetry_path, scrape_endpoint(metrics), methods=["GET"]),
         Route("/-/healthy", _healthy, methods=["GET"]),
         Route("/-/ready", _ready_endpoint(unready), methods=["GET"]),
-        Route(
-            "/-/reload",
-            _reload_endpoint(reload) if reload else _reload_refused,
-            methods=["POST"],
-        ),
+        Route("/-/reload", _reload_endpoint(reload) if reload else _no_reload, methods=["POST"]),
     ]
     if telemetry_path != "/":
         routes.append(Route("/", _status_endpoint(status, telemetry_path), methods=["GET"]))
     app = Starlette(
-        routes=routes,
-        exception_handlers={HTTPException: _refused, Exception: _broken},
+        routes=routes, exception_handlers={HTTPException: _http_error, Exception: _internal_error}
     )
     app.router.redirect_slashes = False
     return app
@@ -93,8 +88,8 @@ def _reload_endpoint(reload: Coalescing[[], list[str]]) -> _Endpoint:
     async def endpoint(request: Request) -> Response:
         if _is_cross_site(request.headers):
             return PlainTextResponse(
-                "403 Forbidden: a page of another site asks for a reload; use a client that is not"
-                " a browser\n",
+                "403 Forbidden: the request comes from a page of another site; use a client that is"
+                " not a browser\n",
                 403,
             )
         if errors := await reload.outcome():
@@ -106,7 +101,7 @@ def _reload_endpoint(reload: Coalescing[[], list[str]]) -> _Endpoint:
 
 
 def _is_cross_site(headers: Headers) -> bool:
-    """Whether a browser makes the request for a page of another site.
+    """Return whether a browser sends the request for a page of another site.
 
     Browsers add ``Origin`` to every POST (Fetch Standard, "append a request Origin header"), newer
     ones ``Sec-Fetch-Site`` too; clients such as curl send neither. The scheme of the origin may
@@ -121,7 +116,7 @@ def _is_cross_site(headers: Headers) -> bool:
     )
 
 
-async def _reload_refused(_: Request) -> Response:
+async def _no_reload(_: Request) -> Response:
     return PlainTextResponse(
         "403 Forbidden: reload over HTTP is disabled (--no-web.enable-lifecycle); send SIGHUP"
         " instead\n",
@@ -150,18 +145,17 @@ def _refresh(text: str) -> int | None:
 
 
 def _lines(head: str, lines: Sequence[str], status: int) -> Response:
-    # A lone surrogate, which a file name can contain, has no form in UTF-8.
+    # UTF-8 cannot encode a lone surrogate, which a file name can contain.
     text = "\n".join((head, *lines, ""))
     return Response(text.encode("utf-8", errors="replace"), status, media_type="text/plain")
 
 
-async def _refused(_: Request, error: Exception) -> Response:
-    code, headers = 500, None
-    if isinstance(error, HTTPException):
-        code, headers = error.status_code, error.headers
-    return PlainTextResponse(f"{code} {HTTPStatus(code).phrase}\n", code, headers=headers)
+async def _http_error(_: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)  # noqa: S101 - Starlette's type is wider
+    code = error.status_code
+    return PlainTextResponse(f"{code} {HTTPStatus(code).phrase}\n", code, headers=error.headers)
 
 
-async def _broken(_: Request, _error: Exception) -> Response:
+async def _internal_error(_: Request, _error: Exception) -> Response:
     # Starlette raises the error again, so that the server logs it.
     return PlainTextResponse("500 Internal Server Error; the log says why\n", 500)

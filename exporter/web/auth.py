@@ -1,4 +1,4 @@
-"""Basic authentication: bcrypt is slow once, then the result is remembered."""
+"""Basic authentication: bcrypt is slow, so its results are cached."""
 
 from __future__ import annotations
 
@@ -7,13 +7,15 @@ import base64
 import binascii
 import hashlib
 import secrets
+from collections import OrderedDict
 from collections.abc import Mapping
 
 import bcrypt
 
 from exporter.web.turns import Turns
 
-_REMEMBERED = 1024
+_CACHED = 1024
+"""Results of each kind."""
 _SIGNIFICANT = 72
 """Bytes of a password that bcrypt uses."""
 
@@ -32,14 +34,14 @@ def parse_basic(header: bytes) -> tuple[bytes, bytes] | None:
 
 
 class PasswordCheck:
-    """Checks passwords, an unknown user's as slowly as a known one's.
+    """Checks passwords; an unknown user takes as long as a known one.
 
-    One hash is computed at a time, in a thread, so guessing takes one core at most.
+    One hash is computed at a time, in a thread, so guessing uses one core at most.
     """
 
     def __init__(self) -> None:
         self._secret = secrets.token_bytes(32)
-        # Separate, so that a flood of guesses does not push out right passwords.
+        # Separate, because a flood of guesses must not displace right passwords.
         self._right = _Recent()
         self._wrong = _Recent()
         self._turns = Turns()
@@ -49,18 +51,18 @@ class PasswordCheck:
     ) -> bool:
         """Return whether ``users`` (bcrypt hashes by name) has this user with this password.
 
-        A recent result is known at once, for every address. Anything else waits for a turn of
-        ``address``; raises BusyError if too many wait.
+        A cached result is returned immediately, to every address. Other checks wait for a turn of
+        ``address``. Raises BusyError if too many wait.
         """
         hashed = users.get(user, b"")
         # The library refuses longer passwords; htpasswd and Go truncate them.
         password = password[:_SIGNIFICANT]
         key = self._digest(user, hashed, password)
-        if (known := self._remembered(key)) is not None:
+        if (known := self._cached(key)) is not None:
             return known
 
         async def check() -> bool:
-            if (known := self._remembered(key)) is not None:  # by now
+            if (known := self._cached(key)) is not None:  # by now
                 return known
             against = hashed or _slowest(users)
             right = await asyncio.to_thread(bcrypt.checkpw, password, against) and bool(hashed)
@@ -69,7 +71,7 @@ class PasswordCheck:
 
         return await self._turns.check(address, check)
 
-    def _remembered(self, key: bytes) -> bool | None:
+    def _cached(self, key: bytes) -> bool | None:
         if self._right.knows(key):
             return True
         return False if self._wrong.knows(key) else None
@@ -81,25 +83,20 @@ class PasswordCheck:
         return digest.digest()
 
 
-class _Recent:
+class _Recent(OrderedDict[bytes, None]):
     """The digests that were used last."""
 
-    def __init__(self) -> None:
-        self._digests: dict[bytes, None] = {}
-
     def knows(self, digest: bytes) -> bool:
-        if digest not in self._digests:
-            return False
-        del self._digests[digest]
-        self._digests[digest] = None
-        return True
+        if found := digest in self:
+            self.move_to_end(digest)
+        return found
 
     def add(self, digest: bytes) -> None:
-        self._digests[digest] = None
-        if len(self._digests) > _REMEMBERED:
-            del self._digests[next(iter(self._digests))]
+        self[digest] = None
+        if len(self) > _CACHED:
+            self.popitem(last=False)
 
 
 def _slowest(users: Mapping[bytes, bytes]) -> bytes:
-    """The hash of the highest cost: ``$2y$12$…``."""
+    """Return the hash with the highest cost (``$2y$12$…``)."""
     return max(users.values(), key=lambda hashed: hashed[4:6])

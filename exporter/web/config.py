@@ -1,11 +1,12 @@
 """A web configuration file (``--web.config.file``): TLS, headers, users, rate limit.
 
-Problems have their place in the file. Its lines are never shown, because they hold secrets.
+Problems have a location, but never show the file's lines, which contain secrets.
 """
 
 from __future__ import annotations
 
 import ssl
+import stat
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -22,13 +23,15 @@ from exporter.web.sections import (
     header_problem,
 )
 from exporter.web.tls import Part, TlsError, make_context
+from exporter.yamlfile.contents import read_contents
 from exporter.yamlfile.documents import Item, Value, read_document
-from exporter.yamlfile.problems import Findings, Problem
+from exporter.yamlfile.footprint import Footprint
+from exporter.yamlfile.problems import Findings, Location, Problem, errors_in
 from exporter.yamlfile.validation import Fields, fill, reject_unknown
 
-_LARGEST_FILE = 1 << 20
+_NOT_REGULAR = "it is not a regular file, and every connection reads it again"
 _SLOW_COST = 14
-"""bcrypt's: a check takes a second or more."""
+"""bcrypt cost above which a check takes seconds."""
 _ADVICE = "add client_auth_type: RequireAndVerifyClientCert"
 
 Section = TypeVar("Section", bound=BaseModel)
@@ -36,16 +39,16 @@ Section = TypeVar("Section", bound=BaseModel)
 
 @dataclass(frozen=True, slots=True)
 class WebConfig:
-    """A file that can be used."""
+    """A valid file."""
 
     headers: Mapping[str, str]
     users: Mapping[bytes, bytes]
-    """Bcrypt hashes by name; empty: no authentication."""
+    """Bcrypt hashes by user name. If empty, requests are not authenticated."""
     rate_limit: RateLimitSection | None
     tls: TlsSection | None
-    """With its files in ``cert``, ``key`` and ``client_ca``; None: plain HTTP."""
+    """With the contents of its files in ``cert``, ``key`` and ``client_ca``."""
     context: ssl.SSLContext | None
-    """Made from ``tls``."""
+    """Made from ``tls``; None for plain HTTP."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,26 +56,15 @@ class Attempt:
     """An attempt to load a file."""
 
     loaded: WebConfig | None
-    """None: ``errors`` say why."""
+    """None if there are errors."""
     problems: tuple[Problem, ...]
-    files: Mapping[Path, bytes | str]
-    """Every file that was read (``read_file``)."""
+    footprint: Footprint
+    """All files that were read."""
 
     @property
     def errors(self) -> tuple[Problem, ...]:
-        """Why the file cannot be used."""
-        return tuple(problem for problem in self.problems if problem.severity == "error")
-
-
-def read_file(path: Path) -> bytes | str:
-    """Return a file's bytes, at most 1 MiB, or the reason why it cannot be read."""
-    try:
-        with path.open("rb") as file:
-            return file.read(_LARGEST_FILE)
-    except OSError as error:
-        return error.strerror or str(error)
-    except ValueError as error:  # the path holds a NUL, which YAML can write
-        return str(error)
+        """The problems that are errors."""
+        return errors_in(self.problems)
 
 
 def load_web_config(path: Path) -> Attempt:
@@ -84,15 +76,21 @@ class _Loader:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._findings = Findings()
-        self._files: dict[Path, bytes | str] = {path: read_file(path)}
+        self._footprint = Footprint()
 
     def load(self) -> Attempt:
-        item = read_document(self._path, self._findings)
-        loaded = None
+        self._footprint.add_files([self._path])
+        item = loaded = None
+        if _is_regular(self._path):
+            item = read_document(self._path, self._findings)
+        else:
+            message = f"the file cannot be used: {_NOT_REGULAR}"
+            self._findings.error(Location(str(self._path)), message)
         if item is not None and not isinstance(item.data, dict):
-            self._findings.error(item.location, f"the file must hold {', '.join(SECTIONS)}")
+            message = f"the file must be a mapping with {', '.join(SECTIONS)}"
+            self._findings.error(item.location, message)
         elif item is not None:
-            reject_unknown(item, SECTIONS, self._findings, hints={})
+            reject_unknown(item, SECTIONS, self._findings)
             tls, context = self._tls(item)
             loaded = WebConfig(
                 self._headers(item), self._users(item), self._rate_limit(item), tls, context
@@ -101,29 +99,24 @@ class _Loader:
             replace(problem, location=replace(problem.location, source_line=None))
             for problem in self._findings.problems
         )
-        return Attempt(None if self._findings.errors else loaded, problems, self._files)
+        return Attempt(None if self._findings.errors else loaded, problems, self._footprint)
 
     def _section(self, item: Item, name: str, kind: type[Section]) -> tuple[Fields, Section] | None:
-        """Fill a section's model; None if the section is missing or wrong."""
+        """Return a section's model, or None if the section is missing or invalid."""
         mapping = self._mapping(item, name)
-        if not mapping:
-            return None
-        # As in Go, a key without a value, or with an empty one, is not given.
+        # As in Go, a key with no value or an empty one counts as missing.
         values = {key: value for key, value in mapping.items() if value not in (None, "")}
-        fields = Fields(item.child(name), values, {})
-        filled = fill(kind, fields, self._findings, stand_ins={})
-        if filled is None or filled.rejected:
-            return None
-        return fields, filled.model
+        fields = Fields(item.child(name), values)
+        filled = fill(kind, fields, self._findings, stand_ins={}) if mapping else None
+        return None if filled is None or filled.rejected else (fields, filled.model)
 
     def _mapping(self, item: Item, name: str) -> dict[str, Value]:
-        data = cast("dict[str, Value]", item.data).get(name)
-        if data is None or data == "":
-            return {}
-        if not isinstance(data, dict):
+        data = item.mapping.get(name)
+        if isinstance(data, dict):
+            return data
+        if data not in (None, ""):
             self._findings.error(item.value_of(name), f"`{name}` must be a mapping")
-            return {}
-        return data
+        return {}
 
     def _tls(self, item: Item) -> tuple[TlsSection | None, ssl.SSLContext | None]:
         found = self._section(item, "tls_server_config", TlsSection)
@@ -139,7 +132,7 @@ class _Loader:
         try:
             return section, make_context(section)
         except TlsError as error:
-            name = _spelling(fields, error.part)
+            name = _key(fields, error.part)
             self._findings.error(fields.value_of(name), f"`{name}` {error}")
             return None, None
 
@@ -147,12 +140,12 @@ class _Loader:
         error = self._findings.error
         auth, sans = section.client_auth_type, section.client_allowed_sans
         for part in ("cert", "key"):
-            if _spelling(fields, part) not in fields.values:
+            if _key(fields, part) not in fields.values:
                 message = f"TLS needs `{part}_file` (or `{part}`, in the file itself)"
                 error(fields.item.location, message)
-        ca = _spelling(fields, "client_ca")
+        ca = _key(fields, "client_ca")
         if ca in fields.values and auth == "NoClientCert":
-            error(fields.key_of(ca), f"no client is asked for a certificate: {_ADVICE}")
+            error(fields.key_of(ca), f"clients are not asked for certificates: {_ADVICE}")
         if ca not in fields.values and auth != "NoClientCert":
             self._findings.warning(
                 fields.value_of("client_auth_type"),
@@ -160,16 +153,14 @@ class _Loader:
                 " accepted",
             )
         if sans is not None and auth != "RequireAndVerifyClientCert":
-            place = fields.key_of("client_allowed_sans")
-            error(place, f"a name needs a verified certificate: {_ADVICE}")
+            message = f"a name needs a verified certificate: {_ADVICE}"
+            error(fields.key_of("client_allowed_sans"), message)
         if sans == ():
-            place = fields.value_of("client_allowed_sans")
-            error(place, "an empty list lets nobody in: remove the key")
+            message = "an empty list lets no one in: remove the key"
+            error(fields.value_of("client_allowed_sans"), message)
         if section.min_version > section.max_version:
-            error(
-                fields.value_of("max_version"),
-                f"max_version {section.max_version} is below min_version {section.min_version}",
-            )
+            message = f"max_version {section.max_version} is below min_version"
+            error(fields.value_of("max_version"), f"{message} {section.min_version}")
 
     def _pem(self, fields: Fields, part: Part) -> str | None:
         inline, file = fields.values.get(part), fields.values.get(f"{part}_file")
@@ -179,12 +170,16 @@ class _Loader:
             self._findings.error(fields.key_of(part), f"give `{part}` or `{part}_file`, not both")
             return None
         path = self._path.parent / cast("str", file)
-        data = self._files[path] = read_file(path)
-        if isinstance(data, str):
-            place = fields.value_of(f"{part}_file")
-            self._findings.error(place, f"`{part}_file` {path} cannot be read: {data}")
-            return None
-        return data.decode("ascii", "ignore")
+        self._footprint.add_files([path])
+        try:
+            if _is_regular(path):
+                return read_contents(path).decode("ascii", "ignore")
+            reason = _NOT_REGULAR
+        except (OSError, ValueError) as error:  # ValueError: too large, or a NUL in the path
+            reason = getattr(error, "strerror", None) or str(error)
+        message = f"`{part}_file` {path} cannot be read: {reason}"
+        self._findings.error(fields.value_of(f"{part}_file"), message)
+        return None
 
     def _headers(self, item: Item) -> dict[str, str]:
         found = self._section(item, "http_server_config", HttpSection)
@@ -199,20 +194,20 @@ class _Loader:
     def _users(self, item: Item) -> dict[bytes, bytes]:
         users = {}
         for name, text in self._mapping(item, "basic_auth_users").items():
-            place = item.key_of("basic_auth_users", name)
+            location = item.key_of("basic_auth_users", name)
             cost = bcrypt_cost(text) if isinstance(text, str) else None
             if cost is None:
                 self._findings.error(
-                    place,
+                    location,
                     f"the password of the user {name!r} must be a bcrypt hash"
-                    " ($2y$10$ and 53 characters more), as htpasswd -nBC 10 makes it",
+                    " ($2y$10$ and 53 more characters), such as htpasswd -nBC 10 prints",
                 )
                 continue
             if ":" in name:
-                self._findings.error(place, "a user name must not contain a colon")
+                self._findings.error(location, "a user name must not contain a colon")
             if cost > _SLOW_COST:
                 message = f"bcrypt with a cost of {cost} takes seconds per check: use 10"
-                self._findings.warning(place, message)
+                self._findings.warning(location, message)
             users[name.encode()] = str(text).encode()
         return users
 
@@ -222,11 +217,18 @@ class _Loader:
             return None
         fields, section = found
         if section.burst < 1:
-            place = fields.value_of("burst") if "burst" in fields.values else fields.item.location
-            self._findings.error(place, "`burst` must be at least 1: with 0 no request is answered")
+            message = "`burst` must be at least 1: with 0 no request is answered"
+            self._findings.error(fields.value_of("burst"), message)
         return section
 
 
-def _spelling(fields: Fields, part: str) -> str:
-    """``cert_file`` or ``cert``: whichever the file has."""
+def _is_regular(path: Path) -> bool:
+    try:
+        return stat.S_ISREG(path.stat().st_mode)
+    except (OSError, ValueError):  # reading it says why
+        return True
+
+
+def _key(fields: Fields, part: str) -> str:
+    """Return ``cert_file`` or ``cert``, whichever the file has."""
     return f"{part}_file" if f"{part}_file" in fields.values else part

@@ -1,4 +1,4 @@
-"""Client connections: current TLS settings, time limits, and a limit of their number."""
+"""Client connections: current TLS settings, time limits, and a maximum number."""
 
 from __future__ import annotations
 
@@ -17,29 +17,29 @@ from exporter.web.addresses import group_of
 from exporter.web.limits import Limits
 
 TlsContext = Callable[[], ssl.SSLContext | None]
-"""Returns the context for a connection that begins now; None: no TLS."""
+"""Returns the context for a new connection, or None for plain HTTP."""
 
 
 class Occupant(Protocol):
-    """An open connection, as far as the limit of connections is concerned."""
+    """An open connection, as the limit of connections sees it."""
 
     address: str
-    """The client's address, or its group (``addresses.group_of``)."""
+    """The group of the client's address (``addresses.group_of``)."""
     idle: bool
     """Whether it is between two requests."""
     since: float
-    """When it began to be idle or busy, on the monotonic clock."""
+    """When it became idle or busy, by the monotonic clock."""
 
 
 O = TypeVar("O", bound=Occupant)  # noqa: E741
 
 
 def to_close(occupants: set[O], newcomer: str) -> O:
-    """Return the connection to close so that one from the address ``newcomer`` can be opened.
+    """Return the connection to close before the address ``newcomer`` opens one.
 
     It belongs to the address with the most connections, including the newcomer, so no client can
-    keep the others out. Idle connections are closed first, then busy ones, the oldest first: a
-    well-behaved client has its response before its turn comes.
+    keep others out. Idle connections are closed before busy ones, and the oldest first, when a
+    well-behaved client has had its response.
     """
     count = Counter(occupant.address for occupant in occupants)
     count[newcomer] += 1
@@ -49,7 +49,7 @@ def to_close(occupants: set[O], newcomer: str) -> O:
 
 
 class Connections:
-    """The open connections, TLS handshakes included, at most ``limits.connections`` of them."""
+    """The open connections, including TLS handshakes, at most ``limits.connections``."""
 
     def __init__(self, limits: Limits, tls: TlsContext) -> None:
         self.limits = limits
@@ -73,20 +73,20 @@ class Connections:
         self._open.add(newcomer)
 
     def discard(self, connection: Connection) -> None:
-        """Forget a connection that is closed."""
+        """Remove a closed connection."""
         self._open.discard(connection)
 
     def abort_handshakes(self) -> None:
-        """Close the connections whose TLS handshake is not finished."""
+        """Close the connections that are still in their TLS handshake."""
         for connection in [c for c in self._open if not c.established]:
             connection.abort()
 
 
 class Connection(H11Protocol):
-    """uvicorn's HTTP connection, with a time limit for everything that a client can delay.
+    """uvicorn's HTTP connection, with time limits for everything that a client can delay.
 
-    uvicorn itself only limits idle connections. This uses the methods of ``asyncio.Protocol`` and
-    ``scope["state"]``; no attribute of uvicorn is read.
+    uvicorn only limits idle connections. This class overrides the methods of ``asyncio.Protocol``
+    and sets ``scope["state"]``; it reads no attribute of uvicorn.
     """
 
     def __init__(self, others: Connections, *, app_state: dict[str, Any], **uvicorns: Any) -> None:
@@ -95,7 +95,7 @@ class Connection(H11Protocol):
         self.idle = False
         self.since = time.monotonic()
         self.established = False
-        """Whether HTTP can begin: there is no TLS, or its handshake is finished."""
+        """Whether HTTP can begin: without TLS, or after its handshake."""
         self._others = others
         self._limits = others.limits
         self._stream: asyncio.Transport
@@ -104,7 +104,7 @@ class Connection(H11Protocol):
         self._stall_timeout: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Admit the client, and begin the TLS handshake, if any."""
+        """Add the connection and begin its TLS handshake, if any."""
         self._stream = transport
         client = transport.get_extra_info("peername")[0]
         self.address = group_of(client)
@@ -152,7 +152,7 @@ class Connection(H11Protocol):
             self._early = b""
 
     def data_received(self, data: bytes) -> None:
-        """Time a request from its first byte on."""
+        """Limit the time of a request from its first byte."""
         if not self.established:  # came with the end of the handshake
             self._early += data
             return
@@ -160,14 +160,14 @@ class Connection(H11Protocol):
         super().data_received(data)
 
     def begin_request(self) -> None:
-        """Time a request; has no effect during one."""
+        """Start the time limit of a request; has no effect during one."""
         if self.idle:
             self._be(idle=False)
             self._request_timeout = self._abort_after(self._limits.request)
 
     @contextlib.contextmanager
     def answering(self) -> Iterator[None]:
-        """Answer a request that has arrived completely; afterwards the connection is idle."""
+        """Mark the connection as busy while a complete request is answered."""
         _cancel(self._request_timeout)
         self._be(idle=False)
         try:
@@ -176,17 +176,17 @@ class Connection(H11Protocol):
             self._be(idle=True)
 
     def pause_writing(self) -> None:
-        """Time how long the client reads nothing."""
+        """Limit the time for which the client reads nothing."""
         self._stall_timeout = self._abort_after(self._limits.stalled)
         super().pause_writing()
 
     def resume_writing(self) -> None:
-        """Stop timing it."""
+        """End that limit."""
         _cancel(self._stall_timeout)
         super().resume_writing()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Forget it."""
+        """Remove the connection."""
         self._others.discard(self)
         _cancel(self._request_timeout)
         _cancel(self._stall_timeout)
@@ -194,7 +194,7 @@ class Connection(H11Protocol):
             super().connection_lost(exc)
 
     def abort(self) -> None:
-        """Close it at once."""
+        """Close it immediately."""
         self._stream.abort()
 
     def _be(self, *, idle: bool) -> None:

@@ -1,4 +1,4 @@
-"""Headers, rate limit and basic authentication, before every path."""
+"""Headers, rate limit and basic authentication for all paths."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from exporter.web.turns import BusyError
 
 _CHALLENGE = {"WWW-Authenticate": 'Basic realm="metric-filter-exporter", charset="UTF-8"'}
 _PAUSE = 1.0
-"""Seconds before a 503, so that a client that retries at once leaves the server time for others."""
+"""Seconds before a 503, which slow down clients that retry immediately."""
 
 
 class Guard:
-    """Passes on the requests that the web configuration allows."""
+    """Answers requests that the web configuration refuses, and passes on all others."""
 
     def __init__(self, app: ASGIApp, web_config: LiveWebConfig) -> None:
         self._app = app
@@ -44,12 +44,12 @@ class Guard:
         await (refusal or self._app)(scope, receive, send_with_headers)
 
     def _limit(self, limit: RateLimitSection | None) -> Response | None:
-        """A token bucket, kept as the time at which it will be full again."""
+        """Apply a token bucket, stored as the time at which it will be full again."""
         if limit is None:
             return None
         now = time.monotonic()
         capacity = limit.burst * limit.interval
-        # A changed limit begins with what the bucket can hold now.
+        # The limit may have changed since the last request.
         self._full_at = min(max(self._full_at, now), now + capacity)
         if self._full_at + limit.interval > now + capacity:
             wait = {"Retry-After": str(math.ceil(limit.interval))}
@@ -68,6 +68,6 @@ class Guard:
                 return None
         except BusyError:
             await asyncio.sleep(_PAUSE)
-            text = "503 Service Unavailable: too many passwords from your address wait\n"
+            text = "503 Service Unavailable: too many password checks are waiting\n"
             return PlainTextResponse(text, 503, headers={"Retry-After": "5"})
         return PlainTextResponse("401 Unauthorized\n", 401, headers=_CHALLENGE)

@@ -1,4 +1,4 @@
-"""Times, durations and numbers as people read them."""
+"""Times, durations and numbers as text for people."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ _UNITS = ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s"))
 
 
 def duration(seconds: float, units: int = 2) -> str:
-    """Return a duration in its largest units: ``12 s``, ``1 min 30 s``, ``2 h``."""
+    """Return a duration in seconds as text: ``12 s``, ``1 min 30 s``, ``2 h``."""
     left = round(seconds)
     if left < 1:
         return f"{seconds:.1f} s" if seconds >= 0.1 else "0 s"
@@ -23,7 +23,7 @@ def duration(seconds: float, units: int = 2) -> str:
 
 
 def relative(time: datetime, now: datetime) -> str:
-    """Return a time as seen from another: ``12 s ago``, ``in 3 min``, ``now``."""
+    """Return a time relative to ``now``: ``12 s ago``, ``in 3 min``, ``now``."""
     seconds = (now - time).total_seconds()
     if abs(seconds) < 1:
         return "now"
@@ -36,7 +36,7 @@ def exact(time: datetime) -> str:
 
 
 def iso(time: datetime) -> str:
-    """Return a time for machines: ``2026-01-31T09:05:00Z``."""
+    """Return a time in ISO 8601: ``2026-01-31T09:05:00Z``."""
     return time.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
@@ -48,11 +48,6 @@ def size(count: int) -> str:
             return f"{value:.0f} {unit}" if unit == "B" else f"{value:.1f} {unit}"
         value /= 1024
     return f"{value:,.1f} TiB"
-
-
-def plural(count: int, noun: str) -> str:
-    """Return a number and its noun: ``1 partition``, ``1,200 partitions``."""
-    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
 
 
 def short(count: float) -> str:

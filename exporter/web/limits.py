@@ -1,4 +1,4 @@
-"""Limits for clients, and the refusal of requests that are too large or not HTTP/1."""
+"""Limits for clients; requests that are too large or not HTTP/1 are refused."""
 
 from __future__ import annotations
 
@@ -14,20 +14,19 @@ class Limits:
     """Times are in seconds."""
 
     connections: int = 256
-    """Open at once, TLS handshakes included. Beyond that, each new connection closes one of the
-    address with the most (``connections.to_close``)."""
+    """Open connections, including TLS handshakes. Each new one above the limit closes another
+    (``connections.to_close``)."""
     header_bytes: int = 16 * 1024
     body_bytes: int = 64 * 1024
-    """No path uses a body; a small one is discarded, a larger one refused."""
+    """No path uses a body. A small one is discarded, a larger one is refused."""
     handshake: float = 10.0
-    """For TLS, from the connection."""
+    """For the TLS handshake."""
     request: float = 10.0
-    """For a whole request, from the connection or its first byte."""
+    """For a whole request to arrive."""
     stalled: float = 30.0
-    """How long a client may read nothing of a response."""
+    """For a client that reads nothing of a response."""
     idle: int = 120
-    """Between requests; longer than usual scrape intervals, so that Prometheus keeps its
-    connection."""
+    """Between requests; longer than usual scrape intervals, so Prometheus keeps its connection."""
     closing: float = 5.0
     """For the client to close TLS."""
 
@@ -36,10 +35,7 @@ DEFAULT_LIMITS = Limits()
 
 
 class RequestLimit:
-    """Refuses requests that are not HTTP/1 or have a large body, before the body is read.
-
-    A body of unknown length counts as large.
-    """
+    """Refuses requests that are not HTTP/1, or whose body is large or of unknown length."""
 
     def __init__(self, app: ASGIApp, limits: Limits) -> None:
         self._app = app
@@ -49,8 +45,7 @@ class RequestLimit:
         """Answer 413 or 505, or pass the request on once it has arrived completely."""
         connection = scope["state"]["connection"]
         connection.begin_request()  # if it was pipelined
-        # After a refusal the connection stays busy: uvicorn discards the body until the time for
-        # a request is over.
+        # After a refusal the connection stays busy: uvicorn discards the body until the time limit.
         if refusal := self._refusal(scope):
             await refusal(scope, receive, send)
             return
@@ -69,5 +64,5 @@ class RequestLimit:
         return None
 
     def _is_too_large(self, headers: Headers) -> bool:
-        # h11 has checked that there is one length at most, and that it is a number.
+        # h11 allows at most one length, and only a number.
         return "transfer-encoding" in headers or int(headers.get("content-length", 0)) > self._most

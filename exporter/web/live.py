@@ -1,4 +1,4 @@
-"""The web configuration in force, loaded again whenever one of its files has changed."""
+"""The current web configuration, loaded again if one of its files has changed."""
 
 from __future__ import annotations
 
@@ -7,25 +7,20 @@ from pathlib import Path
 
 import structlog
 
-from exporter.web.config import Attempt, WebConfig, load_web_config, read_file
+from exporter.web.config import Attempt, WebConfig, load_web_config
 from exporter.web.protection import refusals
 from exporter.yamlfile.problems import ConfigurationError, Location, Problem
 
 _log = structlog.get_logger(__name__)
 
 
-def _ignore(_good: bool) -> None:
-    pass
-
-
 class LiveWebConfig:
     """A file and the certificates that it names, as they are now; for one thread.
 
-    A change that cannot be used, or would remove authentication or TLS, is logged once and
-    ignored.
+    A change that is invalid, or would remove authentication or TLS, is logged once and ignored.
     """
 
-    def __init__(self, path: Path, *, on_load: Callable[[bool], None] = _ignore) -> None:
+    def __init__(self, path: Path, *, on_load: Callable[[bool], object] = bool) -> None:
         """Load the file; raises ConfigurationError.
 
         ``on_load`` is called after each later load with whether it succeeded.
@@ -35,23 +30,23 @@ class LiveWebConfig:
         attempt = load_web_config(path)
         if attempt.loaded is None:
             raise ConfigurationError(attempt.errors)
-        self._files = attempt.files
+        self._footprint = attempt.footprint
         self._use(attempt, attempt.loaded, "web configuration loaded")
 
     def current(self) -> WebConfig:
         """Return the configuration for a connection or a request that begins now."""
         # This takes a tenth of a millisecond and, unlike modification times, is never wrong.
-        if any(read_file(path) != data for path, data in self._files.items()):
+        if self._footprint.look() != self._footprint.seen:
             self._load_again()
         return self._loaded
 
     def _load_again(self) -> None:
         attempt = load_web_config(self._path)
-        self._files = attempt.files
+        self._footprint = attempt.footprint
         errors = list(attempt.errors)
         if attempt.loaded is not None:
-            place = Location(str(self._path))
-            errors += [Problem(text, place) for text in refusals(self._loaded, attempt.loaded)]
+            location = Location(str(self._path))
+            errors += [Problem(text, location) for text in refusals(self._loaded, attempt.loaded)]
         self._on_load(not errors)
         if errors or attempt.loaded is None:
             text = "; ".join(problem.render() for problem in errors)
@@ -62,7 +57,7 @@ class LiveWebConfig:
     def _use(self, attempt: Attempt, loaded: WebConfig, message: str) -> None:
         self._loaded = loaded
         for problem in attempt.problems:
-            _log.warning(problem.message, place=str(problem.location))
+            _log.warning(problem.message, location=str(problem.location))
         _log.info(
             message, file=str(self._path), tls=loaded.tls is not None, users=len(loaded.users)
         )

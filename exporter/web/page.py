@@ -1,9 +1,10 @@
-"""The status page as HTML: works without JavaScript and loads nothing from anywhere."""
+"""The status page as HTML; it needs no JavaScript and loads no other resources."""
 
 from __future__ import annotations
 
 import base64
 import hashlib
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from markupsafe import Markup
 
 from exporter.web import humanize
 from exporter.web.status import PartitionStatus, RuleStatus, StatusPage
+from exporter.yamlfile.problems import plural
 
 _TEMPLATES = Path(__file__).parent / "templates"
 _STYLE = (_TEMPLATES / "status.css").read_text(encoding="utf-8")
@@ -21,14 +23,14 @@ CONTENT_SECURITY_POLICY = (
     f"default-src 'none'; style-src 'sha256-{_STYLE_HASH}'; img-src data:; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
-"""Allows the page its own style sheet and icon, and nothing else."""
+"""Allows only the page's own style sheet and icon."""
 
 _SEVERITIES = frozenset({"critical", "high", "medium", "low", "info"})
-"""Those with a colour."""
+"""The severities that have a colour."""
 
 
 def render(page: StatusPage, *, telemetry_path: str, refresh: int | None = None) -> bytes:
-    """Return the page as HTML in UTF-8; ``refresh``: seconds after which it reloads itself."""
+    """Return the page as HTML in UTF-8; ``refresh`` is the interval of its reloads in seconds."""
     html = _ENVIRONMENT.get_template("status.html").render(
         page=page,
         rules=sorted(page.rules, key=_rule_order),
@@ -36,39 +38,36 @@ def render(page: StatusPage, *, telemetry_path: str, refresh: int | None = None)
         refresh=refresh,
         style=Markup(_STYLE),  # noqa: S704 - the style sheet is ours
     )
-    # A lone surrogate, which a log group's or file's name can contain, has no form in UTF-8.
+    # UTF-8 cannot encode a lone surrogate, which a log group's or file's name can contain.
     return html.encode("utf-8", errors="replace")
 
 
 def _in_words(partitions: Sequence[PartitionStatus]) -> str:
-    """``2 failing, 30 ok``."""
-    counts = {
-        state: sum(partition.state == state for partition in partitions)
-        for state in ("failing", "waiting", "ok")
-    }
-    return ", ".join(f"{count:,} {state}" for state, count in counts.items() if count)
+    """Return the number of partitions in each state: ``2 failing, 30 ok``."""
+    counts = Counter[str](partition.state for partition in partitions)
+    states = [state for state in ("failing", "waiting", "ok") if counts[state]]
+    return ", ".join(f"{counts[state]:,} {state}" for state in states)
 
 
 def _rule_order(rule: RuleStatus) -> tuple[bool, float, str]:
-    """Rules with notes first, then by last match, the latest first, then by name."""
+    """Sort rules with notes first, then by last match (latest first), then by name."""
     latest = rule.last_match.timestamp() if rule.last_match else 0.0
     return not _notes(rule), -latest, rule.name
 
 
 def _notes(rule: RuleStatus) -> list[str]:
-    """Return what the author of a rule should know or do, a sentence each."""
+    """Return sentences for the author of a rule."""
     notes = []
     if rule.overflowed:
         notes.append(
-            f"{humanize.plural(rule.overflowed, 'increment')} went to the overflow series, because"
+            f"{plural(rule.overflowed, 'increment')} went to the overflow series, because"
             f" the rule already has {rule.max_series:,} series. Totals stay exact. Raise"
             " max_series, or use labels with fewer values."
         )
     if rule.value_errors:
-        matches = "1 match" if rule.value_errors == 1 else f"{rule.value_errors:,} matches"
         notes.append(
-            f"{matches} had no usable value (missing, not a number, negative or too large) and"
-            " added nothing to the metric."
+            f"{plural(rule.value_errors, 'match')} had no usable value (missing, not a number,"
+            " negative or too large) and added nothing to the metric."
         )
     return [*notes, *rule.warnings]
 
@@ -87,7 +86,7 @@ def _environment() -> Environment:
         exact=humanize.exact,
         iso=humanize.iso,
         size=humanize.size,
-        plural=humanize.plural,
+        plural=plural,
         number=lambda count: f"{count:,}",
         short=humanize.short,
         in_words=_in_words,

@@ -1,4 +1,4 @@
-"""Which changes of a web configuration a reload must refuse."""
+"""Changes of a web configuration that a reload refuses."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from exporter.web.sections import CLIENT_AUTH_TYPES, TlsSection
 
 
 def refusals(old: WebConfig, new: WebConfig) -> Iterator[str]:
-    """Yield why ``new`` must not replace ``old`` while the server runs, if so.
+    """Yield the reasons why ``new`` must not replace ``old`` while the server runs, if any.
 
     A file can lose a section by accident: an empty template, a half-written file, a deleted
-    Secret. So a reload may change users, certificates and authorities or demand more, but it never
-    removes authentication or TLS.
+    Secret. So a reload may change users, certificates and authorities or add requirements, but it
+    never removes authentication or TLS.
     """
     if (old.tls is None) != (new.tls is None):
-        yield f"TLS is switched {'on' if new.tls else 'off'} by a restart only"
+        yield f"TLS can be switched {'on' if new.tls else 'off'} by a restart only"
     if old.users and not new.users:
-        yield _removed("`basic_auth_users` has no users any more")
+        yield _removed("`basic_auth_users` no longer has users")
     if old.tls and new.tls:
         yield from _weaker(old.tls, new.tls)
 
@@ -37,5 +37,5 @@ def _weaker(old: TlsSection, new: TlsSection) -> Iterator[str]:
         yield _removed("`cipher_suites` is gone, so every suite is accepted")
 
 
-def _removed(what: str) -> str:
-    return f"{what}: a reload removes no protection; restart the exporter if this is intended"
+def _removed(change: str) -> str:
+    return f"{change}: a reload removes no protection; restart the exporter if this is intended"

@@ -1,4 +1,4 @@
-"""The metrics page: rendered in a thread, acknowledged only if it was sent completely."""
+"""The metrics page: rendered in a thread, acknowledged once it was sent completely."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from exporter.metrics.scrapers import Client
 from exporter.web.coalescing import Coalescing
 
 _CHUNK = 64 * 1024
-"""Bytes sent at a time; the server waits for the client in between."""
+"""Bytes that are sent before waiting for the client."""
 _SCRAPE_TIMEOUT = "X-Prometheus-Scrape-Timeout-Seconds"
-"""Prometheus: sent with each scrape."""
+"""Prometheus sends it with each scrape."""
 
 
 class Page(Protocol):
-    """An exposition in the format and encoding that the client asked for."""
+    """An exposition in a format and encoding that the client accepts."""
 
     @property
     def body(self) -> bytes:
@@ -37,26 +37,24 @@ class Metrics(Protocol):
     """Renders expositions; thread-safe."""
 
     def reveal(self, client: Client) -> None:
-        """Show what may be shown from now on, before a page that a client asks for."""
+        """Before a page for a client, show the series that this client may see from now on."""
 
     def scrape(self, accept: str, accept_encoding: str) -> Page:
-        """Render a page for what the request's headers accept (empty: no such header)."""
+        """Render a page for the request's headers (empty if a header is missing)."""
 
     def delivered(self, page: Any, client: Client) -> None:
-        """Note that a page of ``scrape`` was sent whole to a client; must not wait."""
+        """Record that a page of ``scrape`` was sent completely to a client; must not block."""
 
 
 def scrape_endpoint(metrics: Metrics) -> Callable[[Request], Awaitable[Response]]:
-    """Return the endpoint of the metrics page.
-
-    A HEAD request gets the same headers and does not count as a scrape.
-    """
+    """Return the endpoint of the metrics page; a HEAD request does not count as a scrape."""
     pages = Coalescing(metrics.scrape)
 
     async def endpoint(request: Request) -> Response:
         accept = _joined(request.headers, "accept")
         accept_encoding = _joined(request.headers, "accept-encoding")
-        client = _client(request)
+        address = request.client.host if request.client else ""
+        client = Client.announcing(address, request.headers.get(_SCRAPE_TIMEOUT))
         await run_in_threadpool(metrics.reveal, client)
         page = await pages.outcome(accept, accept_encoding)
         headers = {
@@ -71,17 +69,12 @@ def scrape_endpoint(metrics: Metrics) -> Callable[[Request], Awaitable[Response]
     return endpoint
 
 
-def _client(request: Request) -> Client:
-    address = request.client.host if request.client else ""
-    return Client.announcing(address, request.headers.get(_SCRAPE_TIMEOUT))
-
-
 def _joined(headers: Headers, name: str) -> str:
     return ", ".join(headers.getlist(name))
 
 
 class _Acknowledged(Response):
-    """Calls ``delivered`` when the last bytes are sent, unless the client has gone before."""
+    """Calls ``delivered`` when the last bytes are sent, unless the client has disconnected."""
 
     def __init__(self, page: Page, headers: dict[str, str], delivered: Callable[[], None]) -> None:
         super().__init__(page.body, headers=headers)
@@ -97,15 +90,15 @@ class _Acknowledged(Response):
             for position in range(0, last, _CHUNK):
                 chunk = bytes(body[position : position + _CHUNK])
                 await send({"type": "http.response.body", "body": chunk, "more_body": True})
-                # ``send`` only waits for slow clients; other tasks need their turn.
+                # ``send`` only waits for slow clients, and other tasks must run.
                 await asyncio.sleep(0)
-            # Let the loop first notice a lost connection, wake the listener, and run it.
+            # The loop needs three turns to notice a lost connection, wake the listener and run it.
             for _ in range(3):
                 await asyncio.sleep(0)
             if gone.done():
                 return
-            # Before the last bytes, because a client that has them may scrape again at once.
-            # Whether they arrive cannot be known: the kernel accepts them either way.
+            # Before the last bytes, because a client that has them may scrape again immediately.
+            # Whether they arrive is unknown: the kernel accepts them in any case.
             self._delivered()
             await send({"type": "http.response.body", "body": bytes(body[last:])})
         finally:

@@ -36,14 +36,14 @@ CIPHER_SUITES: Mapping[str, str] = {
     "TLS_ECDHE_RSA_WITH_AES_128_CBC_SHA": "ECDHE-RSA-AES128-SHA",
     "TLS_ECDHE_RSA_WITH_AES_256_CBC_SHA": "ECDHE-RSA-AES256-SHA",
 }
-"""Go's ``tls.CipherSuites()`` for TLS 1.2, and OpenSSL's names of the same."""
+"""Go's ``tls.CipherSuites()`` for TLS 1.2, and their names in OpenSSL."""
 
 TLS13_CIPHER_SUITES = (
     "TLS_AES_128_GCM_SHA256",
     "TLS_AES_256_GCM_SHA384",
     "TLS_CHACHA20_POLY1305_SHA256",
 )
-"""Go's names; always on with TLS 1.3, in Go as here."""
+"""Go's names; with TLS 1.3 they are always enabled, as in Go."""
 
 CURVES: Mapping[str, str] = {
     "CurveP256": "prime256v1",
@@ -59,7 +59,7 @@ HEADERS: dict[str, tuple[str, ...]] = {
     "X-Frame-Options": ("deny", "sameorigin"),
     "X-XSS-Protection": (),
 }
-"""The headers that the toolkit lets a user set, and their values if it restricts them."""
+"""The headers that the toolkit allows, and their values if it restricts them."""
 
 _BCRYPT = re.compile(r"\$2[aby]\$(0[4-9]|[12][0-9]|3[01])\$[./A-Za-z0-9]{53}")
 
@@ -76,7 +76,7 @@ def _one_of(known: Iterable[str], kind: str) -> AfterValidator:
 
 
 def _refused(names: tuple[str, ...], why: str) -> BeforeValidator:
-    """Refuse values that the toolkit accepts, with a reason of their own."""
+    """Refuse values that the toolkit accepts, with a reason."""
 
     def check(value: object) -> object:
         if value in names:
@@ -94,8 +94,8 @@ _ClientAuth = Annotated[
     ClientAuth,
     _refused(
         ("RequestClientCert", "RequireAnyClientCert", "RequireClientCert"),
-        "asks for a certificate that nobody verifies, which keeps nobody out, and is not supported:"
-        " write RequireAndVerifyClientCert or VerifyClientCertIfGiven",
+        "requests a certificate without verifying it, which keeps no one out. It is not"
+        " supported: write RequireAndVerifyClientCert or VerifyClientCertIfGiven",
     ),
 ]
 _Version = Annotated[
@@ -137,7 +137,7 @@ class HttpSection(_Section):
     """``http_server_config``."""
 
     http2: bool = True
-    """Allows HTTP/2 without promising it; this server speaks HTTP/1.1."""
+    """Has no effect, because this server only supports HTTP/1.1."""
     headers: dict[str, str | None] = Field(default_factory=dict)
 
 
@@ -145,7 +145,7 @@ class RateLimitSection(_Section):
     """``rate_limit``."""
 
     interval: Annotated[float, BeforeValidator(_interval)] = 0.0
-    """Seconds; 0: no limit."""
+    """Seconds; 0 for no limit."""
     burst: int = 0
 
 
@@ -158,7 +158,7 @@ SECTIONS: dict[str, type[BaseModel] | None] = {
 
 
 def header_problem(name: str, value: str | None) -> str | None:
-    """Return what is wrong with a header, if anything; one without a value is not sent."""
+    """Return why a header is invalid, or None; a header without a value is not sent."""
     if name not in HEADERS:
         hint = did_you_mean(name, HEADERS) or f"; these can: {', '.join(HEADERS)}"
         return f"the header {name} cannot be set{hint}"

@@ -1,4 +1,4 @@
-"""The HTTP server: where it listens, and how it is stopped."""
+"""The HTTP server: its socket, start and stop."""
 
 from __future__ import annotations
 
@@ -22,24 +22,24 @@ from exporter.web.limits import DEFAULT_LIMITS, Limits, RequestLimit
 from exporter.web.live import LiveWebConfig
 
 _BACKLOG = 1024
-"""Connections that the kernel queues until they are accepted. Clients beyond that retry after a
-second at the earliest, so a burst from one client must not fill the queue."""
+"""Connections that the kernel queues until they are accepted. Other clients retry after a second
+or more, so a burst from one client must not fill the queue."""
 _ACCEPTED_AT_ONCE = 16
-"""Connections that are accepted before open ones get their turn."""
+"""Connections that are accepted before open ones are served."""
 _SEND_BUFFER = 128 * 1024
 """Bytes that the kernel buffers for a connection (Linux doubles it). The default is megabytes for
-each client that reads nothing, and copying them delays the others."""
+each client that reads nothing, and copying them delays other clients."""
 
 
 class ListenError(Exception):
-    """The server cannot listen on the address; the message says which, why and what to do."""
+    """The server cannot listen on the address."""
 
 
 class Server(uvicorn.Server):
     """Serves an application until ``stop``.
 
-    It listens from the beginning, so an address in use is reported before anything else runs, and
-    answers once ``run`` is called. Signals are left to the caller, whose handlers call ``stop``.
+    It listens as soon as it is created, so an address in use is reported before anything else
+    runs, and answers once ``run`` is called. The caller handles signals, and calls ``stop``.
     """
 
     def __init__(
@@ -54,8 +54,8 @@ class Server(uvicorn.Server):
     ) -> None:
         """Listen on ``port`` (0: any free one) of ``host`` (empty: every address, IPv4 and IPv6).
 
-        ``grace``: seconds that running requests have to finish after ``stop``.
-        ``web_config``: TLS and authentication; None: plain HTTP for everybody.
+        ``grace``: seconds for running requests to finish after ``stop``.
+        ``web_config``: TLS and authentication; None for plain HTTP without authentication.
         Raises ListenError.
         """
         self._socket = _listen(host, port)
@@ -65,7 +65,7 @@ class Server(uvicorn.Server):
             limits, lambda: web_config.current().context if web_config else None
         )
         self._accept_failures = Failures("accepting connections")
-        logging.getLogger("uvicorn.error").addFilter(_is_no_cancellation)
+        logging.getLogger("uvicorn.error").addFilter(_is_not_cancellation)
         super().__init__(
             uvicorn.Config(
                 RequestLimit(Guard(app, web_config) if web_config else app, limits),
@@ -74,7 +74,7 @@ class Server(uvicorn.Server):
                 ws="none",
                 lifespan="off",
                 log_config=None,
-                log_level="error",  # at "warning", every client can fill the log with bad requests
+                log_level="error",  # "warning" logs each bad request
                 access_log=False,
                 server_header=False,
                 proxy_headers=False,
@@ -86,7 +86,7 @@ class Server(uvicorn.Server):
         )
 
     def run(self, sockets: list[socket.socket] | None = None) -> None:
-        """Answer requests until ``stop`` is called; then no socket is open any more."""
+        """Answer requests until ``stop`` is called, then close all sockets."""
         try:
             super().run(sockets or [self._socket])
         finally:
@@ -97,12 +97,12 @@ class Server(uvicorn.Server):
         self.should_exit = True
 
     def close(self) -> None:
-        """Stop listening, if the server is not run after all; idempotent."""
+        """Stop listening, if ``run`` was not called; idempotent."""
         self._socket.close()
 
     @contextlib.contextmanager
     def capture_signals(self) -> Generator[None]:
-        """Leave signals alone."""
+        """Install no signal handlers."""
         yield
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
@@ -112,7 +112,7 @@ class Server(uvicorn.Server):
         self._socket.listen(_BACKLOG)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Accept no more connections, drop unfinished handshakes, finish running requests."""
+        """Stop accepting connections, drop unfinished handshakes, finish running requests."""
         self._connections.abort_handshakes()
         await super().shutdown(sockets)
 
@@ -124,8 +124,8 @@ class Server(uvicorn.Server):
             loop.default_exception_handler(context)
 
 
-def _is_no_cancellation(record: logging.LogRecord) -> bool:
-    """Drop uvicorn's error for each request that is cancelled at the end."""
+def _is_not_cancellation(record: logging.LogRecord) -> bool:
+    """Drop uvicorn's error for each request that is cancelled by ``stop``."""
     kind = record.exc_info[0] if record.exc_info else None
     return kind is None or not issubclass(kind, asyncio.CancelledError)
 
@@ -135,12 +135,12 @@ def _listen(host: str, port: int) -> socket.socket:
         if not host:
             return _listen_everywhere(port)
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-        family, _, _, _, where = found[0]
-        return socket.create_server(where[:2], family=family)
+        family, _, _, _, address = found[0]
+        return socket.create_server(address[:2], family=family)
     except OSError as error:
-        address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        shown = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
         raise ListenError(
-            f"Cannot listen on {address}: {error.strerror or error}."
+            f"Cannot listen on {shown}: {error.strerror or error}."
             " Choose another address with --web.listen-address."
         ) from error
 

@@ -1,4 +1,4 @@
-"""What the status page shows."""
+"""The data of the status page."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ class PartitionStatus:
     state: State
     last_success: datetime | None
     lag: float | None
-    """Seconds between now and the watermark; None: never read, or a file."""
+    """Seconds between now and the watermark; None for a file, or before the first read."""
     polls: int
     events: int
     """Log events read since start."""
     error: str | None = None
-    """Why the last poll failed and what to do."""
+    """Why the last poll failed, and the remedy."""
     next_poll: datetime | None = None
 
 
@@ -45,15 +45,15 @@ class SourceStatus:
     failures: Sequence[str] = ()
     """Errors of the last discovery, a sentence each."""
     resource: str = "Resource"
-    """What a partition's resource is: the heading of its column."""
+    """The heading of the column of the partitions' resources."""
 
     def in_state(self, state: State) -> list[PartitionStatus]:
-        """Return the partitions in a state, in their order."""
+        """Return the partitions in a state."""
         return [partition for partition in self.partitions if partition.state == state]
 
     @property
     def state(self) -> State:
-        """Failing if anything fails; waiting until each partition was polled."""
+        """Failing if anything fails; waiting until all partitions were polled."""
         if self.failures or self.in_state("failing"):
             return "failing"
         return "waiting" if self.in_state("waiting") else "ok"
@@ -61,7 +61,7 @@ class SourceStatus:
 
 @dataclass(frozen=True, slots=True)
 class RuleStatus:
-    """A rule and what it has counted in all its sources."""
+    """A rule and its counts over all of its sources."""
 
     name: str
     title: str
@@ -80,9 +80,9 @@ class RuleStatus:
     warnings: Sequence[str] = ()
     description: str = ""
     remediation: str = ""
-    """What to do about a match."""
+    """The action after a match."""
     controls: Sequence[str] = ()
-    """``cis-v3.0.0 4.3``: controls of benchmarks that the rule implements."""
+    """Controls of benchmarks that the rule implements: ``cis-v3.0.0 4.3``."""
     pack: str = ""
     """Empty for the user's own rules."""
 
@@ -107,14 +107,14 @@ class LedgerStatus:
     checking: bool = False
     """Whether its integrity check is running."""
     files_lost: int = 0
-    """How often its files were removed or replaced while open."""
+    """How many times its files were removed or replaced while open."""
     problem: str | None = None
     """Why nothing can be committed."""
 
 
 @dataclass(frozen=True, slots=True)
 class StatusPage:
-    """Everything on the page."""
+    """The whole page."""
 
     version: str
     now: datetime
@@ -145,7 +145,7 @@ class StatusPage:
 
     @property
     def state(self) -> State:
-        """Failing if anything fails; waiting until every partition was polled."""
+        """Failing if anything fails; waiting until the exporter is ready."""
         if self.failures or self.reload.errors or self.ledger.problem:
             return "failing"
         return "ok" if self.ready else "waiting"

@@ -15,7 +15,7 @@ Part = Literal["cert", "key", "client_ca", "curve_preferences"]
 
 
 class TlsError(Exception):
-    """No context can be made; the message continues a sentence that begins with ``part``."""
+    """The context cannot be made; the message continues a sentence that begins with ``part``."""
 
     def __init__(self, part: Part, message: str) -> None:
         super().__init__(message)
@@ -25,7 +25,7 @@ class TlsError(Exception):
 def make_context(section: TlsSection) -> ssl.SSLContext:
     """Return a server's context; raises TlsError.
 
-    ``cert``, ``key`` and ``client_ca`` hold PEM; the files of ``…_file`` are not read.
+    ``cert``, ``key`` and ``client_ca`` contain PEM; the files of ``…_file`` are not read.
     """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.options |= ssl.OP_NO_RENEGOTIATION
@@ -40,14 +40,14 @@ def make_context(section: TlsSection) -> ssl.SSLContext:
 
 def _load_certificate(context: ssl.SSLContext, certificate: str, key: str) -> None:
     if "-----BEGIN CERTIFICATE-----" not in certificate:
-        raise TlsError("cert", "holds no certificate in PEM (-----BEGIN CERTIFICATE-----)")
+        raise TlsError("cert", "contains no certificate in PEM (-----BEGIN CERTIFICATE-----)")
     if "PRIVATE KEY-----" not in key:
-        raise TlsError("key", "holds no private key in PEM (-----BEGIN PRIVATE KEY-----)")
+        raise TlsError("key", "contains no private key in PEM (-----BEGIN PRIVATE KEY-----)")
 
     def refuse_password() -> NoReturn:
-        raise TlsError("key", "is encrypted, and nobody is here to type a password: decrypt it")
+        raise TlsError("key", "is encrypted, and the exporter has no password for it: decrypt it")
 
-    # Python takes files only; these are in memory, so a read-only file system will do.
+    # Python only reads files. These are in memory, because the file system may be read-only.
     with _in_memory(certificate) as certificate_file, _in_memory(key) as key_file:
         try:
             context.load_cert_chain(certificate_file, key_file, password=refuse_password)
@@ -55,10 +55,8 @@ def _load_certificate(context: ssl.SSLContext, certificate: str, key: str) -> No
             if error.reason == "KEY_VALUES_MISMATCH":
                 raise TlsError("key", "is not the key of the certificate") from None
             reason = (error.reason or "no valid PEM").lower().replace("_", " ")
-            about_certificate = error.reason or not _is_certificate(certificate)
-            raise TlsError(
-                "cert" if about_certificate else "key", f"cannot be used: {reason}"
-            ) from None
+            part: Part = "cert" if error.reason or not _is_certificate(certificate) else "key"
+            raise TlsError(part, f"cannot be used: {reason}") from None
 
 
 def _is_certificate(pem: str) -> bool:
@@ -87,7 +85,7 @@ def _set_versions_and_suites(context: ssl.SSLContext, section: TlsSection) -> No
     context.minimum_version = VERSIONS[section.min_version]
     context.maximum_version = VERSIONS[section.max_version]
     if section.cipher_suites and not names:
-        # Suites of TLS 1.3 alone leave none for TLS 1.2.
+        # Suites of TLS 1.3 only: TLS 1.2 has none.
         context.minimum_version = ssl.TLSVersion.TLSv1_3
     if section.prefer_server_cipher_suites:
         context.options |= ssl.OP_CIPHER_SERVER_PREFERENCE
@@ -113,7 +111,7 @@ def _set_curves(context: ssl.SSLContext, curves: Sequence[str]) -> None:
 def _ask_for_certificate(context: ssl.SSLContext, section: TlsSection) -> None:
     required = section.client_auth_type == "RequireAndVerifyClientCert"
     context.verify_mode = ssl.CERT_REQUIRED if required else ssl.CERT_OPTIONAL
-    # As in Go, an authority in the file is trusted though it is not a root.
+    # As in Go, an authority in the file is trusted even if it is not a root.
     context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
     if section.client_ca is None:
         context.load_default_certs(ssl.Purpose.CLIENT_AUTH)
@@ -122,14 +120,14 @@ def _ask_for_certificate(context: ssl.SSLContext, section: TlsSection) -> None:
             context.load_verify_locations(cadata=section.client_ca)
         except (ssl.SSLError, ValueError):
             raise TlsError(
-                "client_ca", "holds no certificate in PEM (-----BEGIN CERTIFICATE-----)"
+                "client_ca", "contains no certificate in PEM (-----BEGIN CERTIFICATE-----)"
             ) from None
     if section.client_allowed_sans is not None:
         context.sslobject_class = _checked_object(frozenset(section.client_allowed_sans))
 
 
 def _checked_object(allowed: frozenset[str]) -> type[ssl.SSLObject]:
-    """Refuse within the handshake, as the toolkit does: such a client sends no request."""
+    """Return a class that refuses other names in the handshake, as the toolkit does."""
 
     class Checked(ssl.SSLObject):
         def do_handshake(self) -> None:
@@ -145,7 +143,7 @@ def _checked_object(allowed: frozenset[str]) -> type[ssl.SSLObject]:
 
 
 def alternative_names(certificate: Mapping[str, Any]) -> set[str]:
-    """DNS names, addresses, e-mail addresses and URIs of what ``getpeercert`` returned."""
+    """Return the DNS names, addresses, e-mail addresses and URIs of ``getpeercert``'s result."""
     names = set()
     for kind, value in certificate.get("subjectAltName", ()):
         if kind in ("DNS", "email", "URI"):

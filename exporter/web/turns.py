@@ -7,22 +7,22 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 
 WAITING_OF_ONE = 128
-"""Checks that may wait for one address: with a bcrypt cost of 10 about 8 seconds' worth, less than
-the 10 seconds of a Prometheus scrape."""
+"""Checks that may wait for one address. With a bcrypt cost of 10 they take about 8 seconds, less
+than the scrape timeout of Prometheus (10 seconds)."""
 WAITING_OF_ALL = 1024
 _SUSPECTS = 4096
 
 
 class BusyError(Exception):
-    """Too many passwords wait to be checked."""
+    """Too many password checks are waiting."""
 
 
 class Turns:
     """Decides which address is next; for one event loop.
 
-    Many checks of one address wait for each other and delay no other address for longer than one
-    check. An address that has not sent a wrong password comes before those that have, the newest
-    first: a client with the right password does not wait behind a crowd of guessers.
+    Checks of one address delay another address by one check at most. Addresses that have not sent
+    a wrong password come first, the newest first, so a client with the right password does not
+    wait for many guessers.
     """
 
     def __init__(self) -> None:
@@ -31,7 +31,7 @@ class Turns:
         self._suspects: dict[str, None] = {}
 
     async def check(self, address: str, check: Callable[[], Awaitable[bool]]) -> bool:
-        """Return what ``check`` returns, called when it is the turn of ``address``.
+        """Call ``check`` at the next turn of ``address`` and return its result.
 
         Raises BusyError if too many checks wait.
         """
@@ -52,7 +52,7 @@ class Turns:
         try:
             await turn
         except asyncio.CancelledError:
-            if not turn.cancelled():  # it was given the turn just now
+            if not turn.cancelled():  # it has just received the turn
                 self._pass_on()
             raise
 

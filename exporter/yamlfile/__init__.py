@@ -1,4 +1,1 @@
-"""YAML files with positions: values, and errors with their places.
-
-Knows nothing of what a file is for: ``exporter.configuration`` and ``exporter.ruletests`` do.
-"""
+"""YAML files as values with locations; ``configuration`` and ``ruletests`` give them a meaning."""

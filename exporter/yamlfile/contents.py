@@ -1,4 +1,4 @@
-"""What is in a file, bounded: a configuration may name files that never end."""
+"""The contents of a file, with limits: a configuration may name a file that never ends."""
 
 from __future__ import annotations
 
@@ -9,27 +9,27 @@ import stat
 from pathlib import Path
 
 MAX_BYTES = 16 * 2**20
-"""Of one file; ten thousand rules are some 3 MB."""
+"""The largest file; ten thousand rules have about 3 MB."""
 SILENCE = 30.0
-"""Seconds without data after which a pipe is given up."""
+"""Seconds after which a pipe without data is an error."""
 
 
 class TooLargeError(ValueError):
-    """The file is larger than a configuration file can be; the message is a sentence."""
+    """The file is larger than MAX_BYTES."""
 
     def __init__(self) -> None:
         super().__init__(f"the file has more than {MAX_BYTES // 2**20} MiB: is it the right one?")
 
 
 def read_contents(path: Path) -> bytes:
-    """A file's bytes; of a pipe (``/dev/stdin``, ``<(…)``, a FIFO), everything that is written.
+    """Return the bytes of a file, or of a pipe until it is closed (``/dev/stdin``, ``<(…)``).
 
-    Raises OSError, TimeoutError if nothing is written to a pipe, and TooLargeError.
+    Raises OSError, TooLargeError, and TimeoutError if nothing is written to a pipe.
     """
     with open(path, "rb", opener=_open_at_once) as file:
         about = os.fstat(file.fileno())
         is_regular = stat.S_ISREG(about.st_mode)
-        # The kernel's own files have no size and may make the reader wait (/proc/kmsg).
+        # Files of the kernel have no size, and reading them may block (/proc/kmsg).
         if is_regular and not about.st_size:
             return b""
         if about.st_size > MAX_BYTES:
@@ -41,7 +41,7 @@ def read_contents(path: Path) -> bytes:
 
 
 def _open_at_once(name: str, flags: int) -> int:
-    """Without O_NONBLOCK, opening a FIFO waits for a writer that may never come."""
+    """Open a FIFO without waiting for a writer."""
     return os.open(name, flags | os.O_NONBLOCK)
 
 
@@ -49,12 +49,12 @@ def _read_pipe(descriptor: int) -> bytes:
     data = b""
     poll = select.poll()
     poll.register(descriptor, select.POLLIN)
-    # Until the first writer came, a read says "end" too.
+    # Before the first writer opens the pipe, a read returns nothing, as at the end.
     must_wait = True
     while len(data) <= MAX_BYTES:
         if must_wait and not poll.poll(SILENCE * 1000):
             raise TimeoutError(
-                errno.ETIMEDOUT, f"nothing was written to it for {SILENCE:g} s: what should write?"
+                errno.ETIMEDOUT, f"nothing was written to it for {SILENCE:g} s: check the writer"
             )
         try:
             chunk = os.read(descriptor, MAX_BYTES)

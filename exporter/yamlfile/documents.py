@@ -1,7 +1,7 @@
-"""YAML files, read into values with their places.
+"""YAML files, read into values with locations.
 
-Every scalar stays the text that it is in the file (only ``null`` and ``~`` mean nothing): YAML 1.1
-would turn ``no`` into false, ``1:30`` into 90 and ``007`` into 7, and labels want none of it.
+Every scalar except ``null`` and ``~`` stays a text, because YAML 1.1 would turn ``no`` into false,
+``1:30`` into 90 and ``007`` into 7.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from exporter.yamlfile.problems import Findings, Location
 __all__ = ["MAX_ALIASED", "Item", "Step", "Value", "read_document"]
 
 MAX_ALIASED = 100_000
-"""Values that all aliases of a file may expand to: a few lines of aliases of aliases can expand to
-more than fits in memory."""
+"""Values that all aliases of a file may expand to; nested aliases in a few lines can expand to more
+than fits in memory."""
 _DEEPEST = 50
 """Levels of nesting; a rule needs 6."""
 
 _Event: TypeAlias = Any
-"""Of yaml's: the types of its stubs lack tags and anchors."""
+"""An event of yaml, whose stubs lack tags and anchors."""
 
 _PLAIN_TAGS = frozenset(
     f"tag:yaml.org,2002:{name}"
@@ -36,7 +36,7 @@ _NULLS = ("", "~", "null", "Null", "NULL")
 
 
 class _RefusedError(Exception):
-    """A file is not YAML, or YAML that cannot be used; the message is a sentence."""
+    """A file is not valid YAML, or exceeds a limit."""
 
     def __init__(self, location: Location, message: str) -> None:
         super().__init__(message)
@@ -48,7 +48,7 @@ class _TooDeepError(_RefusedError):
 
 
 def read_document(path: Path, findings: Findings) -> Item | None:
-    """Read a YAML file; what is wrong with it goes to ``findings``, and None is returned."""
+    """Read a YAML file; return None and add to ``findings`` if there are errors."""
     try:
         return _read(path, findings)
     except _RefusedError as error:
@@ -73,14 +73,14 @@ def _read(path: Path, findings: Findings) -> Item | None:
         composer = _Composer(document, document.text)
         item = composer.compose()
     except yaml.reader.ReaderError as error:
-        place = document.location(error.position)
-        raise _RefusedError(place, f"the file is not YAML: {error.reason}") from error
+        location = document.location(error.position)
+        raise _RefusedError(location, f"the file is not YAML: {error.reason}") from error
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         if mark is None:
             raise _RefusedError(whole, _syntax_sentence(error)) from error
-        # The library's scanner is ahead of its events, and from libyaml 0.2.6 on it refuses what is
-        # nested deeper than 1,000 levels. The error should be ours with every version.
+        # The library's scanner is ahead of its events, and since libyaml 0.2.6 it refuses more than
+        # 1,000 levels of nesting. With every version, report our own limit instead.
         try:
             _Composer(document, document.text[: mark.index]).compose()
         except _TooDeepError:
@@ -93,31 +93,31 @@ def _read(path: Path, findings: Findings) -> Item | None:
 
 
 def _syntax_sentence(error: yaml.MarkedYAMLError) -> str:
-    what = ", ".join(part for part in (error.context, error.problem) if part)
+    problem = ", ".join(part for part in (error.context, error.problem) if part)
     hint = ""
-    if "alias" in what:
+    if "alias" in problem:
         hint = '; a value that begins with * must be quoted: "*"'
-    elif "cannot start any token" in what:
-        hint = "; indent with blanks, not tabs, and quote values that begin with % @ or `"
-    elif "unknown escape" in what:
+    elif "cannot start any token" in problem:
+        hint = "; indent with spaces, not tabs, and quote values that begin with % @ or `"
+    elif "unknown escape" in problem:
         hint = "; in double quotes a \\ must be doubled, in single quotes not"
-    return f"the file is not YAML: {what}{hint}"
+    return f"the file is not YAML: {problem}{hint}"
 
 
 class _Composer:
-    """Makes items of the parser's events; each anchor's item is made once."""
+    """Makes items from the parser's events; the item of an anchor is made once."""
 
     def __init__(self, document: Document, text: str) -> None:
         self.findings = Findings()
-        """Duplicate keys, tags and the like; the file is YAML."""
+        """Errors in valid YAML, such as duplicate keys."""
         self._document = document
         self._events: Iterator[_Event] = iter(yaml.parse(text, Loader=yaml.CSafeLoader))
         self._anchors: dict[str, Item | None] = {}
-        """None: not ended yet."""
+        """None until the value has ended."""
         self._aliased = 0
 
     def compose(self) -> Item:
-        """Raises _RefusedError and YAMLError."""
+        """Return the document's item; raises _RefusedError and YAMLError."""
         next(self._events)
         if not isinstance(next(self._events), yaml.DocumentStartEvent):
             raise _RefusedError(Location(str(self._document.path)), "the file is empty")
@@ -125,10 +125,7 @@ class _Composer:
         next(self._events)
         after = next(self._events)
         if isinstance(after, yaml.DocumentStartEvent):
-            self._refuse(
-                after,
-                "the file is not YAML: expected one document, but found another document",
-            )
+            self._refuse(after, "the file has more than one document: keep one")
         return item
 
     def _item(self, event: _Event, level: int) -> Item:
@@ -140,13 +137,13 @@ class _Composer:
             self._anchors[event.anchor] = None
         if event.tag not in (None, "!") and event.tag not in _PLAIN_TAGS:
             sentence = f"the tag {event.tag} is not supported: write the value itself"
-            self.findings.error(self._place(event), sentence)
+            self.findings.error(self._location(event), sentence)
         if isinstance(event, yaml.ScalarEvent):
             item = self._scalar(event)
         else:
             if level > _DEEPEST:
                 sentence = f"the file is nested deeper than {_DEEPEST} levels here"
-                raise _TooDeepError(self._place(event), sentence)
+                raise _TooDeepError(self._location(event), sentence)
             is_list = isinstance(event, yaml.SequenceStartEvent)
             item = self._list(event, level) if is_list else self._mapping(event, level)
         if event.anchor is not None:
@@ -210,7 +207,7 @@ class _Composer:
         parts: Mapping[Step, Item],
         keys: Mapping[Step, Item],
     ) -> Item:
-        """``everything`` that is written in it: also keys, and what others replace."""
+        """``everything``: all items in the file, also keys and values that others replace."""
         size = 1 + sum(item.size for item in everything)
         depth = 1 + max((item.depth for item in everything), default=0)
         if depth > _DEEPEST:
@@ -231,13 +228,11 @@ class _Composer:
         if item.text is None:
             self._aliased += item.size
         if self._aliased > MAX_ALIASED:
-            self._refuse(
-                event, f"the file's aliases expand to more than {MAX_ALIASED:,} values here"
-            )
+            self._refuse(event, f"the file's aliases expand to more than {MAX_ALIASED:,} values")
         return item
 
     def _refuse(self, event: _Event, sentence: str) -> NoReturn:
-        raise _RefusedError(self._place(event), sentence)
+        raise _RefusedError(self._location(event), sentence)
 
-    def _place(self, event: _Event) -> Location:
+    def _location(self, event: _Event) -> Location:
         return self._document.location(event.start_mark.index)

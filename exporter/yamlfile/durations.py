@@ -1,4 +1,4 @@
-"""Durations as Prometheus writes them."""
+"""Durations in Prometheus's format."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _UNITS = {
 }
 _DURATION = re.compile("".join(rf"(?:(?P<{unit}>[0-9]{{1,15}}){unit})?" for unit in _UNITS))
 _SHOWN = 40
-"""Characters of a text that a message repeats."""
+"""Characters of a text that a message quotes."""
 _LONGEST = 100 * _UNITS["y"]
 
 
@@ -23,18 +23,17 @@ def parse_duration(text: str) -> float:
     """Return the seconds of a duration such as ``90s``, ``1h30m`` or ``30d``.
 
     Prometheus: units y, w, d, h, m, s and ms, each at most once, the largest first; ``0`` needs no
-    unit. Raises ValueError with a sentence.
+    unit. Raises ValueError.
     """
     if text == "0":
         return 0.0
     match = _DURATION.fullmatch(text)
     if match is None or not text:
         shown = repr(text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…")
-        hint = f"; write {text}s for seconds" if re.fullmatch("[0-9]{1,15}", text) else ""
+        if re.fullmatch("[0-9]{1,15}", text):
+            raise ValueError(f"{shown} is not a duration; write {text}s for seconds")
         raise ValueError(
-            f"{shown} is not a duration{hint}"
-            if hint
-            else f"{shown} is not a duration such as 90s, 1h30m or 30d"
+            f"{shown} is not a duration such as 90s, 1h30m or 30d"
             " (units y w d h m s ms, the largest first, each once)"
         )
     seconds = sum(int(match[unit] or 0) * factor for unit, factor in _UNITS.items())
@@ -44,7 +43,7 @@ def parse_duration(text: str) -> float:
 
 
 def format_duration(seconds: float) -> str:
-    """Write seconds the way ``parse_duration`` reads them, to the millisecond."""
+    """Return seconds in the format of ``parse_duration``, to the millisecond."""
     rest = round(seconds * 1000)
     parts = []
     for unit in ("d", "h", "m", "s", "ms"):

@@ -1,9 +1,8 @@
-"""The files that a configuration was read from, and whether they have changed since."""
+"""The files of a configuration, to detect changes."""
 
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -14,27 +13,27 @@ from exporter.yamlfile.globs import GlobError, find_files
 class Footprint:
     """The files that a configuration was read from, as they were just before they were read.
 
-    Digests of the contents are compared, not times, which can be coarse, cached or
-    copied (NFS, ConfigMaps), and a file that is only touched has not changed.
+    Digests of the contents are compared, because times can be coarse, cached or copied (NFS,
+    ConfigMaps). A file that is only touched has not changed.
     """
 
     def __init__(self) -> None:
         self._files: set[str] = set()
         self._globs: set[str] = set()
         self.seen: dict[str, bytes | None] = {}
-        """Digests by absolute path; None: no regular file that can be read."""
+        """Digests by absolute path; None if it is not a readable regular file."""
 
     def add_files(self, paths: Iterable[Path]) -> None:
-        """Note files by name, whether they exist or not."""
-        # Symbolic links are not resolved: they are what is swapped.
-        names = [os.path.abspath(path) for path in paths]  # noqa: PTH100
+        """Add files, whether they exist or not."""
+        # Symbolic links are not resolved, because Kubernetes changes files by swapping links.
+        names = [str(path.absolute()) for path in paths]
         self._files.update(names)
         self._note(names)
 
     def find(self, pattern: str) -> list[Path]:
-        """Note an absolute glob and return the regular files that it finds, sorted.
+        """Add an absolute glob; return the regular files that it finds, sorted.
 
-        Raises GlobError if it finds or visits too much.
+        Raises GlobError if it finds or visits too many.
         """
         self._globs.add(pattern)
         names = find_files(pattern)
@@ -42,12 +41,12 @@ class Footprint:
         return [Path(name) for name in names]
 
     def look(self) -> dict[str, bytes | None]:
-        """The digests as they are now: something has changed if they differ from ``seen``."""
+        """Return the digests now; a file has changed if they differ from ``seen``."""
         names = self._files.union(*map(_found, self._globs))
         return {name: _digest(name) for name in names}
 
     def _note(self, names: Iterable[str]) -> None:
-        # Before the files are read: a change in between will be seen as a change.
+        # Called before the files are read, so a change in between is detected.
         for name in names:
             if name not in self.seen:
                 self.seen[name] = _digest(name)
@@ -63,7 +62,7 @@ def _found(pattern: str) -> list[str]:
 def _digest(name: str) -> bytes | None:
     path = Path(name)
     try:
-        if not path.is_file():  # a pipe, as in --config.file=<(…), can be read but once
+        if not path.is_file():  # a pipe, as in --config.file=<(…), can be read only once
             return None
         return hashlib.blake2b(read_contents(path)).digest()
     except (OSError, TooLargeError):

@@ -1,4 +1,4 @@
-"""Paths and globs as a file writes them; globs are bounded in what they may visit and find."""
+"""Paths and globs in a configuration; globs are limited in how much they visit and find."""
 
 from __future__ import annotations
 
@@ -12,31 +12,30 @@ from pathlib import Path
 MAX_FOUND = 1_000
 """Files that a glob may find."""
 MAX_VISITED = 20_000
-"""Entries of folders that a glob may look at."""
+"""Entries of folders that a glob may visit."""
 
 _ANY_FOLDERS = "**"
 
 
 class GlobError(ValueError):
-    """A glob looks at more than a configuration can mean; the message is a sentence."""
+    """A glob finds or visits too many files."""
 
 
 def is_path(name: str) -> bool:
-    """Whether a file can have this name: YAML can write a NUL, which no system call takes."""
+    """Return whether a text can be a path: YAML texts can contain a NUL, paths cannot."""
     return "\0" not in name
 
 
 def absolute_glob(folder: Path, pattern: str) -> str:
-    """Make a glob absolute that is relative to a folder (whose own name is no pattern)."""
+    """Return the absolute form of a glob that is relative to a folder."""
     return os.path.abspath(Path(glob.escape(str(folder.absolute())), pattern))  # noqa: PTH100 a glob
 
 
 def find_files(pattern: str) -> list[str]:
-    """The regular files that an absolute glob finds, sorted; symbolic links are followed.
+    """Return the regular files that an absolute glob finds, sorted; symbolic links are followed.
 
-    As ``glob.glob(…, recursive=True)``: ``*``, ``?`` and ``[…]`` match no leading dot, ``**`` any
-    folders but hidden ones. Raises GlobError if it finds or visits too much: ``/proc/**`` would
-    never end.
+    As in ``glob.glob(…, recursive=True)``, ``*``, ``?`` and ``[…]`` match no leading dot, and
+    ``**`` no hidden folders. Raises GlobError at a limit, because ``/proc/**`` never ends.
     """
     walk = _Walk(pattern)
     root, *steps = pattern.split("/")
@@ -57,7 +56,7 @@ class _Walk:
         self._visited = 0
 
     def names(self, folder: str, steps: list[str]) -> Iterator[str]:
-        """The paths below a folder (with its slash) that the steps lead to."""
+        """Yield the paths below a folder (with a final slash) that match the steps."""
         step, *others = steps
         if step == _ANY_FOLDERS:
             yield from self._any_folders(folder, others)
@@ -104,8 +103,7 @@ class _Walk:
                         )
                     yield entry
         except OSError:
-            # As in the standard library, a folder that cannot be listed is empty.
-            return
+            return  # as in the standard library, a folder that cannot be listed is empty
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:

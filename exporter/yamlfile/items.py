@@ -1,4 +1,4 @@
-"""A YAML file as values that know their place in it."""
+"""The values of a YAML file, with their locations."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Value: TypeAlias = "str | list[Value] | dict[str, Value] | None"
 Step: TypeAlias = "str | int"
 
 _LINE_BREAK = re.compile("\r\n|[\n\r\x85\u2028\u2029]")
-"""YAML's, which are not all that Python knows."""
+"""YAML's line breaks; Python has more."""
 
 
 @dataclass(frozen=True)
@@ -34,11 +34,11 @@ class Document:
 
     @cached_property
     def _lines(self) -> list[str]:
-        """Kept, so that the problems of a long line share it."""
+        """Cached, so the problems in a long line share it."""
         return _LINE_BREAK.split(self.text)
 
     def location(self, index: int) -> Location:
-        """The place of the text's character number ``index``, or of the text's end."""
+        """Return the location of the character at ``index``, or of the end of the text."""
         line = bisect.bisect_right(self._line_starts, index) - 1
         source = self._lines[line]
         column = min(index - self._line_starts[line], len(source))
@@ -47,48 +47,48 @@ class Document:
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Item:
-    """A value in a document, with the places of its parts."""
+    """A value in a document, with the locations of its parts."""
 
     document: Document
     start: int
     """Index of its first character."""
     data: Value
     end: int = 0
-    """Of a scalar: index after its last character."""
+    """For a scalar: index after its last character."""
     text: str | None = None
-    """Of a scalar: what is written, of ``null`` too. None: a mapping or a list."""
+    """For a scalar: its text, also for ``null``. None for a mapping or a list."""
     style: str = ""
-    """Of a scalar: its quote, ``|`` or ``>``; empty: plain."""
+    """For a scalar: its quote, ``|`` or ``>``, or empty if it is plain."""
     parts: Mapping[Step, Item] = field(default_factory=lambda: MappingProxyType({}))
     """The values of a mapping by key, the elements of a list by index."""
     keys: Mapping[Step, Item] = field(default_factory=lambda: MappingProxyType({}))
     """The keys of a mapping."""
     size: int = 1
-    """How many values it is, aliases written out."""
+    """Number of values, with aliases expanded."""
     depth: int = 0
-    """Levels of nesting, aliases written out."""
+    """Levels of nesting, with aliases expanded."""
 
     @property
     def location(self) -> Location:
-        """Where the value begins."""
+        """The location of the value's first character."""
         return self.document.location(self.start)
 
     @property
     def mapping(self) -> dict[str, Value]:
-        """The value if it is a mapping, else an empty one."""
+        """The value if it is a mapping, otherwise an empty mapping."""
         return self.data if isinstance(self.data, dict) else {}
 
     def value_of(self, *path: Step) -> Location:
-        """Where the value at a path begins; if the path ends early, the last part there is."""
+        """Return the location of the value at a path, or of the last part that exists."""
         return self._walk(path)[0].location
 
     def key_of(self, *path: Step) -> Location:
-        """Where the key at the end of a path begins (of a list: the element)."""
+        """Return the location of the key (in a list: the element) at the end of a path."""
         key = self._walk(path[:-1])[0].keys.get(path[-1])
         return self.value_of(*path) if key is None else key.location
 
     def character_of(self, path: tuple[Step, ...], position: int) -> Location | None:
-        """The place of a character of the text at a path; None if it cannot be determined."""
+        """Return the location of a character of the text at a path, or None if it is unknown."""
         item, _ = self._walk(path)
         if item.text is None:
             return None
@@ -99,21 +99,20 @@ class Item:
         return self.document.location(item.start + offsets[position])
 
     def elements(self, *path: Step) -> list[Item]:
-        """The elements of the list at a path; empty if there is none."""
+        """Return the elements of the list at a path; empty if it is not a list."""
         item = self.child(*path)
         return list(item.parts.values()) if isinstance(item.data, list) else []
 
     def child(self, *path: Step) -> Item:
-        """The value at a path; if the path ends early, nothing at the last part there is."""
+        """Return the item at a path, or an empty one at the last part that exists."""
         item, is_whole = self._walk(path)
         return item if is_whole else Item(item.document, item.start, None)
 
     def _walk(self, path: tuple[Step, ...]) -> tuple[Item, bool]:
-        """The last part of a path, and whether the path ends there."""
+        """Return the last part of a path that exists, and whether the path ends there."""
         item = self
         for step in path:
-            part = item.parts.get(step)
-            if part is None:
+            if step not in item.parts:
                 return item, False
-            item = part
+            item = item.parts[step]
         return item, True

@@ -1,4 +1,4 @@
-"""YAML values as JSON has them, for messages that are written in YAML."""
+"""YAML values as JSON values, for messages that are written in YAML."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ _BOOLEANS = {
 
 
 def json_value(item: Item) -> JsonValue:
-    """A YAML value by YAML 1.2: a number, a boolean or null if it looks so and is not quoted.
+    """Return a new JSON value, by YAML 1.2: numbers, booleans and null are not quoted.
 
-    YAML 1.1 would take ``No`` (which CloudTrail writes) for a boolean and a time for a date; here
-    they are strings. The value is new each time and shares nothing.
+    YAML 1.1 would read ``No`` (which CloudTrail writes) as a boolean and a time as a date; here
+    they are strings.
     """
     if isinstance(item.data, dict):
         return {str(key): json_value(part) for key, part in item.parts.items()}

@@ -1,4 +1,4 @@
-"""Problems in files, each with its place."""
+"""Problems in files, with their locations."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Severity = Literal["error", "warning"]
 
 @dataclass(frozen=True, slots=True)
 class Location:
-    """A place in a file. Lines and columns count from 1; without them, the whole file."""
+    """A file, or a character in it; lines and columns count from 1."""
 
     file: str
     line: int | None = None
@@ -24,49 +24,35 @@ class Location:
     """The whole line."""
 
     def __str__(self) -> str:
-        """``file:line:column``, as compilers print it."""
+        """Return ``file:line:column``, as compilers print it."""
         parts = (self.file, self.line, self.column)
         return ":".join(str(part) for part in parts if part is not None)
 
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """What is wrong, where, and what to do, for a person to read."""
+    """An error or a warning: a sentence with the remedy, and its location."""
 
     message: str
     location: Location
     severity: Severity = "error"
 
-    @property
-    def file(self) -> str:
-        """The file's path as the user gave it."""
-        return self.location.file
-
-    @property
-    def line(self) -> int | None:
-        """Counts from 1. None: the whole file."""
-        return self.location.line
-
-    @property
-    def column(self) -> int | None:
-        """Counts characters from 1."""
-        return self.location.column
-
-    @property
-    def source_line(self) -> str | None:
-        """The whole line."""
-        return self.location.source_line
-
     def render(self) -> str:
-        """``file:line:column: error: message``, then the source line with a caret."""
+        """Return ``file:line:column: error: message``, then the source line with a caret."""
         head = f"{self.location}: {self.severity}: {self.message}"
-        if self.source_line is None or self.column is None:
+        line, column = self.location.source_line, self.location.column
+        if line is None or column is None:
             return head
-        return f"{head}\n{indent(caret(self.source_line, self.column - 1), '    ')}"
+        return f"{head}\n{indent(caret(line, column - 1), '    ')}"
+
+
+def errors_in(problems: Iterable[Problem]) -> tuple[Problem, ...]:
+    """Return the problems that are errors."""
+    return tuple(problem for problem in problems if problem.severity == "error")
 
 
 class ConfigurationError(Exception):
-    """The configuration cannot be used; ``problems`` has every error that was found."""
+    """The configuration is invalid; ``problems`` contains all errors."""
 
     def __init__(self, problems: Iterable[Problem]) -> None:
         self.problems = tuple(problems)
@@ -74,33 +60,33 @@ class ConfigurationError(Exception):
 
 
 class Findings:
-    """Collects problems, so that a user sees all of them at once."""
+    """Collects problems, so one run reports all of them."""
 
     def __init__(self) -> None:
         self.problems: list[Problem] = []
 
     def error(self, location: Location, message: str) -> None:
-        """Add an error: the configuration cannot be used."""
+        """Add an error: the configuration is invalid."""
         self.problems.append(Problem(message, location))
 
     def warning(self, location: Location, message: str) -> None:
-        """Add a warning: the configuration works, but perhaps not as meant."""
+        """Add a warning: the configuration is valid, but perhaps not as intended."""
         self.problems.append(Problem(message, location, "warning"))
 
     @property
     def errors(self) -> tuple[Problem, ...]:
-        """The problems that must be corrected."""
-        return tuple(problem for problem in self.problems if problem.severity == "error")
+        """The problems that are errors."""
+        return errors_in(self.problems)
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """``"; did you mean `x`?"`` if a known word is near, else nothing."""
+    """Return ``"; did you mean `x`?"`` if a known word is similar, otherwise ``""``."""
     close = difflib.get_close_matches(word, list(known), n=1)
     return f"; did you mean `{close[0]}`?" if close else ""
 
 
-def plural(number: int, what: str) -> str:
-    """``1 test``, ``2 tests``, ``2 matches``."""
+def plural(number: int, noun: str) -> str:
+    """Return a number and its noun: ``1 test``, ``1,200 tests``, ``2 matches``."""
     if number == 1:
-        return f"1 {what}"
-    return f"{number:,} {what}{'es' if what.endswith(('s', 'ch')) else 's'}"
+        return f"1 {noun}"
+    return f"{number:,} {noun}{'es' if noun.endswith(('s', 'ch')) else 's'}"

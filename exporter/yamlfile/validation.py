@@ -1,4 +1,4 @@
-"""Models filled from YAML, with pydantic's errors as sentences at their places."""
+"""Pydantic models filled from YAML; errors become sentences with locations."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _KINDS = {
 
 
 class BetweenFieldsError(ValueError):
-    """What a model's validator raises of several fields, and the field that is to be changed."""
+    """Fields of a model do not fit together; ``field`` is the one to change."""
 
     def __init__(self, field: str, message: str) -> None:
         super().__init__(message)
@@ -39,59 +39,58 @@ class BetweenFieldsError(ValueError):
 
 @dataclass(frozen=True)
 class Fields:
-    """Values to fill a model with, and the place of each in the file."""
+    """Values for a model, and their locations in the file."""
 
     item: Item
     values: Mapping[str, Value]
     origin: Mapping[str, tuple[Step, ...]] = field(default_factory=dict)
-    """Path of each value in the file, if that is not its own name (AWS's spelling)."""
+    """Path of a value in the file, if it differs from its name (AWS's spelling)."""
 
     @classmethod
     def of(cls, item: Item, short: str = "") -> Fields | None:
-        """A mapping's fields, or of a text the field ``short``; None if it is neither."""
+        """Return the fields of a mapping; a text becomes the field ``short``, if given."""
         if short and isinstance(item.data, str):
             return cls(item, {short: item.data}, {short: ()})
         return cls(item, item.data) if isinstance(item.data, dict) else None
 
     def path_of(self, *path: Step) -> tuple[Step, ...]:
-        """The path in the file of a part of the model."""
+        """Return the path in the file of a part of the model."""
         first = str(path[0])
         return (*self.origin.get(first, (first,)), *path[1:])
 
     def value_of(self, *path: Step) -> Location:
-        """Where a value begins."""
+        """Return the location of a value."""
         return self.item.value_of(*self.path_of(*path))
 
     def key_of(self, *path: Step) -> Location:
-        """Where a value's key begins."""
+        """Return the location of a value's key."""
         return self.item.key_of(*self.path_of(*path))
 
     def spelling_of(self, *path: Step) -> str:
-        """A value's name as the file has it: ``labels.user``, ``metricTransformations[0]``."""
-        text = ""
-        for step in self.path_of(*path):
-            text += f"[{step}]" if isinstance(step, int) else f".{step}"
+        """Return a value's path as text: ``labels.user``, ``metricTransformations[0]``."""
+        steps = self.path_of(*path)
+        text = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in steps)
         return text.removeprefix(".")
 
     def in_text(self, name: str, message: str, position: int) -> tuple[Location, str]:
-        """A problem of a pattern's character: its place, or the value's if it has none."""
-        place = self.item.character_of(self.path_of(name), position)
-        if place is None:
+        """Return location and message for a character of a pattern."""
+        location = self.item.character_of(self.path_of(name), position)
+        if location is None:
             return self.value_of(name), f"in the pattern, character {position + 1}: {message}"
-        return place, f"in the pattern: {message}"
+        return location, f"in the pattern: {message}"
 
 
 @dataclass(frozen=True)
 class Filled(Generic[Model]):
-    """A model, and what of it could not be taken from the file."""
+    """A model, and the keys that were invalid."""
 
     model: Model
     fields: Fields
     rejected: frozenset[str] = frozenset()
-    """Keys that were wrong or missing and have a stand-in, which is only there for checks."""
+    """Invalid or missing keys; their values are stand-ins for further checks."""
 
     def is_right(self, *names: str) -> bool:
-        """Whether all of these keys were taken from the file, or left to their defaults."""
+        """Return whether all of these keys are valid, or have their defaults."""
         return self.rejected.isdisjoint(names)
 
 
@@ -104,16 +103,15 @@ def fill(
     given: Mapping[str, object] = MappingProxyType({}),
     context: object = None,
 ) -> Filled[Model] | None:
-    """Fill a model; each error is reported at its place.
+    """Fill a model; add each error to ``findings``. None if the fields do not fit together.
 
-    The fields in error are replaced by ``stand_ins`` (or left to their defaults), so that what
-    is right can be checked further and the user sees everything at once. ``given``: fields that
-    the program sets and no file can. ``context``: for the model's validators.
+    Invalid fields are replaced by ``stand_ins`` (or defaults), so the others can be checked further
+    and one run reports all errors. ``given``: fields that a file must not have. ``context``: for
+    the model's validators.
     """
     values: dict[str, object] = dict(fields.values)
     known = [info.alias or name for name, info in kind.model_fields.items() if name not in given]
-    unknown = values.keys() & given.keys()
-    for key in unknown:
+    for key in values.keys() & given.keys():
         findings.error(fields.key_of(key), unknown_key(key, known))
         del values[key]
     try:
@@ -129,8 +127,7 @@ def fill(
     try:
         model = kind.model_validate({**stand_ins, **values, **given}, context=context)
     except ValidationError:
-        # Errors between fields: their parts were right, so nothing is left to check.
-        return None
+        return None  # each field is valid, but they do not fit together
     return Filled(model, fields, rejected)
 
 
@@ -141,7 +138,7 @@ def reject_unknown(
     *,
     hints: Mapping[str, str] = MappingProxyType({}),
 ) -> None:
-    """Report each key of a mapping that is none of ``known``; ``hints`` say more about some."""
+    """Report each unknown key of a mapping; ``hints`` are messages for some of them."""
     known = list(known)
     for key in item.mapping:
         if key in hints:
@@ -151,21 +148,18 @@ def reject_unknown(
 
 
 def unknown_key(key: str, known: Iterable[str]) -> str:
-    """The sentence for a key that is not known here."""
+    """Return the message for an unknown key."""
     known = list(known)
     hint = did_you_mean(key, known)
     return f"unknown key `{key}`" + (hint or f"; known here: {', '.join(known)}")
 
 
 def list_at(item: Item, key: str, findings: Findings) -> list[Item]:
-    """The elements of the list that a mapping may have; that it is none, or empty, is an error."""
-    if key not in item.mapping:
-        return []
-    elements, data = item.elements(key), item.mapping[key]
-    if data is not None and not isinstance(data, list):
-        findings.error(item.value_of(key), f"`{key}` must be a list")
-    elif not elements:
-        findings.error(item.value_of(key), f"`{key}` is empty")
+    """Return the elements of an optional list; report it if it is empty or not a list."""
+    elements = item.elements(key)
+    if key in item.mapping and not elements:
+        problem = "is empty" if item.mapping[key] in (None, []) else "must be a list"
+        findings.error(item.value_of(key), f"`{key}` {problem}")
     return elements
 
 
@@ -186,14 +180,14 @@ def _report(known: Iterable[str], fields: Fields, detail: ErrorDetails, findings
     elif detail["type"] == "missing":
         findings.error(fields.item.location, f"`{fields.spelling_of(*path)}` is missing")
     else:
-        place = fields.key_of(*path) if is_key else fields.value_of(*path)
+        location = fields.key_of(*path) if is_key else fields.value_of(*path)
         sentence = sentence_of(detail)
         is_wrong = "" if sentence.startswith("must") or error is None else "is wrong: "
-        findings.error(place, f"`{fields.spelling_of(*path)}` {is_wrong}{sentence}")
+        findings.error(location, f"`{fields.spelling_of(*path)}` {is_wrong}{sentence}")
 
 
 def sentence_of(detail: ErrorDetails) -> str:
-    """What is wrong with a value, without its name; what validators say themselves as it is."""
+    """Return a sentence about an invalid value, without the value's name."""
     context = detail.get("ctx", {})
     if "error" in context:
         return str(context["error"])

@@ -47,11 +47,11 @@ def _loaded(config: Path) -> Configuration | tuple[Problem, ...]:
 def _check_problem(problem: Problem, contents: dict[str, bytes]) -> None:
     assert problem.message
     assert problem.render()
-    content = contents.get(problem.file)
-    if content is None or problem.line is None or problem.column is None:
+    content = contents.get(problem.location.file)
+    if content is None or problem.location.line is None or problem.location.column is None:
         return
     lines = _LINE_BREAK.split(content.decode("utf-8-sig"))
-    assert 1 <= problem.line <= len(lines), problem
-    line = lines[problem.line - 1]
-    assert 1 <= problem.column <= len(line) + 1, problem
-    assert problem.source_line == line, problem
+    assert 1 <= problem.location.line <= len(lines), problem
+    line = lines[problem.location.line - 1]
+    assert 1 <= problem.location.column <= len(line) + 1, problem
+    assert problem.location.source_line == line, problem

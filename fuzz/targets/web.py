@@ -33,11 +33,13 @@ def check(data: bytes) -> None:
     for problem in attempt.problems:
         assert problem.message
         assert problem.render()
-        assert problem.source_line is None, "the lines contain secrets"
-        if problem.line is not None and problem.column is not None:
+        assert problem.location.source_line is None, "the lines contain secrets"
+        if problem.location.line is not None and problem.location.column is not None:
             lines = _LINE_BREAK.split(data.decode("utf-8-sig"))
-            assert 1 <= problem.line <= len(lines), problem
-            assert 1 <= problem.column <= len(lines[problem.line - 1]) + 1, problem
+            assert 1 <= problem.location.line <= len(lines), problem
+            assert 1 <= problem.location.column <= len(lines[problem.location.line - 1]) + 1, (
+                problem
+            )
     if attempt.loaded is None:
         return
     config = attempt.loaded

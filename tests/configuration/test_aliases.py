@@ -24,7 +24,7 @@ def test_an_alias_inside_of_what_it_stands_for_is_an_error(
 ) -> None:
     (problem,) = problems_of(text)
     assert "inside the value that it repeats" in problem.message
-    assert problem.line == 1
+    assert problem.location.line == 1
 
 
 @pytest.mark.parametrize("link", ["[*a, *a]", "{<<: [*a, *a]}", "{name: *a, type: *a}"])
@@ -33,7 +33,7 @@ def test_aliases_that_grow_twofold_in_each_line_are_an_error(
 ) -> None:
     (problem,) = problems_of(_chain(60, link))
     assert f"more than {MAX_ALIASED:,} values" in problem.message
-    assert problem.line is not None
+    assert problem.location.line is not None
 
 
 @pytest.mark.parametrize("link", ["[*a]", "{<<: *a}", "{name: *a}"])
@@ -58,5 +58,5 @@ def test_an_error_at_the_end_of_a_file_is_in_a_line_that_exists(
     problems_of: ProblemsOf, text: str, line: int, column: int
 ) -> None:
     (problem,) = problems_of(text)
-    assert (problem.line, problem.column) == (line, column)
-    assert problem.source_line == text.split("\n")[line - 1]
+    assert (problem.location.line, problem.location.column) == (line, column)
+    assert problem.location.source_line == text.split("\n")[line - 1]

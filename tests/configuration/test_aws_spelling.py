@@ -129,7 +129,7 @@ def test_what_is_wrong_with_an_own_key_is_said_there_and_not_at_the_filters(
         "rules:\n  - {filterName: f, filterPattern: x, pattern: '{ $.a == 1 }',"
         " metricTransformations: [{metricName: a, metricNamespace: b, metricValue: 1}]}\n"
     )
-    assert (problem.line, problem.column) == (4, 56)
+    assert (problem.location.line, problem.location.column) == (4, 56)
 
 
 @pytest.mark.parametrize(
@@ -182,7 +182,7 @@ def test_namespace_and_name_become_one_metric_name(
         (
             "filterName: ☃\n    filterPattern: x\n    metricTransformations:"
             " [{metricName: ☃, metricNamespace: ☃, metricValue: 1}]",
-            ["no name can be made from '☃'", "add `metric` beside it"],
+            ["no name can be made from '☃'", "add `metric` next to it"],
         ),
         (
             "filterName: f\n    filterPattern: '{ $.a == 1 }'\n    metricTransformations:"
@@ -202,7 +202,7 @@ def test_namespace_and_name_become_one_metric_name(
         (
             "filterName: f\n    filterPattern: '{$.a = 1}'\n    metricTransformations: "
             "[{metricName: a, metricNamespace: b, metricValue: 1, dimensions: {region: $.a}}]",
-            ["`metricTransformations[0].dimensions.region` is wrong: every rule series carries"],
+            ["`metricTransformations[0].dimensions.region` is wrong: every rule series already"],
         ),
     ],
 )
@@ -213,8 +213,8 @@ def test_what_is_wrong_with_a_filter_is_said_in_its_own_words(
     assert len(problems) == len(messages)
     for problem, message in zip(problems, messages, strict=True):
         assert message in problem.message
-        assert problem.line is not None
-        assert problem.line >= 4
+        assert problem.location.line is not None
+        assert problem.location.line >= 4
 
 
 def test_filter_names_that_become_one_rule_name_are_an_error(problems_of_rules: ProblemsOf) -> None:
@@ -225,7 +225,7 @@ def test_filter_names_that_become_one_rule_name_are_an_error(problems_of_rules: 
     )
     (problem,) = problems_of_rules(f"rules:\n{filters}")
     assert "there is a rule `my_filter` already" in problem.message
-    assert "add a `name` beside the filter's" in problem.message
+    assert "add a `name` next to the filter's" in problem.message
 
 
 def test_captured_answers_of_aws_load(tmp_path: Path) -> None:

@@ -37,7 +37,7 @@ def test_rules_with_cloudtrail_fields_make_it_worth_declaring(
 ) -> None:
     text = config("type: log_groups, log_groups: ['*']", *PLAIN_RULES, rule, CLOUDTRAIL_RULES[0])
     (problem,) = problems_of(text)
-    assert (problem.severity, problem.line, problem.column) == ("warning", 4, 12)
+    assert (problem.severity, problem.location.line, problem.location.column) == ("warning", 4, 12)
     for part in ("source `apps`", "rule `r4`", "`format: cloudtrail`", "`format: lines`"):
         assert part in problem.message
 

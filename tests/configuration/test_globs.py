@@ -85,10 +85,10 @@ def test_a_glob_over_the_whole_system_is_an_error_at_once(write: WriteFile, patt
     config = write(f"rules: [{{name: a, pattern: x}}]\nrule_files: ['{pattern}']\n")
     footprint = Footprint()
     started = time.monotonic()
-    (error,) = [problem for problem in check([config], footprint).problems if problem.line]
+    (error,) = [problem for problem in check([config], footprint).problems if problem.location.line]
     footprint.look()
     assert time.monotonic() - started < 20
-    assert (error.line, error.message.split()[0]) == (2, pattern)
+    assert (error.location.line, error.message.split()[0]) == (2, pattern)
     assert error.message.endswith("name a narrower pattern")
 
 

@@ -63,7 +63,7 @@ def test_relative_paths_stay_as_the_user_wrote_them(
     write(SOURCE + "rule_files: [rules/*.yaml]\n", "conf/c.yaml")
     monkeypatch.chdir(tmp_path)
     (problem,) = check([Path("conf/c.yaml")]).problems
-    assert problem.file == "conf/rules/a.yaml"
+    assert problem.location.file == "conf/rules/a.yaml"
 
 
 def test_yaml_aliases_and_merge_keys_work(write: WriteFile) -> None:
@@ -88,14 +88,16 @@ def test_load_raises_every_error_and_no_warning(write: WriteFile) -> None:
     path = write(SOURCE + "rules:\n  - {name: A, pattern: '?a b'}\n  - {name: B, pattern: x}\n")
     with pytest.raises(ConfigurationError) as raised:
         load([path])
-    assert [problem.line for problem in raised.value.problems] == [3, 4]
+    assert [problem.location.line for problem in raised.value.problems] == [3, 4]
     assert str(raised.value).startswith(f"{path}:3:12: error: `name` must be lower-case")
 
 
 def test_a_problem_is_rendered_with_its_line_and_a_caret(problems_of: ProblemsOf) -> None:
     (problem,) = problems_of(SOURCE + "rules:\n  - {name: a, patern: x, pattern: y}\n")
     head, line, caret = problem.render().splitlines()
-    assert head == (f"{problem.file}:3:15: error: unknown key `patern`; did you mean `pattern`?")
+    assert head == (
+        f"{problem.location.file}:3:15: error: unknown key `patern`; did you mean `pattern`?"
+    )
     assert line == "      - {name: a, patern: x, pattern: y}"
     assert line.index("patern") == caret.index("^")
 
@@ -105,8 +107,8 @@ def test_a_problem_is_rendered_with_its_line_and_a_caret(problems_of: ProblemsOf
     [
         ("", None, "the file is empty"),
         ("# only a comment\n", None, "the file is empty"),
-        ("just text\n", 1, "must hold a mapping"),
-        ("- a list\n", 1, "must hold a mapping"),
+        ("just text\n", 1, "must be a mapping"),
+        ("- a list\n", 1, "must be a mapping"),
         (SOURCE + "rules: []\n", 2, "`rules` is empty"),
         (SOURCE + "rules:\n", 2, "`rules` is empty"),
         (SOURCE + "rules: {a: b}\n", 2, "`rules` must be a list"),
@@ -115,7 +117,7 @@ def test_a_problem_is_rendered_with_its_line_and_a_caret(problems_of: ProblemsOf
         (SOURCE + RULE + "rule: []\n", 3, "unknown key `rule`; did you mean `rules`?"),
         (SOURCE + RULE + "rule_packs: [cis]\n", 3, "there is no rule pack `cis`; there"),
         (SOURCE + RULE + "rule_files: [none/*.yaml]\n", 3, "no file matches none/*.yaml in "),
-        (SOURCE + RULE + "rule_files: [[a]]\n", 3, "this is none"),
+        (SOURCE + RULE + "rule_files: [[a]]\n", 3, "this is not a path"),
         (SOURCE + RULE + SOURCE, 3, "`sources` is given twice, first in line 1"),
         (SOURCE + "rules: [{name: a, pattern: x, name: b}]\n", 2, "first in line 2"),
         (SOURCE + "rules: [{name: 'a, pattern: x}]\n", 3, "the file is not YAML"),
@@ -130,7 +132,7 @@ def test_a_problem_is_rendered_with_its_line_and_a_caret(problems_of: ProblemsOf
         ),
         (SOURCE + "rules: [{name: a, pattern: x, ? [a] : b}]\n", 2, "a key must be a plain name"),
         (SOURCE + "rules: [{name: a, <<: x, pattern: x}]\n", 2, "`<<` merges mappings"),
-        ("--- {}\n--- {}\n", 2, "but found another document"),
+        ("--- {}\n--- {}\n", 2, "the file has more than one document"),
         ("a: \x07\n", 1, "control characters are not allowed"),
         ("a: [b, c\n", 2, "did not find expected"),
     ],
@@ -140,7 +142,7 @@ def test_what_is_wrong_with_a_file_is_said(
 ) -> None:
     (problem,) = problems_of(text)
     assert message in problem.message
-    assert problem.line == line
+    assert problem.location.line == line
 
 
 @pytest.mark.parametrize(
@@ -163,7 +165,7 @@ def test_depth_is_the_same_error_at_the_same_place_with_every_version_of_the_lib
 ) -> None:
     (problem,) = problems_of(text)
     assert problem.message == "the file is nested deeper than 50 levels here"
-    assert (problem.line, problem.column) == (line, column)
+    assert (problem.location.line, problem.location.column) == (line, column)
 
 
 def test_fifty_levels_are_no_error_of_depth(problems_of: ProblemsOf) -> None:
@@ -209,7 +211,7 @@ def test_a_pipe_that_nobody_writes_to_is_an_error_after_a_while(
     os.mkfifo(pipe)
     (problem,) = check([pipe]).problems
     assert problem.message == (
-        "the file cannot be read: nothing was written to it for 0.2 s: what should write?"
+        "the file cannot be read: nothing was written to it for 0.2 s: check the writer"
     )
     with pipe.open("r+b", buffering=0):
         (problem,) = check([pipe]).problems
@@ -246,7 +248,7 @@ def test_what_is_wrong_with_a_rule_file_is_said_there(
     config = write(SOURCE + "rule_files: [rules.yaml]\n")
     (problem,) = check([config]).problems
     assert message in problem.message
-    assert problem.file == str(rule_file)
+    assert problem.location.file == str(rule_file)
 
 
 def test_duplicate_rule_names_are_found_over_files(write: WriteFile) -> None:
@@ -254,13 +256,13 @@ def test_duplicate_rule_names_are_found_over_files(write: WriteFile) -> None:
     config = write(SOURCE + "rule_files: [rules.yaml]\n" + RULE)
     (problem,) = check([config]).problems
     assert f"there is a rule `everything` already ({rule_file}:1)" in problem.message
-    assert (problem.file, problem.line) == (str(config), 3)
+    assert (problem.location.file, problem.location.line) == (str(config), 3)
 
 
 def test_errors_of_all_files_are_told_in_their_order(write: WriteFile) -> None:
     write("rules: [{name: X, pattern: ''}]\n", "rules.yaml")
     config = write("rules: [{name: Y, pattern: ''}]\nrule_files: [rules.yaml]\nsource: []\n")
-    assert [Path(problem.file).name for problem in check([config]).problems] == [
+    assert [Path(problem.location.file).name for problem in check([config]).problems] == [
         "config.yaml",
         "config.yaml",
         "rules.yaml",
@@ -282,7 +284,7 @@ def test_a_source_that_nobody_listens_to_is_a_warning(problems_of: ProblemsOf) -
         "sources:\n  - {name: history, type: event_history}\n  - {name: b, type: event_history}\n"
         "rules: [{name: a, pattern: x, sources: [history]}]\n"
     )
-    assert (problem.severity, problem.line) == ("warning", 3)
+    assert (problem.severity, problem.location.line) == ("warning", 3)
     assert "no rule listens to the source `b`" in problem.message
 
 

@@ -36,9 +36,9 @@ def test_metrics_that_clash_in_openmetrics_are_refused_at_the_second(
 ) -> None:
     second_rule = rule("b", second)
     (error,) = problems_of_rules(f"rules:\n{rule('a', first)}{second_rule}")
-    assert (error.severity, error.line) == ("error", 5)
-    assert error.column == second_rule.index(second) + 1
-    assert f"{second} clashes with {first} of rule `a` ({error.file}:4)" in error.message
+    assert (error.severity, error.location.line) == ("error", 5)
+    assert error.location.column == second_rule.index(second) + 1
+    assert f"{second} clashes with {first} of rule `a` ({error.location.file}:4)" in error.message
     assert f"both have the name {shared}," in error.message
 
 
@@ -61,7 +61,10 @@ def test_the_names_of_the_exporters_own_metrics_are_taken(
     problems_of_rules: ProblemsOf, metric: str
 ) -> None:
     (error,) = problems_of_rules("rules:\n" + rule("a", metric))
-    assert (error.line, "is a name of the exporter's own metrics" in error.message) == (4, True)
+    assert (error.location.line, "is a name of the exporter's own metrics" in error.message) == (
+        4,
+        True,
+    )
 
 
 def test_every_metric_of_the_exporters_own_is_guarded(problems_of_rules: ProblemsOf) -> None:

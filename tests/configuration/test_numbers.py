@@ -75,7 +75,11 @@ def test_a_number_has_a_least_and_a_greatest_value(
         text = file.format(beside.format(f"{key}: {bad}"))
         (error,) = problems_of(text)
         line = next(i for i, line in enumerate(text.splitlines(), 1) if f" {key}:" in line)
-        assert (error.line, error.severity, f"`{key}`" in error.message) == (line, "error", True)
+        assert (error.location.line, error.severity, f"`{key}`" in error.message) == (
+            line,
+            "error",
+            True,
+        )
         assert len(error.message) < 200 + min(len(bad), 500), bad
 
 
@@ -101,4 +105,4 @@ def test_a_lookback_below_the_interval_is_marked_at_the_key_to_change(
     (error,) = problems_of(text)
     line = text.splitlines()[1]
     assert "`lookback` must be at least one `interval` (" in error.message
-    assert (error.line, error.column) == (2, line.index(at) + 1)
+    assert (error.location.line, error.location.column) == (2, line.index(at) + 1)

@@ -133,7 +133,7 @@ def test_what_is_wrong_with_a_use_is_said_there(
     make_pack("good", "- {name: a, pattern: x}\n- {name: ab, pattern: x}\n")
     (problem,) = problems_of(text)
     assert message in problem.message
-    assert (Path(problem.file).name, problem.line) == ("config.yaml", line)
+    assert (Path(problem.location.file).name, problem.location.line) == ("config.yaml", line)
 
 
 @pytest.mark.parametrize(
@@ -153,7 +153,7 @@ def test_what_is_wrong_with_a_packs_rule_is_said_in_the_pack(
     pack = make_pack("bad", text)
     (problem,) = problems_of("rule_packs: [bad]\n")
     assert message in problem.message
-    assert (problem.file, problem.line) == (str(pack), line)
+    assert (problem.location.file, problem.location.line) == (str(pack), line)
 
 
 @pytest.mark.parametrize(
@@ -173,7 +173,7 @@ def test_what_is_wrong_with_a_packs_head_is_said_in_the_pack(
     write: WriteFile, problems_of: ProblemsOf, text: str, messages: list[str]
 ) -> None:
     pack = write(text, "packs/bad.yaml")
-    problems = [p for p in problems_of("rule_packs: [bad]\n") if p.file == str(pack)]
+    problems = [p for p in problems_of("rule_packs: [bad]\n") if p.location.file == str(pack)]
     assert len(problems) == len(messages)
     for problem, message in zip(problems, messages, strict=True):
         assert message in problem.message
@@ -185,7 +185,7 @@ def test_a_pack_that_nothing_could_feed_is_told_of_once(
     make_pack("p", "- {name: a, pattern: x}\n- {name: b, pattern: y}\n", "lines")
     config = write("sources: [{name: h, type: event_history}]\nrule_packs: [p]\n")
     (problem,) = check([config]).problems
-    assert problem.line == 2
+    assert problem.location.line == 2
     assert "no source fits the rule pack `p`, which listens to log_groups and files" in (
         problem.message
     )

@@ -67,7 +67,7 @@ def test_thousands_of_mistakes_in_one_mapping_and_one_line_are_found_in_time() -
     # A look-up of each key in all of them, and a copy of the line for each, took a minute.
     assert time.monotonic() - start < 15
     assert len(problems) > 20_000
-    assert len({id(problem.source_line) for problem in problems}) == 1
+    assert len({id(problem.location.source_line) for problem in problems}) == 1
 
 
 def test_a_nul_that_yaml_can_write_is_no_path() -> None:

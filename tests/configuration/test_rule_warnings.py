@@ -32,8 +32,8 @@ def test_a_literal_that_names_a_field_lacks_its_sign(
 ) -> None:
     rule = f"  - {{name: a, pattern: '{pattern}', labels: {{user: {literal}}}}}\n"
     (warning,) = problems_of_rules(f"rules:\n{rule}")
-    assert (warning.severity, warning.line) == ("warning", 4)
-    assert warning.column == rule.index(literal, rule.index("user: ")) + 1
+    assert (warning.severity, warning.location.line) == ("warning", 4)
+    assert warning.location.column == rule.index(literal, rule.index("user: ")) + 1
     assert warning.message == (
         f"the label `user` is always the text '{literal}': to take the value of the field, write"
         f" {meant}"

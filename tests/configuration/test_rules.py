@@ -53,7 +53,7 @@ def test_a_rule_of_a_name_and_a_pattern_has_all_defaults(load_rules: LoadRules) 
     assert (rule.type, rule.value, rule.buckets) == ("counter", ValueSpec(number=1), None)
     assert (rule.labels, rule.max_series, rule.start) == ({}, 1000, None)
     assert rule.compiled.match("an ERROR") is not None
-    assert (rule.location.line, rule.has_dynamic_labels) == (5, False)
+    assert rule.location.line == 5
 
 
 def test_everything_that_is_written_is_taken(load_rules: LoadRules) -> None:
@@ -90,7 +90,6 @@ def test_everything_that_is_written_is_taken(load_rules: LoadRules) -> None:
     }
     assert (rule.max_series, rule.severity, rule.start) == (50, "high", 7 * 86400)
     assert (rule.title, rule.description) == ("Console sign-in failures", "Somebody mistyped.")
-    assert rule.has_dynamic_labels
 
 
 def test_a_histogram_takes_value_and_buckets_of_a_space_delimited_pattern(
@@ -144,7 +143,7 @@ def test_a_max_value_that_lets_a_total_stand_still_is_a_warning(
     (problem,) = problems_of_rules(
         "rules: [{name: a, pattern: x, metric: a_total, value: $.b, max_value: 1e300}]\n"
     )
-    assert (problem.severity, problem.line, problem.column) == ("warning", 3, 71)
+    assert (problem.severity, problem.location.line, problem.location.column) == ("warning", 3, 71)
     assert "above 2^53" in problem.message
 
 
@@ -201,8 +200,8 @@ def test_rules_may_share_a_metric_if_their_labels_are_equal(load_rules: LoadRule
     ("rule", "line", "column", "message"),
     [
         ("{pattern: x}", 4, 5, "`name` is missing"),
-        ("{name: A-b, pattern: x}", 4, 12, "`name` must be lower-case letters, digits and _, from a"
-         " letter on; write a_b"),
+        ("{name: A-b, pattern: x}", 4, 12, "`name` must be lower-case letters, digits and _,"
+         " starting with a letter; write a_b"),
         ("{name: a}", 4, 5, "`pattern` is missing"),
         ("{name: a, pattern: }", 4, 24, '`pattern` must be a text (write "" for an empty one)'),
         ("{name: a, pattern: {$.a = 1}}", 4, 24, "`pattern` must be quoted"),
@@ -211,7 +210,7 @@ def test_rules_may_share_a_metric_if_their_labels_are_equal(load_rules: LoadRule
         ("{name: a, pattern: x, metric: a-b_total}", 4, 35, "`metric` must be letters"),
         ("{name: a, pattern: x, metric: logins}", 4, 35, "ends in _total: name it logins_total"),
         ("{name: a, pattern: x, metric: logins_count}", 4, 35, "name it logins_total"),
-        ("{name: a, pattern: x, metric: _total}", 4, 35, "says what is counted"),
+        ("{name: a, pattern: x, metric: _total}", 4, 35, "needs a word before _total"),
         ("{name: a, pattern: x, metric: metric_filter_exporter_x_total}", 4, 35, "own metrics"),
         ("{name: a, pattern: x, metric: process_cpu_seconds_total}", 4, 35, "own metrics"),
         ("{name: a, pattern: x, type: gauge}", 4, 33, "`type` must be counter or histogram"),
@@ -239,10 +238,10 @@ def test_rules_may_share_a_metric_if_their_labels_are_equal(load_rules: LoadRule
         ("{name: a, pattern: '{$.a = 1}', labels: {l: []}}", 4, 49, "is empty"),
         ("{name: a, pattern: '{$.a = 1}', labels: {l: ~}}", 4, 49, "`labels.l` must be $.field"),
         ("{name: a, pattern: x, labels: {user-name: b}}", 4, 36, "write user_name"),
-        ("{name: a, pattern: x, labels: {__name: b}}", 4, 36, "belong to Prometheus"),
-        ("{name: a, pattern: x, labels: {account_id: b}}", 4, 36, "carries this label by itself"),
-        ("{name: a, pattern: x, labels: {log_group: b}}", 4, 36, "carries this label by itself"),
-        ("{name: a, pattern: x, labels: {rule: b}}", 4, 36, "carries the label `rule` by itself"),
+        ("{name: a, pattern: x, labels: {__name: b}}", 4, 36, "reserved for Prometheus"),
+        ("{name: a, pattern: x, labels: {account_id: b}}", 4, 36, "already has this label"),
+        ("{name: a, pattern: x, labels: {log_group: b}}", 4, 36, "already has this label"),
+        ("{name: a, pattern: x, labels: {rule: b}}", 4, 36, "already has the label `rule`"),
         ("{name: a, pattern: x, labels: [b]}", 4, 35, "`labels` must be a mapping"),
         ("{name: a, pattern: x, max_series: 0}", 4, 39, "`max_series` must be at least 1"),
         ("{name: a, pattern: x, max_series: many}", 4, 39, "`max_series` must be a whole number"),
@@ -257,13 +256,17 @@ def test_what_is_wrong_with_a_rule_is_said_at_its_place(
 ) -> None:
     (problem,) = problems_of_rules(f"rules:\n  - {rule}\n")
     assert message in problem.message
-    assert (problem.severity, problem.line, problem.column) == ("error", line, column)
+    assert (problem.severity, problem.location.line, problem.location.column) == (
+        "error",
+        line,
+        column,
+    )
 
 
 @pytest.mark.parametrize(
     ("histogram", "message"),
     [
-        ("value: $.b, buckets: [1]", "needs a `metric` of its own"),
+        ("value: $.b, buckets: [1]", "needs its own `metric`"),
         ("metric: h_seconds, buckets: [1]", "a histogram needs `value`"),
         ("metric: h_seconds, value: $.b", "a histogram needs `buckets`"),
         ("metric: h_total, value: $.b, buckets: [1]", "must not end in _total: name it h"),
@@ -272,7 +275,10 @@ def test_what_is_wrong_with_a_rule_is_said_at_its_place(
         ("metric: h_seconds, value: $.b, buckets: [1, 1]", "`buckets` must be in ascending order"),
         ("metric: h_seconds, value: $.b, buckets: [a]", "`buckets` must be a list of upper bounds"),
         ("metric: h_seconds, value: $.b, buckets: []", "`buckets` must be a list of upper bounds"),
-        ("metric: h_seconds, value: $.b, buckets: [1], labels: {le: x}", "carries the label `le`"),
+        (
+            "metric: h_seconds, value: $.b, buckets: [1], labels: {le: x}",
+            "has the label `le`",
+        ),
     ],
 )
 def test_what_is_wrong_with_a_histogram_is_said(
@@ -294,7 +300,7 @@ def test_a_broken_pattern_has_its_caret_where_it_breaks(problems_of_rules: Probl
                 ($.b == 1) }
         """
     )
-    assert (problem.line, problem.column) == (7, 15)
+    assert (problem.location.line, problem.location.column) == (7, 15)
     lines = problem.render().splitlines()
     assert lines[1].strip() == "($.b == 1) }"
     assert lines[1][lines[2].index("^") :].startswith("= 1")
@@ -302,7 +308,7 @@ def test_a_broken_pattern_has_its_caret_where_it_breaks(problems_of_rules: Probl
 
 def test_a_doubtful_pattern_is_a_warning_at_its_place(problems_of_rules: ProblemsOf) -> None:
     (problem,) = problems_of_rules("rules:\n  - {name: a, pattern: '?a b'}\n")
-    assert (problem.severity, problem.line, problem.column) == ("warning", 4, 25)
+    assert (problem.severity, problem.location.line, problem.location.column) == ("warning", 4, 25)
 
 
 def test_beyond_aws_limits_is_only_a_warning(problems_of_rules: ProblemsOf) -> None:
@@ -329,8 +335,8 @@ def test_what_is_wrong_between_two_rules_is_said_at_the_second(
         "rules:\n  - {name: a, pattern: A, metric: m_total, labels: {x: v, y: w}}\n"
         f"  - {second}\n"
     )
-    assert problem.line == 5
-    assert message.format(file=problem.file) in problem.message
+    assert problem.location.line == 5
+    assert message.format(file=problem.location.file) in problem.message
 
 
 def test_histograms_of_one_metric_have_the_same_buckets(problems_of_rules: ProblemsOf) -> None:
@@ -339,7 +345,7 @@ def test_histograms_of_one_metric_have_the_same_buckets(problems_of_rules: Probl
         f"rules:\n  - {{name: a, pattern: '{{$.a = 1}}', {histogram}, buckets: [1, 2]}}\n"
         f"  - {{name: b, pattern: '{{$.a = 2}}', {histogram}, buckets: [1, 3]}}\n"
     )
-    assert (problem.line, "the same buckets as rule `a`" in problem.message) == (5, True)
+    assert (problem.location.line, "the same buckets as rule `a`" in problem.message) == (5, True)
 
 
 def test_a_label_that_prometheus_renames_is_a_warning(problems_of_rules: ProblemsOf) -> None:
@@ -365,4 +371,4 @@ def test_all_errors_of_a_rule_are_told_at_once(problems_of_rules: ProblemsOf) ->
             labels: {region: x, ok: $.fine, wrong: $..x}
         """
     )
-    assert [problem.line for problem in problems] == [4, 5, 6, 7, 8, 8]
+    assert [problem.location.line for problem in problems] == [4, 5, 6, 7, 8, 8]

@@ -133,4 +133,8 @@ def test_a_source_name_that_is_taken_says_by_which(tmp_path: Path) -> None:
     assert error.message == (
         f"there is a source `h` already ({tmp_path}/a.yaml:2): names are unique"
     )
-    assert (error.file, error.line, error.column) == (f"{tmp_path}/b.yaml", 2, 12)
+    assert (error.location.file, error.location.line, error.location.column) == (
+        f"{tmp_path}/b.yaml",
+        2,
+        12,
+    )

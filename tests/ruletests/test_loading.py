@@ -180,7 +180,7 @@ def test_what_is_wrong_is_said_at_its_place(
     assert loaded.file is None
     (problem,) = [problem for problem in loaded.problems if problem.severity == "error"]
     assert message in problem.message
-    assert (problem.file, problem.line) == (str(path), line)
+    assert (problem.location.file, problem.location.line) == (str(path), line)
 
 
 def test_an_error_in_a_rule_is_said_in_its_file_and_nothing_else(tmp_path: Path) -> None:
@@ -189,7 +189,7 @@ def test_an_error_in_a_rule_is_said_in_its_file_and_nothing_else(tmp_path: Path)
     path = tmp_path / "a.test.yaml"
     path.write_text("rule_files: [rules.yaml]\ntests: [{name: a, event: {a: 1}, matches: [a]}]\n")
     (problem,) = load_rule_tests(path).problems
-    assert (problem.file, problem.line) == (str(rules), 1)
+    assert (problem.location.file, problem.location.line) == (str(rules), 1)
 
 
 @pytest.mark.parametrize(
@@ -212,5 +212,5 @@ def test_an_event_that_no_test_uses_is_a_warning(write: Write) -> None:
     loaded = load_rule_tests(write("events:\n  a: {}\n" + TEST + "}]\n"))
     assert loaded.file is not None
     (problem,) = loaded.problems
-    assert (problem.severity, problem.line) == ("warning", 3)
+    assert (problem.severity, problem.location.line) == ("warning", 3)
     assert problem.message == "no test uses the event `a`"

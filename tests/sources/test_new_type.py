@@ -115,7 +115,7 @@ def test_a_label_that_it_adds_is_no_rules_own(tree: Path, configuration: Path) -
     text = configuration.read_text().replace("ERROR,", "ERROR, labels: {object: mine},")
     configuration.write_text(text)
     checked = run(tree, "check", "--config.file", configuration)
-    assert "every rule series carries this label by itself" in checked.stderr
+    assert "every rule series already has this label" in checked.stderr
 
 
 def test_its_permissions_are_in_the_policy(tree: Path, configuration: Path) -> None:

@@ -169,7 +169,7 @@ def test_tls_is_never_switched_off_by_a_file(secured: Secured) -> None:
     secured.path.write_text("{}")
     with capture_logs() as logs:
         secured.shown()
-    assert "TLS is switched off by a restart only" in logs[0]["error"]
+    assert "TLS can be switched off by a restart only" in logs[0]["error"]
 
 
 def test_tls_is_not_switched_on_by_a_file(
@@ -232,6 +232,45 @@ def test_kubernetes_swaps_a_whole_folder_by_a_link(
     assert ssl.get_server_certificate(address).strip() == first
     second = publish("v2")
     assert ssl.get_server_certificate(address).strip() == second
+
+
+def test_a_file_that_becomes_a_pipe_delays_no_request(
+    serve: Serve, small_app: ASGIApp, write_web_config: Write
+) -> None:
+    path = write_web_config(basic_auth_users={"alice": hashed("secret")})
+    running = serve(small_app, web_config=LiveWebConfig(path))
+    path.unlink()
+    os.mkfifo(path)
+    with capture_logs() as logs:
+        for _ in range(2):
+            assert get(running.url, auth=("alice", "secret")).status_code == 200
+    (line,) = logs
+    assert "it is not a regular file" in line["error"]
+    path.unlink()
+    write_web_config(basic_auth_users={"alice": hashed("other")})
+    assert get(running.url, auth=("alice", "other")).status_code == 200
+
+
+def test_certificates_beyond_a_linked_folder_are_watched(
+    tmp_path: Path, serve: Serve, small_app: ASGIApp, authority: Authority
+) -> None:
+    """``..`` after a symbolic link is the parent of the folder that it leads to."""
+    home = tmp_path / "home"
+    (home / "web").mkdir(parents=True)
+    (tmp_path / "link").symlink_to(home / "web")
+    first, second = authority.issue("first"), authority.issue("second")
+
+    def publish(certificate: Certificate) -> str:
+        (home / "tls.key").write_bytes(certificate.key.read_bytes())
+        (home / "tls.crt").write_bytes(certificate.certificate.read_bytes())
+        return certificate.certificate.read_text().strip()
+
+    publish(first)
+    path = tmp_path / "link" / "web.yml"
+    path.write_text("tls_server_config: {cert_file: ../tls.crt, key_file: ../tls.key}\n")
+    running = serve(small_app, web_config=LiveWebConfig(path))
+    shown = publish(second)
+    assert ssl.get_server_certificate(("127.0.0.1", running.port)).strip() == shown
 
 
 def test_a_file_that_is_wrong_at_the_start_is_an_error(write_web_config: Write) -> None:

@@ -45,8 +45,8 @@ def changed(sections: dict[str, Any], **tls: Any) -> str:
 
 
 WEAKER = {
-    "TLS is switched off by a restart only": "no tls",
-    "`basic_auth_users` has no users any more": "no users",
+    "TLS can be switched off by a restart only": "no tls",
+    "`basic_auth_users` no longer has users": "no users",
     "falls from RequireAndVerifyClientCert to VerifyClientCertIfGiven": {
         "client_auth_type": "VerifyClientCertIfGiven",
         "client_allowed_sans": NONE,

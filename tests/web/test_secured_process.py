@@ -190,7 +190,7 @@ def test_no_change_of_the_file_opens_a_door_while_it_runs(exporter: SecuredExpor
         exporter.web_config.write_text(good)
         assert exporter.scrape().value(loaded) == 1
         exporter.kill()
-    assert "`basic_auth_users` has no users any more: a reload removes no pro" in exporter.logs()
+    assert "`basic_auth_users` no longer has users: a reload removes no pro" in exporter.logs()
 
 
 def test_the_status_page_comes_over_tls(exporter: SecuredExporter) -> None:

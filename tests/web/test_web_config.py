@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -103,17 +104,18 @@ STRICTER = {
     ),
     "an unverified certificate": (
         TLS + ", client_auth_type: RequestClientCert}",
-        "`client_auth_type` is wrong: RequestClientCert asks for a certificate that nobody"
-        " verifies, which keeps nobody out, and is not supported: write RequireAndVerifyClientCert",
+        "`client_auth_type` is wrong: RequestClientCert requests a certificate without"
+        " verifying it, which keeps no one out. It is not supported: write"
+        " RequireAndVerifyClientCert",
     ),
-    "any certificate": (TLS + ", client_auth_type: RequireAnyClientCert}", "nobody verifies"),
+    "any certificate": (TLS + ", client_auth_type: RequireAnyClientCert}", "without verifying it"),
     "an authority that is none": (
         TLS + ", client_ca_file: web.yml, client_auth_type: VerifyClientCertIfGiven}",
-        "`client_ca_file` holds no certificate in PEM",
+        "`client_ca_file` contains no certificate in PEM",
     ),
     "names of nobody": (
         TLS + ", client_auth_type: RequireAndVerifyClientCert, client_allowed_sans: []}",
-        "an empty list lets nobody in",
+        "an empty list lets no one in",
     ),
     "names without a certificate": (
         TLS + ", client_allowed_sans: [a.example]}",
@@ -256,7 +258,7 @@ def test_an_encrypted_key_is_named_and_nothing_waits_for_a_password(
         key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(b"secret"))
     )
     (problem,) = load_web_config(write_web_config(TLS + "}")).errors
-    assert "`key_file` is encrypted, and nobody is here to type a password" in problem.message
+    assert "`key_file` is encrypted, and the exporter has no password for it" in problem.message
 
 
 def test_warnings_tell_what_works_but_is_unwise(write_web_config: Write) -> None:
@@ -276,6 +278,19 @@ def test_warnings_tell_what_works_but_is_unwise(write_web_config: Write) -> None
 def test_a_missing_file_is_an_error(tmp_path: Path) -> None:
     (problem,) = load_web_config(tmp_path / "nowhere.yml").errors
     assert problem.render() == f"{tmp_path}/nowhere.yml: error: there is no such file"
+
+
+def test_a_pipe_is_refused_at_once(tmp_path: Path, write_web_config: Write) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    (problem,) = load_web_config(pipe).errors
+    assert problem.render() == (
+        f"{pipe}: error: the file cannot be used: it is not a regular file, and every connection"
+        " reads it again"
+    )
+    path = write_web_config(TLS.replace("pki/server.key", "pipe") + "}")
+    (problem,) = load_web_config(path).errors
+    assert f"`key_file` {pipe} cannot be read: it is not a regular file" in problem.message
 
 
 def test_every_key_is_in_the_documentation() -> None:
