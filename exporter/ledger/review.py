@@ -11,15 +11,22 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeAlias
 
 from exporter.exactness import RuleVersion
 from exporter.ledger.audit import audit
-from exporter.ledger.base import RuleUse
+from exporter.ledger.base import LedgerError, RuleUse
 from exporter.ledger.errors import DATABASE_ERRORS, UnreadableRowError, damaged, explain
 from exporter.ledger.rules import Place, load_versions, version_of
 from exporter.ledger.sqlite import HOLDER
 from exporter.ledger.sqlite_store import CREATE_TABLES, SqliteTransaction, begun
-from exporter.ledger.storage import LEDGER_FILE, check_file, connect, schema_of
+from exporter.ledger.storage import (
+    LEDGER_FILE,
+    check_file,
+    connect_to_read,
+    is_in_use,
+    schema_of,
+)
 from exporter.ledger.tables import (
     CHECKPOINTS,
     GENERATIONS,
@@ -31,6 +38,7 @@ from exporter.ledger.tables import (
     VERSIONS,
 )
 
+_Uses: TypeAlias = Callable[[Collection[str]], Mapping[str, Mapping[str, RuleUse]]]
 _READ = (CHECKPOINTS, GENERATIONS, HOLDERS, VERSIONS, SERIES, MEMBERS, MEMBER_COUNTS)
 """All that loading rules goes by."""
 
@@ -51,7 +59,7 @@ class Review:
 
 def review(
     directory: Path,
-    uses: Callable[[Collection[str]], Mapping[str, Mapping[str, RuleUse]]],
+    uses: _Uses,
     *,
     now: int,
     keep: Mapping[str, int],
@@ -70,9 +78,23 @@ def review(
     path = directory / LEDGER_FILE
     if not path.exists():
         return None
+    while True:
+        was_in_use, problem = is_in_use(path), None
+        try:
+            found = _read(path, uses, now, keep)
+        except LedgerError as error:
+            problem = error
+        if was_in_use or not is_in_use(path):
+            break
+    if problem is not None:
+        raise problem
+    return found
+
+
+def _read(path: Path, uses: _Uses, now: int, keep: Mapping[str, int]) -> Review:
     check_file(path)
     try:
-        with closing(connect(path, mode="ro")) as connection:
+        with closing(connect_to_read(path)) as connection:
             if schema_of(connection, path) < SCHEMA_VERSION:
                 return Review(path, {}, {}, {}, is_migrated=False)
             found = audit(connection)
@@ -100,7 +122,7 @@ def _copied(connection: sqlite3.Connection) -> sqlite3.Connection:
 def _compared(
     transaction: SqliteTransaction,
     path: Path,
-    uses: Callable[[Collection[str]], Mapping[str, Mapping[str, RuleUse]]],
+    uses: _Uses,
     now: int,
     keep: Mapping[str, int],
 ) -> Review:

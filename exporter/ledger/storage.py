@@ -180,16 +180,31 @@ def make_directory(directory: Path) -> None:
         raise explain_os(error, directory, "created") from error
 
 
-def connect(path: Path, *, mode: str = "rw") -> sqlite3.Connection:
+def connect(path: Path, *, options: str = "mode=rw") -> sqlite3.Connection:
     """A connection to a ledger file that exists. Raises sqlite3.Error."""
     # Without a mode SQLite would create what is missing, an empty ledger.
     return sqlite3.connect(
-        f"{path.absolute().as_uri()}?mode={mode}",
+        f"{path.absolute().as_uri()}?{options}",
         uri=True,
         isolation_level=None,
         check_same_thread=False,
         timeout=_BUSY_SECONDS,
     )
+
+
+def connect_to_read(path: Path) -> sqlite3.Connection:
+    """A read-only connection that leaves no file beside the ledger. Raises sqlite3.Error.
+
+    SQLite would create the log's files, and leave them to the user who only looked: the exporter
+    might not be allowed to write them. So a ledger that is closed is read as one that nobody
+    changes; the caller has to look again if ``is_in_use`` afterwards.
+    """
+    return connect(path, options="mode=ro" if is_in_use(path) else "mode=ro&immutable=1")
+
+
+def is_in_use(path: Path) -> bool:
+    """Whether a process has the ledger open, or was killed while it had."""
+    return beside(path, "-wal").exists()
 
 
 def sync_directory(directory: Path) -> None:
@@ -329,7 +344,7 @@ def _prepare(connection: sqlite3.Connection, path: Path) -> None:
 
 def another_version(path: Path, schema: int) -> LedgerError:
     """The error for a ledger that a newer exporter has written, which says which one."""
-    with suppress(*DATABASE_ERRORS), closing(connect(path, mode="ro")) as connection:
+    with suppress(*DATABASE_ERRORS), closing(connect_to_read(path)) as connection:
         query = "SELECT value FROM facts WHERE name = 'exporter version'"
         found = connection.execute(query).fetchone()
     by = f"version {found[0]}" if found else "another version"

@@ -98,6 +98,15 @@ def test_edits_are_named_and_the_ledger_stays_as_it_is(
     assert len(commit(running, batch(increment("a", event_id="2"))).counted) == 1
 
 
+def test_a_ledger_that_nobody_has_open_is_left_as_it_is(
+    running: SqliteLedger, check: Check, tmp_path: Path
+) -> None:
+    running.close()
+    code, lines, _ = check(CONFIGURATION)
+    assert (code, lines[0]) == (0, f"data/{LEDGER_FILE} is whole")
+    assert [path.name for path in (tmp_path / "data").iterdir()] == [LEDGER_FILE]
+
+
 def test_damage_is_a_sentence_and_an_error(
     running: SqliteLedger, check: Check, tmp_path: Path
 ) -> None:
