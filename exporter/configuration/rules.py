@@ -50,8 +50,6 @@ MAX_SERIES = 1_000_000
 """The largest `max_series`; Prometheus does not accept larger pages."""
 
 _INFINITY = ("inf", "+inf", "infinity", "+infinity", ".inf", "+.inf")
-_BENCHMARK = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
-_CONTROL = re.compile(r"[^\s/]+")
 _WHOLE = re.compile("[+-]?[0-9]+")
 
 
@@ -82,16 +80,19 @@ def _read_buckets(data: object) -> tuple[float, ...]:
     return bounds
 
 
-def _check_benchmark(name: str) -> str:
-    if not _BENCHMARK.fullmatch(name):
-        raise ValueError("must be the name of a benchmark and its version such as cis-v3.0.0")
-    return name
+def _matching(pattern: str, requirement: str) -> AfterValidator:
+    def check(text: str) -> str:
+        if not re.fullmatch(pattern, text):
+            raise ValueError(f"must be {requirement}")
+        return text
+
+    return AfterValidator(check)
 
 
-def _check_control(control: str) -> str:
-    if not _CONTROL.fullmatch(control):
-        raise ValueError('must be the id of a control such as "4.3", without blanks')
-    return control
+_BENCHMARK = _matching(
+    "[A-Za-z0-9][A-Za-z0-9._-]*", "the name of a benchmark and its version such as cis-v3.0.0"
+)
+_CONTROL = _matching(r"[^\s/]+", 'the id of a control such as "4.3", without blanks')
 
 
 def _check_whole_number(data: object) -> object:
@@ -144,10 +145,9 @@ class RuleConfig(BaseModel):
         1000
     )
     severity: str = ""
-    controls: dict[
-        Annotated[str, AfterValidator(_check_benchmark)],
-        Annotated[str, AfterValidator(_check_control)],
-    ] = Field(default_factory=dict)
+    controls: dict[Annotated[str, _BENCHMARK], Annotated[str, _CONTROL]] = Field(
+        default_factory=dict
+    )
     """Ids of the controls that it implements, by benchmark and version."""
     start: Start | None = None
     """Seconds before the rule is first loaded; None for the start of its sources."""

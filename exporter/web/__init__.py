@@ -5,8 +5,8 @@ the web configuration up to date. Knows the ledger, sources and rules only by wh
 """
 
 from exporter.web.application import create_app
-from exporter.web.limits import Limits
+from exporter.web.limits import ClientLimits
 from exporter.web.live import LiveWebConfig
 from exporter.web.server import ListenError, Server
 
-__all__ = ["Limits", "ListenError", "LiveWebConfig", "Server", "create_app"]
+__all__ = ["ClientLimits", "ListenError", "LiveWebConfig", "Server", "create_app"]

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 
 import bcrypt
 
-from exporter.web.turns import Turns
+from exporter.web.turns import AddressTurns
 
 _CACHED = 1024
 """Results of each kind."""
@@ -44,7 +44,7 @@ class PasswordCheck:
         # Separate, because a flood of guesses must not displace right passwords.
         self._right = _Recent()
         self._wrong = _Recent()
-        self._turns = Turns()
+        self._turns = AddressTurns()
 
     async def verify(
         self, users: Mapping[bytes, bytes], user: bytes, password: bytes, address: str

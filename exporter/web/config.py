@@ -69,10 +69,10 @@ class Attempt:
 
 def load_web_config(path: Path) -> Attempt:
     """Read a file and the certificates that it names."""
-    return _Loader(path).load()
+    return _WebConfigLoader(path).load()
 
 
-class _Loader:
+class _WebConfigLoader:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._findings = Findings()

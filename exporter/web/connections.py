@@ -14,7 +14,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from exporter.logs import Failures
 from exporter.web.addresses import group_of
-from exporter.web.limits import Limits
+from exporter.web.limits import ClientLimits
 
 TlsContext = Callable[[], ssl.SSLContext | None]
 """Returns the context for a new connection, or None for plain HTTP."""
@@ -51,7 +51,7 @@ def to_close(occupants: set[O], newcomer: str) -> O:
 class Connections:
     """The open connections, including TLS handshakes, at most ``limits.connections``."""
 
-    def __init__(self, limits: Limits, tls: TlsContext) -> None:
+    def __init__(self, limits: ClientLimits, tls: TlsContext) -> None:
         self.limits = limits
         self.tls = tls
         self.handshakes = Failures("TLS handshake")

@@ -10,7 +10,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class ClientLimits:
     """Times are in seconds."""
 
     connections: int = 256
@@ -31,13 +31,13 @@ class Limits:
     """For the client to close TLS."""
 
 
-DEFAULT_LIMITS = Limits()
+DEFAULT_LIMITS = ClientLimits()
 
 
 class RequestLimit:
     """Refuses requests that are not HTTP/1, or whose body is large or of unknown length."""
 
-    def __init__(self, app: ASGIApp, limits: Limits) -> None:
+    def __init__(self, app: ASGIApp, limits: ClientLimits) -> None:
         self._app = app
         self._most = limits.body_bytes
 
@@ -59,10 +59,8 @@ class RequestLimit:
         if not scope["http_version"].startswith("1."):
             text = "505 HTTP Version Not Supported: this server speaks HTTP/1.1\n"
             return PlainTextResponse(text, 505, headers={"Connection": "close"})
-        if self._is_too_large(Headers(scope=scope)):
+        headers = Headers(scope=scope)
+        # h11 allows at most one length, and only a number.
+        if "transfer-encoding" in headers or int(headers.get("content-length", 0)) > self._most:
             return PlainTextResponse("413 Request Entity Too Large\n", 413)
         return None
-
-    def _is_too_large(self, headers: Headers) -> bool:
-        # h11 allows at most one length, and only a number.
-        return "transfer-encoding" in headers or int(headers.get("content-length", 0)) > self._most

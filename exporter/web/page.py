@@ -11,7 +11,7 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from exporter.web import humanize
+from exporter.web.humanize import duration, exact, iso, relative, short, size
 from exporter.web.status import PartitionStatus, RuleStatus, StatusPage
 from exporter.yamlfile.problems import plural
 
@@ -80,15 +80,10 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    for function in (duration, relative, exact, iso, size, plural, short):
+        environment.filters[function.__name__] = function
     environment.filters.update(
-        duration=humanize.duration,
-        relative=humanize.relative,
-        exact=humanize.exact,
-        iso=humanize.iso,
-        size=humanize.size,
-        plural=plural,
         number=lambda count: f"{count:,}",
-        short=humanize.short,
         in_words=_in_words,
         notes=_notes,
         known_severity=lambda text: text.lower() if text.lower() in _SEVERITIES else "",

@@ -21,7 +21,7 @@ _SCRAPE_TIMEOUT = "X-Prometheus-Scrape-Timeout-Seconds"
 """Prometheus sends it with each scrape."""
 
 
-class Page(Protocol):
+class MetricsPage(Protocol):
     """An exposition in a format and encoding that the client accepts."""
 
     @property
@@ -39,7 +39,7 @@ class Metrics(Protocol):
     def reveal(self, client: Client) -> None:
         """Before a page for a client, show the series that this client may see from now on."""
 
-    def scrape(self, accept: str, accept_encoding: str) -> Page:
+    def scrape(self, accept: str, accept_encoding: str) -> MetricsPage:
         """Render a page for the request's headers (empty if a header is missing)."""
 
     def delivered(self, page: Any, client: Client) -> None:
@@ -76,7 +76,9 @@ def _joined(headers: Headers, name: str) -> str:
 class _Acknowledged(Response):
     """Calls ``delivered`` when the last bytes are sent, unless the client has disconnected."""
 
-    def __init__(self, page: Page, headers: dict[str, str], delivered: Callable[[], None]) -> None:
+    def __init__(
+        self, page: MetricsPage, headers: dict[str, str], delivered: Callable[[], None]
+    ) -> None:
         super().__init__(page.body, headers=headers)
         self._delivered = delivered
 

@@ -18,7 +18,7 @@ from starlette.types import ASGIApp
 from exporter.logs import Failures
 from exporter.web.connections import Connection, Connections
 from exporter.web.guard import Guard
-from exporter.web.limits import DEFAULT_LIMITS, Limits, RequestLimit
+from exporter.web.limits import DEFAULT_LIMITS, ClientLimits, RequestLimit
 from exporter.web.live import LiveWebConfig
 
 _BACKLOG = 1024
@@ -50,7 +50,7 @@ class Server(uvicorn.Server):
         *,
         grace: float = 5.0,
         web_config: LiveWebConfig | None = None,
-        limits: Limits = DEFAULT_LIMITS,
+        limits: ClientLimits = DEFAULT_LIMITS,
     ) -> None:
         """Listen on ``port`` (0: any free one) of ``host`` (empty: every address, IPv4 and IPv6).
 

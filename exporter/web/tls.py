@@ -45,7 +45,7 @@ def _load_certificate(context: ssl.SSLContext, certificate: str, key: str) -> No
         raise TlsError("key", "contains no private key in PEM (-----BEGIN PRIVATE KEY-----)")
 
     def refuse_password() -> NoReturn:
-        raise TlsError("key", "is encrypted, and the exporter has no password for it: decrypt it")
+        raise TlsError("key", "is encrypted, and the exporter has no password: decrypt it")
 
     # Python only reads files. These are in memory, because the file system may be read-only.
     with _in_memory(certificate) as certificate_file, _in_memory(key) as key_file:

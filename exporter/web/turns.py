@@ -17,7 +17,7 @@ class BusyError(Exception):
     """Too many password checks are waiting."""
 
 
-class Turns:
+class AddressTurns:
     """Decides which address is next; for one event loop.
 
     Checks of one address delay another address by one check at most. Addresses that have not sent

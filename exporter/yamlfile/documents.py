@@ -13,7 +13,7 @@ from typing import Any, NoReturn, TypeAlias
 import yaml
 
 from exporter.yamlfile.contents import TooLargeError, read_contents
-from exporter.yamlfile.items import Document, Item, Step, Value
+from exporter.yamlfile.items import Item, Step, Value, YamlFile
 from exporter.yamlfile.problems import Findings, Location
 
 __all__ = ["MAX_ALIASED", "Item", "Step", "Value", "read_document"]
@@ -59,7 +59,7 @@ def read_document(path: Path, findings: Findings) -> Item | None:
 def _read(path: Path, findings: Findings) -> Item | None:
     whole = Location(str(path))
     try:
-        document = Document(path, read_contents(path).decode("utf-8-sig"))
+        file = YamlFile(path, read_contents(path).decode("utf-8-sig"))
     except FileNotFoundError as error:
         raise _RefusedError(whole, "there is no such file") from error
     except TooLargeError as error:
@@ -70,10 +70,10 @@ def _read(path: Path, findings: Findings) -> Item | None:
     except OSError as error:
         raise _RefusedError(whole, f"the file cannot be read: {error.strerror}") from error
     try:
-        composer = _Composer(document, document.text)
+        composer = _Composer(file, file.text)
         item = composer.compose()
     except yaml.reader.ReaderError as error:
-        location = document.location(error.position)
+        location = file.location(error.position)
         raise _RefusedError(location, f"the file is not YAML: {error.reason}") from error
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
@@ -82,12 +82,12 @@ def _read(path: Path, findings: Findings) -> Item | None:
         # The library's scanner is ahead of its events, and since libyaml 0.2.6 it refuses more than
         # 1,000 levels of nesting. With every version, report our own limit instead.
         try:
-            _Composer(document, document.text[: mark.index]).compose()
+            _Composer(file, file.text[: mark.index]).compose()
         except _TooDeepError:
             raise
         except (yaml.YAMLError, _RefusedError):
             pass
-        raise _RefusedError(document.location(mark.index), _syntax_sentence(error)) from error
+        raise _RefusedError(file.location(mark.index), _syntax_sentence(error)) from error
     findings.problems += composer.findings.problems
     return None if composer.findings.errors else item
 
@@ -107,10 +107,10 @@ def _syntax_sentence(error: yaml.MarkedYAMLError) -> str:
 class _Composer:
     """Makes items from the parser's events; the item of an anchor is made once."""
 
-    def __init__(self, document: Document, text: str) -> None:
+    def __init__(self, file: YamlFile, text: str) -> None:
         self.findings = Findings()
         """Errors in valid YAML, such as duplicate keys."""
-        self._document = document
+        self._file = file
         self._events: Iterator[_Event] = iter(yaml.parse(text, Loader=yaml.CSafeLoader))
         self._anchors: dict[str, Item | None] = {}
         """None until the value has ended."""
@@ -120,7 +120,7 @@ class _Composer:
         """Return the document's item; raises _RefusedError and YAMLError."""
         next(self._events)
         if not isinstance(next(self._events), yaml.DocumentStartEvent):
-            raise _RefusedError(Location(str(self._document.path)), "the file is empty")
+            raise _RefusedError(Location(str(self._file.path)), "the file is empty")
         item = self._item(next(self._events), 1)
         next(self._events)
         after = next(self._events)
@@ -155,7 +155,7 @@ class _Composer:
         is_implicit = event.implicit[0] and event.tag is None and text in _NULLS
         is_null = not style and (is_implicit or event.tag == _NULL_TAG)
         data = None if is_null else text
-        return Item(self._document, event.start_mark.index, data, event.end_mark.index, text, style)
+        return Item(self._file, event.start_mark.index, data, event.end_mark.index, text, style)
 
     def _list(self, event: _Event, level: int) -> Item:
         parts: list[Item] = []
@@ -213,7 +213,7 @@ class _Composer:
         if depth > _DEEPEST:
             self._refuse(event, f"with its aliases this is nested deeper than {_DEEPEST} levels")
         start = event.start_mark.index
-        return Item(self._document, start, data, parts=parts, keys=keys, size=size, depth=depth)
+        return Item(self._file, start, data, parts=parts, keys=keys, size=size, depth=depth)
 
     def _alias(self, event: _Event) -> Item:
         if event.anchor not in self._anchors:
@@ -235,4 +235,4 @@ class _Composer:
         raise _RefusedError(self._location(event), sentence)
 
     def _location(self, event: _Event) -> Location:
-        return self._document.location(event.start_mark.index)
+        return self._file.location(event.start_mark.index)

@@ -22,8 +22,8 @@ _LINE_BREAK = re.compile("\r\n|[\n\r\x85\u2028\u2029]")
 
 
 @dataclass(frozen=True)
-class Document:
-    """A file's text."""
+class YamlFile:
+    """The path and text of a file."""
 
     path: Path
     text: str
@@ -49,7 +49,7 @@ class Document:
 class Item:
     """A value in a document, with the locations of its parts."""
 
-    document: Document
+    file: YamlFile
     start: int
     """Index of its first character."""
     data: Value
@@ -71,7 +71,7 @@ class Item:
     @property
     def location(self) -> Location:
         """The location of the value's first character."""
-        return self.document.location(self.start)
+        return self.file.location(self.start)
 
     @property
     def mapping(self) -> dict[str, Value]:
@@ -92,11 +92,11 @@ class Item:
         item, _ = self._walk(path)
         if item.text is None:
             return None
-        raw = self.document.text[item.start : item.end]
+        raw = self.file.text[item.start : item.end]
         offsets = offsets_in_source(raw, item.style, item.text)
         if offsets is None or not 0 <= position < len(offsets):
             return None
-        return self.document.location(item.start + offsets[position])
+        return self.file.location(item.start + offsets[position])
 
     def elements(self, *path: Step) -> list[Item]:
         """Return the elements of the list at a path; empty if it is not a list."""
@@ -106,7 +106,7 @@ class Item:
     def child(self, *path: Step) -> Item:
         """Return the item at a path, or an empty one at the last part that exists."""
         item, is_whole = self._walk(path)
-        return item if is_whole else Item(item.document, item.start, None)
+        return item if is_whole else Item(item.file, item.start, None)
 
     def _walk(self, path: tuple[Step, ...]) -> tuple[Item, bool]:
         """Return the last part of a path that exists, and whether the path ends there."""

@@ -87,7 +87,7 @@ class Filled(Generic[Model]):
     model: Model
     fields: Fields
     rejected: frozenset[str] = frozenset()
-    """Invalid or missing keys; their values are stand-ins for further checks."""
+    """Invalid or missing keys; their values are placeholders for further checks."""
 
     def is_right(self, *names: str) -> bool:
         """Return whether all of these keys are valid, or have their defaults."""

@@ -14,7 +14,7 @@ import yaml
 from starlette.types import ASGIApp
 
 from exporter.metrics.scrapers import Client
-from exporter.web import Limits, LiveWebConfig, Server, create_app
+from exporter.web import ClientLimits, LiveWebConfig, Server, create_app
 from exporter.web.coalescing import Coalescing
 from exporter.web.status import (
     LedgerStatus,
@@ -91,7 +91,9 @@ def page() -> StatusPage:
 class Running:
     """A server in a thread of its own."""
 
-    def __init__(self, app: ASGIApp, host: str, web_config: LiveWebConfig | None, limits: Limits):
+    def __init__(
+        self, app: ASGIApp, host: str, web_config: LiveWebConfig | None, limits: ClientLimits
+    ):
         self.server = Server(app, host, 0, grace=5, web_config=web_config, limits=limits)
         self.port = self.server.port
         scheme = "https" if web_config and web_config.current().context else "http"
@@ -116,9 +118,9 @@ def serve() -> Iterator[Callable[..., Running]]:
         host: str = "127.0.0.1",
         *,
         web_config: LiveWebConfig | None = None,
-        limits: Limits | None = None,
+        limits: ClientLimits | None = None,
     ) -> Running:
-        started.append(Running(app, host, web_config, limits or Limits()))
+        started.append(Running(app, host, web_config, limits or ClientLimits()))
         return started[-1]
 
     yield start

@@ -18,12 +18,12 @@ import pytest
 from starlette.types import ASGIApp
 
 from exporter.metrics.scrapers import Client
-from exporter.web import Limits, LiveWebConfig, create_app
+from exporter.web import ClientLimits, LiveWebConfig, create_app
 from exporter.web.coalescing import Coalescing
 from exporter.web.status import StatusPage
 from tests.support.certificates import Authority
 
-QUICK = Limits(request=0.4, stalled=0.4, closing=0.2, handshake=0.4, idle=1)
+QUICK = ClientLimits(request=0.4, stalled=0.4, closing=0.2, handshake=0.4, idle=1)
 HEALTHY = b"GET /-/healthy HTTP/1.1\r\nHost: x\r\n\r\n"
 
 Serve = Callable[..., Any]
@@ -237,7 +237,7 @@ def test_a_client_that_reads_slowly_but_steadily_is_not_dropped(
 def test_past_the_limit_of_connections_clients_wait_for_their_turn(
     serve: Serve, small_app: ASGIApp, connect: Connect
 ) -> None:
-    running = serve(small_app, limits=Limits(connections=4, request=0.5))
+    running = serve(small_app, limits=ClientLimits(connections=4, request=0.5))
     for _ in range(4):
         connect(running)
     # The four that do nothing are closed in time; nobody else had to be refused.
@@ -247,7 +247,7 @@ def test_past_the_limit_of_connections_clients_wait_for_their_turn(
 def test_idle_connections_make_room_for_a_new_one(
     serve: Serve, small_app: ASGIApp, connect: Connect
 ) -> None:
-    running = serve(small_app, limits=Limits(connections=3))
+    running = serve(small_app, limits=ClientLimits(connections=3))
     idle = [connect(running) for _ in range(3)]
     for client in idle:
         client.sendall(HEALTHY)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from exporter.web.turns import WAITING_OF_ALL, WAITING_OF_ONE, BusyError, Turns
+from exporter.web.turns import WAITING_OF_ALL, WAITING_OF_ONE, AddressTurns, BusyError
 
 RIGHT, WRONG = True, False
 
@@ -18,7 +18,7 @@ class Bench:
     """Checks whose end the test decides; for one event loop."""
 
     def __init__(self) -> None:
-        self.turns = Turns()
+        self.turns = AddressTurns()
         self.order: list[str] = []
         self._go_on = asyncio.Semaphore(0)
 
@@ -126,7 +126,7 @@ def test_a_check_that_fails_is_its_callers_and_the_next_one_goes_on() -> None:
         raise OSError("no threads left")
 
     async def scenario() -> bool:
-        turns = Turns()
+        turns = AddressTurns()
 
         async def good() -> bool:
             return True

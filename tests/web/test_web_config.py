@@ -258,7 +258,7 @@ def test_an_encrypted_key_is_named_and_nothing_waits_for_a_password(
         key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(b"secret"))
     )
     (problem,) = load_web_config(write_web_config(TLS + "}")).errors
-    assert "`key_file` is encrypted, and the exporter has no password for it" in problem.message
+    assert "`key_file` is encrypted, and the exporter has no password" in problem.message
 
 
 def test_warnings_tell_what_works_but_is_unwise(write_web_config: Write) -> None:
