@@ -12,7 +12,7 @@ from typing import Final
 _DRIFT: Final = 1e-4
 """Seconds a second that two clocks may drift apart; quartz clocks stay well below it."""
 _SIGNED_WITHIN: Final = 900.0
-"""Seconds that AWS's clock and the machine's differ at most where a signature was accepted.
+"""How far AWS's clock and the machine's differ at most, seconds, if a signature was accepted.
 
 AWS: 5 minutes; S3: 15.
 """
@@ -26,8 +26,8 @@ def elapsed() -> float:
 class Clock:
     """AWS's clock, learned from the ``Date`` headers of its answers; thread-safe.
 
-    The machine's own clock may be wrong, and may be set while the exporter runs. What is counted
-    must not depend on it: once AWS has answered, time goes on by the monotonic clock.
+    The machine's own clock may be wrong, and may be set while the exporter runs. Counts must
+    not depend on it: once AWS has answered, the monotonic clock is used.
 
     ``wall`` gives the machine's time in seconds since the epoch, ``monotonic`` seconds from any
     point on.
@@ -48,11 +48,11 @@ class Clock:
 
     @property
     def known(self) -> bool:
-        """Whether AWS has told its time."""
+        """Whether AWS's time is known."""
         return self._least > -math.inf
 
     def now(self) -> float:
-        """Seconds since the epoch: the machine's clock, kept within what AWS's can be."""
+        """Seconds since the epoch: the machine's clock, kept within the bounds of AWS's."""
         monotonic = self._monotonic()
         with self._lock:
             return min(max(self._wall(), monotonic + self._least), monotonic + self._most)
@@ -75,8 +75,8 @@ class Clock:
     def learn(self, date: str, sent: float, *, accepted: bool = True) -> None:
         """Take the ``Date`` header of an answer to a request that was sent at the mark ``sent``.
 
-        ``accepted``: AWS did what was asked, so the signature, which goes by the machine's clock,
-        was fresh. HTTP: the header has whole seconds. What is no date is left out, and so is one
+        ``accepted``: AWS accepted the signature, which depends on the machine's clock. HTTP: the
+        header has whole seconds. An invalid date is ignored, and so is one
         that contradicts those before and that such a signature does not confirm.
         """
         try:
@@ -91,7 +91,7 @@ class Clock:
             self._learned_at = received
             self._least, self._most = self._least - slack, self._most + slack
             if most < self._least or least > self._most:
-                # One of the two clocks was set, or a proxy has a clock of its own.
+                # One of the two clocks was set, or a proxy answered with its own.
                 if confirmed:
                     self._least, self._most = least, most
             else:

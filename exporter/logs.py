@@ -73,7 +73,7 @@ def _plain(
 ) -> MutableMapping[str, Any]:
     """Prometheus's word for the level, and no characters that would break a line in two.
 
-    What is not there is left out.
+    Empty values are left out.
     """
     for key in [key for key, value in event.items() if value is None or value == ""]:
         del event[key]
@@ -91,11 +91,11 @@ TELL_EVERY: Final = 600.0
 """Seconds between two lines about a failure that lasts."""
 
 _MOST_TOLD: Final = 5
-"""Different errors that are told in that time; a message may hold what differs each time."""
+"""Different errors logged in that time; each message may be different."""
 
 
 class Failures:
-    """The failures of one thing in a row, and what is logged of them; thread-safe.
+    """Repeated failures of one operation, and their log lines; thread-safe.
 
     A line when it begins, one for each error that is another, one each ten minutes while it lasts,
     and one when it is over that says how long it was and how often it failed.
@@ -104,7 +104,7 @@ class Failures:
     def __init__(
         self, what: str, *, clock: Callable[[], float] = time.monotonic, **facts: str
     ) -> None:
-        """``what`` begins each message ("poll"), ``facts`` stand in each line.
+        """``what`` begins each message ("poll"), ``facts`` are in each line.
 
         ``clock`` gives seconds from any point on.
         """
@@ -142,7 +142,7 @@ class Failures:
         )
 
     def succeeded(self) -> None:
-        """It went well; nothing is said of what had not failed."""
+        """It succeeded; logged only if it had failed."""
         with self._lock:
             if not self._count:
                 return
@@ -155,7 +155,7 @@ class Failures:
 
 
 def _trace(error: Exception) -> dict[str, str]:
-    """The frames of what caused an error; not its message, which may hold a part of a log event."""
+    """The frames of an error's cause; its message may contain a part of a log event."""
     cause = error.__cause__ if getattr(error, "reason", "") == "internal" else None
     if cause is None:
         return {}

@@ -9,25 +9,25 @@ EventFormat = Literal["auto", "cloudtrail", "lines"]
 """How a source's messages are to be understood.
 
 ``cloudtrail``: each JSON message is a CloudTrail record. ``lines``: none is. ``auto``: a message
-with what only CloudTrail writes together is one.
+with the fields that only CloudTrail writes together is one.
 """
 
 
 @dataclass(frozen=True, slots=True)
 class PartitionKind:
-    """What the type of a source says about its partitions and the log events in them."""
+    """Properties of partitions and their log events that follow from the type of the source."""
 
     label: str = ""
     """The label of the exporter's own metrics that has the resource: ``log_group``, ``path``."""
     noun: str = ""
-    """What the resource is, for headings: ``Log group``."""
+    """The name of the resource in headings: ``Log group``."""
     on_series: bool = False
     """Whether rule series carry the label too."""
     by_event_time: bool = True
     """Whether it is read by event time, each slice again at growing ages. If not, each log event
-    comes once, its own time is unknown, and all count whatever their age."""
+    comes once, its own time is unknown, and all count at any age."""
     local_ids: bool = False
-    """Whether an id holds within its partition only, since others than AWS can write there and
+    """Whether an id is unique within its partition only, since others than AWS can write there and
     copy ids."""
 
 
@@ -44,7 +44,7 @@ class Partition:
     """Empty if it belongs to no account (a file), or if the account is not known."""
     region: str = ""
     resource: str = ""
-    """What is read there: a log group's name, a file's path. Empty: all of the region."""
+    """The name of the log group or the path of the file; empty for a whole region."""
     kind: PartitionKind = field(default=PartitionKind(), compare=False, repr=False)
     """Set by the source's type; no part of the partition's identity."""
 
@@ -54,20 +54,20 @@ class Partition:
         return ":".join(part for part in (self.account_id, self.region, self.resource) if part)
 
     def __str__(self) -> str:
-        """For log lines and error messages: the source and where in it."""
+        """For log lines and error messages: the source and the partition in it."""
         return f"{self.source} {self.key}".rstrip()
 
 
 @dataclass(frozen=True, slots=True)
 class LogEvent:
-    """One record as a source hands it on: a CloudTrail record or a CloudWatch Logs message."""
+    """One record of a source: a CloudTrail record or a CloudWatch Logs message."""
 
     message: str
     time: int
     """Milliseconds since the epoch, by the clock that the API selects by: a log event's timestamp,
     a look-up's EventTime; for files, the time of reading."""
     id: str | None = None
-    """Unique within the partition, or None where the position alone makes the event count once
+    """Unique within the partition, or None if the position alone makes the event count once
     (a line of a file)."""
 
 
@@ -79,7 +79,7 @@ Identity = tuple[str, str]
 partition's key."""
 
 OVERFLOW = "__overflow__"
-"""Stands in every dynamic label of a rule's overflow series."""
+"""The value of every dynamic label of a rule's overflow series."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +92,7 @@ class SeriesKey:
 
 @dataclass(frozen=True, slots=True)
 class Increment:
-    """What one match adds to one series.
+    """The amount that one match adds to one series.
 
     An increment is a proposal: the ledger drops it if the rule has judged the event before, and
     sends it to ``overflow`` if ``rule`` has its ``max_series`` already.
@@ -104,7 +104,7 @@ class Increment:
     """The same series with ``__overflow__`` in its dynamic labels (equal to ``series`` if the rule
     has none)."""
     value: float | None
-    """What is added. None: the match's value is missing, not a number, negative, or above the
+    """The amount; None if the match's value is missing, not a number, negative, or above the
     rule's ``max_value``; the match is counted as a value error, the series does not change."""
 
 
@@ -113,28 +113,28 @@ class JudgedEvent:
     """A log event that at least one rule matched, with all that the rules made of it."""
 
     event_id: str | None
-    """Unique within ``scope``. A rule judges an event id once per feed and scope. None: the event
-    cannot come twice (a line of a file), nothing is remembered."""
+    """Unique within ``scope``. A rule judges an event id once per feed and scope. None if the event
+    cannot come twice (a line of a file); it is not remembered."""
     scope: str
     """See Identity."""
     time: int
     """Milliseconds (see LogEvent.time): memory goes by it."""
     event_time: int | None
     """When it happened, milliseconds: ``eventTime`` of a CloudTrail record, else ``time``. Starts
-    and versions of rules go by it. None: unknown (a line of a file)."""
+    and versions of rules depend on it. None if unknown (a line of a file)."""
     judged: frozenset[str]
     """All rules that judged the event: they listen, were in force at its event time and may count
     in this reading, whether or not they matched. Events of a batch share few of these sets."""
     increments: tuple[Increment, ...]
     aliases: tuple[Identity, ...] = ()
-    """What the event is remembered by if its source had another format when it was counted. Such
+    """The ids of the event if its source had another format when it was counted. Such
     a memory is this event's if the ids are equal, or the times."""
 
 
 class SourceError(Exception):
-    """A source could not be read; the message tells the user what is wrong, where, and what to do.
+    """A source could not be read; the message names the error, the place and the remedy.
 
-    Never holds credentials or event contents.
+    Never contains credentials or event contents.
     """
 
     def __init__(self, message: str, *, reason: str) -> None:
@@ -145,7 +145,7 @@ class SourceError(Exception):
 
 
 class DamagedCheckpointError(Exception):
-    """A checkpoint is none of the source's: what the ledger keeps of it was damaged."""
+    """A checkpoint cannot be read by its source: it was damaged in the ledger."""
 
 
 class PartitionGoneError(SourceError):

@@ -31,16 +31,16 @@ class Flag:
     help: str
     """A sentence, without the variable and the default."""
     metavar: str | None = None
-    """The value's name in the help. None: a switch."""
+    """The value's name in the help; None for a switch."""
 
 
 class SettingsError(Exception):
-    """A flag or environment variable is wrong; the message names it and says what to write."""
+    """A flag or environment variable is invalid; the message names it and shows valid ones."""
 
 
 @dataclass(frozen=True, slots=True)
 class ListenAddress:
-    """Where the web server listens."""
+    """The address that the web server listens on."""
 
     host: str
     """Empty: every address. An IPv6 address is without brackets."""
@@ -97,7 +97,7 @@ _Duration = Annotated[float, BeforeValidator(_read_duration)]
 
 
 class Settings(BaseSettings):
-    """How the process runs; what it reads and counts is in the configuration files."""
+    """The settings of the process; sources and rules are in the configuration files."""
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="forbid")
 
@@ -121,14 +121,14 @@ class Settings(BaseSettings):
     web_telemetry_path: Annotated[
         str,
         AfterValidator(_telemetry_path),
-        Flag("--web.telemetry-path", "Where the metrics are.", "PATH"),
+        Flag("--web.telemetry-path", "Path of the metrics.", "PATH"),
     ] = "/metrics"
     web_config_file: Annotated[
         Path | None,
         BeforeValidator(_none_if_empty),
         Flag("--web.config.file", "TLS, basic authentication, headers.", "FILE"),
     ] = None
-    """None: plain HTTP for everybody."""
+    """None for plain HTTP without authentication."""
     web_enable_lifecycle: Annotated[
         bool, Flag("--web.enable-lifecycle", "Reload on POST /-/reload.")
     ] = True
@@ -167,7 +167,7 @@ def variable_of(field: str) -> str:
 
 
 def load_settings(flags: Mapping[str, object]) -> Settings:
-    """Make settings of flags (None: not given), the environment and the defaults.
+    """Make settings from flags (None if not given), the environment and the defaults.
 
     ``flags``: by the names of the fields. Raises SettingsError.
     """
@@ -180,7 +180,7 @@ def load_settings(flags: Mapping[str, object]) -> Settings:
 
 
 def unknown_variables(environment: Mapping[str, str] = os.environ) -> list[str]:
-    """A sentence for each variable that looks like a setting but is none."""
+    """A sentence for each variable that looks like a setting but is unknown."""
     known = [variable_of(field) for field in FLAGS]
     return [
         f"the environment variable {name} is no setting{did_you_mean(name, known)}"

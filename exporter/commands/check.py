@@ -40,9 +40,9 @@ def check(
         typer.Option(
             "--storage.path",
             metavar="DIRECTORY",
-            help="Check this ledger too, read-only, also while the exporter runs: whether it is"
-            " whole, which metrics the configuration begins anew, and since when rules that are"
-            " new or edited count. [default: none]",
+            help="Check this ledger too, read-only, also while the exporter runs: for damage, for"
+            " metrics that the configuration restarts at zero, and from when new or edited rules"
+            " count. [default: none]",
         ),
     ] = None,
 ) -> None:
@@ -129,7 +129,7 @@ def _check_ledger(directory: Path, configuration: Configuration) -> None:
         return
     print(f"{found.path} is whole")
     for metric, series in sorted(found.begun_anew.items()):
-        print(f"metric {metric} begins anew at zero, {series} series end")
+        print(f"metric {metric} restarts at zero, {series} series end")
     unchanged = 0
     for source, rule in sorted(found.before.keys() | found.after.keys()):
         before = found.before.get((source, rule), [])
@@ -142,7 +142,7 @@ def _check_ledger(directory: Path, configuration: Configuration) -> None:
 
 
 def _change(before: Sequence[RuleVersion], after: Sequence[RuleVersion]) -> str:
-    """What becomes of a rule on a source."""
+    """The change of a rule on a source, in words."""
     if not after or after[-1].until is not None:
         return "is not configured any more and ends when this is loaded"
     since = after[-1].since

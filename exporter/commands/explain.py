@@ -85,5 +85,5 @@ def _json(explanation: Explanation, message: Message, name: str) -> str:
 def _shortened(message: str) -> str:
     line = " ".join(message.split())
     shown = line if len(line) <= _MAX_SHOWN else f"{line[: _MAX_SHOWN - 1]}…"
-    # What steers a terminal does not belong into a heading.
+    # A heading has no control characters.
     return "".join(char if char.isprintable() else " " for char in shown)

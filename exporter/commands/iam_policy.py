@@ -1,4 +1,4 @@
-"""``iam-policy``: what to allow the exporter in AWS."""
+"""``iam-policy``: the permissions that the exporter needs in AWS."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def iam_policy(
         typer.Option(
             "--region",
             metavar="REGION",
-            help="Where the exporter runs, for sources without `regions`. [default: AWS_REGION,"
+            help="The region of the exporter, for sources without `regions`. [default: AWS_REGION,"
             " AWS_DEFAULT_REGION]",
         ),
     ] = None,

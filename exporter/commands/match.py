@@ -35,7 +35,7 @@ def match(
     """Print the lines of files or standard input that match a filter pattern.
 
     With several files each line begins with its file's name. --json prints one object a line: the
-    message and, as `fields`, what a space-delimited pattern extracted or the values that the tests
+    message and, as `fields`, the fields of a space-delimited pattern or the values that the tests
     of a JSON pattern looked at. Exits 0 if something was found, 1 if nothing was, 2 on an error, as
     grep does.
     """

@@ -46,7 +46,7 @@ def decoded(line: bytes) -> str:
 def lines(name: str) -> Iterator[bytes]:
     """The lines of a file (``-``: of standard input) with their ends; gzip is inflated.
 
-    Raises InputError, after what could be read.
+    Raises InputError, after the messages that could be read.
     """
     with _opened(name) as stream:
         yield from stream
@@ -125,7 +125,7 @@ class _Counted(io.RawIOBase):
         return True
 
     def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
-        # What is there now: programs that write line by line wait for the answers.
+        # Available data only: programs that write line by line wait for the answers.
         data = self._stream.read1(len(buffer))  # type: ignore[attr-defined]
         buffer[: len(data)] = data
         self._position += len(data)

@@ -1,4 +1,4 @@
-"""What the sub-commands share: options, and how errors are reported."""
+"""Options and error reporting of the sub-commands."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ USAGE_ERROR = 2
 
 
 def setting_option(field: str, text: str = "", *, default: str = "") -> OptionInfo:
-    """The option of a setting; ``text`` and ``default`` replace what ``Settings`` says in help."""
+    """The option of a setting; ``text`` and ``default`` replace the help of ``Settings``."""
     flag = FLAGS[field]
     names = flag.name if flag.metavar else f"{flag.name}/{flag.name.replace('--', '--no-', 1)}"
     default = default or _shown(Settings.model_fields[field].default)

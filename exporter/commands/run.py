@@ -27,10 +27,10 @@ def run(
     ] = False,
     **flags: object,
 ) -> None:
-    """Read the sources, count what the rules match, and serve the metrics."""
+    """Read the sources, count the matches of rules, and serve the metrics."""
     settings = settings_from(flags)
     configure_logging(settings.log_level, settings.log_format)
-    # What only this command needs must not slow the others down.
+    # Imported here, because the other commands do not need it.
     from exporter.runtime.once import run_once  # noqa: PLC0415
     from exporter.runtime.process import run_daemon  # noqa: PLC0415
     from exporter.web import ListenError  # noqa: PLC0415

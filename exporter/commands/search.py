@@ -1,4 +1,4 @@
-"""What ``match`` and ``explain`` share: their options, and one pass over files."""
+"""Options of ``match`` and ``explain``, and one pass over files."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class File(NamedTuple):
     name: str
     """As people read it; empty if there is only one file."""
     prefix: str
-    """What its lines of output begin with."""
+    """The prefix of its lines of output."""
     is_standard_input: bool
 
 

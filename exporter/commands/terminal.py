@@ -12,7 +12,7 @@ Colour = Literal["red", "yellow", "green", "cyan", "magenta", "bright_black"]
 
 
 class Painter:
-    """Paints what is printed to a stream, or leaves it as it is."""
+    """Adds colours to text for a stream, if it shows them."""
 
     def __init__(self, stream: TextIO, environment: Mapping[str, str] = os.environ) -> None:
         self._paints = _wanted(stream, environment)
@@ -23,7 +23,7 @@ class Painter:
 
 
 def _wanted(stream: TextIO, environment: Mapping[str, str]) -> bool:
-    """By https://no-color.org, and FORCE_COLOR for pipes into what shows colours."""
+    """By https://no-color.org, and FORCE_COLOR for pipes into programs that show colours."""
     if environment.get("NO_COLOR"):
         return False
     if environment.get("FORCE_COLOR"):

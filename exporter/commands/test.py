@@ -29,7 +29,7 @@ def run_rule_tests(
         ),
     ],
     verbose: Annotated[
-        bool, typer.Option("--verbose", "-v", help="Print each test and what matched.")
+        bool, typer.Option("--verbose", "-v", help="Print each test and its matches.")
     ] = False,
     show_coverage: Annotated[
         bool, typer.Option("--coverage", help="Print for each rule how many tests it has.")
@@ -44,7 +44,7 @@ def run_rule_tests(
 ) -> None:
     """Run rule tests: events in, expected matches, labels and values out.
 
-    A failed test shows what was expected, what came, and the pattern with the values it saw.
+    A failed test shows the expected and the actual matches, and the pattern with its values.
     Exits 1 if something fails.
     """
     paths = _found(files)
@@ -134,6 +134,6 @@ def _compare(files: list[RuleTestFile]) -> int:
             word = "DIFFERENT from AWS" if comparison.differences else "as AWS"
             print(f"{file.path}: {word} ({comparison.compared:,} comparisons)")
     except SourceError as error:
-        # What the daemon tries again this command does not.
+        # This command does not retry, unlike the daemon.
         fail(f"--against-aws: {str(error).replace('; it is tried again', '')}", 1)
     return different

@@ -118,7 +118,7 @@ class LoadedRules:
     """By source. Versions of one rule on one source never overlap, and come oldest first."""
     ended: Sequence[SeriesKey] = ()
     """Series that are gone: a rule's type, buckets or label names have changed, so its metric
-    begins anew at zero."""
+    restarts at zero."""
     totals: Sequence[RuleTotal] = ()
     """What every rule has counted."""
 

@@ -137,7 +137,7 @@ class StoredLedger:
             self._specs = specs(loaded.rows)
         for metric in sorted({key.metric for key in loaded.ended}):
             _log.warning(
-                "metric begins anew at zero: its rule has other buckets, labels or another type",
+                "metric restarts at zero: its rule has other buckets, labels or another type",
                 metric=metric,
                 series=sum(key.metric == metric for key in loaded.ended),
             )

@@ -43,12 +43,12 @@ class Exposition:
         self._revealing = Failures("showing new series at their totals")
 
     def record(self) -> None:
-        """Record in the ledger which series may be shown at their totals; called again and again.
+        """Record in the ledger which series may be shown at their totals; called by a timer.
 
         If that fails, they stay at 0, and the error is logged and counted.
 
         Raises:
-            LedgerError: it fails in a store that holds nothing back (``run --once``): there is no
+            LedgerError: it fails if series are shown at once (``run --once``): there is no
                 later page that could show the values.
         """
         due = self._store.due()
@@ -66,7 +66,7 @@ class Exposition:
         self._store.recorded(due)
 
     def reveal(self, client: Client) -> None:
-        """Let what is recorded be shown, before a page that a client asks for."""
+        """Show the recorded totals, before a page that a client requests."""
         self._store.reveal(client)
 
     def scrape(self, accept: str | None = None, accept_encoding: str | None = None) -> Page:
@@ -100,10 +100,10 @@ class Exposition:
 def registry_families(
     registry: CollectorRegistry, *, openmetrics: bool, created: bool = False
 ) -> Iterator[RenderedFamily]:
-    """What prometheus_client writes for each family of a registry.
+    """The text of each family of a registry, by prometheus_client.
 
-    ``created``: with ``_created``, but never in the text format, where it would be a metric of its
-    own.
+    ``created``: with ``_created``, but never in the text format, which would make it a separate
+    metric.
     """
     created = created and openmetrics
     encode: Callable[[Any], bytes] = generate_openmetrics if openmetrics else generate_latest
@@ -125,7 +125,7 @@ class _SingleFamily(Collector):
 
 
 def _cleaned(metric: Metric, *, created: bool) -> Metric:
-    """The family with label values that UTF-8 can hold; a path may be any bytes."""
+    """The family with label values that UTF-8 can encode; a path may be any bytes."""
     cleaned = Metric(metric.name, metric.documentation, metric.type, metric.unit)
     birth = metric.name + "_created"
     cleaned.samples = [

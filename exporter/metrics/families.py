@@ -21,7 +21,7 @@ _UNKNOWN_HELP: Final = "Log events that matched a rule which is no longer config
 
 @dataclass(frozen=True, slots=True)
 class MetricFamily:
-    """What is to be told of a metric that rules feed."""
+    """A metric that rules count in."""
 
     name: str
     """As in the rule: a counter's ends in ``_total``."""
@@ -30,8 +30,8 @@ class MetricFamily:
     buckets: tuple[float, ...] = ()
     """Histograms: upper bounds, ascending, without +Inf."""
     rules: frozenset[str] | None = None
-    """A metric whose series carry the label ``rule``: the rules that are configured. None: it has
-    no such label."""
+    """A metric whose series carry the label ``rule``: the rules that are configured. None if
+    there is no such label."""
 
     def exposes(self, key: SeriesKey) -> bool:
         """Whether a configured rule feeds this series of the metric."""
@@ -56,7 +56,7 @@ class MetricFamily:
 def unknown_family(total: SeriesTotal) -> MetricFamily:
     """The family of a series that no configured rule feeds any more.
 
-    The bounds of a histogram are the rule's: without it, only sum and count are told.
+    The bounds of a histogram are the rule's: without it, only sum and count are shown.
     """
     kind: Literal["counter", "histogram"] = "counter" if total.buckets is None else "histogram"
     return MetricFamily(total.key.metric, kind, _UNKNOWN_HELP)
@@ -73,7 +73,7 @@ class Lines:
         self.forget()
 
     def forget(self) -> None:
-        """Drop what was rendered: the series or its family changed."""
+        """Drop the rendered text: the series or its family changed."""
         self._plain: str | None = None
         self._openmetrics: str | None = None
 

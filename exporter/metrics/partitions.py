@@ -1,4 +1,4 @@
-"""The metrics of what is read, by partition and by (source, account, region)."""
+"""Metrics of reading, by partition and by (source, account, region)."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _COUNTERS: Final = (
 
 @dataclass(slots=True)
 class Meter:
-    """What was read of one partition, and how its polls went. Written by one poll at a time."""
+    """The counters and gauges of one partition. Written by one poll at a time."""
 
     partition: Partition
     found: float
@@ -37,7 +37,7 @@ class Meter:
     up: bool = False
     """Whether the last poll succeeded."""
     read_up_to: int | None = None
-    """Event time up to which everything was read, milliseconds. None: not read by time (files)."""
+    """Event time up to which everything was read, milliseconds; None for files."""
     bytes: int = 0
     events: int = 0
     late: int = 0
@@ -61,7 +61,7 @@ class _Place:
     created: float = field(default_factory=time.time)
 
     def plus(self, meter: Meter) -> _Place:
-        """With what was read of one more partition."""
+        """With the counts of one more partition."""
         counts = tuple(map(sum, zip(self.counts, _counts(meter), strict=True)))
         return replace(self, counts=counts)
 

@@ -12,7 +12,7 @@ import structlog
 LONGEST_WAIT: Final = 600.0
 """Seconds for which a scraper that does not come back is waited for, at most."""
 _INTERVALS: Final = 3
-"""Intervals of its own for which a scraper is waited for."""
+"""Scrape intervals for which a scraper is waited for."""
 _ACQUAINTED: Final = 1.5
 """Intervals of one scraper after which all that scrape as often have come."""
 _GAPS: Final = 4
@@ -26,12 +26,12 @@ _log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Client:
-    """Who asks for the page."""
+    """The client that requests a page."""
 
     address: str
     timeout: float | None = None
-    """The scrape timeout that the request announces, in seconds. None: it announces none, so it
-    need not be a scraper."""
+    """The scrape timeout that the request announces, in seconds; None if it announces no
+    timeout, so the client may be no scraper."""
 
     @classmethod
     def announcing(cls, address: str, timeout: str | None) -> Self:
@@ -128,11 +128,11 @@ class _Audience:
             pages.append(scraper.page if scraper else 0)
         if pages:
             return min(pages)
-        # Whoever asks next may be any of them.
+        # The next client may be any of them.
         return max((scraper.page for scraper in self._scrapers.values()), default=0)
 
     def _has_room(self, now: float) -> bool:
-        """Make room for a newcomer where it takes nobody's place who is current and came twice."""
+        """Make room for a new scraper, but not by dropping a current one that came twice."""
         if len(self._scrapers) < _MOST:
             return True
         address, scraper = min(
@@ -142,7 +142,7 @@ class _Audience:
         if scraper.is_current(now) and not self._crowded:
             self._crowded = True
             _log.warning(
-                "more addresses scrape than are kept apart: one of them may miss the 0 of a new"
+                "more addresses scrape than are distinguished: one of them may miss the 0 of a new"
                 " series; let fewer scrape, or set --metrics.birth-hold to their scrape interval",
                 addresses=_MOST,
             )
@@ -155,21 +155,21 @@ class _Audience:
 class Scrapers:
     """Who scrapes; not thread-safe.
 
-    A scraper is an address whose requests announce a scrape timeout, as those of Prometheus and of
-    whatever scrapes with its code do. While none does, every client counts as one. Two scrapers
-    behind one address cannot be kept apart.
+    A scraper is an address whose requests announce a scrape timeout, as those of Prometheus and
+    its derivatives do. Without such requests, every client counts as one. Two scrapers behind
+    one address cannot be distinguished.
 
-    A scraper is current for three of its own intervals after it was last served, and for
+    A scraper is current for three of its intervals after it was last served, and for
     ``LONGEST_WAIT`` at most. Its interval is the longest of its last gaps, and no shorter than its
     timeout. Of one that came once no interval is known: it is current for ``LONGEST_WAIT`` if it
     announces a timeout, and else is not waited for.
 
-    At the start, and when nobody was current, it is not known who else will come. Nothing counts
-    as seen until one scraper has been here for one and a half of its intervals: by then, whoever
-    scrapes as often or more often has come too. ``LONGEST_WAIT`` bounds that as well.
+    At the start, and while no scraper is current, it is not known which others will come. Nothing
+    counts as seen until one scraper has been present for one and a half of its intervals: by then,
+    all that scrape as often or more often have come too. ``LONGEST_WAIT`` bounds that as well.
 
     Memory is bounded: past ``_MOST`` addresses a newcomer takes the place of one that is away or
-    has come only once; where there is none, it is not waited for.
+    has come only once. Otherwise the newcomer is not waited for.
     """
 
     def __init__(self) -> None:
@@ -184,9 +184,9 @@ class Scrapers:
     def seen(self, client: Client | None, now: float) -> int:
         """The number of the newest page that every current scraper has been served; 0: none.
 
-        What is on that page or an older one has been seen by all. ``client`` asks for a page now:
-        if it is a scraper, it must have been served too, current or not. None: nobody asks; this
-        is then never less than for any client.
+        All of them have seen the values on that page and on older ones. If ``client`` requests a
+        page now and is a scraper, it must have been served too, current or not. Without a client
+        the number is never less than with one.
         """
         if client is not None and client.timeout is not None:
             return self._announcing.seen(now, client.address)

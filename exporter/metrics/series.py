@@ -1,4 +1,4 @@
-"""Committed series as a scrape may see them: born at zero, then at their totals."""
+"""Committed series as a scrape may see them: first at zero, then at their totals."""
 
 from __future__ import annotations
 
@@ -91,15 +91,15 @@ class SeriesStore:
     3. ``reveal``, called before each page, reveals it if the client that asks has seen it at 0 too.
 
     If step 3 came before the ledger has it, a crash between them would forget that the total had
-    been shown; the restart would hold the series at 0 once more, and Prometheus would take that
-    for a counter reset and count everything again. As it is, a crash after step 2 only means that
+    been shown. The restart would show the series at 0 again, and Prometheus would take that for a
+    counter reset and count everything twice. In this order, a crash after step 2 only means that
     the restart shows the total at once, which all scrapers have seen at 0 before.
 
-    A restart holds for a moment what was shown before: the totals stay as they were loaded until
-    every current scraper has been served them. The first poll after a long stop may count a lot at
-    once; committed before the first scrape, it would be a jump between two samples further apart
-    than an alert's window looks back, which ``increase()`` does not see. If nobody scrapes, that
-    ends after ``LONGEST_WAIT``.
+    After a restart, totals stay as they were loaded until every current scraper has received
+    them. The first poll after a long stop may count many events at once. If it were committed
+    before the first scrape, the jump would be between two samples further apart than an alert's
+    window, and ``increase()`` would not see it. Without any scrape, this ends after
+    ``LONGEST_WAIT``.
     """
 
     def __init__(
@@ -109,7 +109,7 @@ class SeriesStore:
         *,
         created: bool = False,
     ) -> None:
-        """``birth_hold`` in seconds; None: nothing is held (``run --once``), all is due at once.
+        """``birth_hold``: seconds; None (``run --once``) shows all totals at once.
 
         ``clock`` gives seconds from any point on, and never goes back. ``created``: OpenMetrics has
         ``_created`` lines.
@@ -122,7 +122,7 @@ class SeriesStore:
         self._described: dict[str, MetricFamily] | None = None
         self._held: dict[SeriesKey, _Held] = {}
         self._loaded: dict[SeriesKey, SeriesTotal | None] = {}
-        """Series that are shown at their loaded totals, and what was committed of them since."""
+        """Series that are shown at their loaded totals, and their totals committed since."""
         self._loaded_at = 0.0
         self._scrapers = Scrapers()
         self._served: deque[tuple[Client, Edition]] = deque()
@@ -137,10 +137,10 @@ class SeriesStore:
         return self._birth_hold is not None
 
     def describe(self, families: Iterable[MetricFamily]) -> None:
-        """Say what the configured rules' metrics are; replaces what was said before.
+        """Set the metrics of the configured rules; replaces the earlier ones.
 
-        Series of other metrics are kept but not exposed: no rule feeds them any more. They are
-        shown again, where they stood, when a rule does.
+        Series of other metrics are kept but not exposed, since no rule counts in them. They are
+        shown again, at their totals, once a rule does.
         """
         described = {family.name: family for family in families}
         with self._lock:
@@ -166,7 +166,7 @@ class SeriesStore:
     def apply(self, totals: Iterable[SeriesTotal]) -> None:
         """Take over committed totals.
 
-        Two commits may report in the other order: what is behind the known total is left out.
+        Two commits may report in the other order: a total below the known one is ignored.
         """
         with self._lock:
             now = self._clock()
@@ -179,7 +179,7 @@ class SeriesStore:
                     self._loaded[total.key] = total
 
     def end(self, keys: Iterable[SeriesKey]) -> None:
-        """Let go of series that are no more; one of the same labels is born anew."""
+        """Drop series that ended; one with the same labels starts again at zero."""
         with self._lock:
             for key in keys:
                 self._held.pop(key, None)
@@ -201,7 +201,7 @@ class SeriesStore:
                     self._held[key].recorded = True
 
     def reveal(self, client: Client) -> None:
-        """Reveal what may be and is recorded, before a page that ``client`` asks for.
+        """Show the totals that may be shown and are recorded, before a page for ``client``.
 
         The totals that were loaded end here too, once all have seen them.
         """
@@ -249,7 +249,7 @@ class SeriesStore:
         return Rendered(families, edition)
 
     def delivered(self, page: Edition, client: Client) -> None:
-        """A page was sent whole to a client, who has seen what is on it. Never waits."""
+        """A page was sent completely to a client. Never waits."""
         self._served.append((client, page))
 
     def totals(self) -> list[SeriesTotal]:
@@ -262,7 +262,7 @@ class SeriesStore:
             ]
 
     def _revealable(self, client: Client | None) -> list[tuple[SeriesKey, _Held]]:
-        """The held series that may be revealed now; ``client`` asks for a page, None: nobody."""
+        """The series at 0 that may be shown at their totals now, before a page for ``client``."""
         while self._served:
             self._scrapers.served(*self._served.popleft())
         if self._birth_hold is None:
@@ -281,9 +281,9 @@ class SeriesStore:
         ]
 
     def _seen(self, client: Client | None, now: float) -> int:
-        """The number of the newest page that all scrapers have seen; 0 until the hold is over.
+        """The newest page that all scrapers have seen; 0 until ``birth_hold`` is over.
 
-        Nobody could see anything before the first page, so the hold counts from there.
+        It begins with the first page, since no scraper has seen anything before.
         """
         if not self._pages or now - self._first_page_at < (self._birth_hold or 0):
             return 0
@@ -328,5 +328,5 @@ class SeriesStore:
 
 
 def _progress(total: SeriesTotal) -> tuple[int, float]:
-    """What only grows from commit to commit."""
+    """A number that only grows from commit to commit."""
     return sum(total.buckets or ()), total.total

@@ -64,11 +64,11 @@ class SourceInfo:
     source: str
     interval: float
     lookback: float | None
-    """None: the source has none."""
+    """None if the source has no lookback."""
 
 
 class Telemetry:
-    """The exporter's own metrics, in a registry of their own; thread-safe.
+    """The exporter's own metrics, in a separate registry; thread-safe.
 
     Each attribute is a prometheus_client metric: ``telemetry.matches.labels(…).inc()``; ``read``
     has those of partitions.
@@ -167,7 +167,7 @@ class Telemetry:
         )
         self.web_config_last_reload_successful = self._gauge(
             "web_config_last_reload_successful",
-            "Whether what stands in --web.config.file is in force.",
+            "Whether --web.config.file is in use as it is now.",
         )
         self.web_config_last_reload_successful.set(1)
         self.build_info = Info(PREFIX + "build", "The exporter's version.", registry=self.registry)
@@ -218,14 +218,14 @@ class Telemetry:
         self.arrival_delay.labels(source)
 
     def load_totals(self, totals: Iterable[RuleTotal]) -> None:
-        """Take over what the ledger has of every rule: ``committed`` counts from there."""
+        """Start from the ledger's totals of every rule: ``committed`` counts from there."""
         with self._lock:
             for total in totals:
                 self._totals[total.source, total.rule] = total
                 self._show_series(total)
 
     def committed(self, source: str, committed: Committed) -> None:
-        """Count what a commit counted: matches, value errors, series, overflow."""
+        """Add the counts of a commit: matches, value errors, series, overflow."""
         for increment in committed.counted:
             self.matches.labels(source, increment.rule).inc()
             if increment.value is None:
@@ -243,7 +243,7 @@ class Telemetry:
                     self.series_overflow.labels(*name).inc(more)
 
     def rule_totals(self) -> list[RuleTotal]:
-        """What every rule has counted on each source, as committed."""
+        """The committed totals of every rule on each source."""
         with self._lock:
             return list(self._totals.values())
 

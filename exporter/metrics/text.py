@@ -17,7 +17,7 @@ _PLAIN: Final = "text/plain"
 
 @dataclass(frozen=True, slots=True)
 class TextFormat:
-    """What a page is written in."""
+    """The format of a page."""
 
     openmetrics: bool
     content_type: str
@@ -30,7 +30,7 @@ OPENMETRICS: Final = TextFormat(True, f"{_OPENMETRICS}; version=1.0.0; charset=u
 
 
 def negotiate(accept: str | None) -> TextFormat:
-    """The format that a client's Accept header asks for; 0.0.4 where it names none we have."""
+    """The format that a client's Accept header requests; 0.0.4 if it names no supported one."""
     best, best_quality = PLAIN, 0.0
     for media_type, parameters, quality in _parts(accept):
         found = _format_of(media_type, parameters)
@@ -47,14 +47,14 @@ def accepts_gzip(accept_encoding: str | None) -> bool:
 
 
 def labels_text(labels: Labels) -> str:
-    """``{name="value",…}``, or nothing where there are no labels."""
+    """``{name="value",…}``, or nothing if there are no labels."""
     if not labels:
         return ""
     return "{" + ",".join(f'{name}="{escape_value(value)}"' for name, value in labels) + "}"
 
 
 def escape_value(value: str) -> str:
-    """A label value as it stands between quotes."""
+    """A label value, escaped for the quotes."""
     value = encodable(value)
     if "\\" in value or "\n" in value or '"' in value:
         return value.replace("\\", r"\\").replace("\n", r"\n").replace('"', r"\"")
@@ -91,7 +91,7 @@ def seconds(milliseconds: int) -> str:
 def _format_of(media_type: str, parameters: dict[str, str]) -> TextFormat | None:
     version = parameters.get("version", "")
     # Names are plain here, so these three ways of escaping write the same page; a client that
-    # asks for another (dots) is told that it got underscores.
+    # requests another (dots) learns that it got underscores.
     escaping = parameters.get("escaping", UNDERSCORES)
     suffix = f"; escaping={escaping if escaping in (ALLOWUTF8, VALUES) else UNDERSCORES}"
     if media_type in (_OPENMETRICS, "application/*"):

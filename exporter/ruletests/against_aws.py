@@ -45,7 +45,7 @@ class Comparison:
     compared: int
     """Pairs of a rule and a message."""
     notes: tuple[str, ...]
-    """What could not be compared, a sentence each."""
+    """The tests that could not be compared, a sentence each."""
 
 
 def open_logs(accounts: AwsAccounts) -> tuple[CloudWatchLogsClient, str]:

@@ -12,7 +12,7 @@ from exporter.rules import RuleSet
 from exporter.ruletests.models import SOURCE, Expectation, RuleTest, RuleTestFile
 
 PARTITION = Partition(SOURCE, account_id="123456789012", region="us-east-1")
-"""Where messages come from that do not say it themselves."""
+"""The partition of messages that do not name one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +22,7 @@ class Got:
     rule: str
     labels: dict[str, str]
     value: float | None
-    """None: the match has no usable value."""
+    """None if the match has no usable value."""
     message: str
 
 
@@ -32,11 +32,11 @@ class Failure:
 
     rule: RuleConfig
     expected: Expectation | None
-    """None: the rule should not have matched."""
+    """None if the rule should not have matched."""
     got: tuple[Got, ...]
-    """What the rule did instead; empty: it did not match."""
+    """The actual matches; empty if nothing matched."""
     message: str | None
-    """The message that shows it. None: there are several."""
+    """The message concerned; None if there are several."""
     is_near_miss: bool = False
     """The test says explicitly that the rule must not match."""
 
@@ -94,7 +94,7 @@ def _unexpected(test: RuleTest, got: list[Got], rules: dict[str, RuleConfig]) ->
         expected = [expected for expected in test.matches if expected.rule == one.rule]
         if any(_fits(expectation, one) for expectation in expected):
             continue
-        # With one message, what is expected otherwise was told of by what is missed.
+        # With one message, the missing match already reports the difference.
         if one.rule in reported or (one.rule in expected_rules and len(test.messages) == 1):
             continue
         reported.add(one.rule)

@@ -65,4 +65,4 @@ def _put(parent: Any, step: str | int, value: JsonValue) -> None:
             array = f"an array of length {len(parent)}"
             found = "an object" if isinstance(parent, dict) else array
         shown = f"[{step}]" if isinstance(step, int) else f"`{step}`"
-        raise ValueError(f"{shown} cannot be set: what the event has there is {found}")
+        raise ValueError(f"{shown} cannot be set: the event has {found} there")

@@ -37,7 +37,7 @@ def load_rule_tests(path: Path) -> Loaded:
     if item is not None and isinstance(item.data, dict):
         file = _File(item, path, findings).read()
     elif item is not None:
-        findings.error(item.location, "the file must hold a mapping with `rule_packs` and `tests`")
+        findings.error(item.location, "the file must be a mapping with `rule_packs` and `tests`")
     return Loaded(None if findings.errors else file, tuple(findings.problems))
 
 

@@ -15,7 +15,7 @@ SOURCE = "test"
 """The source that all rules under test listen to."""
 
 ExpectedValue: TypeAlias = float | Literal["error"] | None
-"""``error``: the match's value is missing, not a number, negative or too large. None: any."""
+"""``error``: the match's value is missing, not a number, negative or too large. None for any."""
 
 
 def _read_value(data: object) -> ExpectedValue:
@@ -37,7 +37,7 @@ def _read_message(data: object) -> object:
 
 
 class Expectation(BaseModel):
-    """A rule that must match, and what the match must come to; an element of ``matches``."""
+    """A rule that must match, with labels and value; an element of ``matches``."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -46,7 +46,7 @@ class Expectation(BaseModel):
     """Labels that must have these values; the others may have any."""
     value: Annotated[ExpectedValue, PlainValidator(_read_value)] = None
     count: Annotated[int, Field(ge=1)] | None = None
-    """How many of the test's messages match so. None: at least one."""
+    """The number of matching messages of the test; None for at least one."""
 
 
 class TestEntry(BaseModel):

@@ -21,7 +21,7 @@ _SHOWN = 5
 
 
 def render_failed(result: TestResult) -> str:
-    """A failed test: its name and place; for each rule what was expected, what came, and why."""
+    """A failed test: its name and place; for each rule the expected and actual matches, and why."""
     lines = [f"FAILED {result.test.name} ({result.test.location})"]
     for failure in result.failures:
         lines += [indent(line, "  ") for line in _failure(failure)]
@@ -29,14 +29,14 @@ def render_failed(result: TestResult) -> str:
 
 
 def render_passed(result: TestResult) -> str:
-    """A test that passed, and what matched."""
+    """A test that passed, and its matches."""
     lines = [f"ok {result.test.name} ({result.test.location})"]
     lines += [f"  {one.rule} {_shown(one)}" for one in result.got]
     return "\n".join(lines)
 
 
 def render_difference(difference: Difference) -> str:
-    """What AWS and the exporter judge differently."""
+    """The messages that AWS and the exporter judge differently."""
     rule = difference.rule
     if difference.refusal:
         return f"DIFFERENT {rule.name}: AWS refuses the pattern: {difference.refusal}"

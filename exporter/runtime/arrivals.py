@@ -10,7 +10,7 @@ class Arrivals:
 
     The reading schedule brings an event several times; only the first shows how late it was. The
     hashes of the events seen are kept, of a sample: events whose hash falls in a share that halves
-    whenever the sample has no more room.
+    whenever the sample is full.
     """
 
     def __init__(self, since: int) -> None:
@@ -41,5 +41,5 @@ class Arrivals:
         return ages
 
     def forget(self, before: int) -> None:
-        """Drop what happened before this time (milliseconds): it will not be read again."""
+        """Drop events before this time (milliseconds): it will not be read again."""
         self._seen = {n: t for n, t in self._seen.items() if t >= before}

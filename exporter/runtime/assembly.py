@@ -42,13 +42,13 @@ _TIME_IS_AWAITED = 3.0
 
 @dataclass(frozen=True, slots=True)
 class Assembly:
-    """A configuration, and what works by it."""
+    """A configuration with its sources and rules."""
 
     configuration: Configuration
     sources: Mapping[str, Source]
     """By name. A source that a configuration leaves as it was is the same object as before."""
     read_before: Collection[str]
-    """Sources of which something was ever read."""
+    """Sources that were read before."""
     rules: RuleSet
     loaded: LoadedRules
 
@@ -64,7 +64,7 @@ class Assembly:
 
 
 class Assembler:
-    """Makes ready what configurations describe; what outlives a configuration is given once."""
+    """Makes sources and rules from configurations."""
 
     def __init__(
         self,
@@ -82,7 +82,7 @@ class Assembler:
         self._environment = Environment(accounts, clock, complete)
         self._built: dict[str, tuple[SourceConfig, Source]] = {}
         self.footprint = Footprint()
-        """What the last configuration was read from, whether or not it could be used."""
+        """The files of the last configuration, whether or not it could be used."""
 
     def read(self, paths: Sequence[Path]) -> Configuration:
         """Read and check the configuration files; nothing changes. Raises ConfigurationError."""
@@ -96,7 +96,7 @@ class Assembler:
         return configuration
 
     def assemble(self, configuration: Configuration) -> Assembly:
-        """Make ready what a configuration describes, and let the ledger count by it.
+        """Make a configuration's sources and rules, and load the rules into the ledger.
 
         Nothing may be committed until the assembly is in force (``Pipeline.paused``). Raises
         LedgerError, which leaves everything as it was.
@@ -112,7 +112,7 @@ class Assembler:
             source.name: (source, self._source(source, since[source.name])) for source in sources
         }
         read_before = frozenset(name for name in built if self._ledger.has_progress(name))
-        # Last of what can fail: it may end series.
+        # The last step that can fail: it may end series.
         loaded = self._ledger.load_rules(
             rule_uses(configuration, read_before, now),
             now=now,
@@ -135,9 +135,9 @@ class Assembler:
         return config.source(self._environment, since)
 
     def _learn_the_time(self, configuration: Configuration) -> None:
-        """Let AWS tell its time before the moment is kept from which rules and sources count.
+        """Learn AWS's time before storing from when rules and sources count.
 
-        If it does not answer soon, the machine's clock has to do.
+        If AWS does not answer soon, the machine's clock is used.
         """
         if self._clock.known:
             return
@@ -146,7 +146,7 @@ class Assembler:
             return
 
         def ask() -> None:
-            with suppress(SourceError):  # discovery tells
+            with suppress(SourceError):  # discovery reports it
                 self._environment.accounts.identify([region for region in regions if region])
 
         asking = threading.Thread(target=ask, name="clock", daemon=True)
@@ -195,7 +195,7 @@ def _use(source: SourceConfig, rule: RuleConfig, now: int, *, read_before: bool)
 
 
 def _generation(configuration: Configuration) -> str:
-    """A digest of what a configuration counts."""
+    """A digest of a configuration's sources and rules."""
     parts = [source.model_dump_json() for source in configuration.sources]
     parts += [
         f"{rule.name} {rule.sources} {rule.start} {rule.max_series} {definition(rule)}"
@@ -222,7 +222,7 @@ def _rule_info(rule: RuleConfig) -> RuleInfo:
 
 
 def _metric_families(rules: Sequence[RuleConfig]) -> list[MetricFamily]:
-    """The rules' metrics for the page; one that rules share is told of by the last of them."""
+    """The rules' metrics for the page; one that rules share has the text of the last of them."""
     by_default = frozenset(rule.name for rule in rules if rule.uses_default_metric)
     return [
         MetricFamily(

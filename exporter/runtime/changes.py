@@ -1,4 +1,4 @@
-"""What differs between two configurations, for the log."""
+"""The differences between two configurations, for the log."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _T = TypeVar("_T", bound=_Named)
 
 
 def summary(before: Configuration | None, after: Configuration) -> dict[str, int]:
-    """What was loaded and, after a reload, how many sources and rules came, went or changed."""
+    """The loaded numbers and, after a reload, how many sources and rules came, went or changed."""
     facts = {
         "files": len(after.files),
         "sources": len(after.sources),

@@ -1,8 +1,8 @@
-"""Keeps the garbage collector from what lives long.
+"""Keeps long-lived objects out of garbage collection.
 
-A full collection goes through every object and holds the interpreter meanwhile: 100 to 600 ms with
-3,000 partitions, every few seconds, in which no handler answers. What lives long is frozen instead:
-it is freed by its reference counts when it goes, as long as it is in no circle.
+A full collection visits every object and stops the interpreter: for 100 to 600 ms with 3,000
+partitions, every few seconds, while no handler answers. Long-lived objects are frozen instead. They
+are freed by their reference counts, unless they are part of a cycle.
 """
 
 from __future__ import annotations
@@ -15,15 +15,15 @@ _MANY: Final = 100
 
 
 class LongLived:
-    """Freezes the objects that there are when there are many more partitions."""
+    """Freezes all objects whenever there are many more partitions."""
 
     def __init__(self, partitions: Callable[[], int]) -> None:
-        """``partitions`` says how many there are."""
+        """``partitions`` returns their number."""
         self._partitions = partitions
         self._frozen = 0
 
     def freeze(self) -> None:
-        """Take all that there is for long-lived: after a configuration was loaded."""
+        """Freeze all objects; called after a configuration was loaded."""
         gc.freeze()
         self._frozen = self._partitions()
 

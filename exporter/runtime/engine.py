@@ -47,7 +47,7 @@ class _SourceState:
     housekeeping: Request | None = None
     readers: dict[Partition, Reader] = field(default_factory=dict)
     failures: dict[Partition, SourceError] = field(default_factory=dict)
-    """Where its partitions could not be looked for, and why."""
+    """Places where discovery failed, and why."""
     discoveries: dict[Partition, Failures] = field(default_factory=dict)
     discovered: bool = False
     looked_at: int | None = None
@@ -70,10 +70,10 @@ class _SourceState:
 
 
 class Engine:
-    """Polls what the configured sources have; thread-safe.
+    """Polls the partitions of the configured sources; thread-safe.
 
-    It outlives configurations: ``apply`` changes what differs and leaves the rest at work. The
-    guard is never held over I/O, and what HTTP handlers call does not take it.
+    It outlives configurations: ``apply`` changes only the differences. The guard is never held
+    during I/O, and methods for HTTP handlers do not take it.
     """
 
     def __init__(self, pipeline: Pipeline, scheduler: Scheduler) -> None:
@@ -101,12 +101,11 @@ class Engine:
     ) -> None:
         """Work by another configuration: its sources by name, and its rules.
 
-        ``ended``: series that are no more, since rules have changed. ``read_before``: sources of
-        which something was ever read.
+        ``ended``: series that edits of rules have ended. ``read_before``: sources that were read
+        before.
 
-        A source that is the same object as before goes on undisturbed. The others' partitions are
-        looked for at once, and each is polled from when it is found; what is kept of a partition
-        that was there before goes on.
+        A source that is the same object as before continues undisturbed. Partitions of the others
+        are discovered at once and polled from then on; the reader of a known partition is kept.
         """
         with self._guard:
             before = self._pipeline.rules
@@ -157,7 +156,7 @@ class Engine:
         return sum(len(state.readers) for state in list(self._sources.values()))
 
     def failures(self, source: str) -> dict[Partition, SourceError]:
-        """Where a source's partitions could not be looked for, and why."""
+        """Places where a source's discovery failed, and why."""
         state = self._sources.get(source)
         return dict(state.failures) if state else {}
 
@@ -209,7 +208,7 @@ class Engine:
         discovery: Discovery,
         failures: dict[Partition, SourceError],
     ) -> None:
-        """Read the partitions that are new, and no more those that are gone."""
+        """Read new partitions, and drop those that are gone."""
         source = state.source
         readers = [state.readers[partition] for partition in new]
         for reader in readers:
@@ -238,11 +237,11 @@ class Engine:
     def _begin(self, state: _SourceState) -> None:
         """Look for a source's partitions, at once and from then on."""
         source, every = state.source, self._scheduler.every
-        lane = f"housekeeping of {source.name}"
+        queue = f"housekeeping of {source.name}"
         state.discovery = every(
-            source.discovery_interval, partial(self.discover, source), lane=lane
+            source.discovery_interval, partial(self.discover, source), queue=queue
         )
-        state.housekeeping = every(_FORGET_EVERY, partial(self._forget, source), lane=lane)
+        state.housekeeping = every(_FORGET_EVERY, partial(self._forget, source), queue=queue)
 
     def _end(self, state: _SourceState) -> None:
         for request in (state.discovery, state.housekeeping):
@@ -250,7 +249,7 @@ class Engine:
                 request.cancel()
 
     def _replace(self, state: _SourceState, source: Source) -> None:
-        """Go on with a source that was changed; its partitions are not read until found again."""
+        """Continue with a changed source; its partitions are not read until found again."""
         self._end(state)
         for reader in state.readers.values():
             reader.suspend()
@@ -273,7 +272,7 @@ class Engine:
     ) -> None:
         """Let the series be 0 that are known before any match. Raises LedgerError.
 
-        ``before``: rules whose series exist already, but for those that have ``ended``.
+        ``before``: rules whose series exist already, except those that have ``ended``.
         """
         series: list[tuple[str, SeriesKey]] = []
         for place in places:
@@ -293,7 +292,7 @@ class Engine:
             checkpoint = self._ledger.checkpoint(partition)
             reader.begun = checkpoint is not None
             reader.meter.read_up_to = state.source.read_up_to(partition, checkpoint)
-        except (LedgerError, DamagedCheckpointError):  # its polls say what is wrong with it
+        except (LedgerError, DamagedCheckpointError):  # its polls report the error
             self._telemetry.ledger_errors.labels("read").inc()
         return reader
 
@@ -304,7 +303,7 @@ class Engine:
         reader.request = self._scheduler.every(
             source.interval,
             reader.step,
-            lane=f"{partition.source} {partition.account_id} {partition.region}",
+            queue=f"{partition.source} {partition.account_id} {partition.region}",
             cost=source.cost(partition),
         )
 
@@ -313,7 +312,7 @@ class Engine:
         _log.warning("partition dropped", source=partition.source, partition=partition.key, why=why)
 
     def _polled(self, reader: Reader, error: SourceError | LedgerError | None) -> None:
-        """Take a poll's outcome: what it means for the source."""
+        """Apply a poll's outcome to the source."""
         with self._guard:
             state = self._sources.get(reader.partition.source)
             if state is None or state.readers.get(reader.partition) is not reader:
@@ -351,7 +350,7 @@ class Engine:
             if state is None:
                 return
             found = list(state.readers)
-            # What a partition will bring that was not read by the rules in force is unknown.
+            # The events of a partition that was not read by the current rules are unknown.
             rules = self._pipeline.rules
             known = all(reader.read_by is rules for reader in state.readers.values())
             looked_at = state.looked_at if known else None
@@ -365,7 +364,7 @@ class Engine:
 
 
 def _unseen(partition: Partition, failures: Mapping[Partition, SourceError]) -> SourceError | None:
-    """Why nobody could look whether a partition is there; None: it would have been found."""
+    """Why discovery could not look for a partition; None if it could."""
     source, region = partition.source, partition.region
     for scope in (
         Partition(source, partition.account_id, region),

@@ -48,7 +48,7 @@ def run_once(settings: Settings) -> int:
         telemetry, clock = Telemetry(), Clock()
         series = SeriesStore(birth_hold=None, created=settings.metrics_created)
         series.load(ledger.series())
-        # Its scheduler is never started: what is to be done is done here.
+        # Its scheduler is never started: polls run here.
         engine = Engine(Pipeline(ledger, series, telemetry, clock), Scheduler())
         assembler = Assembler(ledger, telemetry, clock, stop=threading.Event(), complete=True)
         configuration = assembler.read(settings.config_file)
@@ -107,7 +107,7 @@ class _Shown:
         self._began = time.monotonic()
         sizes = [source.size(reader.partition) for source, reader in work]
         known = [size for size in sizes if size is not None]
-        # An API does not tell how much there is: the bar then only shows that it goes on.
+        # The size is unknown with an API: the bar only shows progress then.
         self._task = progress.add_task("", total=sum(known) if len(known) == len(sizes) else None)
 
     def __call__(self) -> None:

@@ -35,12 +35,12 @@ class Counted:
     evaluation: Evaluation
     committed: Committed
     begins: bool
-    """Whether it only notes where the reading of the partition begins."""
+    """Whether it only stores the position at which reading begins."""
 
 
 @dataclass(slots=True)
 class Pipeline:
-    """Counts what a source's partitions bring. Thread-safe for distinct partitions."""
+    """Counts the events of partitions. Thread-safe for distinct partitions."""
 
     ledger: Ledger
     series: SeriesStore
@@ -60,11 +60,11 @@ class Pipeline:
         turn: float,
         wanted: Callable[[], bool],
     ) -> Iterator[Counted]:
-        """Read what is due from a partition and count it.
+        """Read and count the due events of a partition.
 
         Each reading is committed before it is handed on, and before the next is asked for; nothing
         is committed once ``wanted`` is false. ``turn``: see ``Source.poll``. Raises SourceError
-        and LedgerError; what was committed until then stays.
+        and LedgerError; earlier commits stay.
         """
         checkpoint = expected = self.ledger.checkpoint(partition)
         begins = checkpoint is None
@@ -110,10 +110,10 @@ class Pipeline:
         expected: str | None,
         wanted: Callable[[], bool],
     ) -> tuple[Evaluation, Committed | None]:
-        """Evaluate a reading and commit what it counts.
+        """Evaluate a reading and commit its matches.
 
-        None: it was not committed, because it is not wanted any more, or because another holder of
-        the partition has committed since ``expected``.
+        Returns no commit if the reading is not wanted any more, or if another holder of the
+        partition has committed since ``expected``.
         """
         while True:
             rules = self.rules

@@ -1,4 +1,4 @@
-"""The process: what ``run`` does, from the start to the last commit."""
+"""The process of ``run``, from the start to the last commit."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ _SWITCH_INTERVAL = 0.0005
 """Seconds after which a busy thread lets another one have the interpreter: with eight of them and
 Python's 5 ms, an answer of the web server would take 40 ms a turn."""
 _BETWEEN_RELOADS = 1.0
-"""Seconds, so that somebody who reloads in a loop leaves time for reading."""
+"""Seconds, so reloads in a loop leave time for reading."""
 _LOOK_EVERY = 5.0
 _REVEAL_EVERY = 0.25
 """Seconds: at most half the interval of a scraper, so that each new series is shown as early as
@@ -53,7 +53,7 @@ _HARD_END = 0.9
 def run_daemon(settings: Settings) -> int:
     """Run the exporter until SIGTERM or SIGINT; the exit code.
 
-    Raises LedgerError, ConfigurationError and ListenError where it cannot start.
+    Raises LedgerError, ConfigurationError and ListenError if it cannot start.
     """
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: sys.exit(0))  # until there is more to end
@@ -116,7 +116,7 @@ class Daemon:
         )
 
     def serve(self) -> None:
-        """Poll and answer until told to stop; then everything is committed or abandoned."""
+        """Poll and serve until ``stop``; then everything is committed or abandoned."""
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: self.stop())
         signal.signal(
@@ -133,8 +133,8 @@ class Daemon:
             threading.Thread(
                 target=watch.run, args=(self._stopping,), name="watch", daemon=True
             ).start()
-        self._scheduler.every(_LOOK_EVERY, self._long_lived.look, lane="long-lived objects")
-        self._scheduler.every(_REVEAL_EVERY, self._exposition.record, lane="revealing")
+        self._scheduler.every(_LOOK_EVERY, self._long_lived.look, queue="long-lived objects")
+        self._scheduler.every(_REVEAL_EVERY, self._exposition.record, queue="revealing")
         self._scheduler.start()
         _log.info(
             "listening",
@@ -153,14 +153,14 @@ class Daemon:
         self._server.stop()
 
     def _end_in_time(self) -> None:
-        """End the process where a disk or a thread that hangs would keep it."""
+        """End the process even if a disk or a thread hangs."""
         self._stopping.wait()
         time.sleep(self._settings.shutdown_timeout * _HARD_END)
-        _log.warning("stopped before all was closed; the ledger stands at its last commit")
+        _log.warning("stopped before everything was closed; the ledger is at its last commit")
         os._exit(0)
 
     def unready(self) -> list[str]:
-        """The sources that nothing was read from yet, and why; once there are none, never again."""
+        """The sources that were not read yet, and why; empty once all were read."""
         if self._ready:
             return []
         reasons = self._engine.unready()
@@ -168,7 +168,7 @@ class Daemon:
         return reasons
 
     def reload(self) -> list[str]:
-        """Load the configuration anew; why it could not be, if so: then the old one stays."""
+        """Load the configuration again; the errors, if any, and then the old one stays."""
         with self._reloading:
             if self._stopping.is_set():
                 return ["The exporter is stopping."]
@@ -178,7 +178,7 @@ class Daemon:
                 _log.error("reload failed", error=str(error))
                 return self._refused(str(error))
             except Exception as error:
-                # Its message may hold a part of a file.
+                # Its message may contain a part of a file.
                 frames = "".join(traceback.format_tb(error.__traceback__))
                 sentence = (
                     f"The configuration could not be loaded: internal error"

@@ -1,4 +1,4 @@
-"""One partition while it is read: everything that is kept of it, let go with it."""
+"""A partition that is read, with all of its state."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _TRY_AGAIN_AFTER = 0.05
 class Reader:
     """Polls one partition, one poll at a time; outlives configurations.
 
-    A poll is a generator of committed readings: between two of them it holds no thread.
+    A poll is a generator of committed readings: between two of them it uses no thread.
     """
 
     def __init__(
@@ -40,16 +40,16 @@ class Reader:
         """``on_end`` is called with each poll's failure, or None; ``sample`` as in Arrivals."""
         self.partition = partition
         self.source: Source | None = None
-        """None: it is not read until it is found, or found again."""
+        """None while it is not read: until it is found, or found again."""
         self.begun = False
         """Whether the ledger had a position of it when it was found."""
         self.request: Request | None = None
         now = pipeline.clock.now()
         self.meter = Meter(partition, found=now)
         self.error: SourceError | LedgerError | None = None
-        """Why the last poll failed; None: it did not, or there was none."""
+        """Why the last poll failed; None if it succeeded, or there was none."""
         self.read_by: RuleSet | None = None
-        """The rules in force when a poll began that succeeded; None: none did."""
+        """The rules at the beginning of the last successful poll; None if there was none."""
         self.was_read = False
         """Whether anything was read of it, or nothing was found to read."""
         self.behind = False
@@ -71,12 +71,12 @@ class Reader:
         return self.meter.succeeded + self.meter.failed
 
     def release(self) -> None:
-        """Read no more: commit nothing, expose nothing, be called no more."""
+        """Stop reading: commit and expose nothing from now on."""
         self.suspend()
         self._pipeline.telemetry.read.remove(self.meter)
 
     def suspend(self) -> None:
-        """Commit and call no more, until a request is made for another source."""
+        """Stop polls until a request is made for another source."""
         source, self.source = self.source, None
         if source is not None:
             source.release(self.partition)
@@ -86,11 +86,11 @@ class Reader:
         self.request = self._polling = None
 
     def cannot_begin(self, failure: SourceError) -> None:
-        """It was read by another configuration, and nobody can look whether it is still there."""
+        """It was read by another configuration, and discovery cannot find out whether it exists."""
         self.error, self.meter.up = failure, False
 
     def step(self) -> float | None:
-        """Go on with the poll by one reading, or begin one.
+        """Continue the poll by one reading, or begin one.
 
         Returns in how many seconds to call again, if that is sooner than usual.
         """
@@ -110,7 +110,7 @@ class Reader:
         return 0.0
 
     def poll(self, source: Source, *, turn: float) -> Generator[None, None, float | None]:
-        """Read what is due; gives way after a reading if another call may follow.
+        """Read the due events; yields after a reading if another call may follow.
 
         Returns in how many seconds to poll again, if that is sooner than usual. ``turn``: see
         ``Source.poll``.
@@ -124,7 +124,7 @@ class Reader:
                 source, self.partition, turn=turn, wanted=lambda: self.source is source
             ):
                 self._note(counted, progress)
-                # What costs no further call takes no further tokens.
+                # A reading without a further call takes no further tokens.
                 if free or (counted.reading.behind and not counted.begins):
                     yield
         except (SourceError, LedgerError) as failure:
@@ -207,14 +207,14 @@ class Reader:
 
 
 class _Progress:
-    """What a poll has come to so far; true of one that fails halfway too."""
+    """The progress of a poll, also of one that fails."""
 
     def __init__(self, behind: bool) -> None:
         self.behind = behind
         """Whether more was due after the last reading (see Reading.behind)."""
         self.began = time.monotonic()
         self.readings = 0
-        """Readings that were committed, but for one that only notes where reading begins."""
+        """Committed readings, without one that only stores the first position."""
         self.events = 0
         self.matches = 0
         self.slices = 0
@@ -237,7 +237,7 @@ class _Progress:
 
 def internal_error(partition: Partition, error: Exception) -> SourceError:
     """A fault of ours: isolated to its partition, with its frames in the log."""
-    # Its message may hold a part of a log event.
+    # Its message may contain a part of a log event.
     _log.debug("internal error", partition=str(partition), exc_info=error)
     internal = SourceError(
         f"{partition}: internal error ({type(error).__name__}); the log has the frames,"

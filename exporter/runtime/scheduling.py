@@ -1,4 +1,4 @@
-"""What is due, by the monotonic clock, and the workers that do it."""
+"""Requests that are due by the monotonic clock, and the pool of workers that runs them."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ _log = structlog.get_logger(__name__)
 
 WORKERS: Final = 128
 """Threads of the pool. They wait for AWS, not for a core."""
-_LANE_WORKERS: Final = 8
-"""Threads that one lane has at most, so that a region that hangs leaves some to the others."""
+_QUEUE_WORKERS: Final = 8
+"""The most threads of one queue, so a region that hangs leaves some to the others."""
 
 
 class Cost(Protocol):
-    """What a call takes of an API's quota."""
+    """The share of an API's quota that a call takes."""
 
     def book(self) -> float:
         """Take the tokens of one call, and return in how many seconds it may be made."""
@@ -39,24 +39,24 @@ class _State(Enum):
     """It runs, or was cancelled."""
     WAITING = auto()
     READY = auto()
-    """It is due, and waits for a worker of its lane."""
+    """It is due, and waits for a worker of its queue."""
     BOOKED = auto()
-    """It has its tokens, and waits for the time from which they hold."""
+    """It has its tokens, and waits until they are valid."""
 
 
 class Request:
-    """A call that is made again and again, one at a time."""
+    """A call that is repeated, one at a time."""
 
     def __init__(
         self,
         scheduler: Scheduler,
         call: Callable[[], float | None],
         interval: float,
-        lane: str,
+        queue: str,
         cost: Cost | None,
     ) -> None:
         self.interval = interval
-        self.lane = lane
+        self.queue = queue
         self._call = call
         self._cost = cost
         self._scheduler = scheduler
@@ -76,7 +76,7 @@ class Request:
         return None if idle else max(0.0, self._due - time.monotonic())
 
     def cancel(self) -> None:
-        """Call it no more. A call that is under way goes on."""
+        """Stop the calls. A call in progress continues."""
         self._scheduler.cancel(self)
 
     def run_within(self, seconds: float) -> None:
@@ -85,27 +85,27 @@ class Request:
 
 
 def _nothing() -> None:
-    """What a cancelled request calls."""
+    """The call of a cancelled request."""
 
 
 @dataclass(slots=True)
-class _Lane:
+class _Queue:
     """Requests that share a quota and the fate of a region: they have some of the workers."""
 
     requests: int = 0
     busy: int = 0
-    """Workers that are at work for it, the one that is booked included."""
+    """Its busy workers, including a booked one."""
     booked: bool = False
     ready: list[tuple[float, int, Request]] = field(default_factory=list)
-    """A heap: what has been due for longest is the most urgent."""
+    """A heap: the request that has been due for longest is first."""
 
 
 class Scheduler:
-    """Runs requests by the monotonic clock, which nobody can set; thread-safe.
+    """Runs requests by the monotonic clock; thread-safe.
 
-    A request is due, takes the tokens that it costs, and only then a worker: waiting for a quota
-    holds no thread. One pool of workers serves all lanes; each lane has a share of it. A request
-    whose call is still under way when it is due again is left out that time.
+    A due request takes the tokens that it costs, and only then a worker: waiting for a quota uses
+    no thread. One pool of workers serves all queues; each queue has a share of it. A request whose
+    call is still in progress when it is due again is skipped that time.
     """
 
     def __init__(self, workers: int = WORKERS) -> None:
@@ -114,7 +114,7 @@ class Scheduler:
         self._changed = threading.Condition()
         self._timers: list[tuple[float, int, Request]] = []
         self._numbers = itertools.count(1)
-        self._lanes: dict[str, _Lane] = {}
+        self._queues: dict[str, _Queue] = {}
         self._stopped = False
 
     def start(self) -> None:
@@ -133,18 +133,18 @@ class Scheduler:
         interval: float,
         call: Callable[[], float | None],
         *,
-        lane: str,
+        queue: str,
         cost: Cost | None = None,
         delay: float = 0.0,
     ) -> Request:
         """Make a call in ``delay`` seconds and from then on every ``interval`` seconds.
 
-        ``call`` returns None, or in how many seconds it wants to be called next instead. ``lane``
-        names what it shares workers with; ``cost`` is taken before each call.
+        ``call`` returns None, or in how many seconds it wants to be called next instead. ``queue``
+        names the requests that it shares workers with; ``cost`` is taken before each call.
         """
-        request = Request(self, call, interval, lane, cost)
+        request = Request(self, call, interval, queue, cost)
         with self._changed:
-            self._lanes.setdefault(lane, _Lane()).requests += 1
+            self._queues.setdefault(queue, _Queue()).requests += 1
             request._planned = time.monotonic() + delay
             self._enter(request, request._planned)
         return request
@@ -156,15 +156,15 @@ class Scheduler:
                 return
             request._cancelled = True
             request._call = _nothing  # its timer may be an hour away, and keeps it until then
-            lane = self._lanes[request.lane]
+            queue = self._queues[request.queue]
             if request._state is _State.BOOKED:
-                lane.booked, lane.busy = False, lane.busy - 1
+                queue.booked, queue.busy = False, queue.busy - 1
             request._state = _State.IDLE
-            lane.requests -= 1
-            if lane.requests:
-                self._dispatch(lane)
+            queue.requests -= 1
+            if queue.requests:
+                self._dispatch(queue)
             else:
-                del self._lanes[request.lane]
+                del self._queues[request.queue]
 
     def bring_forward(self, request: Request, seconds: float) -> None:
         """See ``Request.run_within``."""
@@ -187,15 +187,15 @@ class Scheduler:
 
     def _timed(self, request: Request) -> None:
         """The moment has come that a request waits for."""
-        lane = self._lanes.get(request.lane)
-        if lane is None:
+        queue = self._queues.get(request.queue)
+        if queue is None:
             return
         if request._state is _State.WAITING:
-            self._make_ready(request, lane)
+            self._make_ready(request, queue)
         elif request._state is _State.BOOKED:
-            lane.booked = False
+            queue.booked = False
             self._hand_over(request)
-        self._dispatch(lane)
+        self._dispatch(queue)
 
     def _enter(self, request: Request, moment: float) -> None:
         request._state, request._due = _State.WAITING, moment
@@ -207,21 +207,21 @@ class Scheduler:
         if self._timers[0][2] is request:
             self._changed.notify()
 
-    def _make_ready(self, request: Request, lane: _Lane) -> None:
+    def _make_ready(self, request: Request, queue: _Queue) -> None:
         request._state = _State.READY
-        heapq.heappush(lane.ready, (request._due, next(self._numbers), request))
+        heapq.heappush(queue.ready, (request._due, next(self._numbers), request))
 
-    def _dispatch(self, lane: _Lane) -> None:
-        """Give a lane's requests the tokens and workers that there are for them."""
-        limit = max(1, min(_LANE_WORKERS, self._workers // len(self._lanes)))
-        while lane.ready and lane.busy < limit and not lane.booked:
-            _, _, request = heapq.heappop(lane.ready)
+    def _dispatch(self, queue: _Queue) -> None:
+        """Give a queue's requests the available tokens and workers."""
+        limit = max(1, min(_QUEUE_WORKERS, self._workers // len(self._queues)))
+        while queue.ready and queue.busy < limit and not queue.booked:
+            _, _, request = heapq.heappop(queue.ready)
             if request._state is not _State.READY:
                 continue
-            lane.busy += 1
+            queue.busy += 1
             delay = 0.0 if request._cost is None else request._cost.book()
             if delay > 0:
-                lane.booked, request._state = True, _State.BOOKED
+                queue.booked, request._state = True, _State.BOOKED
                 self._set_timer(request, time.monotonic() + delay)
             else:
                 self._hand_over(request)
@@ -229,9 +229,9 @@ class Scheduler:
     def _hand_over(self, request: Request) -> None:
         request._state, request._running = _State.IDLE, True
         if not self._stopped:
-            self._pool.submit(self._work, request, self._lanes[request.lane])
+            self._pool.submit(self._work, request, self._queues[request.queue])
 
-    def _work(self, request: Request, lane: _Lane) -> None:
+    def _work(self, request: Request, queue: _Queue) -> None:
         wanted: float | None = None
         try:
             if not request._cancelled:
@@ -240,16 +240,16 @@ class Scheduler:
         except Exception:
             _log.exception("internal error in a scheduled call")
         with self._changed:
-            lane.busy -= 1
+            queue.busy -= 1
             request._running = False
             if self._stopped:
                 return
             if not request._cancelled:
-                self._plan(request, lane, wanted)
-            if self._lanes:
-                self._dispatch(lane)
+                self._plan(request, queue, wanted)
+            if self._queues:
+                self._dispatch(queue)
 
-    def _plan(self, request: Request, lane: _Lane, wanted: float | None) -> None:
+    def _plan(self, request: Request, queue: _Queue, wanted: float | None) -> None:
         """Say when a request is due next, after a call."""
         now = time.monotonic()
         if wanted is None:
@@ -262,4 +262,4 @@ class Scheduler:
             self._enter(request, moment)
         else:
             request._due = moment
-            self._make_ready(request, lane)
+            self._make_ready(request, queue)

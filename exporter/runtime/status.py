@@ -1,4 +1,4 @@
-"""What the status page shows, gathered from the parts that know it."""
+"""The contents of the status page."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def _partition_status(reader: Reader, now: float) -> PartitionStatus:
 
 
 def rule_statuses(rules: Iterable[RuleConfig], totals: Iterable[RuleTotal]) -> list[RuleStatus]:
-    """Each rule with what it has counted, over its sources."""
+    """Each rule with its counts, over its sources."""
     by_rule: dict[str, list[RuleTotal]] = {}
     for total in totals:
         by_rule.setdefault(total.rule, []).append(total)
@@ -94,7 +94,7 @@ def ledger_status(condition: LedgerCondition) -> LedgerStatus:
 
 
 def moment(seconds: float | None) -> datetime | None:
-    """Seconds since the epoch as a time in UTC; None where there are none, or too many."""
+    """Seconds since the epoch as a time in UTC; None if the number is missing or too large."""
     if seconds is None:
         return None
     try:

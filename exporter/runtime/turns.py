@@ -9,11 +9,11 @@ from contextlib import contextmanager
 
 
 class Turns:
-    """A lock that is handed on in the order in which threads came; thread-safe.
+    """A lock that threads get in the order in which they asked; thread-safe.
 
-    Two threads that compute at once are no quicker than one, since only one has the interpreter;
-    but whatever else needs it, the web server above all, has to wait for its turn among all of
-    them. ``threading.Lock`` does not do: who releases it and wants it again gets it first.
+    Two threads that compute at once are no faster than one, since only one has the interpreter,
+    but the web server then waits for both of them. ``threading.Lock`` is not fair: a thread that
+    releases it and wants it again gets it first.
     """
 
     def __init__(self) -> None:

@@ -1,7 +1,7 @@
-"""The configuration files are looked at every few seconds, and loaded again when they change.
+"""Polls the configuration files every few seconds, and reloads them when they change.
 
-Looking works wherever files can be read: on NFS, and in Kubernetes, which puts a changed ConfigMap
-in place by swapping a symbolic link. Notices of the kernel come from neither reliably.
+Polling also works on NFS, and in Kubernetes, which replaces a ConfigMap by swapping a symbolic
+link. Kernel notifications are reliable in neither.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ LOOK_EVERY = 2.0
 
 
 class Watch:
-    """Calls ``reload`` once for each change of what ``footprint`` names; for one thread.
+    """Calls ``reload`` once for each change of the files of ``footprint``; for one thread.
 
-    ``footprint`` gives what the last load was made from, be it by ``reload`` or not.
+    ``footprint`` returns the files of the last load, by ``reload`` or not.
     """
 
     def __init__(self, footprint: Callable[[], Footprint], reload: Callable[[], object]) -> None:
@@ -31,7 +31,7 @@ class Watch:
         self._before: Mapping[str, bytes | None] = {}
 
     def run(self, stop: threading.Event) -> None:
-        """Look again and again until ``stop`` is set."""
+        """Look repeatedly until ``stop`` is set."""
         while not stop.wait(LOOK_EVERY):
             try:
                 self.look()
@@ -39,7 +39,7 @@ class Watch:
                 _log.exception("internal error while watching the configuration files")
 
     def look(self) -> None:
-        """Look once; reload where the files have changed and stand still since the last look."""
+        """Look once; reload if the files have changed, but not since the last look."""
         footprint = self._footprint()
         now, before = footprint.look(), self._before
         self._before = now

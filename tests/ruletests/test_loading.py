@@ -198,7 +198,7 @@ def test_an_error_in_a_rule_is_said_in_its_file_and_nothing_else(tmp_path: Path)
         ("tests: [{name: a, event: {}, matches: []}]\n", "no rules are under test"),
         ("rule_packs: [nothing]\ntests: [{name: a, event: {}, matches: []}]\n", "no rule pack"),
         ("rule_files: [no.yaml]\ntests: [{name: a, event: {}, matches: []}]\n", "no file matches"),
-        ("- a\n", "the file must hold a mapping"),
+        ("- a\n", "the file must be a mapping"),
     ],
 )
 def test_a_file_names_the_rules_under_test(tmp_path: Path, text: str, message: str) -> None:

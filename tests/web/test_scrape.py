@@ -49,7 +49,7 @@ def running(ledger: Ledger, page: StatusPage, serve: Callable[..., Any]) -> Iter
     store.load(ledger.series())
     exposition = Exposition(store, telemetry, ledger)
     scheduler = Scheduler()
-    scheduler.every(0.01, exposition.record, lane="recording")
+    scheduler.every(0.01, exposition.record, queue="recording")
     scheduler.start()
     app = create_app(metrics=exposition, status=lambda: page, unready=list, reload=Coalescing(list))
     yield serve(app)

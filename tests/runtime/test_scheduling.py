@@ -33,9 +33,9 @@ def test_a_region_whose_polls_all_hang_keeps_no_other_region_and_no_other_source
 
     try:
         for _ in range(500):
-            scheduler.every(3600, hang, lane="apps eu-west-1")
-        for lane, event in zip(("apps us-east-1", "history eu-west-1"), polled, strict=True):
-            scheduler.every(3600, event.set, lane=lane)
+            scheduler.every(3600, hang, queue="apps eu-west-1")
+        for queue, event in zip(("apps us-east-1", "history eu-west-1"), polled, strict=True):
+            scheduler.every(3600, event.set, queue=queue)
         assert all(event.wait(10) for event in polled)
     finally:
         release.set()
@@ -55,7 +55,7 @@ def test_a_call_that_takes_longer_than_its_interval_is_not_made_twice_at_once(
         if len(calls) >= 5:
             enough.set()
 
-    scheduler.every(0.01, slow, lane="slow")
+    scheduler.every(0.01, slow, queue="slow")
     assert enough.wait(10)
     assert all(calls)
 
@@ -71,7 +71,7 @@ def test_a_call_says_itself_when_it_is_due_next(scheduler: Scheduler) -> None:
             enough.set()
         return 0.0 if calls < 3 else None
 
-    job = scheduler.every(3600, behind, lane="behind")
+    job = scheduler.every(3600, behind, queue="behind")
     assert enough.wait(10)
     while job.due_in is None:
         time.sleep(0.01)
@@ -82,14 +82,14 @@ def test_a_job_can_be_brought_forward_and_is_called_no_more_once_it_is_cancelled
     scheduler: Scheduler,
 ) -> None:
     called = threading.Event()
-    job = scheduler.every(3600, called.set, lane="soon", delay=3600)
+    job = scheduler.every(3600, called.set, queue="soon", delay=3600)
     job.run_within(0.01)
     assert called.wait(10)
     job.cancel()
     assert job.due_in is None
 
 
-def test_all_lanes_together_have_a_bounded_number_of_threads() -> None:
+def test_all_queues_together_have_a_bounded_number_of_threads() -> None:
     scheduler = Scheduler(workers=4)
     release = threading.Event()
     lock = threading.Lock()
@@ -106,7 +106,7 @@ def test_all_lanes_together_have_a_bounded_number_of_threads() -> None:
             done += 1
 
     for number in range(40):
-        scheduler.every(3600, call, lane=f"lane {number % 8}")
+        scheduler.every(3600, call, queue=f"queue {number % 8}")
     scheduler.start()
     try:
         wait_for("four calls", lambda: running == 4)
@@ -129,9 +129,9 @@ def test_waiting_for_a_quota_holds_no_thread_and_calls_keep_to_it(scheduler: Sch
         times.append(time.monotonic())
 
     for _ in range(6):
-        for lane in ("history", "audit"):  # two sources of one account and region
+        for queue in ("history", "audit"):  # two sources of one account and region
             cost = CallCost(quotas, "LookupEvents", "1", "eu-west-1")
-            scheduler.every(3600, call, lane=lane, cost=cost)
+            scheduler.every(3600, call, queue=queue, cost=cost)
     wait_for("seven calls", lambda: len(times) >= 7)
     assert all(later - earlier >= 1 for earlier, later in zip(times, times[2:], strict=False))
     assert times[6] - times[0] < 4
@@ -145,7 +145,7 @@ def test_a_request_that_is_cancelled_while_it_waits_for_its_quota_is_not_called(
     calls: list[str] = []
     cost = CallCost(quotas, "LookupEvents", "1", "eu-west-1")
     requests = {
-        name: scheduler.every(3600, partial(calls.append, name), lane="history", cost=cost)
+        name: scheduler.every(3600, partial(calls.append, name), queue="history", cost=cost)
         for name in ("first", "second", "third")
     }
     wait_for("the first call", lambda: calls)
@@ -155,7 +155,7 @@ def test_a_request_that_is_cancelled_while_it_waits_for_its_quota_is_not_called(
 
 
 def test_what_has_been_due_for_longest_comes_first(scheduler: Scheduler) -> None:
-    """One that has always more to do does not keep the others of its lane waiting."""
+    """One that has always more to do does not keep the others of its queue waiting."""
     quotas = Quotas(lambda *_: 20)
     calls: list[str] = []
 
@@ -165,10 +165,10 @@ def test_what_has_been_due_for_longest_comes_first(scheduler: Scheduler) -> None
 
     cost = CallCost(quotas, "FilterLogEvents", "1", "eu-west-1")
     for _ in range(8):
-        scheduler.every(3600, busy, lane="apps", cost=cost)
+        scheduler.every(3600, busy, queue="apps", cost=cost)
     for number in range(8):
         name = f"quiet {number}"
-        scheduler.every(3600, partial(calls.append, name), lane="apps", cost=cost, delay=0.5)
+        scheduler.every(3600, partial(calls.append, name), queue="apps", cost=cost, delay=0.5)
     wait_for("all quiet ones", lambda: len(set(calls)) == 9)
     first, last = (calls.index(f"quiet {number}") for number in (0, 7))
     assert last - first < 24
@@ -184,5 +184,5 @@ def test_an_error_in_a_call_does_not_end_its_job(scheduler: Scheduler) -> None:
             enough.set()
         raise RuntimeError("broken")
 
-    scheduler.every(0.01, broken, lane="broken")
+    scheduler.every(0.01, broken, queue="broken")
     assert enough.wait(10)
