@@ -21,6 +21,7 @@ from botocore.parsers import ResponseParserError
 
 from metric_filter_demo.aws import EmbeddedAws
 from metric_filter_demo.faults import Faults
+from tests.support.http import PLAIN_HTTP
 
 if TYPE_CHECKING:
     from mypy_boto3_cloudtrail.client import CloudTrailClient
@@ -189,7 +190,7 @@ def raw(
         "Content-Type": "application/x-amz-json-1.1",
         "Authorization": "AWS4-HMAC-SHA256 Credential=testing/20270101/us-east-1/logs/aws4_request",
     }
-    return httpx.post(aws.endpoint_url, headers=headers, json=parameters, trust_env=False)
+    return PLAIN_HTTP.post(aws.endpoint_url, headers=headers, json=parameters)
 
 
 @pytest.mark.parametrize("odd", [0.0, 1.0])

@@ -18,6 +18,7 @@ from typing import Any
 
 import httpx
 
+from tests.support.http import PLAIN_HTTP
 from tests.support.processes import Exporter
 from tests.support.tools import ROOT, find_tool, lacking
 
@@ -129,7 +130,9 @@ class Container(Exporter):
 
     def get(self, path: str, **headers: str) -> httpx.Response:
         """GET a path."""
-        with httpx.Client(verify=self._tls or True, auth=self._auth, trust_env=False) as client:
+        if self._tls is None:
+            return PLAIN_HTTP.get(f"{self.url}{path}", headers=headers, auth=self._auth)
+        with httpx.Client(verify=self._tls, auth=self._auth, trust_env=False) as client:
             return client.get(f"{self.url}{path}", headers=headers, timeout=10)
 
 

@@ -15,6 +15,7 @@ from typing import Self
 import httpx
 
 from tests.support.expositions import Exposition, parse_exposition
+from tests.support.http import PLAIN_HTTP
 from tests.support.tools import ROOT
 from tests.support.waiting import wait_for
 from tests.support.wall_clock import WallClock
@@ -130,11 +131,11 @@ class Exporter:
 
     def get(self, path: str, **headers: str) -> httpx.Response:
         """GET a path."""
-        return httpx.get(f"{self.url}{path}", headers=headers, timeout=10, trust_env=False)
+        return PLAIN_HTTP.get(f"{self.url}{path}", headers=headers)
 
     def reload(self) -> httpx.Response:
         """POST /-/reload."""
-        return httpx.post(f"{self.url}/-/reload", timeout=30, trust_env=False)
+        return PLAIN_HTTP.post(f"{self.url}/-/reload", timeout=30)
 
     def scrape(self) -> Exposition:
         """GET /metrics as Prometheus text, parsed."""

@@ -12,6 +12,7 @@ from typing import Any, Self
 import httpx
 import yaml
 
+from tests.support.http import PLAIN_HTTP
 from tests.support.processes import free_port, stop_process
 from tests.support.waiting import wait_for
 
@@ -119,13 +120,13 @@ class Prometheus:
         if self._process is not None and self._process.poll() is not None:
             raise RuntimeError(f"Prometheus ended:\n{self.log.read_text()[-2000:]}")
         try:
-            return httpx.get(f"{self.url}/-/ready", trust_env=False).status_code == httpx.codes.OK
+            return PLAIN_HTTP.get(f"{self.url}/-/ready").status_code == httpx.codes.OK
         except httpx.TransportError:
             return False
 
     def get(self, path: str, **parameters: str) -> Any:
         """Return the ``data`` of an API answer: ``get("/api/v1/targets")``."""
-        answer = httpx.get(f"{self.url}{path}", params=parameters, trust_env=False)
+        answer = PLAIN_HTTP.get(f"{self.url}{path}", params=parameters)
         body = answer.json()
         assert body["status"] == "success", body
         return body["data"]

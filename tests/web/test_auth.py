@@ -17,6 +17,7 @@ from starlette.types import ASGIApp
 from exporter.web import LiveWebConfig
 from exporter.web.auth import PasswordCheck, parse_basic
 from exporter.web.turns import WAITING_OF_ONE, BusyError
+from tests.support.http import PLAIN_HTTP
 
 Serve = Callable[..., Any]
 
@@ -50,7 +51,7 @@ def url(serve: Serve, small_app: ASGIApp, write_web_config: Callable[..., Path])
 
 
 def get(url: str, user: str, password: str) -> int:
-    answer = httpx.get(url, auth=httpx.BasicAuth(user, password), trust_env=False, timeout=10)
+    answer = PLAIN_HTTP.get(url, auth=httpx.BasicAuth(user, password))
     return answer.status_code
 
 
@@ -105,7 +106,7 @@ ALICE = base64.b64encode(b"alice:secret").decode()
 )
 def test_only_one_well_formed_header_lets_in(url: str, headers: list[str], status: int) -> None:
     lines = [(b"Authorization", header.encode("latin-1")) for header in headers]
-    assert httpx.get(url, headers=lines, trust_env=False).status_code == status
+    assert PLAIN_HTTP.get(url, headers=lines).status_code == status
 
 
 def test_a_password_may_hold_colons_and_any_bytes() -> None:

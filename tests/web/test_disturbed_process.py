@@ -18,6 +18,7 @@ import pytest
 import yaml
 
 from tests.support.flood import Flood
+from tests.support.http import PLAIN_HTTP
 from tests.support.processes import Exporter
 from tests.support.waiting import wait_for
 
@@ -151,7 +152,7 @@ def test_probes_are_answered_during_a_flood_and_while_large_pages_are_rendered(
         wait_for("it to listen", lambda: "msg=listening" in exporter.logs())
 
         def all_shown() -> bool:
-            page = httpx.get(f"{exporter.url}/metrics", auth=("alice", "secret"), timeout=30)
+            page = PLAIN_HTTP.get(f"{exporter.url}/metrics", auth=("alice", "secret"), timeout=30)
             return page.text.count("\napp_errors_total{") == series
 
         wait_for("all series", all_shown, timeout=120, every=1)

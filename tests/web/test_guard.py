@@ -18,6 +18,7 @@ from exporter.web import LiveWebConfig
 from exporter.web.page import CONTENT_SECURITY_POLICY
 from exporter.yamlfile.problems import ConfigurationError
 from tests.support.certificates import Authority, Certificate
+from tests.support.http import PLAIN_HTTP
 from tests.support.waiting import wait_for
 
 Serve = Callable[..., Any]
@@ -25,7 +26,7 @@ Write = Callable[..., Path]
 
 
 def get(url: str, **options: Any) -> httpx.Response:
-    return httpx.get(url, trust_env=False, timeout=10, **options)
+    return PLAIN_HTTP.get(url, **options)
 
 
 def hashed(password: str) -> str:

@@ -22,6 +22,7 @@ from exporter.web import ClientLimits, LiveWebConfig, create_app
 from exporter.web.coalescing import Coalescing
 from exporter.web.status import StatusPage
 from tests.support.certificates import Authority
+from tests.support.http import PLAIN_HTTP
 
 QUICK = ClientLimits(request=0.4, stalled=0.4, closing=0.2, handshake=0.4, idle=1)
 HEALTHY = b"GET /-/healthy HTTP/1.1\r\nHost: x\r\n\r\n"
@@ -216,7 +217,7 @@ def test_a_client_that_takes_nothing_is_dropped_and_was_shown_nothing(
     client.sendall(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n")
     assert client.recv(100).startswith(b"HTTP/1.1 200")
     # There is one place only: who gets an answer now has it.
-    assert httpx.get(f"{running.url}/-/healthy", trust_env=False).status_code == 200
+    assert PLAIN_HTTP.get(f"{running.url}/-/healthy").status_code == 200
     running.stop()
     assert endless.deliveries == 0
 
@@ -241,7 +242,7 @@ def test_past_the_limit_of_connections_clients_wait_for_their_turn(
     for _ in range(4):
         connect(running)
     # The four that do nothing are closed in time; nobody else had to be refused.
-    assert httpx.get(f"{running.url}/-/healthy", trust_env=False).status_code == 200
+    assert PLAIN_HTTP.get(f"{running.url}/-/healthy").status_code == 200
 
 
 def test_idle_connections_make_room_for_a_new_one(
@@ -252,7 +253,7 @@ def test_idle_connections_make_room_for_a_new_one(
     for client in idle:
         client.sendall(HEALTHY)
         assert answer(client).startswith(b"HTTP/1.1 200")
-    assert httpx.get(f"{running.url}/-/healthy", trust_env=False).status_code == 200
+    assert PLAIN_HTTP.get(f"{running.url}/-/healthy").status_code == 200
     closed, _, _ = select.select(idle, [], [], 5)
     assert [client.recv(1) for client in closed] == [b""]
     for client in set(idle) - set(closed):

@@ -22,6 +22,7 @@ from exporter.web.coalescing import Coalescing
 from exporter.web.status import StatusPage
 from tests.support.counting import batch, load_one
 from tests.support.expositions import parse_exposition
+from tests.support.http import PLAIN_HTTP
 from tests.support.waiting import wait_for
 
 SERIES = SeriesKey("root_logins_total", (("source", "history"), ("user", "root")))
@@ -57,7 +58,7 @@ def running(ledger: Ledger, page: StatusPage, serve: Callable[..., Any]) -> Iter
 
 
 def request(running: Any, method: str = "GET", **headers: str) -> httpx.Response:
-    return httpx.request(method, f"{running.url}/metrics", headers=headers, trust_env=False)
+    return PLAIN_HTTP.request(method, f"{running.url}/metrics", headers=headers)
 
 
 def value(answer: httpx.Response) -> float | None:

@@ -17,6 +17,7 @@ from exporter.metrics.scrapers import Client
 from exporter.web import ListenError, Server, create_app
 from exporter.web.coalescing import Coalescing
 from exporter.web.status import StatusPage
+from tests.support.http import PLAIN_HTTP
 from tests.support.waiting import wait_for
 
 
@@ -62,7 +63,7 @@ def app(metrics: BigMetrics, page: StatusPage) -> Any:
 
 
 def get(url: str) -> httpx.Response:
-    return httpx.get(url, trust_env=False, timeout=10)
+    return PLAIN_HTTP.get(url)
 
 
 def test_a_page_of_any_size_arrives_whole_and_counts_once(
