@@ -133,7 +133,7 @@ def test_sigterm_during_a_commit_that_hangs_ends_it_in_time_with_nothing_lost(
         with closing(ledger):
             ledger.execute("BEGIN IMMEDIATE")
             sign_in(aws, 20)
-            wait_for("a commit to fail", lambda: "holds it locked" in exporter.logs())
+            wait_for("a commit to fail", lambda: "has locked it" in exporter.logs())
             began = time.monotonic()
             assert exporter.terminate(timeout=10) == 0
             assert time.monotonic() - began < 2
@@ -300,7 +300,7 @@ def test_an_edit_that_series_cannot_survive_begins_one_metric_anew_and_stops_no_
         exporter.wait_until_listening()
         aws.record(ACCOUNT, "us-east-1", trail_record("ConsoleLogin", size=4))
         wait_for("what came after the restart", lambda: counts(exporter) == (5, 1))
-        assert exporter.logs().count("metric begins anew at zero") == 2
+        assert exporter.logs().count("metric restarts at zero") == 2
 
 
 def test_readiness_names_each_source_that_nothing_was_read_from_and_why(
