@@ -1,9 +1,8 @@
-"""What counts, and what must be remembered for it: the rules of exact counting, as pure functions.
+"""The rules of exact counting, as pure functions: which events count, and what to remember.
 
-Sources keep the mechanics of reading, the rule set those of matching, the ledger those of storing;
-all of them ask here. Times are milliseconds since the epoch. An event has two: ``time``, by which
-its API selects it, and ``event_time``, when it happened. Reading goes by the first; starts and
-versions of rules go by the second.
+Sources, the rule set and the ledger use them. Times are milliseconds since the epoch. An event has
+two: ``time``, by which its API selects it, and ``event_time``, when it happened. Reading goes by
+the first; starts and versions of rules go by the second.
 """
 
 from __future__ import annotations
@@ -15,72 +14,71 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 CLOCK_ERROR: Final = 15 * 60 * 1000
-"""Milliseconds that positions may be ahead of the truth. AWS refuses signatures of a clock that is
-more than 5 minutes off (S3: 15), so nothing can be read, and no position moved, further."""
+"""Milliseconds that positions may be ahead of AWS's time. AWS refuses signatures of a clock that is
+more than 5 minutes off (S3: 15), so no position can move further."""
 
-# What is read.
+# Reading.
 
 
 def origin(
     *,
     configured: int,
     start: int,
-    born: int | None,
+    created: int | None,
     own_starts: Iterable[int],
     allowed_lateness: int,
     now: int,
 ) -> int:
-    """From where a partition is read that was never read before.
+    """Return the time from which a new partition is read.
 
-    The source's ``start`` (a duration) before it was ``configured``, but not before the partition
-    was ``born`` (less the allowed lateness: its first events may be older). A rule with an earlier
-    start of its own has its past read once, as a backfill. That is not enough for events which are
-    yet to arrive, so reading also begins at its start as far as the allowed lateness reaches back.
+    This is the source's ``start`` (a duration) before it was ``configured``, but not before the
+    partition was ``created`` less the allowed lateness, since its first events may be older. The
+    past of a rule with an earlier start of its own is read once, as a backfill. This misses events
+    that arrive later, so reading begins at that start if the allowed lateness reaches so far back.
     """
     begin = configured - start
-    if born is not None:
-        begin = max(begin, born - allowed_lateness)
+    if created is not None:
+        begin = max(begin, created - allowed_lateness)
     earliest = min(own_starts, default=begin)
     return min(begin, max(earliest, now - allowed_lateness), now)
 
 
 def watermark(final_positions: Iterable[int]) -> int:
-    """Everything before this was read for the last time.
+    """Return the time before which a partition was read for the last time.
 
-    ``final_positions``: of each span of a partition, up to where it was read at the oldest age, the
-    allowed lateness. What an API shows later than that does not count: nobody can tell any more
-    whether it did.
+    ``final_positions``: for each span of the partition, the position of its oldest age level, the
+    allowed lateness. Events that arrive later do not count, since their memory has expired.
     """
     return min(final_positions)
 
 
 def readable_from(watermark: int, backfill_starts: Iterable[int]) -> int:
-    """From where a partition may still be read: nothing before it can come again."""
+    """Return the time from which a partition may still bring events."""
     return min([watermark, *backfill_starts])
 
 
 def backfill(
     own_starts: Mapping[str, int], asked: Collection[str], read_up_to: int
 ) -> tuple[frozenset[str], int | None]:
-    """Rules with a start of their own whose past a partition has yet to read, and from where.
+    """Return the rules whose past a partition must still read, and the time to read from.
 
-    Each asks once: not if it is among those that have ``asked`` before. None: nothing before
-    ``read_up_to``, from where on events are read for all rules anyway.
+    These are rules with their own start, except those that have ``asked`` before. The time is None
+    if no start is before ``read_up_to``, from which events are read for all rules anyway.
     """
     new = {rule: start for rule, start in own_starts.items() if rule not in asked}
     start = min(new.values(), default=read_up_to)
     return frozenset(new), start if start < read_up_to else None
 
 
-# What counts.
+# Counting.
 
 
 def first_start(*, source: int | None, own: int | None, read_before: bool, now: int) -> int | None:
-    """Since when a rule counts that is new to a source; None: everything counts.
+    """Return the event time from which a new rule counts on a source; None if all events count.
 
-    The rule's ``own`` start (a duration back from now) if it has one. Else the ``source``'s if
-    nothing of it was read yet, and now if the rule comes later. A source without a start (files)
-    counts everything.
+    This is the rule's ``own`` start (a duration back from now) if it has one. Otherwise it is the
+    ``source``'s if the source was never read, and now if it was. For a source without a start
+    (files) all events count.
     """
     if source is None:
         return None
@@ -90,10 +88,10 @@ def first_start(*, source: int | None, own: int | None, read_before: bool, now: 
 
 
 def may_count(time: int, watermark: int | None, backfill: frozenset[str]) -> frozenset[str] | None:
-    """Which rules may count an event in a reading; None: every rule in force.
+    """Return the rules that may count an event of a reading; None for every rule in force.
 
-    Of what is older than the watermark, only the rules whose past the reading fetches.
-    ``watermark`` is None if things come once.
+    Events before the watermark count only for the rules of a backfill. ``watermark`` is None if
+    events come once.
     """
     return backfill if watermark is not None and time < watermark else None
 
@@ -103,22 +101,25 @@ def may_count(time: int, watermark: int | None, backfill: frozenset[str]) -> fro
 
 @dataclass(frozen=True, slots=True)
 class RuleVersion:
-    """A rule as it was in force on a source for a span of event time: [since, until)."""
+    """A version of a rule on a source, in force for the event times [since, until)."""
 
     rule: str
     since: int | None
-    """None: it judges everything before ``until``."""
+    """None if it judges all events before ``until``."""
     until: int | None
-    """None: it is still in force."""
+    """None if it is still in force."""
     definition: str
-    """What decides the rule's matches and increments, as canonical JSON."""
+    """See ``rules.definition``."""
     own_start: bool = False
-    """Whether ``since`` is a start of the rule's own, so that its past is fetched. A ``start`` that
-    is added to a rule later changes nothing: what it would fetch may have counted before."""
+    """Whether ``since`` is the rule's own start, and its past is read. A ``start`` that is added
+    later changes nothing, because the events before may have counted."""
 
 
 class Timeline:
-    """The versions of a source's rules, and which of them judge an event."""
+    """Finds the versions of a source's rules that judge an event.
+
+    The bounds of all versions divide time; a stretch is the indexes of its first and last part.
+    """
 
     def __init__(self, versions: Iterable[RuleVersion]) -> None:
         self._versions = tuple(versions)
@@ -127,18 +128,18 @@ class Timeline:
 
     @property
     def latest(self) -> tuple[int, int]:
-        """The stretch of the versions that are in force."""
+        """The stretch after all bounds."""
         return len(self._bounds), len(self._bounds)
 
     def stretch(self, earliest: int, latest: int) -> tuple[int, int]:
-        """The stretch of what happened between two times, both included.
+        """Return the stretch from one time to another, both included.
 
-        CloudTrail's times are whole seconds, so an event has no one moment.
+        CloudTrail's times are whole seconds, so an event has a first and a last moment.
         """
         return bisect_right(self._bounds, earliest), bisect_right(self._bounds, latest)
 
     def judges(self, stretch: tuple[int, int]) -> list[RuleVersion]:
-        """For each rule the last version that was in force in a stretch."""
+        """Return for each rule the last version that was in force in a stretch."""
         first, last = stretch
         low = self._bounds[first - 1] if first else None
         high = self._bounds[last] if last < len(self._bounds) else None
@@ -165,26 +166,26 @@ def amend(
     own_start: bool = False,
     now: int,
 ) -> tuple[RuleVersion, ...]:
-    """A rule's versions on a source after a configuration was loaded.
+    """Return a rule's versions on a source after a configuration was loaded.
 
     An event is judged by the version in force at its event time. So an edit ends a version and
-    begins the next one at the same moment: it neither counts the past again nor loses what arrives
-    late. A rule that is taken out has its version ended, not deleted.
+    starts the next one at the same time: no event counts again, and no late event is lost. The
+    version of a removed rule ends; it is not deleted.
 
     Args:
-        versions: the rule's versions so far on this source, oldest first.
+        versions: the rule's versions on this source, oldest first.
         rule: its name.
-        definition: what the configuration has now; None: the rule is not configured.
-        start: since when the rule counts if it has no versions yet; None: everything counts.
+        definition: its configured definition; None if the rule is not configured.
+        start: the ``since`` of the first version.
         own_start: whether ``start`` is the rule's own.
-        now: the moment of loading.
+        now: when the configuration was loaded.
     """
     if not versions:
         if definition is None:
             return ()
         return (RuleVersion(rule, start, None, definition, own_start),)
     *earlier, last = versions
-    # The clock may have been set back, and nothing may be judged by two versions.
+    # The clock may have been set back, and versions must not overlap.
     now = max(bound for bound in (now, last.since, last.until) if bound is not None)
     if last.until is None:
         if last.definition == definition:
@@ -199,19 +200,19 @@ def amend(
 
 
 def versions_needed_from(now: int, allowed_lateness: int, positions: Iterable[int]) -> int:
-    """Versions that ended before this judge nothing that can still be read.
+    """Return the time before which no version can judge an event that may still be read.
 
-    ``positions``: from where each partition of the source may still be read. A version outlives
-    its end by the allowed lateness and the clock's error, and by as much as a partition is behind.
+    A version outlives its end by the allowed lateness, the clock's error and the delay of the
+    slowest partition. ``positions``: the time from which each partition may still be read.
     """
     return min([now - allowed_lateness, *positions]) - CLOCK_ERROR
 
 
 def pruned(versions: Sequence[RuleVersion], needed_from: int) -> tuple[RuleVersion, ...]:
-    """A rule's versions without those that ended before ``needed_from``.
+    """Return a rule's versions without those that ended before ``needed_from``.
 
-    The version that followed an edit takes over the past: a partition that is found later may
-    still ask for it, and no other judges it any more.
+    The version after an edit takes over their time, since a partition that is found later may still
+    bring events of it.
     """
     kept: list[RuleVersion] = []
     dropped: RuleVersion | None = None
@@ -228,61 +229,59 @@ def pruned(versions: Sequence[RuleVersion], needed_from: int) -> tuple[RuleVersi
 
 # Retention of memory.
 #
-# Memory is deleted only by what can still be read again, never by the wall clock.
+# Memory expires by what can still be read again, never by the wall clock.
 #
-# - A position (checkpoint) is never deleted: what a partition has read, it has read, however long
-#   it was silent, denied or gone.
-# - If slices are read again, an event that counted is remembered until every partition that there
-#   is, denied ones too, has passed it by the source's memory (its lookback) and the clock's error.
-#   Until the source was looked for everywhere, and each of its partitions was read once under this
-#   configuration, nothing is deleted.
-# - A partition that is gone (deleted, or no longer configured) does not hold the others' memory.
-#   It is let go, and its right to read the past goes with it: when it comes back, events before
-#   the line whose ids others share do not count; nobody knows whether they did. What only it can
-#   bring is remembered until it has passed that itself.
-# - If events come once (files), one that counted is remembered for the source's memory of reading
-#   time: time that passed while an exporter had the ledger open. No clock that is set can make it
+# - A checkpoint is never deleted, however long a partition was silent, denied or gone.
+# - If slices are read again, a counted event is remembered until every existing partition, also a
+#   denied one, has passed it by the source's memory (its lookback) and the clock's error. Nothing
+#   expires until the source was discovered everywhere and each of its partitions was read once
+#   under this configuration.
+# - A partition that is gone (deleted, or no longer configured) delays no one. If it comes back, it
+#   does not count events before the retention line whose ids others share, because it is unknown
+#   whether they counted. Events that only it can bring are remembered until it has passed them.
+# - If events come once (files), counted ones are remembered for the source's memory of reading
+#   time: time that passes while an exporter has the ledger open. No change of the clock makes it
 #   jump, and a stop only makes the memory longer.
-# - The line goes only where every position has been for a quarter of an hour of reading time, so
-#   positions that leap ahead with a wrong clock and are taken back sooner cost nothing.
+# - The line moves only up to where every position has been for a quarter of an hour of reading
+#   time. So positions that leap ahead with a wrong clock and are corrected sooner cost nothing.
 
 PROVEN_AFTER: Final = 15 * 60 * 1000
-"""Milliseconds of reading time for which positions must have held before memory goes by them."""
+"""Milliseconds of reading time for which positions must last before memory expires by them."""
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
-    """Memory of events before the line may be deleted."""
+class RetentionLine:
+    """Memory of events before ``line`` may be deleted."""
 
     line: int | None = None
-    """None: nothing may be."""
+    """None if no memory may be deleted."""
     following: int | None = None
-    """The lowest bound since ``since``: where the line goes next."""
+    """The lowest bound since ``since``, to which the line moves next."""
     since: int | None = None
     """Reading time."""
 
-    def moved(self, bound: int, reading_time: int) -> Line:
-        """The line after a look at the positions, which allow it to go to ``bound``."""
+    def moved(self, bound: int, reading_time: int) -> RetentionLine:
+        """Return the line after a check of the positions, which allow it to move to ``bound``."""
         if self.following is None or self.since is None:
-            return Line(self.line, bound, reading_time)
+            return RetentionLine(self.line, bound, reading_time)
         following = min(self.following, bound)
         if reading_time - self.since < PROVEN_AFTER:
-            return Line(self.line, following, self.since)
+            return RetentionLine(self.line, following, self.since)
         line = following if self.line is None else max(self.line, following)
-        return Line(line, bound, reading_time)
+        return RetentionLine(line, bound, reading_time)
 
 
 def passed(position: int, memory: int) -> int:
-    """Events before this can no longer be brought by a partition at ``position``."""
+    """Return the time before which a partition at ``position`` cannot bring events."""
     return position - memory - CLOCK_ERROR
 
 
 def line_bound(positions: Iterable[int], *, looked_at: int, memory: int) -> int:
-    """Where the line of a source may go.
+    """Return the time up to which a source's retention line may move.
 
     Args:
-        positions: from where each partition that there is may still bring events, milliseconds.
-        looked_at: when the last look for partitions began that could look everywhere.
+        positions: the time from which each existing partition may still bring events.
+        looked_at: start of the last discovery without any failure.
         memory: how much later another partition may bring the same event.
     """
     return passed(min([looked_at, *positions]), memory)

@@ -128,7 +128,7 @@ def _check_ledger(directory: Path, configuration: Configuration) -> None:
         )
         return
     print(f"{found.path} is whole")
-    for metric, series in sorted(found.begun_anew.items()):
+    for metric, series in sorted(found.restarted.items()):
         print(f"metric {metric} restarts at zero, {series} series end")
     unchanged = 0
     for source, rule in sorted(found.before.keys() | found.after.keys()):

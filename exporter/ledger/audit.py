@@ -1,4 +1,4 @@
-"""Whether a ledger is whole: its pages, its tables, each row's checksum, and what rows refer to."""
+"""Finds damage in a ledger: its pages, its tables, checksums of rows, and references."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ _MOST_REPORTED: Final = 3
 
 
 def audit(connection: sqlite3.Connection) -> str | None:
-    """What is damaged, in words; None: nothing.
+    """Return the damage, in words; None if there is no damage.
 
-    Reads the whole file as it is at one moment. Raises sqlite3.Error if SQLite itself stumbles.
+    Reads a snapshot of the whole file. Raises sqlite3.Error.
     """
     with closing(connection.cursor()) as cursor, begun(cursor, write=False):
-        # Compares indexes with tables, which quick_check leaves out.
+        # Unlike quick_check, this compares indexes with tables.
         pages = [str(row[0]) for row in cursor.execute(f"PRAGMA integrity_check({_MOST_REPORTED})")]
         if pages != ["ok"]:
             return "; ".join(pages)
         if _schema(connection) != _expected_schema():
-            return "its tables are not as they were made"
+            return "its tables are not those of the schema"
         try:
             return _broken(SqliteTransaction(cursor))
         except UnreadableRowError as error:
@@ -40,18 +40,18 @@ def _broken(transaction: SqliteTransaction) -> str | None:
             pass
     series = {row.id for row in transaction.scan(SERIES)}
     if any(row.series not in series for row in transaction.scan(TOTALS)):
-        return "table totals has a row of a series that table series does not have"
+        return "table totals has a row of a series that is missing in table series"
     members: Counter[tuple[str, str, int]] = Counter()
     for member in transaction.scan(MEMBERS):
         if member.series not in series:
-            return "table members has a row of a series that table series does not have"
+            return "table members has a row of a series that is missing in table series"
         members[member.rule, member.metric, member.overflow] += 1
     for count in transaction.scan(MEMBER_COUNTS):
         counted = (members.pop((count.rule, count.metric, flag), 0) for flag in (0, 1))
         if tuple(counted) != (count.series, count.overflow):
             return f"table member_counts does not agree with members for rule {count.rule}"
     if members:
-        return "table members has rows that table member_counts does not have"
+        return "table members has rows that table member_counts does not count"
     entries: Counter[tuple[str, bytes, int]] = Counter()
     for block in transaction.scan(BLOCKS):
         wrong = check_block(block)
@@ -67,7 +67,7 @@ def _broken(transaction: SqliteTransaction) -> str | None:
 def _schema(connection: sqlite3.Connection) -> list[tuple[object, ...]]:
     return connection.execute(
         "SELECT type, name, tbl_name, sql FROM sqlite_master"
-        # What schema 1 has left behind: see migration.py.
+        # Remains of schema 1: see migration.py.
         " WHERE name NOT IN ('v1_matches', 'v1_partitions', 'matches_by_time') AND"
         " tbl_name <> 'v1_matches' ORDER BY name"
     ).fetchall()

@@ -15,98 +15,95 @@ class LedgerError(Exception):
 
 
 class FencedError(LedgerError):
-    """Another holder of the partition has committed since this reading began.
+    """Another process has read the partition since this reading began; nothing has changed.
 
-    Nothing has changed. The next poll starts from the checkpoint that the ledger has now.
+    The next poll starts from the checkpoint that is now in the ledger.
     """
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Everything that one commit makes durable."""
+    """One commit: a reading and what its events add."""
 
     partition: Partition
     feed: str
-    """The key of memory: sources of one feed carry the same events."""
+    """The key of memory: sources of one feed bring the same events."""
     checkpoint: str
     expected: str | None
-    """The checkpoint that the reading started from; None: the partition was never read."""
+    """The checkpoint that the reading started from; None if the partition was never read."""
     events: Sequence[JudgedEvent] = ()
     """Events with at least one increment; others need no memory."""
     format: str = ""
-    """The source's format: after a change the aliases of events are looked up, as long as memory
-    from before the change lasts."""
+    """The source's format. After it changes, events are also looked up by their aliases until the
+    memory from before the change expires."""
     remember_from: int | None = None
-    """See Reading.remember_from; kept beside the checkpoint."""
+    """See Reading.remember_from."""
     lease: int = 0
     """Generation of the lease under which the partition is read."""
 
 
 @dataclass(frozen=True, slots=True)
 class SeriesTotal:
-    """A series as committed."""
+    """A series as committed. Times are milliseconds."""
 
     key: SeriesKey
     total: float
-    """Sum of the increments (for a histogram: the sum of observed values)."""
+    """Sum of the increments (for a histogram: of the observed values)."""
     buckets: tuple[int, ...] | None
-    """Histograms: observations per bucket, not cumulated, +Inf last. None: a counter."""
+    """Observations in each bucket of a histogram, not cumulative, +Inf last; None for a counter."""
     created: int
-    """Milliseconds: when the series was first committed."""
+    """When the series was first committed."""
     revealed: bool
-    """Whether the total may be exposed already (see metrics: born at zero)."""
+    """Whether the total may be exposed, or still 0 (see metrics: zero-initialised)."""
     event_id: str | None
     """Id of the last counted match, for the exemplar."""
     event_value: float
-    """What the last match added."""
     event_time: int | None
-    """When the last match happened, milliseconds."""
 
 
 @dataclass(frozen=True, slots=True)
 class RuleTotal:
-    """What a rule has counted on a source."""
+    """The counts of a rule on a source."""
 
     source: str
     rule: str
     matches: int
     value_errors: int
     overflowed: int
-    """Increments that went to the overflow series."""
+    """Increments that went to an overflow series."""
     series: int
-    """Label sets of the rule, over all sources, the overflow series not counted."""
+    """Series of the rule over all sources, without overflow series."""
     last_event_time: int | None
 
 
 @dataclass(frozen=True, slots=True)
 class Committed:
-    """The outcome of one commit: only what is durable now."""
+    """The durable outcome of one commit."""
 
     series: Sequence[SeriesTotal] = ()
-    """Each series that the batch changed, as it is now, summed over the lanes."""
+    """Each series that the batch changed."""
     rules: Sequence[RuleTotal] = ()
-    """Each (source, rule) that the batch changed, as it is now, summed over the lanes."""
+    """Each (source, rule) that the batch changed."""
     counted: Sequence[Increment] = ()
-    """The increments that were new, value errors included, duplicates left out."""
+    """The increments that were new, including value errors."""
     overflowed: frozenset[str] = field(default_factory=frozenset)
-    """Rules that sent an increment to their overflow series in this batch."""
+    """Rules with an increment that went to an overflow series."""
     saturated: frozenset[str] = field(default_factory=frozenset)
-    """Rules with a total that is too large to take a value of this batch (a value error)."""
+    """Rules with a total that is too large to add a value of this batch (a value error)."""
 
 
 @dataclass(frozen=True, slots=True)
 class RuleUse:
-    """A rule as a configuration has it on one source."""
+    """A configured rule on one source."""
 
     start: int | None
-    """Milliseconds of event time from which it counts. None: everything counts (files)."""
+    """The rule counts from this event time on, milliseconds; None if everything counts (files)."""
     own_start: bool
-    """Whether ``start`` is the rule's own. A source's holds for the rules of its first run only;
-    a rule that is added later counts from then on."""
+    """Whether ``start`` is configured on the rule. A source's ``start`` applies to the rules of its
+    first run only; a rule that is added later counts from then on."""
     definition: str
-    """Canonical JSON of what decides the rule's matches and increments; equal text means unedited.
-    The ledger reads ``metric``, ``buckets`` (a list, or null for a counter), the names in
-    ``labels`` (an object) and ``uses_default_metric`` of it."""
+    """See ``rules.definition``. The ledger reads ``metric``, ``buckets``, ``labels`` and
+    ``uses_default_metric``."""
     max_series: int
 
 
@@ -115,28 +112,26 @@ class LoadedRules:
     """The result of ``Ledger.load_rules``."""
 
     versions: Mapping[str, Sequence[RuleVersion]]
-    """By source. Versions of one rule on one source never overlap, and come oldest first."""
+    """By source. Versions of one rule on one source do not overlap; oldest first."""
     ended: Sequence[SeriesKey] = ()
-    """Series that are gone: a rule's type, buckets or label names have changed, so its metric
-    restarts at zero."""
+    """Deleted series: their metric has another type, other buckets or label names."""
     totals: Sequence[RuleTotal] = ()
-    """What every rule has counted."""
 
 
 @dataclass(frozen=True, slots=True)
 class LedgerCondition:
-    """How a ledger is."""
+    """The state of the ledger's storage."""
 
     created: int
-    """Milliseconds: when it was begun."""
-    place: str
-    """Where it is kept, for messages."""
+    """Milliseconds."""
+    location: str
+    """Its path or URL, for messages."""
     files_lost: int = 0
     """How often its files were found removed or replaced while they were open."""
     checking: bool = False
     """Whether it is still being checked for damage."""
     problem: str | None = None
-    """Why nothing can be committed, a sentence; None: nothing is known of."""
+    """Why nothing can be committed, a sentence; None if no problem is known."""
 
 
 class Ledger(Protocol):
@@ -150,49 +145,45 @@ class Ledger(Protocol):
         keep: Mapping[str, int],
         generation: str,
     ) -> LoadedRules:
-        """Load a configuration's rules and return the versions that judge.
+        """Load a configuration's rules and return the versions that judge events.
 
-        An edit closes a rule's version on a source at ``now`` and opens the next one; a rule that
-        is no longer configured has its version closed. An edit that the series of a metric cannot
-        survive ends these series; earlier versions of the rule keep their pattern and take the
-        rest of the new definition.
+        An edit ends a rule's version on a source at ``now`` and starts the next one. The version of
+        a removed rule ends. If the series of a metric cannot survive an edit, they are deleted;
+        earlier versions of the rule keep their pattern and take the rest of the new definition.
 
         Args:
             uses: by source and rule.
             now: milliseconds.
-            keep: by source, milliseconds for which a version is kept after it ended: the lookback.
-                0 if events come once: the latest version judges them all.
-            generation: a digest of the configuration. Nothing is closed that another holder's
-                generation still names, and a generation that is older than one held by another
-                holder changes nothing.
+            keep: by source, how long a version is kept after its end: the lookback, milliseconds.
+                0 if events come once, since the latest version judges them all.
+            generation: a digest of the configuration. Versions that the generation of another
+                process still names do not end. A generation that is older than that of another
+                process changes nothing.
         """
 
     def load_scopes(
         self, scopes: Mapping[str, Iterable[str]], *, now: int, generation: str
     ) -> dict[str, dict[str, int]]:
-        """Return since when each scope of each source is configured, milliseconds; new: ``now``.
+        """Return since when each scope of each source is configured, milliseconds.
 
-        A scope is a part of a source that is configured by itself, a region or a name of log
-        groups. One that no held generation names any more is deleted.
+        A scope is an item of a source's configuration: a region or a log group name. New ones get
+        ``now``. Those that no generation in use names are deleted.
         """
 
     def declare(self, series: Iterable[tuple[str, SeriesKey]]) -> list[SeriesTotal]:
-        """Create the (rule, series) that do not exist yet, at 0 and not revealed; return all.
-
-        One transaction, however many there are.
-        """
+        """Create the missing ones of these (rule, series) at 0, not revealed; return all."""
 
     def checkpoint(self, partition: Partition) -> str | None:
-        """The partition's last committed checkpoint."""
+        """Return the partition's last committed checkpoint."""
 
     def has_progress(self, source: str) -> bool:
-        """Whether anything of the source was ever read."""
+        """Return whether any partition of the source has a checkpoint."""
 
     def commit(self, batch: Batch) -> Committed:
-        """Count what is new in the batch and move the checkpoint: all of it or nothing.
+        """Count the new events of the batch and store its checkpoint, all or nothing.
 
-        A value that is not finite, or that a total cannot take, is a value error like a missing
-        one; such an increment is in ``counted`` without its value.
+        A value that is not finite, or too large for its total, is a value error; its increment is
+        in ``counted`` without a value.
 
         Raises:
             FencedError: the stored checkpoint is not ``batch.expected``, or the lease is over.
@@ -202,31 +193,31 @@ class Ledger(Protocol):
         """Record that these series may be exposed at their totals from now on."""
 
     def series(self) -> list[SeriesTotal]:
-        """All series."""
+        """Return all series, oldest first."""
 
     def rule_totals(self) -> list[RuleTotal]:
-        """All (source, rule) totals."""
+        """Return the totals of all rules, including those that are no longer loaded."""
 
-    def forget(
+    def expire(
         self, source: str, found: Iterable[Partition], *, looked_at: int | None, memory: int
     ) -> int:
-        """Delete memory of events that no partition of the source can bring again; how many.
+        """Delete memory of events that no partition of the source can bring again.
 
-        ``exporter/exactness.py`` has the rule (retention).
+        ``exporter/exactness.py`` has the rule (retention). Returns the number of events.
 
         Args:
-            source: the source, whose feed is meant.
+            source: the source; its memory is that of the feed with the same name.
             found: its partitions.
-            looked_at: when the last discovery that failed nowhere began, milliseconds. None if
-                there was none, or if a partition was not read yet under this configuration.
+            looked_at: start of the last discovery without any failure, milliseconds. None if there
+                was none, or if a partition was not read yet under this configuration.
             memory: see Source.memory, milliseconds.
         """
 
     def condition(self) -> LedgerCondition:
-        """How the ledger is."""
+        """Return the state of the storage."""
 
     def watch_files(self, on_loss: Callable[[], object]) -> None:
-        """Call ``on_loss`` whenever the ledger's files are found removed or replaced."""
+        """Call ``on_loss`` when the ledger's files are found removed or replaced."""
 
     def close(self) -> None:
         """Release the ledger; idempotent."""

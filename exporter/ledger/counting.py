@@ -1,6 +1,6 @@
-"""What a batch counts, as pure functions of what the ledger knows: no database here.
+"""What a batch adds, as pure functions of the ledger's rows: no database here.
 
-``judge`` finds what is new in the batch, ``Placement`` where that goes and what it adds.
+``judge`` finds the increments that are new; ``Placement`` selects their series and adds them.
 """
 
 from __future__ import annotations
@@ -10,74 +10,63 @@ import math
 from bisect import bisect_left
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Final, TypeAlias
+from typing import Final
 
 from exporter.ledger.base import LedgerError
-from exporter.ledger.rows import (
-    bounds_of,
-    bounds_text,
-    buckets_of,
-    buckets_text,
-    labels_text,
-)
+from exporter.ledger.rows import bounds_of, bounds_text, buckets_of, buckets_text, labels_text
 from exporter.ledger.shown import SeriesState
-from exporter.ledger.tables import Member, MemberCount, RuleCount, Series, Total
+from exporter.ledger.tables import LARGEST, Member, MemberCount, RuleCount, Series, Total
 from exporter.model import OVERFLOW, Identity, Increment, JudgedEvent, Partition, SeriesKey
 
-MAX_PLACES: Final = 10_000
-"""Accounts and regions in which a rule has series beyond its ``max_series``: a log event that looks
-like a CloudTrail record names them, and whoever can write a log event can name any."""
+MAX_ACCOUNT_REGIONS: Final = 10_000
+"""Series of a rule that ``max_series`` does not limit: one for each account and region. Anyone who
+can write a log event can make it look like a record of any account and region."""
 TIME_PERIOD: Final = 1 << 24
-"""Milliseconds: memory keeps the time of an event modulo this, 4.7 hours."""
-_LARGEST: Final = 2**63 - 1
-"""Databases keep integers of 64 bits; a hostile event time may have more."""
+"""Memory has the time of an event modulo this, milliseconds (4.7 hours)."""
 _ID_BYTES: Final = 16
 
 
 @dataclass(frozen=True, slots=True)
 class Remembered:
-    """What is remembered of an event."""
+    """An entry of memory."""
 
     judged: frozenset[str]
+    """Rules that have judged the event."""
     time: int
-    """Modulo TIME_PERIOD: tells an event from another one that copies its id."""
+    """Modulo TIME_PERIOD, to recognise another event that copies the id."""
     segment: int | None = None
-    """Where it is kept; None: nowhere yet."""
+    """The segment with the entry; None if it is new."""
 
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """What ``judge`` found."""
+    """The result of ``judge``."""
 
     new: Sequence[JudgedEvent]
-    """The events with the increments that were not counted before."""
+    """Events with the increments that were not counted before."""
     remember: Mapping[Identity, Remembered]
-    """What is to be remembered from now on, where it differs from what is."""
+    """New and changed entries of memory."""
 
 
 @dataclass(frozen=True, slots=True)
 class RuleSpec:
-    """What decides where a rule's increments to a metric go."""
+    """A rule's settings for the series of one metric."""
 
     max_series: int
     buckets: tuple[float, ...] | None
-    """Histogram upper bounds, ascending, without +Inf. None: a counter."""
-
-
-RuleSpecs: TypeAlias = Mapping[tuple[str, str], RuleSpec]
-"""By rule and metric."""
+    """Upper bounds of a histogram, ascending, without +Inf; None for a counter."""
 
 
 def lane(partition: Partition) -> str:
-    """The account, region and API of a partition: what one process reads at a time.
+    """Return a partition's account, region and API, the key of partial totals.
 
-    Totals are kept per lane, so that processes that read different lanes never wait for each other.
+    Each has its own rows, so processes that read different ones never wait for each other.
     """
     return f"{partition.account_id} {partition.region} {partition.kind.label}"
 
 
 def series_id(key: SeriesKey) -> bytes:
-    """The id of a series, made of its name: the same everywhere, without a sequence."""
+    """Return the id of a series, a digest of its metric and labels."""
     name = f"{key.metric}\0{labels_text(key.labels)}"
     return hashlib.blake2b(name.encode(), digest_size=_ID_BYTES).digest()
 
@@ -87,13 +76,12 @@ def judge(
     known: Mapping[Identity, Remembered],
     earlier: Mapping[Identity, frozenset[str]] | None = None,
 ) -> Judgement:
-    """Drop what rules have judged before, and say what to remember.
+    """Drop increments of rules that have judged their event before.
 
     Args:
         events: of one feed.
-        known: what is remembered by the events' own identities and, as far as they can matter,
-            their aliases.
-        earlier: rules that counted an event before memory was kept per event, by its identity.
+        known: entries of memory for the events' identities and aliases.
+        earlier: rules that counted an event according to memory of schema 1, by its identity.
     """
     new: list[JudgedEvent] = []
     remember: dict[Identity, Remembered] = {}
@@ -116,7 +104,7 @@ def judge(
             new.append(event if is_whole else replace(event, increments=increments))
         union = judged | event.judged
         if before is None and union == judged:
-            continue  # its memory from before the change of format is enough
+            continue  # an alias is remembered, which is enough
         if before is None or union != before.judged:
             segment = None if before is None else before.segment
             remember[own] = Remembered(union, time if before is None else before.time, segment)
@@ -124,35 +112,36 @@ def judge(
 
 
 def series_of(increments: Iterable[Increment]) -> set[SeriesKey]:
-    """The series that these increments may go to."""
+    """Return the series that these increments may go to."""
     keys: set[SeriesKey] = set()
     for one in increments:
-        keys |= {one.series, one.overflow, nowhere(one.overflow)}
+        keys |= {one.series, one.overflow, any_account_region(one.overflow)}
     return keys
 
 
-def nowhere(key: SeriesKey) -> SeriesKey:
-    """The overflow series for accounts and regions past MAX_PLACES."""
+def any_account_region(key: SeriesKey) -> SeriesKey:
+    """Return the overflow series for accounts and regions beyond MAX_ACCOUNT_REGIONS."""
     labels = ((n, OVERFLOW if n in ("account_id", "region") else v) for n, v in key.labels)
     return SeriesKey(key.metric, tuple(labels))
 
 
 @dataclass(slots=True)
 class Placement:
-    """Series and limits as the ledger has them, while increments are added to them.
+    """Adds increments to series, within the rules' limits.
 
-    The caller fills in what ``series_of`` names and what the rules' counts are; what changes is in
-    the ``changed_…`` fields.
+    The caller fills ``series`` (with those of ``series_of``), ``members``, ``counts`` and ``rules``
+    from the ledger, and writes ``created``, ``joined`` and ``changed_…`` back to it.
     """
 
-    specs: RuleSpecs
+    specs: Mapping[tuple[str, str], RuleSpec]
+    """By rule and metric."""
     lane: str
     now: int
     series: dict[SeriesKey, SeriesState] = field(default_factory=dict)
     members: set[tuple[str, str, bytes]] = field(default_factory=set)
     counts: dict[tuple[str, str], MemberCount] = field(default_factory=dict)
     rules: dict[str, RuleCount] = field(default_factory=dict)
-    """This lane's, by rule."""
+    """By rule, for this ``lane``."""
     created: list[Series] = field(default_factory=list)
     joined: list[Member] = field(default_factory=list)
     changed_series: dict[SeriesKey, SeriesState] = field(default_factory=dict)
@@ -161,22 +150,22 @@ class Placement:
     counted: list[Increment] = field(default_factory=list)
     overflowed: set[str] = field(default_factory=set)
     saturated: set[str] = field(default_factory=set)
-    _places: dict[tuple[str, SeriesKey], tuple[SeriesState, bool]] = field(default_factory=dict)
+    _chosen: dict[tuple[str, SeriesKey], tuple[SeriesState, bool]] = field(default_factory=dict)
 
     def add(self, source: str, event: JudgedEvent) -> None:
         """Add an event's increments.
 
         Raises:
-            LedgerError: a rule is unknown, or its buckets are not those of its series.
+            LedgerError: a rule was not loaded, or its buckets differ from those of its series.
         """
         time = event.event_time
-        if time is not None and not -_LARGEST <= time <= _LARGEST:
+        if time is not None and not -LARGEST <= time <= LARGEST:
             time = None
         for increment in event.increments:
             self._add(source, increment, event.event_id, time)
 
-    def place(self, rule: str, key: SeriesKey) -> SeriesState:
-        """Make a series of a rule exist, whatever its limit. Raises LedgerError."""
+    def declare(self, rule: str, key: SeriesKey) -> SeriesState:
+        """Return a rule's series, created if necessary, regardless of limits. See ``add``."""
         spec = self._spec(rule, key.metric)
         state = self.series.get(key) or self._create(key, spec)
         self._join(rule, state)
@@ -193,8 +182,8 @@ class Placement:
             last = time
         value, overflow = _countable(increment.value), False
         if value is not None:
-            place = self._places.get((rule, increment.series))
-            state, overflow = place or self._place(increment)
+            chosen = self._chosen.get((rule, increment.series))
+            state, overflow = chosen or self._choose(increment)
             if self._observe(state, value, event_id, time):
                 self.changed_series[state.key] = state
             else:
@@ -212,30 +201,30 @@ class Placement:
         is_error = value is None and increment.value is not None
         self.counted.append(replace(increment, value=None) if is_error else increment)
 
-    def _place(self, increment: Increment) -> tuple[SeriesState, bool]:
-        """The series that the increment goes to, and whether that is the overflow series."""
+    def _choose(self, increment: Increment) -> tuple[SeriesState, bool]:
+        """Return the series for an increment, and whether it is an overflow series."""
         rule = increment.rule
         spec = self._spec(rule, increment.series.metric)
         state, overflow = self.series.get(increment.series), False
         if state is None or not self._is_member(rule, state):
-            # A rule without dynamic labels has one series a place.
+            # A rule without dynamic labels has one series for each account and region.
             fixed = increment.series == increment.overflow
             count = self._count(rule, increment.series.metric)
-            if count.series < (MAX_PLACES if fixed else spec.max_series):
+            if count.series < (MAX_ACCOUNT_REGIONS if fixed else spec.max_series):
                 state = state or self._create(increment.series, spec)
                 self._join(rule, state)
             else:
-                key = nowhere(increment.overflow) if fixed else increment.overflow
+                key = any_account_region(increment.overflow) if fixed else increment.overflow
                 state, overflow = self._overflow(rule, key, spec), True
         check_buckets(rule, spec, state.row)
-        self._places[rule, increment.series] = state, overflow
+        self._chosen[rule, increment.series] = state, overflow
         return state, overflow
 
     def _overflow(self, rule: str, key: SeriesKey, spec: RuleSpec) -> SeriesState:
-        """A rule's overflow series in a place; past MAX_PLACES the one for all other places."""
+        """Return a rule's overflow series of an account and region, or the one of all others."""
         state = self.series.get(key)
-        if state is None and self._count(rule, key.metric).overflow >= MAX_PLACES:
-            key = nowhere(key)
+        if state is None and self._count(rule, key.metric).overflow >= MAX_ACCOUNT_REGIONS:
+            key = any_account_region(key)
             state = self.series.get(key)
         if state is None:
             state = self._create(key, spec)
@@ -272,7 +261,7 @@ class Placement:
         spec = self.specs.get((rule, metric))
         if spec is None:
             raise LedgerError(
-                f"The ledger has not loaded a rule {rule} that feeds {metric}; its matches were "
+                f"The ledger has not loaded a rule {rule} with metric {metric}. Its matches were "
                 "not counted and will be read again."
             )
         return spec
@@ -280,7 +269,7 @@ class Placement:
     def _observe(
         self, state: SeriesState, value: float, event_id: str | None, time: int | None
     ) -> bool:
-        """Add a value; False: the total cannot take it."""
+        """Add a value; return False if the total cannot represent it."""
         before = state.totals.get(self.lane)
         if before is None:
             bounds = bounds_of(state.row.bounds)
@@ -299,7 +288,7 @@ class Placement:
             buckets = list(buckets_of(after.buckets, bounds))
             buckets[bisect_left(bounds, value)] += 1
             after = after._replace(buckets=buckets_text(buckets))
-        # The last match is the one that happened last; history comes newest first.
+        # The last match by event time: event history comes newest first.
         if time is None or after.event_time is None or time >= after.event_time:
             if event_id is not None:
                 event_id = event_id.encode("utf-8", "replace").decode()
@@ -309,11 +298,7 @@ class Placement:
 
 
 def check_buckets(rule: str, spec: RuleSpec, row: Series) -> None:
-    """Refuse to add to a series whose buckets are not the rule's.
-
-    Raises:
-        LedgerError: the stored counts cannot be carried over to the rule's buckets.
-    """
+    """Raise LedgerError if the buckets of a rule and of its series differ."""
     if row.bounds == bounds_text(spec.buckets):
         return
 
@@ -323,16 +308,16 @@ def check_buckets(rule: str, spec: RuleSpec, row: Series) -> None:
         return "as a histogram with the buckets " + ", ".join(f"{bound:g}" for bound in bounds)
 
     raise LedgerError(
-        f"Rule {rule}: the ledger keeps {row.metric} {words(bounds_of(row.bounds))}, the rule now "
-        f"has it {words(spec.buckets)}; what is counted cannot be carried over. Keep the buckets "
-        "as they were, or give the rule's metric another name."
+        f"Rule {rule}: the ledger has {row.metric} {words(bounds_of(row.bounds))}, the rule now "
+        f"has it {words(spec.buckets)}. The counts cannot be converted. Keep the buckets as they "
+        "were, or rename the rule's metric."
     )
 
 
 def sum_exactly(total: float, value: float) -> float | None:
-    """The total with a value added; None: a float cannot hold it, and it would be lost.
+    """Return the total with a value added; None if a float cannot represent the sum.
 
-    Whole numbers are added exactly or not at all; of other values, none that leaves no trace.
+    Whole numbers are added exactly or not at all. Other values must change the total.
     """
     after = total + value
     if not math.isfinite(after) or (value > 0 and after == total):
@@ -343,7 +328,7 @@ def sum_exactly(total: float, value: float) -> float | None:
 
 
 def _countable(value: float | None) -> float | None:
-    """The value as a total can take it; None: it cannot, or not exactly."""
+    """Return the value as a float; None if it is negative, not finite or not exact."""
     if value is None:
         return None
     try:

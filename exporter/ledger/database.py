@@ -1,4 +1,4 @@
-"""The ledger's database while it is open: transactions, its files kept in place, its check."""
+"""The open SQLite database: transactions, damage checks, and recovery of lost files."""
 
 from __future__ import annotations
 
@@ -13,31 +13,28 @@ import structlog
 
 from exporter.ledger.audit import audit
 from exporter.ledger.base import LedgerCondition, LedgerError
-from exporter.ledger.errors import DATABASE_ERRORS, UnreadableRowError, damaged, explain
+from exporter.ledger.errors import damaged, explained
 from exporter.ledger.migration import migrate
-from exporter.ledger.sqlite_store import begun
+from exporter.ledger.sqlite_store import SqliteTransaction, begun
 from exporter.ledger.storage import DatabaseFile, connect, make_directory, schema_of
 from exporter.ledger.tables import SCHEMA_VERSION
 from exporter.logs import Failures
 
 CHECKED_BYTES: Final = 256 * 1024 * 1024
-"""Up to this size a ledger is checked before it is used (some seconds); a larger one meanwhile."""
+"""A ledger up to this size is checked before use (a few seconds), a larger one in background."""
 
-_END_OF_CHECK: Final = 5.0
+_STOP_SECONDS: Final = 5.0
 
 _log = structlog.get_logger(__name__)
 
 
 class Database:
-    """A ledger's database; thread-safe, one transaction at a time.
-
-    Raises LedgerError, a sentence, for whatever goes wrong in it.
-    """
+    """The ``Store`` in an SQLite file; one transaction at a time."""
 
     def __init__(self, path: Path, *, temporary: bool = False) -> None:
-        """Open the database, or create it and its directory where there is none.
+        """Open the database, or create it and its directory if they are missing.
 
-        ``temporary``: that is no warning.
+        ``temporary``: a new database is expected, and logs no warning.
         """
         make_directory(path.parent)
         self._path = path
@@ -46,7 +43,6 @@ class Database:
         self._closed = False
         self._losses = 0
         self.on_loss: Callable[[], object] = lambda: None
-        """Called whenever files were lost."""
         self._lost: LedgerError | None = None
         self._saving = Failures("saving of the ledger", path=str(path))
         self._check: _BackgroundCheck | None = None
@@ -61,34 +57,30 @@ class Database:
             raise
         if self._file.is_new and not temporary:
             _log.warning(
-                "new ledger begun, every counter starts from 0; if there should have been one,"
-                " check --storage.path and whether its volume is mounted",
+                "new ledger begun, every counter starts from 0; if there should be one, check"
+                " --storage.path and whether its volume is mounted",
                 path=str(path.absolute()),
             )
 
     def _migrate(self) -> None:
         connection = self._file.connection
-        try:
+        with explained(self._path, "migrated"):
             if connection is not None and schema_of(connection, self._path) < SCHEMA_VERSION:
                 migrate(connection, self._path)
-        except DATABASE_ERRORS as error:
-            raise explain(error, self._path, "migrated") from error
-        except UnreadableRowError as error:
-            raise damaged(self._path, str(error)) from error
 
     def condition(self, created: int) -> LedgerCondition:
-        """How it is; ``created`` as in LedgerCondition."""
+        """Return the state of the database."""
         problem = self._lost or (self._check and self._check.found)
         return LedgerCondition(
             created=created,
-            place=str(self._path),
+            location=str(self._path),
             files_lost=self._losses,
             checking=self._check is not None and self._check.running,
             problem=None if problem is None else str(problem),
         )
 
     def close(self) -> None:
-        """Close it; idempotent. Files that were lost are saved before, if they can be."""
+        """Close the database, saving lost files first if possible; idempotent."""
         if self._check is not None:
             self._check.stop()
         with self._mutex:
@@ -102,40 +94,39 @@ class Database:
                 self._file.close()
 
     @contextmanager
-    def transaction(self) -> Iterator[sqlite3.Cursor]:
-        """All that is done with the cursor becomes durable at the end, or nothing."""
+    def transaction(self) -> Iterator[SqliteTransaction]:
+        """See ``Store.transaction``."""
         with self._mutex:
             if self._check is not None and self._check.found is not None:
                 raise self._check.found
             if not self._closed:
                 self._keep_files()
-            with self._cursor("written") as cursor, begun(cursor, write=True):
-                yield cursor
+            with self._begun("written", write=True) as transaction:
+                yield transaction
 
     @contextmanager
-    def reading(self) -> Iterator[sqlite3.Cursor]:
-        """A cursor to read one state with."""
-        with self._mutex, self._cursor("read") as cursor, begun(cursor, write=False):
-            yield cursor
+    def reading(self) -> Iterator[SqliteTransaction]:
+        """See ``Store.reading``."""
+        with self._mutex, self._begun("read", write=False) as transaction:
+            yield transaction
 
     @contextmanager
-    def _cursor(self, doing: str) -> Iterator[sqlite3.Cursor]:
+    def _begun(self, doing: str, *, write: bool) -> Iterator[SqliteTransaction]:
         connection = self._file.connection
         if self._closed or connection is None:
             raise self._lost or LedgerError(f"The ledger {self._path} is closed.")
-        with closing(connection.cursor()) as cursor:
-            try:
-                yield cursor
-            except DATABASE_ERRORS as error:
-                raise explain(error, self._path, doing) from error
-            except UnreadableRowError as error:
-                raise damaged(self._path, str(error)) from error
+        with (
+            closing(connection.cursor()) as cursor,
+            explained(self._path, doing),
+            begun(cursor, write=write),
+        ):
+            yield SqliteTransaction(cursor)
 
     def _keep_files(self) -> None:
-        """Notice files that were removed or replaced, and write what is open to their paths again.
+        """Save the ledger again if its files were removed or replaced (three stat calls).
 
-        Costs three stat calls, some microseconds. Raises LedgerError where they cannot be written:
-        nothing may be committed to files that are gone with this process.
+        Raises:
+            LedgerError: it cannot be saved, so nothing may be committed.
         """
         what = self._file.strayed()
         if what is None:
@@ -147,44 +138,41 @@ class Database:
             self._file.save()
         except LedgerError as error:
             self._lost = LedgerError(
-                f"The ledger {self._path} lost its files while it was open: {what}. What was "
-                "counted is there as long as this process runs; nothing more is counted until it "
-                f"can be saved. {error}"
+                f"The ledger {self._path} lost its files while it was open: {what}. Its contents "
+                "are kept while this process runs, and nothing is counted until they can be saved. "
+                f"{error}"
             )
             self._saving.failed(self._lost)
             raise self._lost from error
         self._lost = None
         self._saving.succeeded()
         _log.error(
-            "the ledger's files were removed or replaced while it was open; nothing is lost, all"
-            " was written to its path again; find out who does this",
+            "the ledger's files were removed or replaced while it was open; nothing is lost, it was"
+            " saved again; find out which program does this",
             path=str(self._path),
             what=what,
         )
 
 
 class _BackgroundCheck:
-    """Checks a large ledger for damage while it is at work."""
+    """Checks a large ledger for damage while it is in use."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._stopped = False
         self.found: LedgerError | None = None
-        """What is damaged."""
         self.running = True
-        try:
+        with explained(path, "opened"):
             self._connection = connect(path)
-        except DATABASE_ERRORS as error:
-            raise explain(error, path, "opened") from error
         self._thread = threading.Thread(target=self._run, name="ledger check", daemon=True)
         self._thread.start()
 
     def stop(self) -> None:
-        """End it before the ledger is closed."""
+        """Stop the check before the ledger is closed."""
         self._stopped = True
         with suppress(sqlite3.Error):
             self._connection.interrupt()
-        self._thread.join(_END_OF_CHECK)
+        self._thread.join(_STOP_SECONDS)
 
     def _run(self) -> None:
         try:
@@ -193,15 +181,13 @@ class _BackgroundCheck:
         except LedgerError as error:
             if not self._stopped:
                 self.found = error
-                _log.error("the ledger is damaged, nothing more is counted", error=str(error))
+                _log.error("the ledger is damaged, nothing is counted any more", error=str(error))
         finally:
             self.running = False
 
 
 def _check(connection: sqlite3.Connection, path: Path) -> None:
-    try:
+    with explained(path, "checked"):
         found = audit(connection)
-    except DATABASE_ERRORS as error:
-        raise explain(error, path, "checked") from error
     if found is not None:
         raise damaged(path, found)

@@ -1,62 +1,86 @@
-"""What SQLite's and the system's errors mean for the ledger, as sentences for the user."""
+"""Errors of SQLite and of the system as sentences for the user."""
 
 from __future__ import annotations
 
 import errno
 import shutil
 import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
 from exporter.ledger.base import LedgerError
 from exporter.model import Partition
 
-_START_ANEW = (
-    "Restore it from a backup, or move it away (with its -wal file) to begin a new ledger: "
+_RESTORE = (
+    "Restore it from a backup, or move it away (with its -wal file) to create a new ledger: "
     "all counters then start from zero"
 )
-_LAST_COMMIT_STANDS = "Nothing is lost: the ledger stands at its last commit"
-
+_NOTHING_LOST = "Nothing is lost: the ledger is as it was after its last commit"
 
 DATABASE_ERRORS: Final = (sqlite3.Error, UnicodeDecodeError)
-"""What the sqlite3 module raises; the second where a damaged name is in SQLite's own message."""
+"""Errors of the sqlite3 module; the second if SQLite's message quotes a damaged name."""
 
 
 class UnreadableRowError(ValueError):
-    """A row of the ledger does not hold what its table is for; the message begins with which."""
+    """A row of the ledger is damaged; the message names its table."""
 
 
 def damaged(path: Path, what: str) -> LedgerError:
-    """The error for a ledger file whose contents cannot be trusted."""
-    return LedgerError(f"The ledger {path} is damaged: {what}. {_START_ANEW}.")
+    """Return the error for a ledger with damaged contents."""
+    return LedgerError(f"The ledger {path} is damaged: {what}. {_RESTORE}.")
 
 
-def damaged_checkpoint(place: str, partition: Partition) -> LedgerError:
-    """The error for a position that its source cannot read."""
+def damaged_checkpoint(location: str, partition: Partition) -> LedgerError:
+    """Return the error for a checkpoint that its source cannot read."""
     what = f"table checkpoints has a position of {partition} that cannot be read"
-    return damaged(Path(place), what)
+    return damaged(Path(location), what)
 
 
 def not_a_ledger(path: Path, what: str) -> LedgerError:
-    """The error for a file in the ledger's place that is none."""
+    """Return the error for a file at the ledger's path that is something else."""
     return LedgerError(
         f"{path} is not a ledger of this exporter: {what}. Choose another directory with "
-        "--storage.path, or move the file away to begin a new ledger there."
+        "--storage.path, or move the file away to create a new ledger there."
     )
 
 
-def explain(error: sqlite3.Error | UnicodeDecodeError, path: Path, doing: str) -> LedgerError:
-    """What went wrong, at which path, and what to do about it.
+@contextmanager
+def explained(path: Path, doing: str) -> Iterator[None]:
+    """Raise a LedgerError for an error of SQLite or a damaged row.
 
-    ``doing`` is the end of "The ledger … could not be …": ``opened``, ``written``.
+    ``doing`` completes "The ledger … could not be …": ``opened``, ``written``.
     """
+    try:
+        yield
+    except DATABASE_ERRORS as error:
+        raise _explain(error, path, doing) from error
+    except UnreadableRowError as error:
+        raise damaged(path, str(error)) from error
+
+
+def explain_os(error: OSError, path: Path, doing: str) -> LedgerError:
+    """Return the error for an error of the system: ``path`` could not be ``doing``."""
+    reason = error.strerror or str(error)
+    advice = "Choose another directory with --storage.path"
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        advice = f"Free or add space on the volume ({_free(path)})"
+    elif error.errno in (errno.EROFS, errno.EACCES, errno.EPERM):
+        advice = f"Give the exporter's user write access there. {advice} otherwise"
+    elif error.errno in (errno.ENOTDIR, errno.EEXIST):
+        advice = f"--storage.path must name a directory. {advice}"
+    return LedgerError(f"{path} could not be {doing}: {reason}. {advice}.")
+
+
+def _explain(error: sqlite3.Error | UnicodeDecodeError, path: Path, doing: str) -> LedgerError:
     if isinstance(error, UnicodeDecodeError):
-        return damaged(path, "it has text that is no UTF-8")
+        return damaged(path, "it contains text that is not UTF-8")
     name = getattr(error, "sqlite_errorname", "") or type(error).__name__
     failed = f"The ledger {path} could not be {doing}"
     if name.startswith("SQLITE_FULL"):
         return LedgerError(
-            f"{failed}: the disk is full ({_free(path)}). Free or add space. {_LAST_COMMIT_STANDS}."
+            f"{failed}: the disk is full ({_free(path)}). Free or add space. {_NOTHING_LOST}."
         )
     if name.startswith(("SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_PERM", "SQLITE_AUTH")):
         return LedgerError(
@@ -68,28 +92,15 @@ def explain(error: sqlite3.Error | UnicodeDecodeError, path: Path, doing: str) -
         return damaged(path, str(error))
     if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
         return LedgerError(
-            f"{failed}: another program holds it locked. Close it (a sqlite3 shell, a backup). "
-            f"{_LAST_COMMIT_STANDS}."
+            f"{failed}: another program has locked it. Close it (a sqlite3 shell, a backup). "
+            f"{_NOTHING_LOST}."
         )
     if name.startswith(("SQLITE_IOERR", "SQLITE_NOMEM", "SQLITE_PROTOCOL")):
         return LedgerError(
             f"{failed}: input or output failed ({name}: {error}; {_free(path)}). Check the volume "
-            f"and the kernel's log. {_LAST_COMMIT_STANDS}."
+            f"and the kernel's log. {_NOTHING_LOST}."
         )
-    return LedgerError(f"{failed} ({name}: {error}). {_START_ANEW}.")
-
-
-def explain_os(error: OSError, path: Path, doing: str) -> LedgerError:
-    """The same for an error of the system: ``path`` could not be ``doing`` (``created`` …)."""
-    reason = error.strerror or str(error)
-    advice = "Choose another directory with --storage.path"
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        advice = f"Free or add space on the volume ({_free(path)})"
-    elif error.errno in (errno.EROFS, errno.EACCES, errno.EPERM):
-        advice = f"Give the exporter's user write access there. {advice} otherwise"
-    elif error.errno in (errno.ENOTDIR, errno.EEXIST):
-        advice = f"--storage.path must name a directory. {advice}"
-    return LedgerError(f"{path} could not be {doing}: {reason}. {advice}.")
+    return LedgerError(f"{failed} ({name}: {error}). {_RESTORE}.")
 
 
 def _free(path: Path) -> str:

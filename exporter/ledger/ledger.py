@@ -1,9 +1,8 @@
-"""The ledger on any store: each method is one transaction over sets of rows."""
+"""The ledger on any store: each method is one transaction."""
 
 from __future__ import annotations
 
 import secrets
-import threading
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final, Protocol
@@ -21,22 +20,16 @@ from exporter.ledger.base import (
     RuleUse,
     SeriesTotal,
 )
-from exporter.ledger.counting import (
-    Placement,
-    RuleSpec,
-    judge,
-    lane,
-    series_id,
-    series_of,
-)
+from exporter.ledger.counting import Placement, RuleSpec, judge, lane, series_id, series_of
 from exporter.ledger.memory import Memory
-from exporter.ledger.retention import Limits, partition_key
+from exporter.ledger.retention import Expiry, partition_key
 from exporter.ledger.rules import load_scopes, load_versions, specs, version_of
 from exporter.ledger.shown import SeriesState, rule_totals, state_of
 from exporter.ledger.store import Store, Transaction
 from exporter.ledger.tables import (
     CHECKPOINTS,
     FACTS,
+    LARGEST,
     MEMBER_COUNTS,
     MEMBERS,
     RULE_COUNTS,
@@ -50,45 +43,30 @@ from exporter.model import Identity, JudgedEvent, Partition, SeriesKey
 _log = structlog.get_logger(__name__)
 
 VERSION: Final = "exporter version"
-"""The fact that says which version of the exporter has written the ledger last."""
+"""Name of the fact: the exporter version that opened the ledger last."""
 SECRET: Final = "secret"  # noqa: S105
 CREATED: Final = "created"
 READING_TIME: Final = "reading time"
-_LARGEST: Final = 2**63 - 1
 
 
 class EarlierMemory(Protocol):
-    """Memory of an earlier schema, until its retention ends."""
+    """Memory of schema 1, until it expires."""
 
     def judged(
         self, transaction: Transaction, feed: str, events: Sequence[JudgedEvent]
     ) -> Mapping[Identity, frozenset[str]]:
-        """By the events' identities, which rules have counted them."""
+        """Return the rules that have counted these events, by their identities."""
 
-    def forget(
+    def expire(
         self, transaction: Transaction, source: str, before: Callable[[Checkpoint], int | None]
     ) -> int:
-        """Delete some of what is older than ``before`` says for its partition; how much."""
-
-
-class ReadingTime:
-    """Milliseconds that pass only while the ledger is open; they begin as an epoch time."""
-
-    def __init__(self, begin: int, steady: Callable[[], float]) -> None:
-        """``steady``: seconds from any point on that no clock setting changes."""
-        self._begin = begin
-        self._steady = steady
-        self._opened = steady()
-
-    def now(self) -> int:
-        """The reading time."""
-        return self._begin + max(0, int((self._steady() - self._opened) * 1000))
+        """Delete a part of the memory older than its partition's ``before``; return how much."""
 
 
 class StoredLedger:
     """The part of the ``Ledger`` protocol that is the same for every store.
 
-    It holds no totals in memory, so a commit that fails leaves nothing behind.
+    It keeps no totals in the process, so a commit that fails has no effect.
     """
 
     def __init__(
@@ -100,15 +78,23 @@ class StoredLedger:
         holder: str,
         earlier: EarlierMemory | None = None,
     ) -> None:
-        """``holder`` names the process among those that share the ledger."""
+        """Read the ledger's facts, or write those of a new ledger.
+
+        Args:
+            store: the rows.
+            clock: seconds since the epoch.
+            steady: monotonic seconds.
+            holder: names this process among those that share the ledger.
+            earlier: memory of schema 1, if any is left.
+        """
         self._store = store
         self._clock = clock
+        self._steady = steady
         self._holder = holder
         self._earlier = earlier
-        self._mutex = threading.Lock()
         self._specs: dict[tuple[str, str], RuleSpec] = {}
         self._saturated: frozenset[str] = frozenset()
-        """Rules whose totals the log has reported as too large."""
+        """Rules whose totals were logged as too large."""
         with store.transaction() as transaction:
             facts = {one.name: one.value for one in transaction.read(FACTS)}
             now = str(self._now())
@@ -117,7 +103,7 @@ class StoredLedger:
             transaction.write(FACTS, [Fact(*one) for one in facts.items()])
         self._secret = bytes.fromhex(facts[SECRET])
         self._created = int(facts[CREATED])
-        self._reading_time = ReadingTime(int(facts[READING_TIME]), steady)
+        self._opened = int(facts[READING_TIME]), steady()
 
     def load_rules(
         self,
@@ -133,11 +119,10 @@ class StoredLedger:
                 transaction, uses, now=now, keep=keep, generation=generation, holder=self._holder
             )
             totals = rule_totals(transaction.read(RULE_COUNTS), transaction.read(MEMBER_COUNTS))
-        with self._mutex:
-            self._specs = specs(loaded.rows)
+        self._specs = specs(loaded.rows)
         for metric in sorted({key.metric for key in loaded.ended}):
             _log.warning(
-                "metric restarts at zero: its rule has other buckets, labels or another type",
+                "metric restarts at zero: its rule has another type, other buckets or label names",
                 metric=metric,
                 series=sum(key.metric == metric for key in loaded.ended),
             )
@@ -150,15 +135,10 @@ class StoredLedger:
         self, scopes: Mapping[str, Iterable[str]], *, now: int, generation: str
     ) -> dict[str, dict[str, int]]:
         """See ``Ledger.load_scopes``."""
-        wanted = [(source, scope) for source, of in scopes.items() for scope in of]
         with self._store.transaction() as transaction:
-            found = load_scopes(
-                transaction, wanted, now=now, generation=generation, holder=self._holder
+            return load_scopes(
+                transaction, scopes, now=now, generation=generation, holder=self._holder
             )
-        since: dict[str, dict[str, int]] = {source: {} for source in scopes}
-        for (source, scope), at in found.items():
-            since[source][scope] = at
-        return since
 
     def declare(self, series: Iterable[tuple[str, SeriesKey]]) -> list[SeriesTotal]:
         """See ``Ledger.declare``."""
@@ -167,7 +147,7 @@ class StoredLedger:
             placement = self._placement("")
             _read_series(transaction, placement, {key for _, key in wanted})
             _read_members(transaction, placement, wanted)
-            states = {key: placement.place(rule, key) for rule, key in wanted}
+            states = {key: placement.declare(rule, key) for rule, key in wanted}
             _write(transaction, placement)
         return [state.shown() for state in states.values()]
 
@@ -186,7 +166,7 @@ class StoredLedger:
         """See ``Ledger.commit``."""
         source = batch.partition.source
         with self._store.transaction() as transaction:
-            memory = Memory(transaction, batch.feed, self._secret, self._reading_time.now())
+            memory = Memory(transaction, batch.feed, self._secret, self._reading_time())
             events = self._move(transaction, batch, memory)
             placement = self._placement(lane(batch.partition))
             if events:
@@ -195,8 +175,8 @@ class StoredLedger:
         self._report_saturated(source, committed.saturated)
         if len(events) < len(batch.events):
             _log.warning(
-                "events of a partition that was away are not counted: whether another one brought"
-                " them before is forgotten",
+                "events of a partition that was away are not counted: the memory that would show"
+                " whether another partition brought them has expired",
                 partition=str(batch.partition),
                 events=len(batch.events) - len(events),
             )
@@ -209,7 +189,7 @@ class StoredLedger:
             transaction.write(SERIES, [row._replace(revealed=1) for row in rows])
 
     def series(self) -> list[SeriesTotal]:
-        """See ``Ledger.series``; oldest first."""
+        """See ``Ledger.series``."""
         with self._store.reading() as transaction:
             totals = defaultdict(list)
             for total in transaction.scan(TOTALS):
@@ -218,38 +198,38 @@ class StoredLedger:
             return [state_of(row, totals[row.id]).shown() for row in rows]
 
     def rule_totals(self) -> list[RuleTotal]:
-        """See ``Ledger.rule_totals``; rules that are no longer loaded are among them."""
+        """See ``Ledger.rule_totals``."""
         with self._store.reading() as transaction:
             return rule_totals(transaction.read(RULE_COUNTS), transaction.read(MEMBER_COUNTS))
 
-    def forget(
+    def expire(
         self, source: str, found: Iterable[Partition], *, looked_at: int | None, memory: int
     ) -> int:
-        """See ``Ledger.forget``."""
-        reading_time = self._reading_time.now()
+        """See ``Ledger.expire``."""
+        now = self._reading_time()
         with self._store.transaction() as transaction:
-            transaction.write(FACTS, [Fact(READING_TIME, str(reading_time))])
-            kept = Memory(transaction, source, self._secret, reading_time)
-            limits = Limits.of(transaction, kept, source, found, looked_at=looked_at, memory=memory)
-            over = [segment for segment in kept.segments() if limits.is_over(segment)]
-            kept.delete(over)
+            transaction.write(FACTS, [Fact(READING_TIME, str(now))])
+            kept = Memory(transaction, source, self._secret, now)
+            expiry = Expiry.of(transaction, kept, source, found, looked_at=looked_at, memory=memory)
+            expired = [segment for segment in kept.segments() if expiry.is_over(segment)]
+            kept.delete(expired)
             kept.rotate(memory)
-        forgotten = sum(segment.entries for segment in over)
+        count = sum(segment.entries for segment in expired)
         while self._earlier is not None:
             with self._store.transaction() as transaction:
-                deleted = self._earlier.forget(transaction, source, limits.before)
-            forgotten += deleted
+                deleted = self._earlier.expire(transaction, source, expiry.before)
+            count += deleted
             if not deleted:
                 break
-        return forgotten
+        return count
 
     def _move(
         self, transaction: Transaction, batch: Batch, memory: Memory
     ) -> Sequence[JudgedEvent]:
-        """Write the batch's checkpoint; its events without those that nobody can judge any more.
+        """Write the batch's checkpoint and return the events that may count.
 
         Raises:
-            FencedError: another holder has committed, or the lease has passed on.
+            FencedError: another process has committed, or has a newer lease.
         """
         found = transaction.read(CHECKPOINTS, [_key(batch.partition)])
         before = found[0] if found else None
@@ -259,11 +239,11 @@ class StoredLedger:
         if expected != (before and before.checkpoint) or (before and batch.lease < before.lease):
             raise FencedError(
                 f"{batch.partition}: another process has read on from the checkpoint that this "
-                "reading began at; nothing of it was counted. The next poll goes on from there."
+                "reading started from, so none of it was counted. The next poll continues from the "
+                "new checkpoint."
             )
-        events, line = batch.events, memory.feed.line
-        let_go = before is not None and bool(before.let_go) and line is not None
-        if let_go and line is not None:
+        events, line, let_go = batch.events, memory.feed.line, False
+        if before is not None and before.let_go and line is not None:
             events = [one for one in events if one.scope or one.time >= line]
             let_go = batch.remember_from is not None and batch.remember_from < line
         if before and (batch.remember_from or 0) < (before.remember_from or 0):
@@ -293,9 +273,10 @@ class StoredLedger:
         judgement = judge(events, memory.find(events), earlier)
         if judgement.remember:
             comes_once = batch.remember_from is None
-            now = self._reading_time.now()
             times: dict[Identity, int] = {
-                (one.scope, one.event_id): now if comes_once else _bounded(one.time)
+                (one.scope, one.event_id): (
+                    memory.now if comes_once else max(-LARGEST, min(one.time, LARGEST))
+                )
                 for one in events
                 if one.event_id is not None
             }
@@ -313,15 +294,14 @@ class StoredLedger:
         _write(transaction, placement)
 
     def _placement(self, in_lane: str) -> Placement:
-        with self._mutex:
-            return Placement(self._specs, in_lane, self._now())
+        return Placement(self._specs, in_lane, self._now())
 
     def _report_saturated(self, source: str, rules: frozenset[str]) -> None:
         for rule in sorted(rules - self._saturated):
             _log.warning(
                 "a total of the rule is too large to take its values: they are value errors from"
-                " now on; lower the rule's `max_value`, or set a `scale`, and give its metric"
-                " another name to begin anew",
+                " now on; lower the rule's `max_value` or set a `scale`, and rename its metric to"
+                " start at zero",
                 source=source,
                 rule=rule,
             )
@@ -330,24 +310,22 @@ class StoredLedger:
     def _now(self) -> int:
         return int(self._clock() * 1000)
 
+    def _reading_time(self) -> int:
+        """Milliseconds that pass only while the ledger is open; a new ledger's start at ``now``."""
+        stored, opened = self._opened
+        return stored + max(0, int((self._steady() - opened) * 1000))
+
 
 def _key(partition: Partition) -> tuple[str, bytes]:
     return partition.source, partition_key(partition)
 
 
-def _bounded(time: int) -> int:
-    return max(-_LARGEST, min(time, _LARGEST))
-
-
 def _read_series(transaction: Transaction, placement: Placement, keys: Iterable[SeriesKey]) -> None:
     by_id = {series_id(key): key for key in keys}
-    rows = transaction.read(SERIES, [(one,) for one in by_id])
-    totals = defaultdict(list)
-    for total in transaction.read(TOTALS, [(row.id,) for row in rows]):
-        totals[total.series].append(total)
-    for row in rows:
-        of = {one.lane: one for one in totals[row.id]}
-        placement.series[by_id[row.id]] = SeriesState(row, by_id[row.id], of)
+    for row in transaction.read(SERIES, [(one,) for one in by_id]):
+        placement.series[by_id[row.id]] = SeriesState(row, by_id[row.id], {})
+    for total in transaction.read(TOTALS, [(one,) for one in by_id]):
+        placement.series[by_id[total.series]].totals[total.lane] = total
 
 
 def _committed(transaction: Transaction, source: str, placement: Placement) -> Committed:

@@ -1,4 +1,4 @@
-"""One process at a time: a lock on the ledger's own file."""
+"""A lock on the ledger's own file, so that only one process uses it."""
 
 from __future__ import annotations
 
@@ -11,58 +11,52 @@ from typing import Final
 from exporter.ledger.base import LedgerError
 from exporter.ledger.errors import explain_os
 
-Identity = tuple[int, int]
-"""Device and inode: the same for two names of one file only."""
+FileId = tuple[int, int]
+"""Device and inode, which identify a file whatever its name."""
 
 _LOCKED_BYTE: Final = 1 << 62
-"""SQLite locks bytes from 2^30 on and its files end at 2^48: nothing of its own is here."""
+"""Not used by SQLite, which locks bytes from 2^30 on and whose files end at 2^48."""
 _SQLITE_LOCKS: Final = (0x40000000, 512)
-"""SQLite, os.h: PENDING_BYTE and what follows. An open connection in WAL mode holds some of it."""
+"""SQLite, os.h: from PENDING_BYTE on. An open connection in WAL mode locks some of these."""
 _FLOCK: Final = "hhqqi4x"
 """fcntl(2): struct flock: type, whence, start, length, pid."""
 
 
 class FileLock:
-    """Keeps a second process off a ledger's file, for as long as this one has it.
+    """An open file description lock (fcntl(2), F_OFD_SETLK) on one byte of a file.
 
-    An open file description lock (fcntl(2), F_OFD_SETLK) on one byte: it ends with the process,
-    however that ends; it goes with the file when that is renamed; nobody can delete it without
-    deleting the ledger. Unlike SQLite's own locks it outlives the closing of another descriptor of
-    the same file, and unlike flock(2) it does not become a lock of the whole file, SQLite's bytes
-    among them, where the volume is NFS.
+    It ends with the process, stays with the file when that is renamed, and cannot be deleted.
+    Unlike SQLite's locks, it is not released when another descriptor of the file is closed. Unlike
+    flock(2), it does not lock the whole file, including SQLite's bytes, on NFS.
     """
 
     def __init__(self, path: Path, *, create: bool = False) -> None:
-        """Lock the file that is at ``path``; ``create`` it where there is none.
+        """Lock the file at ``path``, which is created if ``create`` is set.
 
         Raises:
-            LedgerError: another process has it, or it cannot be opened for writing.
-            FileNotFoundError: there is none, and none was to be made.
+            LedgerError: another process has locked it, or it cannot be opened for writing.
+            FileNotFoundError: it does not exist.
         """
         while True:
             self.descriptor = _open(path, create=create)
             try:
                 _lock(self.descriptor, path)
                 status = os.fstat(self.descriptor)
-                self.identity: Identity = (status.st_dev, status.st_ino)
-                if identity(path) == self.identity:
+                self.file_id: FileId = (status.st_dev, status.st_ino)
+                if file_id(path) == self.file_id:
                     return
             except BaseException:
                 os.close(self.descriptor)
                 raise
-            os.close(self.descriptor)  # renamed or removed between the two: look again
+            os.close(self.descriptor)  # renamed or removed meanwhile: try again
 
     def release(self) -> None:
-        """Let another process in."""
+        """Release the lock."""
         os.close(self.descriptor)
 
 
-def identity(path: Path) -> Identity | None:
-    """Which file is at a path; None: there is none.
-
-    Raises:
-        OSError: nobody can say.
-    """
+def file_id(path: Path) -> FileId | None:
+    """Return the id of the file at a path; None if there is no file. Raises OSError."""
     try:
         status = path.stat()
     except (FileNotFoundError, NotADirectoryError):
@@ -84,17 +78,17 @@ def _lock(descriptor: int, path: Path) -> None:
     wanted = struct.pack(_FLOCK, fcntl.F_WRLCK, os.SEEK_SET, _LOCKED_BYTE, 1, 0)
     try:
         fcntl.fcntl(descriptor, fcntl.F_OFD_SETLK, wanted)
-    except (BlockingIOError, PermissionError) as error:  # EAGAIN or EACCES, says fcntl(2)
+    except (BlockingIOError, PermissionError) as error:  # fcntl(2): EAGAIN or EACCES
         raise LedgerError(
             f"The ledger in {path.parent} is in use by another process{_holder(descriptor)}. "
-            "Stop that one first, or give this one a directory of its own with --storage.path."
+            "Stop that process first, or choose another directory with --storage.path."
         ) from error
     except OSError as error:
         raise explain_os(error, path, "locked") from error
 
 
 def _holder(descriptor: int) -> str:
-    """The pid of the process that has the ledger open, in brackets, where it can be known."""
+    """Return the pid of the process that has the ledger open, in brackets, if it is known."""
     asked = struct.pack(_FLOCK, fcntl.F_WRLCK, os.SEEK_SET, *_SQLITE_LOCKS, 0)
     try:
         answer = fcntl.fcntl(descriptor, fcntl.F_GETLK, asked)

@@ -1,16 +1,16 @@
-"""What a feed remembers of events: digests in sorted blocks, and the rules that have judged each.
+"""Memory of counted events: for each its digest, and the rules that have judged it.
 
-Memory is kept by feed and scope in segments: what was remembered in one span of reading time. A
-segment is deleted as a whole (see retention), so nothing is ever rewritten to forget. Inside a
-segment entries are sorted by digest and cut into blocks; a block that is full is split. New entries
-gather in buffers first, since each falls into another block. An entry takes 17 bytes: digest, time,
-and the number of an interned set of rules.
+An entry takes 17 bytes: digest, time, and the number of an interned set of rules. The entries of a
+feed and scope are in segments, one for each span of reading time. A segment expires as a whole (see
+retention), so nothing is rewritten. In a segment, entries are sorted by digest and cut into blocks;
+a full block is split. New entries go to buffers first, because each belongs to another block.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import math
 from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -39,23 +39,24 @@ _ENTRY_BYTES: Final = DIGEST_BYTES + _TIME_BYTES + _SET_BYTES
 _BUFFERS: Final = 0
 _SORTED: Final = 1
 _BLOCK_ENTRIES: Final = 1920
-"""Most entries of a block: 32 KiB. Larger ones waste less of the database's pages."""
+"""Limit for a block, 32 KiB. Large blocks fill the database's pages better."""
 _BUFFERED: Final = 512
-"""Most entries of a buffer: it takes new ones until they are worth rewriting blocks for."""
+"""Limit for a buffer. A full one is merged into the blocks."""
 _BELOW: Final = 48
-"""A buffer that has entries for more blocks than this becomes two: a commit writes few blocks."""
+"""A buffer with entries for more blocks is split, so that a commit writes few blocks."""
 _SEGMENTS: Final = 8
-"""About as many segments of a feed hold memory at a time: a new event is looked up in each."""
+"""About how many segments a feed has. New events are looked up in each."""
 _SETS: Final = 1 << 8 * _SET_BYTES
 
 
 class Memory:
-    """A feed's memory inside a transaction."""
+    """A feed's memory in a transaction."""
 
     def __init__(self, transaction: Transaction, feed: str, secret: bytes, now: int) -> None:
-        """``secret`` keys the digests, so that nobody can choose ids that collide.
+        """Read the state of a feed, or write that of a new one.
 
-        ``now``: the reading time, milliseconds.
+        ``secret`` keys the digests, so no one can choose ids that collide. ``now`` is the reading
+        time, milliseconds.
         """
         self._transaction = transaction
         self._secret = secret
@@ -67,7 +68,7 @@ class Memory:
         self._sets: dict[int, str] | None = None
 
     def use_format(self, name: str) -> None:
-        """Note the format by which events are named from now on."""
+        """Start another segment if the source's format has changed."""
         if name == self.feed.format:
             return
         feed = self.feed
@@ -76,46 +77,51 @@ class Memory:
         self.save(feed._replace(format=name))
 
     def save(self, feed: Feed) -> None:
-        """Write how the feed is kept."""
+        """Write the state of the feed."""
         if feed != self.feed:
             self.feed = feed
             self._transaction.write(FEEDS, [feed])
 
     def find(self, events: Iterable[JudgedEvent]) -> dict[Identity, Remembered]:
-        """What is remembered of events, by their own identities and, if they matter, aliases."""
+        """Return the entries of events, by identity or alias.
+
+        Aliases are looked up in segments from before the last change of the format only.
+        """
         own: set[Identity] = set()
         aliases: set[Identity] = set()
         for event in events:
             if event.event_id is not None:
                 own.add((event.scope, event.event_id))
                 aliases.update(event.aliases)
-        found = dict(self._find(own, up_to=None))
+        found = dict(self._find(own))
         if self.feed.changed >= 0:
-            # What was remembered since the format changed has its own identity.
             found |= self._find(aliases - own, up_to=self.feed.changed)
         return found
 
     def remember(
         self, changes: Mapping[Identity, Remembered], times: Mapping[Identity, int]
     ) -> None:
-        """Keep these; ``times``: when retention takes their events to be, milliseconds."""
+        """Write new and changed entries.
+
+        ``times``: the times of their events for retention, milliseconds.
+        """
         numbers = {judged: self._number(judged) for judged in {c.judged for c in changes.values()}}
-        places: dict[tuple[bytes, int], list[Identity]] = defaultdict(list)
+        by_segment: dict[tuple[bytes, int], list[Identity]] = defaultdict(list)
         for identity, change in changes.items():
             segment = self.feed.segment if change.segment is None else change.segment
-            places[_scope(identity), segment].append(identity)
-        for place, identities in places.items():
+            by_segment[_scope(identity), segment].append(identity)
+        for key, identities in by_segment.items():
             entries: dict[bytes, bytes] = {}
             for identity in identities:
                 change = changes[identity]
                 entries[self._digest(identity)] = change.time.to_bytes(
                     _TIME_BYTES, "big"
                 ) + numbers[change.judged].to_bytes(_SET_BYTES, "big")
-            self._merge(*place, entries)
+            self._merge(*key, entries)
             added = sum(changes[identity].segment is None for identity in identities)
             newest = max(times[identity] for identity in identities)
-            found = self._transaction.read(SEGMENTS, [(self.feed.feed, *place)])
-            row = found[0] if found else Segment(self.feed.feed, *place, newest, 0, "[]")
+            found = self._transaction.read(SEGMENTS, [(self.feed.feed, *key)])
+            row = found[0] if found else Segment(self.feed.feed, *key, newest, 0, "[]")
             used = {*json.loads(row.sets), *(numbers[changes[one].judged] for one in identities)}
             row = row._replace(
                 newest=max(newest, row.newest),
@@ -125,11 +131,11 @@ class Memory:
             self._transaction.write(SEGMENTS, [row])
 
     def segments(self) -> list[Segment]:
-        """All segments of the feed."""
+        """Return all segments of the feed."""
         return self._transaction.read(SEGMENTS, [(self.feed.feed,)])
 
     def delete(self, segments: Iterable[Segment]) -> None:
-        """Forget segments, and the rule sets that no other names."""
+        """Delete segments, and the rule sets that no other segment refers to."""
         keys = [(one.feed, one.scope, one.segment) for one in segments]
         if not keys:
             return
@@ -141,10 +147,10 @@ class Memory:
         self._sets = None
 
     def rotate(self, memory: int) -> None:
-        """Open another segment if the present one has been open for long enough.
+        """Start another segment if the current one has been open for its time span.
 
-        ``memory``: milliseconds for which events are remembered. While something holds memory for
-        longer, segments become longer too, so that there are never many.
+        ``memory``: how long events are remembered, milliseconds. If a partition delays their
+        expiry, the span of segments grows, which limits their number.
         """
         feed, segments = self.feed, self.segments()
         numbers = {one.segment for one in segments}
@@ -156,7 +162,7 @@ class Memory:
         self.save(feed)
 
     def _find(
-        self, identities: Iterable[Identity], *, up_to: int | None
+        self, identities: Iterable[Identity], *, up_to: float = math.inf
     ) -> Iterator[tuple[Identity, Remembered]]:
         by_scope: dict[bytes, dict[bytes, Identity]] = defaultdict(dict)
         for identity in identities:
@@ -165,7 +171,7 @@ class Memory:
             left = set(names)
             segments = self._transaction.read(SEGMENTS, [(self.feed.feed, scope)])
             for segment in sorted(segments, key=lambda one: -one.segment):
-                if not left or (up_to is not None and segment.segment > up_to):
+                if not left or segment.segment > up_to:
                     continue
                 for level in (_BUFFERS, _SORTED):
                     for block, digests in self._blocks((scope, segment.segment, level), left):
@@ -176,15 +182,15 @@ class Memory:
                                 yield names[digest], self._remembered(entry, segment.segment)
 
     def _blocks(
-        self, place: tuple[bytes, int, int], digests: Iterable[bytes]
+        self, key: tuple[bytes, int, int], digests: Iterable[bytes]
     ) -> Iterator[tuple[Block, list[bytes]]]:
-        """The blocks of a (scope, segment, level) that these digests fall into."""
+        """Yield the blocks of a (scope, segment, level) for these digests, with their digests."""
         rest = sorted(digests)
         start = 0
         while start < len(rest):
-            block = self._transaction.at_most(BLOCKS, (self.feed.feed, *place, rest[start]))
+            block = self._transaction.at_most(BLOCKS, (self.feed.feed, *key, rest[start]))
             if block is None:
-                block = Block(self.feed.feed, *place, b"", b"", b"")
+                block = Block(self.feed.feed, *key, b"", b"", b"")
             end = bisect_left(rest, block.until) if block.until else len(rest)
             if end <= start:
                 raise LedgerError(
@@ -195,7 +201,7 @@ class Memory:
             start = end
 
     def _merge(self, scope: bytes, segment: int, entries: Mapping[bytes, bytes]) -> None:
-        """Write entries into a segment's buffers, and what these cannot take into its blocks."""
+        """Write entries into a segment's buffers; merge full buffers into its blocks."""
         for buffer, digests in list(self._blocks((scope, segment, _BUFFERS), entries)):
             content = _unpacked(buffer.entries)
             _insert(content, [digest + entries[digest] for digest in digests])
@@ -220,22 +226,22 @@ class Memory:
         rules = self._all_sets().get(number)
         if rules is None:
             raise LedgerError(
-                f"The ledger's memory names a rule set {number} that table rule_sets does not "
-                "have. Restore the ledger from a backup."
+                f"The ledger's memory refers to rule set {number}, which is not in table rule_sets."
+                " Restore the ledger from a backup."
             )
         time = int.from_bytes(entry[:_TIME_BYTES], "big")
         return Remembered(_rules(rules), time, segment)
 
     def _number(self, judged: frozenset[str]) -> int:
-        """The number of a set of rules; a new one gets the lowest that is free."""
-        sets, rules = self._all_sets(), _rules_text(judged)
+        """Return the number of a set of rules; a new one gets the lowest free number."""
+        sets, rules = self._all_sets(), json.dumps(sorted(judged), separators=(",", ":"))
         for number, known in sets.items():
             if known == rules:
                 return number
         number = next((one for one in range(_SETS) if one not in sets), -1)
         if number < 0:
             raise LedgerError(
-                f"The ledger's memory names {_SETS} different sets of rules, which is all it can. "
+                f"The ledger's memory has {_SETS} different sets of rules, which is the limit. "
                 "Change the rules less often, or shorten the lookback of sources."
             )
         sets[number] = rules
@@ -253,7 +259,7 @@ class Memory:
 
 
 def check_block(block: Block) -> str | None:
-    """What is wrong with a block that has its checksum; None: nothing."""
+    """Return the problem with a block's contents, or None."""
     digests = [entry[:DIGEST_BYTES] for entry in _unpacked(block.entries)]
     if len(block.entries) % _ENTRY_BYTES or digests != sorted(set(digests)):
         return "entries that are not in order"
@@ -269,16 +275,11 @@ def _scope(identity: Identity) -> bytes:
 
 
 def _entry(entries: bytes, digest: bytes) -> bytes | None:
-    """What follows a digest in sorted entries, by bisection."""
-    low, high = 0, len(entries) // _ENTRY_BYTES
-    while low < high:
-        middle = (low + high) // 2
-        start = middle * _ENTRY_BYTES
-        found = entries[start : start + DIGEST_BYTES]
-        if found == digest:
-            return entries[start + DIGEST_BYTES : start + _ENTRY_BYTES]
-        low, high = (middle + 1, high) if found < digest else (low, middle)
-    return None
+    """Return the rest of the entry with a digest."""
+    starts = range(0, len(entries), _ENTRY_BYTES)
+    at = bisect_left(starts, digest, key=lambda start: entries[start : start + DIGEST_BYTES])
+    entry = entries[at * _ENTRY_BYTES : (at + 1) * _ENTRY_BYTES]
+    return entry[DIGEST_BYTES:] if entry.startswith(digest) else None
 
 
 def _unpacked(entries: bytes) -> list[bytes]:
@@ -286,7 +287,7 @@ def _unpacked(entries: bytes) -> list[bytes]:
 
 
 def _insert(content: list[bytes], entries: Iterable[bytes]) -> None:
-    """Insert entries into sorted ones, in place of those with the same digest."""
+    """Insert entries into sorted ones, replacing those with the same digest."""
     for entry in entries:
         digest = entry[:DIGEST_BYTES]
         at = bisect_left(content, digest)
@@ -297,7 +298,7 @@ def _insert(content: list[bytes], entries: Iterable[bytes]) -> None:
 
 
 def _cut(block: Block, content: Sequence[bytes]) -> Iterator[Block]:
-    """The block with another content; cut into equal parts if that is too much for one."""
+    """Yield the block with new content, cut into equal parts if it is too much for one."""
     parts = -(-len(content) // _BLOCK_ENTRIES)
     size = -(-len(content) // parts)
     for start in range(0, len(content), size):
@@ -307,10 +308,6 @@ def _cut(block: Block, content: Sequence[bytes]) -> Iterator[Block]:
             until=content[after][:DIGEST_BYTES] if after < len(content) else block.until,
             entries=b"".join(content[start:after]),
         )
-
-
-def _rules_text(rules: frozenset[str]) -> str:
-    return json.dumps(sorted(rules), separators=(",", ":"))
 
 
 @lru_cache(maxsize=1024)

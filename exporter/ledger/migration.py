@@ -1,16 +1,15 @@
-"""From schema 1 to schema 2, in place; and schema 1's memory until its retention ends.
+"""Migrates a ledger from schema 1 to schema 2 in place, and reads schema 1's memory.
 
-A copy of the ledger is written first, as ``ledger.sqlite3.v1``, and synced before it gets that
-name. Then one transaction makes the new tables of the old ones. So whenever the process is killed,
-the ledger is one of the two, whole. Schema 1's memory, most of the file, is not touched: its table
-gets another name, is looked up beside the new memory, and goes once nothing in it can matter.
+First a copy of the ledger is written, synced and renamed to ``ledger.sqlite3.v1``. Then one
+transaction converts the tables, so the process may be killed at any time. Schema 1's memory, most
+of the file, is not converted: its table is renamed, and read together with the new memory until all
+of it has expired.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shutil
 import sqlite3
 from collections import defaultdict
@@ -27,11 +26,13 @@ from exporter.ledger.counting import series_id
 from exporter.ledger.errors import UnreadableRowError
 from exporter.ledger.rows import bounds_of, labels_of
 from exporter.ledger.sqlite_store import CREATE_TABLES, SqliteTransaction, begun
+from exporter.ledger.storage import sync
 from exporter.ledger.store import Transaction
 from exporter.ledger.tables import (
     CHECKPOINTS,
     FACTS,
     FEEDS,
+    LARGEST,
     MEMBER_COUNTS,
     MEMBERS,
     RULE_COUNTS,
@@ -57,32 +58,31 @@ _log = structlog.get_logger(__name__)
 
 _TABLES: Final = ("checkpoints", "rules", "scopes", "series", "rule_series", "matches")
 _ROW_BYTES: Final = 2048
-"""What a row of the old tables takes at most as a new one, in the file and in its log."""
+"""Limit for the size of a converted row, in the file and in its log."""
 _TABLES_BYTES: Final = 1 << 20
-"""What the new tables and SQLite's log take at least."""
+"""Minimum size of the new tables and of SQLite's log."""
 _LANE: Final = ""
-"""Totals from before there were lanes."""
+"""Schema 1 did not separate totals by account, region and API."""
 _LET_GO: Final = "=let go:"
 _DIGEST_BYTES: Final = 16
 _LOOKED_UP_TOGETHER: Final = 500
-_FORGOTTEN_TOGETHER: Final = 10_000
-_LARGEST: Final = 2**63 - 1
+_DELETED_TOGETHER: Final = 10_000
 
 
 def migrate(
     connection: sqlite3.Connection, path: Path, step: Callable[[str], object] = lambda _: None
 ) -> None:
-    """Bring a ledger of schema 1 to schema 2.
+    """Migrate a ledger. If an error is raised, it is unchanged.
 
     Args:
-        connection: to the ledger, with nobody else in it.
-        path: its file, for the copy beside it.
-        step: called with the name of each step that begins.
+        connection: the only one to the ledger.
+        path: its file.
+        step: called with the name of each step before it starts.
 
     Raises:
         LedgerError: there is not enough space for the copy and the new tables.
-        UnreadableRowError: a row does not hold what its table is for.
-        sqlite3.Error: the database failed. In each case the ledger is as it was.
+        UnreadableRowError: a row is damaged.
+        sqlite3.Error: the database failed.
     """
     step("space")
     rows = sum(_count(connection, table) for table in _TABLES if table != "matches")
@@ -112,7 +112,7 @@ def migrate(
         step("commit")
     step("done")
     _log.info(
-        "ledger migrated; once you do not want to go back to the version before, delete the copy",
+        "ledger migrated; once you no longer need to downgrade, delete the copy",
         path=str(path),
         rows=rows,
         copy=str(copy),
@@ -120,7 +120,7 @@ def migrate(
 
 
 class EarlierMatches:
-    """Schema 1's memory: a digest for each match of a rule."""
+    """Memory of schema 1: a digest for each match of a rule."""
 
     def __init__(self, cursor: sqlite3.Cursor) -> None:
         self._partitions: dict[str, dict[bytes, int]] = defaultdict(dict)
@@ -130,7 +130,7 @@ class EarlierMatches:
 
     @classmethod
     def of(cls, cursor: sqlite3.Cursor) -> EarlierMatches | None:
-        """What a ledger still has of it; None: nothing."""
+        """Return a ledger's memory of schema 1, or None if all of it has expired."""
         query = "SELECT 1 FROM sqlite_master WHERE name = 'v1_partitions'"
         return cls(cursor) if cursor.execute(query).fetchone() else None
 
@@ -152,14 +152,14 @@ class EarlierMatches:
         judged: dict[Identity, set[str]] = defaultdict(set)
         for digest, time in _times(_cursor(transaction), digests):
             own, rule, event_id, at = digests[digest]
-            if event_id == own[1] or time == max(-_LARGEST, min(at, _LARGEST)):
+            if event_id == own[1] or time == max(-LARGEST, min(at, LARGEST)):
                 judged[own].add(rule)
         return {own: frozenset(rules) for own, rules in judged.items()}
 
-    def forget(
+    def expire(
         self, transaction: Transaction, source: str, before: Callable[[Checkpoint], int | None]
     ) -> int:
-        """See ``EarlierMemory.forget``."""
+        """See ``EarlierMemory.expire``."""
         ids = {} if self._is_gone else self._partitions.get(source, {})
         cursor = _cursor(transaction)
         deleted = 0
@@ -170,19 +170,19 @@ class EarlierMatches:
             cursor.execute(
                 "DELETE FROM v1_matches WHERE digest IN (SELECT digest FROM v1_matches"
                 " WHERE checkpoint = ? AND time < ? LIMIT ?)",
-                (ids[row.partition], limit, _FORGOTTEN_TOGETHER),
+                (ids[row.partition], limit, _DELETED_TOGETHER),
             )
             deleted += cursor.rowcount
         if deleted and cursor.execute("SELECT 1 FROM v1_matches LIMIT 1").fetchone() is None:
             cursor.execute("DROP TABLE v1_matches")
             cursor.execute("DROP TABLE v1_partitions")
             self._is_gone = True
-            _log.info("memory from before the ledger's migration is no longer needed, deleted")
+            _log.info("all memory from before the ledger's migration has expired and is deleted")
         return deleted
 
 
 def match_digest(source: str, rule: str, scope: str, event_id: str) -> bytes:
-    """What schema 1 remembered a match by."""
+    """Return the digest of a match in schema 1."""
     name = "\0".join((source, rule, scope, event_id)).encode("utf-8", "surrogatepass")
     return hashlib.blake2b(name, digest_size=_DIGEST_BYTES).digest()
 
@@ -209,8 +209,8 @@ def _check_space(path: Path, rows: int) -> None:
     if free < needed:
         raise LedgerError(
             f"The ledger {path} must be migrated to schema {SCHEMA_VERSION}, which keeps a copy of "
-            f"it: {needed} bytes are needed for that and {free} are free. Free or add space. "
-            "Nothing was changed."
+            f"it. This needs {needed} bytes, and {free} are free. Free or add space. Nothing was "
+            "changed."
         )
 
 
@@ -220,22 +220,17 @@ def _copy(connection: sqlite3.Connection, copy: Path, step: Callable[[str], obje
     new.unlink(missing_ok=True)
     with closing(sqlite3.connect(new, isolation_level=None)) as target:
         connection.backup(target)
-        # Whoever restores it gets a single file.
+        # So that the copy is a single file.
         target.execute("PRAGMA journal_mode = DELETE")
     step("copy synced")
-    for place in (new, new.parent):
-        if place == new.parent:
-            step("copy renamed")
-            new.rename(copy)
-        descriptor = os.open(place, os.O_RDONLY | os.O_CLOEXEC)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+    sync(new)
+    step("copy renamed")
+    new.rename(copy)
+    sync(new.parent)
 
 
 def _facts(cursor: sqlite3.Cursor, transaction: SqliteTransaction) -> None:
-    """What schema 1 kept beside the scopes, under names that begin with ``=``."""
+    """Convert the scopes, and facts that schema 1 stored as scopes with a leading ``=``."""
     notes = {
         (source, name): since
         for source, name, since in cursor.execute("SELECT source, scope, since FROM v1_scopes")

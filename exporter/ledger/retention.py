@@ -1,11 +1,11 @@
-"""Which memory of a source may be deleted; ``exporter/exactness.py`` says by which rule."""
+"""Which memory of a source may be deleted; ``exporter/exactness.py`` has the rule."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from exporter.exactness import Line, line_bound, passed
+from exporter.exactness import RetentionLine, line_bound, passed
 from exporter.ledger.memory import Memory
 from exporter.ledger.store import Transaction
 from exporter.ledger.tables import CHECKPOINTS, Checkpoint, Segment
@@ -13,12 +13,12 @@ from exporter.model import Partition
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
-    """Before which time memory of a source may go; None: none of it."""
+class Expiry:
+    """The time before which memory of a source may be deleted."""
 
     partitions: Mapping[bytes, Checkpoint]
     shared: int | None
-    """Of events that any partition can bring; if events come once, of all (in reading time)."""
+    """For events that any partition can bring; if events come once, for all (in reading time)."""
     memory: int
 
     @classmethod
@@ -31,8 +31,11 @@ class Limits:
         *,
         looked_at: int | None,
         memory: int,
-    ) -> Limits:
-        """The limits now (see ``Ledger.forget``); moves the line and lets go of what is gone."""
+    ) -> Expiry:
+        """Move the retention line and return the limits (see ``Ledger.expire``).
+
+        Partitions that are gone, and that the line has passed, are marked as let go.
+        """
         rows = {row.partition: row for row in transaction.read(CHECKPOINTS, [(source,)])}
         present = {partition_key(partition) for partition in found}
         # Rows of another type may be left from when a source of the same name had it.
@@ -46,9 +49,10 @@ class Limits:
             [one for one in positions if one is not None], looked_at=looked_at, memory=memory
         )
         feed = kept.feed
-        line = Line(feed.line, feed.following, feed.since).moved(bound, kept.now)
-        kept.save(feed._replace(line=line.line, following=line.following, since=line.since))
-        if line.line is None:
+        moved = RetentionLine(feed.line, feed.following, feed.since).moved(bound, kept.now)
+        kept.save(feed._replace(line=moved.line, following=moved.following, since=moved.since))
+        line = moved.line
+        if line is None:
             return cls(rows, None, memory)
         gone = [row for key, row in rows.items() if key not in present and not row.let_go]
         transaction.write(
@@ -56,24 +60,24 @@ class Limits:
             [
                 row._replace(let_go=1)
                 for row in gone
-                if row.remember_from is not None and passed(row.remember_from, memory) < line.line
+                if row.remember_from is not None and passed(row.remember_from, memory) < line
             ],
         )
-        return cls(rows, min(bound, line.line), memory)
+        return cls(rows, min(bound, line), memory)
 
     def before(self, row: Checkpoint) -> int | None:
-        """Before what memory of events may go that only this partition can bring."""
+        """Return the limit for events that only this partition can bring."""
         if self.shared is None or row.remember_from is None:
             return self.shared
         return min(self.shared, passed(row.remember_from, self.memory))
 
     def is_over(self, segment: Segment) -> bool:
-        """Whether nothing in a segment of memory can matter any more."""
+        """Return whether a segment of memory may be deleted."""
         row = self.partitions.get(segment.scope)
         limit = self.shared if row is None else self.before(row)
         return limit is not None and segment.newest < limit
 
 
 def partition_key(partition: Partition) -> bytes:
-    """What a partition is called in the ledger; a path may hold bytes that are not UTF-8."""
+    """Return a partition's key in the ledger; a path may contain bytes that are not UTF-8."""
     return partition.key.encode("utf-8", "surrogatepass")

@@ -1,13 +1,13 @@
-"""What loading a configuration would change in a ledger, without changing it.
+"""Previews how loading a configuration would change a ledger, for ``check``.
 
-Reads beside the process that has the ledger open.
+It only reads, also while the exporter has the ledger open.
 """
 
 from __future__ import annotations
 
 import sqlite3
 from collections import Counter, defaultdict
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,8 +16,8 @@ from typing import TypeAlias
 from exporter.exactness import RuleVersion
 from exporter.ledger.audit import audit
 from exporter.ledger.base import LedgerError, RuleUse
-from exporter.ledger.errors import DATABASE_ERRORS, UnreadableRowError, damaged, explain
-from exporter.ledger.rules import Place, load_versions, version_of
+from exporter.ledger.errors import damaged, explained
+from exporter.ledger.rules import RuleKey, load_versions, version_of
 from exporter.ledger.sqlite import HOLDER
 from exporter.ledger.sqlite_store import CREATE_TABLES, SqliteTransaction, begun
 from exporter.ledger.storage import (
@@ -36,25 +36,25 @@ from exporter.ledger.tables import (
     SCHEMA_VERSION,
     SERIES,
     VERSIONS,
+    Version,
 )
 
 _Uses: TypeAlias = Callable[[Collection[str]], Mapping[str, Mapping[str, RuleUse]]]
 _READ = (CHECKPOINTS, GENERATIONS, HOLDERS, VERSIONS, SERIES, MEMBERS, MEMBER_COUNTS)
-"""All that loading rules goes by."""
+"""The tables that loading rules reads."""
 
 
 @dataclass(frozen=True, slots=True)
 class Review:
-    """What a configuration would change."""
+    """The changes."""
 
     path: Path
-    begun_anew: Mapping[str, int]
-    """Metrics that begin anew at zero, and how many series end."""
-    before: Mapping[Place, Sequence[RuleVersion]]
-    after: Mapping[Place, Sequence[RuleVersion]]
-    """Versions, by source and rule."""
+    restarted: Mapping[str, int]
+    """Metrics that restart at zero, and the number of series that are deleted."""
+    before: Mapping[RuleKey, Sequence[RuleVersion]]
+    after: Mapping[RuleKey, Sequence[RuleVersion]]
     is_migrated: bool = True
-    """False: it is of an earlier schema, and its rules can only be compared once it is migrated."""
+    """False if the ledger has an earlier schema; then the rest is empty."""
 
 
 def review(
@@ -64,13 +64,16 @@ def review(
     now: int,
     keep: Mapping[str, int],
 ) -> Review | None:
-    """Check a ledger, and say what loading these rules would do; None: there is no ledger.
+    """Check a ledger, and preview how loading these rules would change it.
 
     Args:
-        directory: where the ledger is.
-        uses: the rules, given the sources that were read before (see ``Ledger.load_rules``).
+        directory: the directory of the ledger.
+        uses: returns the rules, given the sources that have checkpoints.
         now: milliseconds.
-        keep: see ``Ledger.load_rules``.
+        keep: see ``Ledger.load_rules``, as for ``uses``.
+
+    Returns:
+        The changes; None if there is no ledger.
 
     Raises:
         LedgerError: the ledger is damaged, of a newer version, or cannot be read.
@@ -93,23 +96,18 @@ def review(
 
 def _read(path: Path, uses: _Uses, now: int, keep: Mapping[str, int]) -> Review:
     check_file(path)
-    try:
-        with closing(connect_to_read(path)) as connection:
-            if schema_of(connection, path) < SCHEMA_VERSION:
-                return Review(path, {}, {}, {}, is_migrated=False)
-            found = audit(connection)
-            if found is not None:
-                raise damaged(path, found)
-            with closing(_copied(connection)) as copy, begun(copy.cursor(), write=True) as cursor:
-                return _compared(SqliteTransaction(cursor), path, uses, now, keep)
-    except DATABASE_ERRORS as error:
-        raise explain(error, path, "read") from error
-    except UnreadableRowError as error:
-        raise damaged(path, str(error)) from error
+    with explained(path, "read"), closing(connect_to_read(path)) as connection:
+        if schema_of(connection, path) < SCHEMA_VERSION:
+            return Review(path, {}, {}, {}, is_migrated=False)
+        found = audit(connection)
+        if found is not None:
+            raise damaged(path, found)
+        with closing(_copied(connection)) as copy, begun(copy.cursor(), write=True) as cursor:
+            return _compared(SqliteTransaction(cursor), path, uses, now, keep)
 
 
 def _copied(connection: sqlite3.Connection) -> sqlite3.Connection:
-    """What loading rules goes by, in memory."""
+    """Return a copy in memory of the tables that loading rules reads."""
     copy = sqlite3.connect(":memory:", isolation_level=None)
     copy.executescript(CREATE_TABLES)
     into = SqliteTransaction(copy.cursor())
@@ -126,9 +124,7 @@ def _compared(
     now: int,
     keep: Mapping[str, int],
 ) -> Review:
-    before = defaultdict(list)
-    for row in transaction.read(VERSIONS):
-        before[row.source, row.rule].append(version_of(row))
+    before = _by_rule(transaction.read(VERSIONS))
     read_before = {row.source for row in transaction.scan(CHECKPOINTS)}
     loaded = load_versions(
         transaction,
@@ -138,7 +134,12 @@ def _compared(
         generation="under review",
         holder=HOLDER,
     )
-    after = defaultdict(list)
-    for row in loaded.rows:
-        after[row.source, row.rule].append(version_of(row))
-    return Review(path, Counter(key.metric for key in loaded.ended), before, after)
+    restarted = Counter(key.metric for key in loaded.ended)
+    return Review(path, restarted, before, _by_rule(loaded.rows))
+
+
+def _by_rule(rows: Iterable[Version]) -> Mapping[RuleKey, Sequence[RuleVersion]]:
+    versions = defaultdict(list)
+    for row in rows:
+        versions[row.source, row.rule].append(version_of(row))
+    return versions

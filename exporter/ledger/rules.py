@@ -1,16 +1,15 @@
-"""Which versions of rules judge, since when scopes are configured, who runs which configuration.
+"""Versions of rules and start times of scopes, as processes load their configurations.
 
-A configuration is known by its generation, a digest. What one generation no longer names ends only
-if no other process still runs a generation that names it; and a generation that is older than one
-that another process runs changes nothing. So while replicas are updated one after the other, the
-older configuration cannot undo what the newer one began.
+A configuration has a generation, a digest. A rule or scope that a new generation does not name ends
+only if no process runs a generation that names it. A generation that is older than another one in
+use changes nothing. So during a rolling update the old configuration cannot undo the new one.
 """
 
 from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import chain
@@ -40,44 +39,39 @@ from exporter.model import SeriesKey
 from exporter.sources import SERIES_LABELS
 
 _REMOVED_SOURCE: Final = 14 * 24 * 3600 * 1000
-"""Milliseconds for which versions are kept of a source that is not configured any more."""
+"""Milliseconds for which the versions of a removed source are kept."""
 
-Place: TypeAlias = tuple[str, str]
-"""A source and a rule, or a source and a scope."""
+RuleKey: TypeAlias = tuple[str, str]
+"""A source and a rule."""
 
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """What series of a metric must agree on."""
+    """Properties that all series of a metric share."""
 
     bounds: str | None
     labels: frozenset[str]
-    """Names of the rule's own labels."""
+    """Names of labels from rules."""
 
 
 @dataclass(frozen=True, slots=True)
 class Definition:
-    """What the ledger reads of a rule's definition."""
+    """The fields of a rule's definition that the ledger uses."""
 
     metric: str
     buckets: tuple[float, ...] | None
-    labels: frozenset[str]
+    shape: Shape
     is_own: bool
-    """Whether it feeds the default metric, whose series are each rule's own."""
-
-    @property
-    def shape(self) -> Shape:
-        """What its series look like."""
-        return Shape(bounds_text(self.buckets), self.labels)
+    """Whether its metric is the default metric, where each rule has series of its own."""
 
     def shared_by(self, rule: str) -> tuple[str, str]:
-        """What must have one shape: a metric, or a rule's part of the default metric."""
+        """Return a key of series with one shape: the metric, and the rule if ``is_own``."""
         return self.metric, rule if self.is_own else ""
 
 
 @dataclass(frozen=True, slots=True)
 class LoadedVersions:
-    """The versions that are kept."""
+    """The versions after a configuration was loaded, and the deleted series."""
 
     rows: Sequence[Version]
     ended: Sequence[SeriesKey]
@@ -88,22 +82,18 @@ def definition_of(text: str) -> Definition:
     """Read a definition (see ``RuleUse.definition``)."""
     data = json.loads(text)
     is_own = bool(data["uses_default_metric"])
-    buckets = data["buckets"]
-    return Definition(
-        data["metric"],
-        None if buckets is None else tuple(map(float, buckets)),
-        frozenset([*data["labels"], *(["rule"] if is_own else [])]),
-        is_own,
-    )
+    buckets = None if data["buckets"] is None else tuple(map(float, data["buckets"]))
+    labels = frozenset([*data["labels"], *(["rule"] if is_own else [])])
+    return Definition(data["metric"], buckets, Shape(bounds_text(buckets), labels), is_own)
 
 
 def version_of(row: Version) -> RuleVersion:
-    """A version from its row."""
+    """Return a version from its row."""
     return RuleVersion(row.rule, row.since, row.until, row.definition, bool(row.own_start))
 
 
 def specs(versions: Iterable[Version]) -> dict[tuple[str, str], RuleSpec]:
-    """Where increments of these versions go, by rule and metric; the latest version decides."""
+    """Return the settings of these versions, by rule and metric; the latest version decides."""
     found: dict[tuple[str, str], RuleSpec] = {}
     for one in sorted(versions, key=lambda one: (one.until is None, one.number)):
         if one.definition:
@@ -114,20 +104,23 @@ def specs(versions: Iterable[Version]) -> dict[tuple[str, str], RuleSpec]:
 
 def load_scopes(
     transaction: Transaction,
-    wanted: Sequence[Place],
+    scopes: Mapping[str, Iterable[str]],
     *,
     now: int,
     generation: str,
     holder: str,
-) -> dict[Place, int]:
-    """Since when each of these scopes is configured (see ``Ledger.load_scopes``)."""
-    held = _hold(transaction, Holder(holder, "scopes", generation), wanted, now)
+) -> dict[str, dict[str, int]]:
+    """See ``Ledger.load_scopes``."""
+    wanted = [(source, scope) for source, of in scopes.items() for scope in of]
+    used = _register(transaction, Holder(holder, "scopes", generation), wanted, now)
     known = {(one.source, one.scope): one.since for one in transaction.read(SCOPES)}
-    if not held.is_outdated:
-        transaction.delete(SCOPES, known.keys() - held.names)
-        new = (Scope(*place, now) for place in wanted if place not in known)
-        transaction.write(SCOPES, new)
-    return {place: known.get(place, now) for place in wanted}
+    if not used.is_outdated:
+        transaction.delete(SCOPES, known.keys() - used.names)
+        transaction.write(SCOPES, (Scope(*one, now) for one in wanted if one not in known))
+    since: dict[str, dict[str, int]] = {source: {} for source in scopes}
+    for source, scope in wanted:
+        since[source][scope] = known.get((source, scope), now)
+    return since
 
 
 def load_versions(
@@ -139,67 +132,60 @@ def load_versions(
     generation: str,
     holder: str,
 ) -> LoadedVersions:
-    """Amend and return the versions of rules (see ``Ledger.load_rules``)."""
+    """Amend, store and return the versions of rules (see ``Ledger.load_rules``)."""
     wanted = {(source, rule): use for source, of in uses.items() for rule, use in of.items()}
-    known: dict[Place, list[Version]] = defaultdict(list)
+    known: dict[RuleKey, list[Version]] = defaultdict(list)
     for row in transaction.read(VERSIONS):
         known[row.source, row.rule].append(row)
-    held = _hold(transaction, Holder(holder, "rules", generation), list(wanted), now)
-    if held.is_outdated:
+    used = _register(transaction, Holder(holder, "rules", generation), list(wanted), now)
+    if used.is_outdated:
         return LoadedVersions(list(chain(*known.values())), ())
     positions = _positions(transaction)
-    rows: dict[Place, list[Version]] = {}
-    for place in known.keys() | wanted.keys():
-        source, rule = place
-        use = wanted.get(place)
-        if use is None and place in held.names:
-            rows[place] = known[place]
+    rows: dict[RuleKey, list[Version]] = {}
+    for key in known.keys() | wanted.keys():
+        source, rule = key
+        use = wanted.get(key)
+        if use is None and key in used.names:
+            rows[key] = known[key]
             continue
-        versions = _amended(rule, known[place], use, now)
+        versions = _amended(rule, known[key], use, now)
         lookback = keep.get(source, _REMOVED_SOURCE)
         if lookback:
             needed = versions_needed_from(now, lookback, positions.get(source, ()))
             versions = pruned(versions, needed)
-        else:  # the latest version judges what comes once
+        else:  # events come once, and the latest version judges them
             versions = versions[-1:] if use else ()
-        limits = [use.max_series] if use else [one.max_series for one in known[place][-1:]]
-        rows[place] = [
-            Version(
-                source,
-                rule,
-                number,
-                one.since,
-                one.until,
-                one.definition,
-                int(one.own_start),
-                *limits,
-            )
-            for number, one in enumerate(versions)
+        limits = [use.max_series] if use else [one.max_series for one in known[key][-1:]]
+        rows[key] = [
+            Version(*key, number, v.since, v.until, v.definition, int(v.own_start), *limits)
+            for number, v in enumerate(versions)
         ]
     ended = _end_series(transaction, wanted, known)
     kept = _without_conflicts(rows, wanted)
-    for place in known.keys() | kept.keys():
-        if known[place] != kept.get(place, []):
-            transaction.delete(VERSIONS, [place])
-            transaction.write(VERSIONS, kept.get(place, []))
+    for key in known.keys() | kept.keys():
+        if known[key] != kept.get(key, []):
+            transaction.delete(VERSIONS, [key])
+            transaction.write(VERSIONS, kept.get(key, []))
     everything = list(chain(*kept.values()))
-    _forget_members(transaction, {rule for _, rule in wanted}, specs(everything).keys())
+    _delete_members(transaction, {rule for _, rule in wanted}, specs(everything).keys())
     return LoadedVersions(everything, ended)
 
 
 @dataclass(frozen=True, slots=True)
-class _Held:
-    names: frozenset[Place]
-    """What the generations name that processes run."""
+class _InUse:
+    names: frozenset[tuple[str, str]]
+    """The (source, rule) or (source, scope) of all generations in use."""
     is_outdated: bool
     """Whether another process runs a newer generation."""
 
 
-def _hold(transaction: Transaction, run: Holder, names: Sequence[Place], now: int) -> _Held:
-    """Note which generation a process runs, and forget generations that nobody runs."""
-    kind, generation = run.kind, run.generation
-    transaction.write(HOLDERS, [run])
-    all_run = {one.generation for one in transaction.read(HOLDERS) if one.kind == kind}
+def _register(
+    transaction: Transaction, holder: Holder, names: Sequence[tuple[str, str]], now: int
+) -> _InUse:
+    """Record the generation that a process runs, and delete generations that are not in use."""
+    kind, generation = holder.kind, holder.generation
+    transaction.write(HOLDERS, [holder])
+    in_use = {one.generation for one in transaction.read(HOLDERS) if one.kind == kind}
     known = {one.generation: one for one in transaction.read(GENERATIONS) if one.kind == kind}
     own = known.get(generation)
     if own is None:
@@ -207,16 +193,16 @@ def _hold(transaction: Transaction, run: Holder, names: Sequence[Place], now: in
         own = Generation(generation, kind, max(now, newest + 1), json.dumps(sorted(names)))
         known[generation] = own
         transaction.write(GENERATIONS, [own])
-    transaction.delete(GENERATIONS, [(gone, kind) for gone in known.keys() - all_run])
-    held = [one for one in known.values() if one.generation in all_run]
-    return _Held(
-        frozenset((source, name) for one in held for source, name in json.loads(one.names)),
-        is_outdated=any(one.loaded > own.loaded for one in held),
+    transaction.delete(GENERATIONS, [(gone, kind) for gone in known.keys() - in_use])
+    used = [one for one in known.values() if one.generation in in_use]
+    return _InUse(
+        frozenset((source, name) for one in used for source, name in json.loads(one.names)),
+        is_outdated=any(one.loaded > own.loaded for one in used),
     )
 
 
 def _positions(transaction: Transaction) -> dict[str, list[int]]:
-    """By source, from where its partitions can still be read (the ones let go left out)."""
+    """Return by source the times from which its partitions may still be read."""
     positions: dict[str, list[int]] = defaultdict(list)
     for one in transaction.read(CHECKPOINTS):
         known = positions[one.source]
@@ -240,11 +226,10 @@ def _amended(
 
 def _end_series(
     transaction: Transaction,
-    wanted: Mapping[Place, RuleUse],
-    known: Mapping[Place, Sequence[Version]],
+    wanted: Mapping[RuleKey, RuleUse],
+    known: Mapping[RuleKey, Sequence[Version]],
 ) -> list[SeriesKey]:
-    """Delete the series that their metric's rules can no longer feed; return them."""
-    shapes = _shapes(wanted)
+    """Delete and return the series that edited rules can no longer increment."""
     unedited = {
         (shared, definition.shape)
         for row in chain(*known.values())
@@ -252,7 +237,7 @@ def _end_series(
         for definition in [definition_of(row.definition)]
         for shared in [definition.shared_by(row.rule)]
     }
-    edited = {shared: shape for shared, shape in shapes.items() if (shared, shape) not in unedited}
+    edited = dict(one for one in _shapes(wanted).items() if one not in unedited)
     ended: dict[bytes, SeriesKey] = {}
     if edited:
         metrics = {metric for metric, _ in edited}
@@ -290,23 +275,23 @@ def _delete_series(transaction: Transaction, ids: Iterable[bytes]) -> None:
 
 
 def _without_conflicts(
-    rows: Mapping[Place, Sequence[Version]], wanted: Mapping[Place, RuleUse]
-) -> dict[Place, list[Version]]:
-    """Versions none of which feeds a metric with another shape than it has now.
+    rows: Mapping[RuleKey, Sequence[Version]], wanted: Mapping[RuleKey, RuleUse]
+) -> dict[RuleKey, list[Version]]:
+    """Return the versions, without any whose metric has another shape now.
 
-    An earlier version of a configured rule keeps its pattern and takes the rest of its definition
-    from the edit: what it judges late goes to the new series. Those of other rules are left out.
+    Such a version of a configured rule keeps its pattern and takes the rest from the edit, so late
+    events count for the new series. Those of other rules are dropped.
     """
     shapes = _shapes(wanted)
-    kept: dict[Place, list[Version]] = {place: [] for place in rows}
-    for place, row in ((place, row) for place, of in rows.items() for row in of):
+    kept: dict[RuleKey, list[Version]] = {key: [] for key in rows}
+    for key, row in ((key, row) for key, of in rows.items() for row in of):
         if _fits(row, shapes):
-            kept[place].append(row)
-        elif place in wanted:
-            edited = json.loads(wanted[place].definition)
+            kept[key].append(row)
+        elif key in wanted:
+            edited = json.loads(wanted[key].definition)
             edited["pattern"] = json.loads(row.definition)["pattern"]
             text = json.dumps(edited, sort_keys=True, separators=(",", ":"))
-            kept[place].append(row._replace(definition=text))
+            kept[key].append(row._replace(definition=text))
     return kept
 
 
@@ -317,7 +302,7 @@ def _fits(row: Version, shapes: Mapping[tuple[str, str], Shape]) -> bool:
     return shapes.get(definition.shared_by(row.rule), definition.shape) == definition.shape
 
 
-def _shapes(wanted: Mapping[Place, RuleUse]) -> dict[tuple[str, str], Shape]:
+def _shapes(wanted: Mapping[RuleKey, RuleUse]) -> dict[tuple[str, str], Shape]:
     shapes: dict[tuple[str, str], Shape] = {}
     for (_, rule), use in wanted.items():
         definition = definition_of(use.definition)
@@ -325,15 +310,14 @@ def _shapes(wanted: Mapping[Place, RuleUse]) -> dict[tuple[str, str], Shape]:
     return shapes
 
 
-def _forget_members(
-    transaction: Transaction, rules: Iterable[str], fed: Iterable[tuple[str, str]]
+def _delete_members(
+    transaction: Transaction, rules: Collection[str], used: Collection[tuple[str, str]]
 ) -> None:
-    """``max_series`` is for the series that a rule can still feed."""
-    configured, still = set(rules), set(fed)
+    """Make ``max_series`` count only the metrics that a rule still has (rule, metric)."""
     gone = [
         (one.rule, one.metric)
         for one in transaction.read(MEMBER_COUNTS)
-        if one.rule in configured and (one.rule, one.metric) not in still
+        if one.rule in rules and (one.rule, one.metric) not in used
     ]
     transaction.delete(MEMBERS, gone)
     transaction.delete(MEMBER_COUNTS, gone)

@@ -1,4 +1,4 @@
-"""Totals as they are shown: summed over the lanes that have counted."""
+"""Totals as they are exposed: summed over every ``lane`` (see counting)."""
 
 from __future__ import annotations
 
@@ -15,20 +15,15 @@ from exporter.model import SeriesKey
 
 @dataclass(slots=True)
 class SeriesState:
-    """A series while a batch changes it."""
+    """A series and its totals, while a batch changes them."""
 
     row: Series
     key: SeriesKey
     totals: dict[str, Total]
     """By lane."""
 
-    @property
-    def total(self) -> float:
-        """The sum over the lanes."""
-        return math.fsum(one.total for one in self.totals.values())
-
     def shown(self) -> SeriesTotal:
-        """The series as it is exposed: the lanes' totals added up, the last match of all."""
+        """Return the series with the sum of its totals and the last match of all."""
         bounds = bounds_of(self.row.bounds)
         totals = list(self.totals.values())
         buckets = None
@@ -39,7 +34,7 @@ class SeriesState:
         last = max(totals, key=_last_match, default=None)
         return SeriesTotal(
             key=self.key,
-            total=self.total,
+            total=math.fsum(one.total for one in totals),
             buckets=buckets,
             created=self.row.created,
             revealed=bool(self.row.revealed),
@@ -50,16 +45,16 @@ class SeriesState:
 
 
 def state_of(row: Series, totals: Iterable[Total]) -> SeriesState:
-    """A series from its rows."""
+    """Return a series from its rows."""
     key = SeriesKey(row.metric, labels_of(row.labels))
     return SeriesState(row, key, {one.lane: one for one in totals})
 
 
 def rule_totals(counts: Iterable[RuleCount], members: Iterable[MemberCount]) -> list[RuleTotal]:
-    """What these rules have counted, by source and rule."""
-    by_place: dict[tuple[str, str], list[RuleCount]] = defaultdict(list)
+    """Return the sums of these rows, by source and rule."""
+    by_rule: dict[tuple[str, str], list[RuleCount]] = defaultdict(list)
     for one in counts:
-        by_place[one.source, one.rule].append(one)
+        by_rule[one.source, one.rule].append(one)
     series: dict[str, int] = defaultdict(int)
     for member in members:
         series[member.rule] += member.series
@@ -76,7 +71,7 @@ def rule_totals(counts: Iterable[RuleCount], members: Iterable[MemberCount]) -> 
                 default=None,
             ),
         )
-        for (source, rule), lanes in sorted(by_place.items())
+        for (source, rule), lanes in sorted(by_rule.items())
     ]
 
 

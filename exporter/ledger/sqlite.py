@@ -12,27 +12,22 @@ from exporter.ledger.base import LedgerCondition
 from exporter.ledger.database import Database
 from exporter.ledger.ledger import StoredLedger
 from exporter.ledger.migration import EarlierMatches
-from exporter.ledger.sqlite_store import SqliteStore
 from exporter.ledger.storage import LEDGER_FILE
 
 HOLDER: Final = "embedded"
-"""The one process that has the ledger open."""
+"""The name of the only process that has the ledger open."""
 
 
 class SqliteLedger(StoredLedger):
-    """The ``Ledger`` protocol on SQLite: WAL, synced at each commit, for one process.
-
-    Thread-safe: one connection behind a lock.
-    """
+    """The ``Ledger`` protocol on SQLite: WAL, synced at each commit, for one process."""
 
     def __init__(
         self, database: Database, clock: Callable[[], float], steady: Callable[[], float]
     ) -> None:
         self._database = database
-        with database.reading() as cursor:
-            earlier = EarlierMatches.of(cursor)
-        store = SqliteStore(database.transaction, database.reading)
-        super().__init__(store, clock, steady, holder=HOLDER, earlier=earlier)
+        with database.reading() as transaction:
+            earlier = EarlierMatches.of(transaction.cursor)
+        super().__init__(database, clock, steady, holder=HOLDER, earlier=earlier)
 
     @classmethod
     def open(
@@ -45,12 +40,15 @@ class SqliteLedger(StoredLedger):
     ) -> SqliteLedger:
         """Open the ledger in a directory; both are created if they are missing.
 
-        ``clock`` gives seconds since the epoch, ``steady`` seconds that no one sets.
-        ``temporary``: a new one is what is wanted, and is no warning.
+        Args:
+            directory: the directory.
+            clock: returns seconds since the epoch.
+            steady: returns monotonic seconds.
+            temporary: a new ledger is expected, and logs no warning.
 
         Raises:
-            LedgerError: another process has it; or it is empty, damaged, of a newer version, no
-                ledger, or cannot be written. A ledger that cannot be used is never replaced.
+            LedgerError: another process has it open; or it is empty, damaged, of a newer version,
+                not a ledger, or cannot be written. Such a file is never replaced.
         """
         database = Database(directory / LEDGER_FILE, temporary=temporary)
         try:
@@ -68,5 +66,5 @@ class SqliteLedger(StoredLedger):
         self._database.on_loss = on_loss
 
     def close(self) -> None:
-        """See ``Ledger.close``; waits for a transaction that is under way."""
+        """See ``Ledger.close``; waits for the current transaction."""
         self._database.close()

@@ -1,19 +1,18 @@
-"""Sets of rows in SQLite."""
+"""Rows in SQLite."""
 
 from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from functools import cache
 from typing import Any, Final
 
 from exporter.ledger.errors import UnreadableRowError
-from exporter.ledger.store import Transaction
 from exporter.ledger.tables import TABLES, Key, Row, Table
 
 CREATE_TABLES: Final = ";\n".join(
-    # A table with a large column packs its pages better if it has row ids.
+    # A table with a large column fills its pages better if it has row ids.
     table.definition + ("" if table.name == "blocks" else " WITHOUT ROWID")
     for table in TABLES
 )
@@ -27,12 +26,12 @@ class SqliteTransaction:
 
     def read(self, table: Table[Row], prefixes: Iterable[Key] = ((),)) -> list[Row]:
         """See ``Transaction.read``."""
-        # A statement each: SQLite scans the table for a list of composite keys.
+        # One statement each, since SQLite scans the table for a list of composite keys.
         return [row for prefix in prefixes for row in self._rows(table, prefix)]
 
     def scan(self, table: Table[Row]) -> Iterator[Row]:
         """See ``Transaction.scan``."""
-        # A cursor of its own: others are read meanwhile.
+        # With a separate cursor, since the caller may read while it iterates.
         yield from SqliteTransaction(self.cursor.connection.cursor())._rows(table)
 
     def at_most(self, table: Table[Row], key: Key) -> Row | None:
@@ -61,38 +60,14 @@ class SqliteTransaction:
             if table.checksum(tuple(values)) != checksum:
                 raise UnreadableRowError(
                     f"table {table.name} has a row that has changed: "
-                    f"{_described(table, values)} does not agree with its checksum"
+                    f"{_described(table, values)} does not match its checksum"
                 )
             yield make(values)
 
 
-class SqliteStore:
-    """``Store`` on whatever opens cursors."""
-
-    def __init__(
-        self,
-        transaction: Callable[[], AbstractContextManager[sqlite3.Cursor]],
-        reading: Callable[[], AbstractContextManager[sqlite3.Cursor]],
-    ) -> None:
-        self._transaction = transaction
-        self._reading = reading
-
-    @contextmanager
-    def transaction(self) -> Iterator[Transaction]:
-        """See ``Store.transaction``."""
-        with self._transaction() as cursor:
-            yield SqliteTransaction(cursor)
-
-    @contextmanager
-    def reading(self) -> Iterator[Transaction]:
-        """See ``Store.reading``."""
-        with self._reading() as cursor:
-            yield SqliteTransaction(cursor)
-
-
 @contextmanager
 def begun(cursor: sqlite3.Cursor, *, write: bool) -> Iterator[sqlite3.Cursor]:
-    """Commit what is done with the cursor, or undo it if anything is raised."""
+    """Begin a transaction; commit it, or roll it back if an exception is raised."""
     cursor.execute("BEGIN IMMEDIATE" if write else "BEGIN")
     try:
         yield cursor

@@ -1,4 +1,4 @@
-"""The ledger's files: created whole or not at all, kept at their paths, saved when they go."""
+"""The ledger's files: created atomically, locked, and saved again if they are removed."""
 
 from __future__ import annotations
 
@@ -9,25 +9,19 @@ from pathlib import Path
 from typing import Final
 
 from exporter.ledger.base import LedgerError
-from exporter.ledger.errors import (
-    DATABASE_ERRORS,
-    damaged,
-    explain,
-    explain_os,
-    not_a_ledger,
-)
-from exporter.ledger.locking import FileLock, Identity, identity
+from exporter.ledger.errors import DATABASE_ERRORS, damaged, explain_os, explained, not_a_ledger
+from exporter.ledger.locking import FileId, FileLock, file_id
 from exporter.ledger.sqlite_store import CREATE_TABLES
 from exporter.ledger.tables import SCHEMA_VERSION
 
 LEDGER_FILE: Final = "ledger.sqlite3"
 APPLICATION_ID: Final = 0x4D46454C
-"""``MFEL``: marks a ledger among SQLite files."""
+"""``MFEL``, in the header of each ledger."""
 EARLIEST_SCHEMA: Final = 1
-"""Ledgers from this schema version on are migrated."""
+"""Earlier schemas cannot be migrated."""
 
 _OLD_LOCK_FILE: Final = "ledger.lock"
-"""What versions before 0.1.0 locked; nobody looks at it any more."""
+"""Left by versions before 0.1.0."""
 _MAGIC: Final = b"SQLite format 3\0"
 _HEADER_BYTES: Final = 100
 _BUSY_SECONDS: Final = 5.0
@@ -37,24 +31,19 @@ class DatabaseFile:
     """A ledger's file, open and locked. Not thread-safe."""
 
     def __init__(self, path: Path, lock: FileLock, *, is_new: bool) -> None:
-        """Open what ``lock`` holds at ``path``.
-
-        Raises:
-            LedgerError: it cannot be opened or written, or is no ledger of this version.
-        """
+        """Open the locked file. ``is_new``: this process created it. Raises LedgerError."""
         self.path = path
         self.is_new = is_new
-        """Whether this process made the ledger: there was none."""
         self._lock = lock
         self.connection: sqlite3.Connection | None = None
         self._connect()
 
     @classmethod
     def open(cls, path: Path) -> DatabaseFile:
-        """Open the ledger file, or create it where there is none.
+        """Open the ledger file, or create it if it does not exist.
 
         Raises:
-            LedgerError: another process has it; or it is empty, cut, of another version or another
+            LedgerError: another process has locked it; or it is empty, cut, of another version or
                 program, or cannot be written.
         """
         try:
@@ -70,121 +59,114 @@ class DatabaseFile:
             raise explain_os(error, path, "opened") from error
 
     def close(self) -> None:
-        """Close the file and let another process in."""
+        """Close the file and release its lock."""
         connection, self.connection = self.connection, None
         try:
             if connection is not None:
                 connection.close()
         finally:
-            # Last: SQLite's own locks go when any descriptor of the file is closed.
+            # Last, because SQLite's locks end when any descriptor of the file is closed.
             self._lock.release()
 
     def strayed(self) -> str | None:
-        """Which of the open files is no longer what is at its path, and how; None: all are there.
+        """Return which open file is no longer at its path, and why; None if all are.
 
-        SQLite goes on with open files that have lost their names as if nothing were wrong; all
-        that it writes to them is gone when the process ends.
+        SQLite reports no error if its open files are removed or replaced, and what it writes to
+        them is lost when the process ends.
         """
         if self.connection is None:
             return "it could not be opened again"
         for path, opened in self._opened.items():
             try:
-                found = identity(path)
+                found = file_id(path)
             except OSError:
-                continue  # Nobody can say; SQLite's own error comes if it is one.
+                continue  # If this is a problem, SQLite reports it.
             if found != opened:
                 return f"{path.name} was {'removed' if found is None else 'replaced'}"
         return None
 
     def save(self) -> None:
-        """Write all that is open to the path again, and go on with that; nothing is lost.
+        """Copy the open ledger to its path, and use the copy from now on.
 
-        A file that took the ledger's place is kept as ``….replaced``.
+        A file that replaced the ledger is kept as ``….replaced``.
 
         Raises:
-            LedgerError: it cannot be written there, or another process has taken the place. The
-                open files are then as they were.
+            LedgerError: the copy cannot be written, or another process has locked the file at the
+                path. The open files are unchanged.
         """
         try:
-            if self.connection is not None:
-                self._write_again(self.connection)
-            self._connect()
+            with explained(self.path, "saved again"):
+                if self.connection is not None:
+                    self._write_again(self.connection)
+                self._connect()
         except OSError as error:
             raise explain_os(error, self.path, "saved again") from error
-        except DATABASE_ERRORS as error:
-            raise explain(error, self.path, "saved again") from error
 
     def _write_again(self, connection: sqlite3.Connection) -> None:
         make_directory(self.path.parent)
-        new = beside(self.path, ".new")
+        new = suffixed(self.path, ".new")
         lock = FileLock(new, create=True)
-        in_the_way: FileLock | None = None
+        other: FileLock | None = None
         try:
             _empty(new, lock)
             with closing(sqlite3.connect(new, isolation_level=None)) as copy:
                 connection.backup(copy)
             os.fsync(lock.descriptor)
-            found = identity(self.path)
-            if found not in (None, self._lock.identity):
-                in_the_way = FileLock(self.path)
-                self.path.rename(beside(self.path, ".replaced"))
-            wal = beside(self.path, "-wal")
-            if identity(wal) not in (None, self._opened[wal]):
-                # Another's log must not be played into the copy. Our own has nothing else in it.
-                wal.rename(beside(self.path, ".replaced-wal"))
+            found = file_id(self.path)
+            if found not in (None, self._lock.file_id):
+                other = FileLock(self.path)
+                self.path.rename(suffixed(self.path, ".replaced"))
+            wal = suffixed(self.path, "-wal")
+            if file_id(wal) not in (None, self._opened[wal]):
+                # SQLite would apply this log to the copy, which has all of the own log.
+                wal.rename(suffixed(self.path, ".replaced-wal"))
             new.rename(self.path)
-            sync_directory(self.path.parent)
+            sync(self.path.parent)
         except BaseException:
             _remove(new)
             lock.release()
             raise
         finally:
-            if in_the_way is not None:
-                in_the_way.release()
-        # The copy is in place. Closing removes the log by its name: before the next one is made.
+            if other is not None:
+                other.release()
+        # Closing removes the log by its name, so it comes before the copy gets a log.
         self.connection = None
         with suppress(sqlite3.Error):
             connection.close()
         self._lock.release()
         self._lock = lock
         for suffix in ("-wal", "-shm"):
-            _remove(beside(self.path, suffix))
+            _remove(suffixed(self.path, suffix))
 
     def _connect(self) -> None:
-        try:
+        with explained(self.path, "opened"):
             connection = connect(self.path)
             try:
                 _prepare(connection, self.path)
-                names = (beside(self.path, suffix) for suffix in ("-wal", "-shm"))
-                self._opened: dict[Path, Identity | None] = {
-                    self.path: self._lock.identity,
-                    **{name: identity(name) for name in names},
+                names = (suffixed(self.path, suffix) for suffix in ("-wal", "-shm"))
+                self._opened: dict[Path, FileId | None] = {
+                    self.path: self._lock.file_id,
+                    **{name: file_id(name) for name in names},
                 }
             except BaseException:
                 connection.close()
                 raise
-        except DATABASE_ERRORS as error:
-            raise explain(error, self.path, "opened") from error
         self.connection = connection
 
 
 def make_directory(directory: Path) -> None:
-    """Create the ledger's directory where it is missing.
-
-    Raises:
-        LedgerError: it cannot be created, or is no directory.
-    """
+    """Create the ledger's directory if it is missing. Raises LedgerError."""
     try:
         directory.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise explain_os(error, directory, "created") from error
 
 
-def connect(path: Path, *, options: str = "mode=rw") -> sqlite3.Connection:
-    """A connection to a ledger file that exists. Raises sqlite3.Error."""
-    # Without a mode SQLite would create what is missing, an empty ledger.
+def connect(path: Path, *, mode: str = "rw") -> sqlite3.Connection:
+    """Open an existing ledger file. Raises sqlite3.Error."""
+    # Without a mode SQLite would create a missing file.
     return sqlite3.connect(
-        f"{path.absolute().as_uri()}?{options}",
+        f"{path.absolute().as_uri()}?mode={mode}",
         uri=True,
         isolation_level=None,
         check_same_thread=False,
@@ -193,23 +175,23 @@ def connect(path: Path, *, options: str = "mode=rw") -> sqlite3.Connection:
 
 
 def connect_to_read(path: Path) -> sqlite3.Connection:
-    """A read-only connection that leaves no file beside the ledger. Raises sqlite3.Error.
+    """Open a ledger read-only, without creating files next to it. Raises sqlite3.Error.
 
-    SQLite would create the log's files, and leave them to the user who only looked: the exporter
-    might not be allowed to write them. So a ledger that is closed is read as one that nobody
-    changes; the caller has to look again if ``is_in_use`` afterwards.
+    SQLite would create the log's files, and leave them to the user who only reads; the exporter
+    might not be allowed to write them. So a closed ledger is read as immutable; the caller has to
+    read again if ``is_in_use`` afterwards.
     """
-    return connect(path, options="mode=ro" if is_in_use(path) else "mode=ro&immutable=1")
+    return connect(path, mode="ro" if is_in_use(path) else "ro&immutable=1")
 
 
 def is_in_use(path: Path) -> bool:
     """Whether a process has the ledger open, or was killed while it had."""
-    return beside(path, "-wal").exists()
+    return suffixed(path, "-wal").exists()
 
 
-def sync_directory(directory: Path) -> None:
-    """Make a renaming in a directory durable. Raises OSError."""
-    descriptor = os.open(directory, os.O_RDONLY | os.O_CLOEXEC)
+def sync(path: Path) -> None:
+    """Make a file, or the names in a directory, durable. Raises OSError."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
         os.fsync(descriptor)
     finally:
@@ -217,7 +199,7 @@ def sync_directory(directory: Path) -> None:
 
 
 def needs_migration(path: Path) -> bool:
-    """Whether the ledger at a path is of an earlier schema; opening it takes longer then."""
+    """Return whether opening the ledger at a path will migrate it from an earlier schema."""
     try:
         with path.open("rb") as file:
             header = file.read(_HEADER_BYTES)
@@ -227,7 +209,7 @@ def needs_migration(path: Path) -> bool:
 
 
 def check_file(path: Path) -> None:
-    """Look at the file, without a lock and without SQLite.
+    """Check the file's header, without a lock and without SQLite.
 
     Raises:
         LedgerError: it is empty, cut, of another program or a newer version, or unreadable.
@@ -240,12 +222,12 @@ def check_file(path: Path) -> None:
 
 
 def _check_header(path: Path, descriptor: int) -> None:
-    """Look at the file before SQLite does, which would recover and change what is not ours."""
+    """Check the header before SQLite opens the file, which could recover and change it."""
     header = os.pread(descriptor, _HEADER_BYTES, 0)
     if not header:
         raise damaged(path, "the file is empty")
     if header[: len(_MAGIC)] != _MAGIC[: len(header)]:
-        raise not_a_ledger(path, "it is no SQLite database")
+        raise not_a_ledger(path, "it is not an SQLite database")
     if len(header) < _HEADER_BYTES:
         raise damaged(path, f"the file ends after {len(header)} bytes")
     # SQLite file format 1.3: user_version at offset 60, application_id at 68, big-endian.
@@ -257,7 +239,7 @@ def _check_header(path: Path, descriptor: int) -> None:
 
 
 def schema_of(connection: sqlite3.Connection, path: Path) -> int:
-    """The schema version, which the file's header has only once the log is written back.
+    """Return the schema version; the file's header may have an older one than the log.
 
     Raises:
         LedgerError: it is of a newer version of the exporter.
@@ -269,7 +251,7 @@ def schema_of(connection: sqlite3.Connection, path: Path) -> int:
 
 
 def _lock_or_create(path: Path) -> tuple[FileLock, bool]:
-    """The lock of the ledger file, and whether the file was made for it."""
+    """Return the lock of the ledger file, and whether the file is new."""
     while True:
         try:
             return FileLock(path), False
@@ -280,37 +262,36 @@ def _lock_or_create(path: Path) -> tuple[FileLock, bool]:
 
 
 def _create(path: Path) -> FileLock | None:
-    """Make a new ledger under a temporary name, and give it its name when it is on the disk.
+    """Create a ledger under a temporary name, and rename it once it is durable.
 
-    So a file under the ledger's name was whole once: an empty or cut one is damage, never new. It
-    is locked from before it has its name: of two processes that begin together, one is refused.
-    None: another process was quicker.
+    So an empty or cut ledger is always damage. It is locked before it is renamed, so of two
+    processes that start together one is refused. Returns None if another process was faster.
     """
     for suffix in ("-wal", "-journal"):
-        if beside(path, suffix).exists():
+        if suffixed(path, suffix).exists():
             raise LedgerError(
-                f"The ledger {path} is missing, but its {path.name}{suffix} is there. Put the "
-                f"file back, or delete {path.name}{suffix} to begin a new ledger: all counters "
-                "then start from zero."
+                f"The ledger {path} is missing, but its {path.name}{suffix} exists. Put the file "
+                f"back, or delete {path.name}{suffix} to create a new ledger: all counters then "
+                "start from zero."
             )
-    new = beside(path, ".new")
+    new = suffixed(path, ".new")
     lock = FileLock(new, create=True)
     try:
         if path.exists():
             _remove(new)
             raise FileExistsError
         _empty(new, lock)
-        try:
-            with closing(sqlite3.connect(new, isolation_level=None)) as connection:
-                connection.executescript(
-                    f"PRAGMA synchronous = FULL; PRAGMA application_id = {APPLICATION_ID};"
-                    f"PRAGMA user_version = {SCHEMA_VERSION}; BEGIN; {CREATE_TABLES}; COMMIT;"
-                )
-        except DATABASE_ERRORS as error:
-            raise explain(error, path, "created") from error
+        with (
+            explained(path, "created"),
+            closing(sqlite3.connect(new, isolation_level=None)) as connection,
+        ):
+            connection.executescript(
+                f"PRAGMA synchronous = FULL; PRAGMA application_id = {APPLICATION_ID};"
+                f"PRAGMA user_version = {SCHEMA_VERSION}; BEGIN; {CREATE_TABLES}; COMMIT;"
+            )
         os.fsync(lock.descriptor)
         new.rename(path)
-        sync_directory(path.parent)
+        sync(path.parent)
     except FileExistsError:
         lock.release()
         return None
@@ -321,10 +302,10 @@ def _create(path: Path) -> FileLock | None:
 
 
 def _empty(new: Path, lock: FileLock) -> None:
-    """Take away what an interrupted creation has left."""
+    """Delete the remains of an interrupted creation."""
     os.ftruncate(lock.descriptor, 0)
     for suffix in ("-journal", "-wal", "-shm"):
-        _remove(beside(new, suffix))
+        _remove(suffixed(new, suffix))
 
 
 def _prepare(connection: sqlite3.Connection, path: Path) -> None:
@@ -335,35 +316,35 @@ def _prepare(connection: sqlite3.Connection, path: Path) -> None:
             f"{mode!r}). Choose a directory on a local volume with --storage.path."
         )
     connection.execute("PRAGMA synchronous = FULL")
-    # SQLite opens a file that it may not write as a read-only one, without a word, and even BEGIN
-    # IMMEDIATE succeeds there. Rolled back, this writes nothing to the disk.
+    # SQLite silently opens a file without write access as read-only, and even BEGIN IMMEDIATE
+    # succeeds. This write fails; it is rolled back and never reaches the disk.
     connection.execute("BEGIN IMMEDIATE")
     connection.execute("PRAGMA user_version = 0")
     connection.execute("ROLLBACK")
 
 
 def another_version(path: Path, schema: int) -> LedgerError:
-    """The error for a ledger that a newer exporter has written, which says which one."""
+    """Return the error for a ledger of an unknown schema; it names the exporter's version."""
     with suppress(*DATABASE_ERRORS), closing(connect_to_read(path)) as connection:
         query = "SELECT value FROM facts WHERE name = 'exporter version'"
         found = connection.execute(query).fetchone()
     by = f"version {found[0]}" if found else "another version"
-    copy = beside(path, f".v{SCHEMA_VERSION}")
+    copy = suffixed(path, f".v{SCHEMA_VERSION}")
     restore = (
-        f" To go back, put the copy that was kept before the upgrade, {copy}, in its place and "
-        f"delete {path.name}-wal: counters then go on from there."
+        f" To downgrade, replace it with the copy from before the upgrade, {copy}, and delete "
+        f"{path.name}-wal: counters then continue from there."
         if copy.exists()
         else ""
     )
     return LedgerError(
-        f"The ledger {path} was written by {by} of the exporter (its schema is {schema}, this one "
-        f"knows up to {SCHEMA_VERSION}). Run that version, or move the file away to begin a new "
-        f"ledger: all counters then start from zero.{restore}"
+        f"The ledger {path} was written by {by} of the exporter (its schema is {schema}; this "
+        f"version supports up to {SCHEMA_VERSION}). Run that version, or move the file away to "
+        f"create a new ledger: all counters then start from zero.{restore}"
     )
 
 
-def beside(path: Path, suffix: str) -> Path:
-    """A file beside another, whose name goes on with ``suffix``."""
+def suffixed(path: Path, suffix: str) -> Path:
+    """Return the path with a suffix added to its name."""
     return path.with_name(path.name + suffix)
 
 

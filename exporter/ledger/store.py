@@ -1,6 +1,6 @@
-"""What a database must do to be a ledger's store: sets of rows, in one transaction.
+"""The interface to a database: sets of rows, read and written in transactions.
 
-``tests/ledger/test_stores.py`` holds every store to this.
+``tests/ledger/test_stores.py`` is the conformance suite.
 """
 
 from __future__ import annotations
@@ -13,32 +13,33 @@ from exporter.ledger.tables import Key, Row, Table
 
 
 class Transaction(Protocol):
-    """Reads and writes rows; all of it becomes durable at the end, or nothing.
+    """Reads and writes rows. At the end all changes become durable, or none.
 
-    A row whose checksum is wrong raises UnreadableRowError as soon as it is read.
+    Reading a row with a wrong checksum raises UnreadableRowError. All prefixes of one call have the
+    same length.
     """
 
     def read(self, table: Table[Row], prefixes: Iterable[Key] = ((),)) -> list[Row]:
-        """Return the rows whose key begins with one of the prefixes, which are of one length."""
+        """Return the rows whose keys begin with one of the prefixes."""
 
     def scan(self, table: Table[Row]) -> Iterator[Row]:
         """Yield all rows, one at a time."""
 
     def at_most(self, table: Table[Row], key: Key) -> Row | None:
-        """Return the row with the greatest key up to ``key``, all but the last part being equal."""
+        """Return the row with the greatest key up to ``key`` that differs in the last part only."""
 
     def write(self, table: Table[Row], rows: Iterable[Row]) -> None:
-        """Insert rows, or replace those with the same key."""
+        """Insert rows, replacing those with the same key."""
 
     def delete(self, table: Table[Row], prefixes: Iterable[Key]) -> None:
-        """Delete the rows whose key begins with one of the prefixes, which are of one length."""
+        """Delete the rows whose keys begin with one of the prefixes."""
 
 
 class Store(Protocol):
     """A database with the ledger's tables; thread-safe. Every method raises LedgerError."""
 
     def transaction(self) -> AbstractContextManager[Transaction]:
-        """Read and write as if alone (serializable)."""
+        """Read and write, serializable."""
 
     def reading(self) -> AbstractContextManager[Transaction]:
-        """Read one state of the database."""
+        """Read a snapshot of the database."""

@@ -1,7 +1,7 @@
 """The ledger's tables, schema 2: each row is a named tuple whose first fields are its key.
 
-The tables hold text, whole numbers, floats and bytes, and every row has a checksum. Nothing here
-needs sequences, sub-transactions or one database's dialect, so that a store is quickly written.
+Values are text, integers, floats and bytes; every row is stored with a checksum. Times are
+milliseconds. Nothing needs sequences, sub-transactions or the dialect of one database.
 """
 
 from __future__ import annotations
@@ -24,29 +24,30 @@ Value: TypeAlias = str | int | float | bytes | None
 Key: TypeAlias = tuple[Value, ...]
 
 SCHEMA_VERSION: Final = 2
-"""A change of the tables raises it."""
+LARGEST: Final = 2**63 - 1
+"""Databases store integers of 64 bits."""
 
 
 class Fact(NamedTuple):
-    """What the ledger knows of itself: see ``StoredLedger``."""
+    """A property of the ledger (see ``StoredLedger``)."""
 
     name: str
     value: str
 
 
 class Checkpoint(NamedTuple):
-    """A partition's position."""
+    """A partition's checkpoint."""
 
     source: str
     partition: bytes
-    """Its key; a path may hold bytes that are not UTF-8."""
+    """See ``partition_key``."""
     checkpoint: bytes
     remember_from: int | None
-    """See ``Reading.remember_from``. None: its events come once."""
+    """See ``Reading.remember_from``; None if its events come once."""
     lease: int
     updated: int
     let_go: int
-    """Whether the partition went and others' memory no longer waits for it (see retention)."""
+    """1 if the partition is gone and no longer delays the expiry of memory (see retention)."""
 
 
 class Version(NamedTuple):
@@ -58,13 +59,13 @@ class Version(NamedTuple):
     since: int | None
     until: int | None
     definition: str
-    """Empty: loaded by a version of the exporter that did not keep it."""
+    """Empty if it comes from schema 1, which did not have it."""
     own_start: int
     max_series: int
 
 
 class Scope(NamedTuple):
-    """Since when a part of a source is configured, milliseconds."""
+    """Since when an item of a source's configuration exists (see ``Ledger.load_scopes``)."""
 
     source: str
     scope: str
@@ -72,19 +73,19 @@ class Scope(NamedTuple):
 
 
 class Generation(NamedTuple):
-    """A configuration that a holder of the ledger runs."""
+    """A configuration that a process runs."""
 
     generation: str
     kind: str
     """``rules`` or ``scopes``."""
     loaded: int
-    """Orders generations: milliseconds, made unique."""
+    """When it was loaded; unique, so it orders generations."""
     names: str
-    """JSON: the [source, rule] or [source, scope] that it has."""
+    """JSON: a list of [source, rule] or [source, scope]."""
 
 
 class Holder(NamedTuple):
-    """Which generation a process runs."""
+    """The generation that a process runs."""
 
     holder: str
     kind: str
@@ -98,29 +99,27 @@ class Series(NamedTuple):
     """See ``series_id``."""
     metric: str
     labels: str
-    """JSON, ASCII only: any string survives, lone surrogates too."""
     bounds: str | None
-    """JSON: a histogram's upper bounds. None: a counter."""
+    """A histogram's upper bounds; None for a counter. For all three formats see ``rows.py``."""
     created: int
     revealed: int
 
 
 class Total(NamedTuple):
-    """What a lane has added to a series."""
+    """The part of a series' total that was counted in one ``lane``."""
 
     series: bytes
     lane: str
-    """See ``lane``: partitions of different lanes never write to the same row."""
+    """See ``counting.lane``."""
     total: float
     buckets: str | None
-    """JSON: observations per bucket, +Inf last."""
     event_id: str | None
     event_value: float
     event_time: int | None
 
 
 class Member(NamedTuple):
-    """A series that a rule has fed."""
+    """A series that a rule has incremented."""
 
     rule: str
     metric: str
@@ -129,17 +128,17 @@ class Member(NamedTuple):
 
 
 class MemberCount(NamedTuple):
-    """How many series of a metric a rule has fed; ``max_series`` is compared with it."""
+    """The number of a rule's members of a metric, which ``max_series`` limits."""
 
     rule: str
     metric: str
     series: int
     overflow: int
-    """Overflow series, not among ``series``."""
+    """Overflow series, not included in ``series``."""
 
 
 class RuleCount(NamedTuple):
-    """What a rule has counted in a lane of a source."""
+    """The part of a rule's counts on a source that was counted in one ``lane``."""
 
     source: str
     rule: str
@@ -151,25 +150,25 @@ class RuleCount(NamedTuple):
 
 
 class Feed(NamedTuple):
-    """How the memory of a feed is kept."""
+    """The state of a feed's memory."""
 
     feed: str
     format: str
-    """The format by which events were named last."""
+    """The source's format in the last commit."""
     segment: int
-    """The segment that new memory goes to."""
+    """The segment that new entries go to."""
     opened: int
-    """Reading time, milliseconds, at which it was opened."""
+    """Reading time at which it was opened."""
     changed: int
-    """The last segment from before a change of the format; -1: there is none."""
+    """The last segment from before a change of the format, or -1."""
     line: int | None
     following: int | None
     since: int | None
-    """See ``exactness.Line``."""
+    """See ``exactness.RetentionLine``."""
 
 
 class RuleSetRow(NamedTuple):
-    """A set of rules that have judged events, so that memory can name it by a number."""
+    """A set of rules that have judged events; entries of memory refer to it by number."""
 
     id: int
     rules: str
@@ -183,23 +182,23 @@ class Segment(NamedTuple):
     scope: bytes
     segment: int
     newest: int
-    """Milliseconds: the latest time of an event in it."""
+    """The latest time of its events."""
     entries: int
     sets: str
-    """JSON: the rule sets that its entries name."""
+    """JSON: the numbers of the rule sets that its entries refer to."""
 
 
 class Block(NamedTuple):
-    """Entries of a segment whose digests are from ``first`` to before ``until``, sorted."""
+    """Sorted entries of a segment, with digests in [first, until)."""
 
     feed: str
     scope: bytes
     segment: int
     level: int
-    """0: a buffer, whose entries go before those of level 1."""
+    """0 for a buffer, whose entries override those of level 1."""
     first: bytes
     until: bytes
-    """Empty: the segment's last block."""
+    """Empty for the last block."""
     entries: bytes
 
 
@@ -209,7 +208,7 @@ _TYPES: Final = {str: "TEXT", int: "INTEGER", float: "REAL", bytes: "BLOB"}
 
 @dataclass(frozen=True, eq=False)
 class Table(Generic[Row]):
-    """A table: its name, the type of its rows, and how many of their fields are the key."""
+    """A table; the first ``key_length`` fields of its rows are the key."""
 
     name: str
     row: type[Row]
@@ -217,12 +216,12 @@ class Table(Generic[Row]):
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """The names of a row's fields."""
+        """All columns except the checksum."""
         return self.row._fields  # type: ignore[attr-defined, no-any-return]
 
     @property
     def key(self) -> tuple[str, ...]:
-        """The columns that name a row."""
+        """The columns of the primary key."""
         return self.columns[: self.key_length]
 
     @property
@@ -235,7 +234,7 @@ class Table(Generic[Row]):
         )
 
     def checksum(self, row: tuple[Value, ...]) -> int:
-        """CRC-32 of a row: finds every change of up to 32 bits in a row (a byte, four bytes)."""
+        """Return the CRC-32 of a row, which finds every change of up to 32 consecutive bits."""
         crc = zlib.crc32(self.name.encode())
         for value in row:
             if isinstance(value, bytes):
@@ -272,19 +271,6 @@ SEGMENTS: Final = Table("segments", Segment, 3)
 BLOCKS: Final = Table("blocks", Block, 5)
 
 TABLES: Final[tuple[Table[tuple[Value, ...]], ...]] = (
-    FACTS,
-    CHECKPOINTS,
-    VERSIONS,
-    SCOPES,
-    GENERATIONS,
-    HOLDERS,
-    SERIES,
-    TOTALS,
-    MEMBERS,
-    MEMBER_COUNTS,
-    RULE_COUNTS,
-    FEEDS,
-    RULE_SETS,
-    SEGMENTS,
-    BLOCKS,
+    *(FACTS, CHECKPOINTS, VERSIONS, SCOPES, GENERATIONS, HOLDERS, SERIES, TOTALS),
+    *(MEMBERS, MEMBER_COUNTS, RULE_COUNTS, FEEDS, RULE_SETS, SEGMENTS, BLOCKS),
 )  # type: ignore[assignment]

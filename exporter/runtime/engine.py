@@ -355,7 +355,7 @@ class Engine:
             known = all(reader.read_by is rules for reader in state.readers.values())
             looked_at = state.looked_at if known else None
         try:
-            self._ledger.forget(source.name, found, looked_at=looked_at, memory=source.memory)
+            self._ledger.expire(source.name, found, looked_at=looked_at, memory=source.memory)
         except LedgerError as error:
             self._telemetry.ledger_errors.labels("forget").inc()
             state.forgetting.failed(error)

@@ -89,7 +89,7 @@ class Pipeline:
         try:
             yield from source.poll(partition, checkpoint, own_starts=own_starts, turn=turn)
         except DamagedCheckpointError as error:
-            raise damaged_checkpoint(self.ledger.condition().place, partition) from error
+            raise damaged_checkpoint(self.ledger.condition().location, partition) from error
 
     def stop(self) -> None:
         """Let nothing be committed any more. Waits for a commit that is under way."""

@@ -86,7 +86,7 @@ class Daemon:
         self._series = SeriesStore(settings.metrics_birth_hold, created=settings.metrics_created)
         totals = ledger.series()
         self._series.load(totals)
-        _log.info("ledger opened", path=ledger.condition().place, series=len(totals))
+        _log.info("ledger opened", path=ledger.condition().location, series=len(totals))
         self._clock = Clock()
         self._scheduler = Scheduler()
         self._pipeline = Pipeline(ledger, self._series, self._telemetry, self._clock)

@@ -82,7 +82,7 @@ def _rule_status(rule: RuleConfig, totals: Mapping[str, list[RuleTotal]]) -> Rul
 
 def ledger_status(condition: LedgerCondition) -> LedgerStatus:
     """The ledger, as it is now."""
-    path = Path(condition.place)
+    path = Path(condition.location)
     return LedgerStatus(
         path=str(path),
         size=path.stat().st_size if path.exists() else None,

@@ -246,7 +246,7 @@ class TimelineSource(ABC):
         origin = exactness.origin(
             configured=self._loaded if since is None else since,
             start=self._start,
-            born=self.born(partition),
+            created=self.born(partition),
             own_starts=own_starts,
             allowed_lateness=self.memory,
             now=now,

@@ -133,7 +133,7 @@ def test_sigterm_during_a_commit_that_hangs_ends_it_in_time_with_nothing_lost(
         with closing(ledger):
             ledger.execute("BEGIN IMMEDIATE")
             sign_in(aws, 20)
-            wait_for("a commit to fail", lambda: "holds it locked" in exporter.logs())
+            wait_for("a commit to fail", lambda: "has locked it" in exporter.logs())
             began = time.monotonic()
             assert exporter.terminate(timeout=10) == 0
             assert time.monotonic() - began < 2

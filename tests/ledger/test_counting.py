@@ -313,7 +313,7 @@ def place(account: str, user: str | None) -> JudgedEvent:
 def test_records_that_name_ever_other_accounts_make_a_bounded_number_of_series(
     ledger: SqliteLedger, monkeypatch: pytest.MonkeyPatch, user: str | None
 ) -> None:
-    monkeypatch.setattr("exporter.ledger.counting.MAX_PLACES", 3)
+    monkeypatch.setattr("exporter.ledger.counting.MAX_ACCOUNT_REGIONS", 3)
     load_one(ledger, max_series=2)
     for number in range(20):
         commit(ledger, batch(place(str(number), user)))

@@ -97,7 +97,7 @@ def after_counting_on(folder: Path) -> list[tuple[object, ...]]:
     with closing(opened(folder)) as ledger:
         ledger.checkpoint(Partition(SOURCE, "1", "us-east-1"))
         count(ledger, 0, 2 * EVENTS)
-        ledger.forget(SOURCE, [], looked_at=1, memory=0)
+        ledger.expire(SOURCE, [], looked_at=1, memory=0)
         ledger.rule_totals()
         return [(one.key, one.total, one.buckets) for one in ledger.series()]
 
@@ -172,7 +172,7 @@ DAMAGES = {
         change("UPDATE rule_counts SET rule = CAST(x'ff61' AS TEXT) WHERE rule = 'h'"),
         "decode",
     ),
-    "a series that is gone": (delete(SERIES, 1), "series that table series does not have"),
+    "a series that is gone": (delete(SERIES, 1), "series that is missing in table series"),
     "a member that is gone": (delete(MEMBERS, 1), "member_counts does not agree with members"),
     "blocks that are gone": (delete(BLOCKS, 9), "a segment without blocks"),
     "a segment that is gone": (delete(SEGMENTS, 9), "blocks without a segment"),

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from exporter.exactness import CLOCK_ERROR, PROVEN_AFTER, Line
+from exporter.exactness import CLOCK_ERROR, PROVEN_AFTER, RetentionLine
 from exporter.ledger.base import Committed
 from exporter.ledger.sqlite import SqliteLedger
 from exporter.model import JudgedEvent, Partition
@@ -88,10 +88,10 @@ def forget(
     forgotten = 0
     for _ in range(2):
         looked_at = time.wall if looked else None
-        forgotten += ledger.forget(SOURCE, found, looked_at=looked_at, memory=memory)
+        forgotten += ledger.expire(SOURCE, found, looked_at=looked_at, memory=memory)
         time.pass_by(PROVEN_AFTER)
     looked_at = time.wall if looked else None
-    return forgotten + ledger.forget(SOURCE, found, looked_at=looked_at, memory=memory)
+    return forgotten + ledger.expire(SOURCE, found, looked_at=looked_at, memory=memory)
 
 
 PASSED = NOW - CLOCK_ERROR - MEMORY
@@ -118,7 +118,7 @@ def test_memory_is_deleted_a_segment_at_a_time(timed: SqliteLedger, time: Time) 
 
 def test_only_the_named_source_forgets(timed: SqliteLedger) -> None:
     commit(timed, batch(at(1), remember_from=NOW))
-    assert timed.forget("apps", [], looked_at=NOW, memory=0) == 0
+    assert timed.expire("apps", [], looked_at=NOW, memory=0) == 0
     assert commit(timed, batch(at(1), remember_from=NOW)).counted == []
 
 
@@ -184,7 +184,7 @@ def test_positions_that_leap_ahead_for_one_clean_up_cost_nothing(
     commit(timed, batch(at(NOW), remember_from=NOW))
     assert forget(timed, time, PARTITION) == 0
     commit(timed, batch(remember_from=NOW + YEAR))
-    assert timed.forget(SOURCE, [PARTITION], looked_at=NOW + YEAR, memory=MEMORY) == 0
+    assert timed.expire(SOURCE, [PARTITION], looked_at=NOW + YEAR, memory=MEMORY) == 0
     commit(timed, batch(remember_from=NOW))
     assert forget(timed, time, PARTITION) == 0
     assert commit(timed, batch(at(NOW), remember_from=NOW)).counted == []
@@ -249,7 +249,7 @@ def test_notes_are_no_scopes(timed: SqliteLedger, time: Time, tmp_path: Path) ->
 def test_the_line_goes_only_to_what_held_for_a_quarter_of_an_hour(
     looks: list[tuple[int, int]],
 ) -> None:
-    line, now = Line(), 0
+    line, now = RetentionLine(), 0
     seen: list[tuple[int, int]] = []
     for bound, passed in looks:
         now += passed
@@ -381,7 +381,7 @@ class Memory(RuleBasedStateMachine):
     def look_and_forget(self, off: int = 0) -> None:
         present = set(range(len(REGIONS))) - self.gone
         looked_at = None if self.unread & present else self.time.wall + off
-        self.ledger.forget(
+        self.ledger.expire(
             SOURCE, [REGIONS[i] for i in present], looked_at=looked_at, memory=LOOKBACK
         )
 
@@ -410,7 +410,7 @@ class Memory(RuleBasedStateMachine):
             assert committed.counted == []
         if committed.counted:
             self.read_at[record] = self.time.wall
-        self.ledger.forget("files", [file], looked_at=self.time.wall + off, memory=REMEMBERED)
+        self.ledger.expire("files", [file], looked_at=self.time.wall + off, memory=REMEMBERED)
 
 
 def test_positions_that_were_corrected_between_two_looks_prove_nothing() -> None:

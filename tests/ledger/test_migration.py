@@ -222,7 +222,7 @@ def test_schema_1s_memory_goes_once_nothing_can_bring_its_events(old: Path) -> N
         def forget(source: str, *found: Partition, memory: int = HOUR) -> int:
             deleted = 0
             for _ in range(3):
-                deleted += ledger.forget(source, found, looked_at=now[0], memory=memory)
+                deleted += ledger.expire(source, found, looked_at=now[0], memory=memory)
                 now[0] += HOUR
                 steady[0] += 3600
             return deleted
@@ -262,7 +262,7 @@ def test_the_space_that_a_migration_needs_is_checked_before(old: Path, full_volu
     path = Path(shutil.copy(old / LEDGER_FILE, full_volume))
     (full_volume / "filler").write_bytes(bytes(1 << 20))
     before = dump(path)
-    with pytest.raises(LedgerError, match=r"\d+ bytes are needed .* and \d+ are free"):
+    with pytest.raises(LedgerError, match=r"needs \d+ bytes, and \d+ are free"):
         SqliteLedger.open(full_volume)
     assert dump(path) == before
     (full_volume / "filler").unlink()
@@ -290,6 +290,6 @@ def test_a_newer_ledger_says_which_version_wrote_it_and_how_to_go_back(old: Path
         SqliteLedger.open(old)
     assert ".v2" not in str(error.value)
     copy = Path(shutil.copy(path, old / f"{LEDGER_FILE}.v{SCHEMA_VERSION}"))
-    with pytest.raises(LedgerError, match="To go back, put the copy") as error:
+    with pytest.raises(LedgerError, match="To downgrade, replace it with the copy") as error:
         SqliteLedger.open(old)
     assert str(copy) in str(error.value)

@@ -91,7 +91,7 @@ def test_overwritten_pages_are_damage(tmp_path: Path) -> None:
 
 def test_a_file_of_another_kind_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / LEDGER_FILE).write_text("some text\n" * 100)
-    refused(tmp_path, "not a ledger", "no SQLite database", "--storage.path")
+    refused(tmp_path, "not a ledger", "not an SQLite database", "--storage.path")
 
 
 def test_another_programs_database_is_left_alone(tmp_path: Path) -> None:
@@ -265,7 +265,7 @@ def test_a_ledger_locked_by_another_program_fails_the_commit_only(tmp_path: Path
     connection.execute("PRAGMA busy_timeout = 10")
     with closing(sqlite3.connect(tmp_path / LEDGER_FILE, isolation_level=None)) as shell:
         shell.execute("BEGIN IMMEDIATE")
-        with pytest.raises(LedgerError, match="another program holds it locked"):
+        with pytest.raises(LedgerError, match="another program has locked it"):
             commit(ledger, batch(checkpoint="lost"))
     commit(ledger, batch(checkpoint="kept"))
     assert ledger.checkpoint(PARTITION) == "kept"

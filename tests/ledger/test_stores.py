@@ -18,7 +18,7 @@ import pytest
 from exporter.ledger.base import Batch, FencedError, LedgerError
 from exporter.ledger.errors import UnreadableRowError
 from exporter.ledger.ledger import StoredLedger
-from exporter.ledger.sqlite_store import CREATE_TABLES, SqliteStore, begun
+from exporter.ledger.sqlite_store import CREATE_TABLES, SqliteTransaction, begun
 from exporter.ledger.store import Store, Transaction
 from exporter.ledger.tables import (
     BLOCKS,
@@ -49,34 +49,41 @@ Open = Callable[[], Store]
 
 
 class SqliteFile:
-    """SQLite as if several processes had the same file open."""
+    """SQLite with a connection for each transaction, as if each were another process."""
 
     def __init__(self, folder: Path) -> None:
         self.path = folder / "store.sqlite3"
         with closing(sqlite3.connect(self.path, isolation_level=None)) as connection:
             connection.executescript(f"PRAGMA journal_mode = WAL; {CREATE_TABLES}")
 
-    def open(self) -> Store:
-        """Open the store once more."""
+    def transaction(self) -> AbstractContextManager[Transaction]:
+        return self._begun(write=True)
 
-        @contextmanager
-        def cursor(*, write: bool) -> Iterator[sqlite3.Cursor]:
-            with (
-                closing(sqlite3.connect(self.path, isolation_level=None, timeout=10)) as connection,
-                closing(connection.cursor()) as made,
-                begun(made, write=write),
-            ):
-                yield made
+    def reading(self) -> AbstractContextManager[Transaction]:
+        return self._begun(write=False)
 
-        return SqliteStore(lambda: cursor(write=True), lambda: cursor(write=False))
+    @contextmanager
+    def _begun(self, *, write: bool) -> Iterator[Transaction]:
+        with (
+            closing(sqlite3.connect(self.path, isolation_level=None, timeout=10)) as connection,
+            closing(connection.cursor()) as cursor,
+            begun(cursor, write=write),
+        ):
+            yield SqliteTransaction(cursor)
 
 
-STORES: dict[str, Callable[[Path], Open]] = {"sqlite": lambda folder: SqliteFile(folder).open}
+def open_sqlite(folder: Path) -> Open:
+    """Create a store; the result opens it again."""
+    store = SqliteFile(folder)
+    return lambda: store
+
+
+STORES: dict[str, Callable[[Path], Open]] = {"sqlite": open_sqlite}
 
 
 @pytest.fixture(params=STORES)
 def reopen(request: pytest.FixtureRequest, tmp_path: Path) -> Open:
-    """What opens the same store again and again."""
+    """Opens the same store repeatedly."""
     return STORES[request.param](tmp_path)
 
 
@@ -220,7 +227,7 @@ def test_a_crash_between_any_two_statements_leaves_nothing(reopen: Open) -> None
     new = batch(increment("a", event_id="1"), increment("b", event_id="2"), checkpoint="next")
     works: list[Callable[[], object]] = [
         lambda: commit(ledger, dataclasses.replace(new, remember_from=10**10)),
-        lambda: ledger.forget(SOURCE, [PARTITION], looked_at=10**13, memory=0),
+        lambda: ledger.expire(SOURCE, [PARTITION], looked_at=10**13, memory=0),
         lambda: ledger.declare([(RULE, increment("z", event_id=None).increments[0].series)]),
         lambda: load(ledger, {SOURCE: {RULE: use(labels=["other"])}}),
     ]
@@ -388,7 +395,7 @@ def test_an_older_generation_cannot_end_what_a_newer_one_began(reopen: Open) -> 
 
 def test_a_row_that_has_changed_is_an_error_that_names_it(tmp_path: Path) -> None:
     file = SqliteFile(tmp_path)
-    ledger = ledger_on(file.open())
+    ledger = ledger_on(file)
     commit(ledger, batch(increment("a", event_id="1")))
     with closing(sqlite3.connect(file.path)) as connection:
         connection.execute("UPDATE totals SET total = 2.0")

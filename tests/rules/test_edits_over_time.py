@@ -142,7 +142,7 @@ class Exporter:
 
     def forget(self) -> None:
         now = round(self.clock.now * 1000)
-        self._ledger.forget(SOURCE, [PARTITION], looked_at=now, memory=self._reader.memory)
+        self._ledger.expire(SOURCE, [PARTITION], looked_at=now, memory=self._reader.memory)
 
     def totals(self) -> Counter[str]:
         with closing(self._ledger):

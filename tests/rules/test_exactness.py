@@ -160,19 +160,19 @@ def test_versions_are_kept_as_long_as_any_partition_can_bring_an_event_of_their_
 @settings(deadline=None)
 @given(
     start=st.integers(0, 5_000),
-    born=st.none() | st.integers(0, 20_000),
+    created=st.none() | st.integers(0, 20_000),
     own_starts=st.lists(st.integers(0, 20_000), max_size=3),
     lateness=st.integers(1, 3_000),
     since=st.integers(0, 9_000),
 )
 def test_reading_begins_where_the_first_event_that_can_count_is(
-    start: int, born: int | None, own_starts: list[int], lateness: int, since: int
+    start: int, created: int | None, own_starts: list[int], lateness: int, since: int
 ) -> None:
     now = 10_000
     begin = origin(
         configured=now - since,
         start=start,
-        born=born,
+        created=created,
         own_starts=own_starts,
         allowed_lateness=lateness,
         now=now,
@@ -180,7 +180,7 @@ def test_reading_begins_where_the_first_event_that_can_count_is(
     assert begin <= now
     wanted = now - since - start
     # Nothing that the source's start asks for is left out, but what is older than the partition.
-    assert begin <= max(wanted, born - lateness if born is not None else wanted)
+    assert begin <= max(wanted, created - lateness if created is not None else wanted)
     # What a rule's own start asks for and may still arrive is read by the schedule.
     assert all(begin <= max(own, now - lateness) for own in own_starts)
     # Without such rules nothing older is read.
