@@ -46,8 +46,8 @@ class _SourceState:
     discovery: Request | None = None
     housekeeping: Request | None = None
     readers: dict[Partition, Reader] = field(default_factory=dict)
-    failures: dict[Partition, SourceError] = field(default_factory=dict)
-    """Places where discovery failed, and why."""
+    failures: dict[Partition, str] = field(default_factory=dict)
+    """Where discovery failed, and why."""
     discoveries: dict[Partition, Failures] = field(default_factory=dict)
     discovered: bool = False
     looked_at: int | None = None
@@ -62,7 +62,7 @@ class _SourceState:
         """Why nothing was read from it yet."""
         readers = list(self.readers.values())
         errors = [*list(self.failures.values()), *(r.error for r in readers if r.error)]
-        return str(errors[0]) if errors else "it has not been read yet."
+        return errors[0] if errors else "it has not been read yet."
 
     def sample(self) -> int:
         """See ``Arrivals``."""
@@ -155,8 +155,8 @@ class Engine:
         """How many partitions are read."""
         return sum(len(state.readers) for state in list(self._sources.values()))
 
-    def failures(self, source: str) -> dict[Partition, SourceError]:
-        """Places where a source's discovery failed, and why."""
+    def failures(self, source: str) -> dict[Partition, str]:
+        """Where discovery of a source's partitions failed, and why."""
         state = self._sources.get(source)
         return dict(state.failures) if state else {}
 
@@ -227,7 +227,7 @@ class Engine:
             if failure is None:
                 self._drop(state, partition, "it no longer exists")
             elif state.readers[partition].source is None:
-                state.readers[partition].cannot_begin(failure)
+                state.readers[partition].cannot_begin(str(failure))
         self._telemetry.partitions.labels(source.name).set(len(state.readers))
         self._note_failures(state, failures)
         state.discovered = True
@@ -337,7 +337,7 @@ class Engine:
             self._telemetry.discovery_failures.labels(
                 source, scope.account_id, scope.region, failure.reason
             ).inc()
-        of.failures = failures
+        of.failures = {scope: str(failure) for scope, failure in failures.items()}
 
     def _now_ready(self, state: _SourceState) -> None:
         if not state.ready:

@@ -46,8 +46,9 @@ class Reader:
         self.request: Request | None = None
         now = pipeline.clock.now()
         self.meter = Meter(partition, found=now)
-        self.error: SourceError | LedgerError | None = None
-        """Why the last poll failed; None if it succeeded, or there was none."""
+        self.error: str | None = None
+        """Why the last poll failed; None if it succeeded, or there was none. Only the text: the
+        frames of an exception have AWS's answer and, in a cycle, this reader."""
         self.read_by: RuleSet | None = None
         """The rules at the beginning of the last successful poll; None if there was none."""
         self.was_read = False
@@ -85,8 +86,8 @@ class Reader:
         # No circles, so that it needs no garbage collector to go (see runtime/collecting.py).
         self.request = self._polling = None
 
-    def cannot_begin(self, failure: SourceError) -> None:
-        """It was read by another configuration, and discovery cannot find out whether it exists."""
+    def cannot_begin(self, failure: str) -> None:
+        """It was read by another configuration, and discovery has failed since."""
         self.error, self.meter.up = failure, False
 
     def step(self) -> float | None:
@@ -166,7 +167,7 @@ class Reader:
         self, source: Source, progress: _Progress, error: SourceError | LedgerError | None
     ) -> None:
         meter = self.meter
-        self.error = error
+        self.error = None if error is None else str(error)
         self.behind = progress.behind and (progress.readings > 0 or error is not None)
         if error is not None:
             self._failed = 1 if progress.caught_up else self._failed + 1

@@ -23,6 +23,9 @@ WORKERS: Final = 128
 _QUEUE_WORKERS: Final = 8
 """The most threads of one queue, so a region that hangs leaves some to the others."""
 
+_FEW_TIMERS: Final = 64
+"""Timers that are not worth dropping."""
+
 
 class Cost(Protocol):
     """The share of an API's quota that a call takes."""
@@ -155,7 +158,8 @@ class Scheduler:
             if request._cancelled:
                 return
             request._cancelled = True
-            request._call = _nothing  # its timer may be an hour away, and keeps it until then
+            request._call = _nothing  # its timer may be an hour away
+            request._timer = 0
             queue = self._queues[request.queue]
             if request._state is _State.BOOKED:
                 queue.booked, queue.busy = False, queue.busy - 1
@@ -165,6 +169,7 @@ class Scheduler:
                 self._dispatch(queue)
             else:
                 del self._queues[request.queue]
+            self._drop_old_timers()
 
     def bring_forward(self, request: Request, seconds: float) -> None:
         """See ``Request.run_within``."""
@@ -206,6 +211,13 @@ class Scheduler:
         heapq.heappush(self._timers, (moment, request._timer, request))
         if self._timers[0][2] is request:
             self._changed.notify()
+
+    def _drop_old_timers(self) -> None:
+        """Keep no timers of cancelled requests, once they are the majority."""
+        requests = sum(queue.requests for queue in self._queues.values())
+        if len(self._timers) > 2 * requests + _FEW_TIMERS:
+            self._timers = [timer for timer in self._timers if timer[2]._timer == timer[1]]
+            heapq.heapify(self._timers)
 
     def _make_ready(self, request: Request, queue: _Queue) -> None:
         request._state = _State.READY

@@ -22,7 +22,7 @@ def source_status(config: SourceConfig, engine: Engine, clock: Clock) -> SourceS
         interval=config.interval,
         lookback=getattr(config, "lookback", None),
         partitions=[_partition_status(one, clock.now()) for one in engine.readers(config.name)],
-        failures=[str(failure) for failure in engine.failures(config.name).values()],
+        failures=list(engine.failures(config.name).values()),
         resource=config.kind.noun or "Resource",
     )
 
@@ -43,7 +43,7 @@ def _partition_status(reader: Reader, now: float) -> PartitionStatus:
         lag=lag,
         polls=reader.attempts,
         events=meter.events,
-        error=str(error) if error else None,
+        error=error,
         next_poll=None if due_in is None else datetime.now(UTC) + timedelta(seconds=due_in),
     )
 

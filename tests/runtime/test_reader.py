@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import threading
+import weakref
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -126,7 +128,7 @@ def test_a_partition_that_nobody_can_look_for_after_a_change_is_not_read_and_say
     denied.found = Discovery((), [(REGION, DENIED)])
     source = process.configure(denied)
     (reader,) = process.engine.readers("apps")
-    assert reader.error is DENIED
+    assert reader.error == str(DENIED)
     assert process.gauge("partition_up") == 0
     assert reader.step() is None
     assert denied.calls == 0
@@ -140,3 +142,51 @@ def test_a_partition_that_nobody_can_look_for_after_a_change_is_not_read_and_say
     process.engine.discover(source)
     assert process.engine.readers("apps") == []
     assert process.gauge("partition_up") is None
+
+
+class Answer:
+    """What a call of AWS has brought when it fails."""
+
+
+class Failing(Groups):
+    """Its calls and its discovery fail, with an answer in their frames."""
+
+    def __init__(self, clock: Clock) -> None:
+        super().__init__(clock, page_size=10)
+        self.answers: list[weakref.ref[Answer]] = []
+        self.unavailable = False
+
+    def discover(self) -> Discovery:
+        try:
+            if self.unavailable:
+                self._fail()
+        except SourceError as error:
+            return Discovery((), [(REGION, error)])
+        return super().discover()
+
+    def pages(self, partition: Partition, start: int, end: int) -> Iterator[Page]:
+        self._fail()
+        yield from super().pages(partition, start, end)
+
+    def _fail(self) -> None:
+        answer = Answer()
+        self.answers.append(weakref.ref(answer))
+        raise SourceError(str(DENIED), reason="access_denied")
+
+
+def test_a_failure_keeps_no_answer_of_aws_in_memory(process: Process) -> None:
+    failing = Failing(process.clock)
+    process.configure(failing)
+    process.now += 30
+    gc.disable()  # what runtime/collecting.py freezes is never collected either
+    try:
+        process.poll()
+        failing.unavailable = True
+        process.engine.discover(failing)
+    finally:
+        gc.enable()
+    assert len(failing.answers) == 2
+    (reader,) = process.engine.readers("apps")
+    assert reader.error == str(DENIED)
+    assert process.engine.failures("apps") == {REGION: str(DENIED)}
+    assert [answer() for answer in failing.answers] == [None, None]

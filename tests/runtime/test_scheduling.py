@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+import weakref
 from collections.abc import Iterator
 from functools import partial
 
@@ -152,6 +153,23 @@ def test_a_request_that_is_cancelled_while_it_waits_for_its_quota_is_not_called(
     requests["second"].cancel()
     wait_for("the third call", lambda: len(calls) == 2)
     assert calls == ["first", "third"]
+
+
+def test_cancelled_requests_are_not_kept_until_they_would_have_been_due(
+    scheduler: Scheduler,
+) -> None:
+    kept = scheduler.every(3600, lambda: None, lane="kept", delay=3600)
+    cancelled = []
+    for _ in range(20):
+        requests = [
+            scheduler.every(3600, lambda: None, lane="reloaded", delay=3600) for _ in range(500)
+        ]
+        cancelled += [weakref.ref(request) for request in requests]
+        for request in requests:
+            request.cancel()
+        del request, requests
+    assert sum(reference() is not None for reference in cancelled) < 100
+    assert kept.due_in is not None
 
 
 def test_what_has_been_due_for_longest_comes_first(scheduler: Scheduler) -> None:
