@@ -143,7 +143,10 @@ class Reader:
         if not isinstance(error, PartitionGoneError):
             self._note_end(source, progress, error)
         self._on_end(self, error)
-        return self._again(source, error)
+        again = self._again(source, error)
+        # The error's frames include this one: without a cycle they are freed at once.
+        error = None
+        return again
 
     def _note(self, counted: Counted, progress: _Progress) -> None:
         reading, meter = counted.reading, self.meter

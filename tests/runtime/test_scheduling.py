@@ -158,11 +158,11 @@ def test_a_request_that_is_cancelled_while_it_waits_for_its_quota_is_not_called(
 def test_cancelled_requests_are_not_kept_until_they_would_have_been_due(
     scheduler: Scheduler,
 ) -> None:
-    kept = scheduler.every(3600, lambda: None, lane="kept", delay=3600)
+    kept = scheduler.every(3600, lambda: None, queue="kept", delay=3600)
     cancelled = []
     for _ in range(20):
         requests = [
-            scheduler.every(3600, lambda: None, lane="reloaded", delay=3600) for _ in range(500)
+            scheduler.every(3600, lambda: None, queue="reloaded", delay=3600) for _ in range(500)
         ]
         cancelled += [weakref.ref(request) for request in requests]
         for request in requests:
