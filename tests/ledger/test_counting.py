@@ -277,7 +277,7 @@ def test_a_commit_never_mixes_observations_of_two_sets_of_buckets() -> None:
     for buckets in ((0.5, 2.0), None):
         placement = Placement({(RULE, METRIC): RuleSpec(9, buckets)}, "", 0)
         placement.series[key()] = state_of(row, ())
-        with pytest.raises(LedgerError, match="give the rule's metric another name"):
+        with pytest.raises(LedgerError, match="rename the rule's metric"):
             placement.add(SOURCE, increment(event_id="1"))
         assert placement.counted == []
 
