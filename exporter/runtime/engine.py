@@ -337,6 +337,9 @@ class Engine:
             self._telemetry.discovery_failures.labels(
                 source, scope.account_id, scope.region, failure.reason
             ).inc()
+            # Its frames, which have AWS's answer, would be freed by garbage collection only.
+            failure.__cause__ = failure.__context__ = None
+            failure.with_traceback(None)
         of.failures = {scope: str(failure) for scope, failure in failures.items()}
 
     def _now_ready(self, state: _SourceState) -> None:
