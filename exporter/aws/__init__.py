@@ -1,1 +1,1 @@
-"""Talking to AWS: accounts, clients, quotas, answers, errors. Knows no source and no metric."""
+"""Access to AWS: accounts, clients, quotas, answers, errors. Knows no source and no metric."""
