@@ -36,7 +36,7 @@ from exporter.runtime.pipeline import Pipeline
 from exporter.runtime.scheduling import Scheduler
 from exporter.sources.base import Discovery
 from exporter.sources.log_groups import LOG_GROUP
-from exporter.sources.timeline import Page, TimelineConfig, TimelineSource
+from exporter.sources.timeline import EventPage, TimelineConfig, TimelineSource
 
 MOST = 64 * 1024
 INTERVAL = 30.0
@@ -70,11 +70,11 @@ class Groups(TimelineSource):
         """All of them."""
         return Discovery(self._partitions)
 
-    def pages(self, partition: Partition, start: int, end: int) -> Iterator[Page]:
+    def pages(self, partition: Partition, start: int, end: int) -> Iterator[EventPage]:
         """One page."""
         first = -(-start // self._apart) * self._apart
         times = range(first, end, self._apart)
-        yield Page([LogEvent("GET /", at, f"{partition.resource}{at:056}") for at in times])
+        yield EventPage([LogEvent("GET /", at, f"{partition.resource}{at:056}") for at in times])
 
     def cost(self, partition: Partition) -> None:
         """Nothing: no quota."""

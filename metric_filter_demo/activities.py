@@ -1,4 +1,4 @@
-"""What people, programs and intruders do in the demo's account."""
+"""Activities of people, programs and intruders in the demo's account."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ class Occurrence:
     """Something that happened: the records and log lines it leaves."""
 
     headline: str | None = None
-    """One sentence where a person should know of it."""
+    """One sentence, if a person should know of it."""
     records: Sequence[dict[str, Any]] = ()
     lines: Sequence[Line] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Activity:
-    """Something that happens again and again."""
+    """An activity that is repeated."""
 
     name: str
     first: float
@@ -50,7 +50,7 @@ class Activity:
 
 
 class Account:
-    """The demo's account; ``activities`` is all that goes on in it. ``rng`` decides the details."""
+    """The demo's account; ``activities`` happen in it. ``rng`` decides the details."""
 
     def __init__(self, rng: random.Random, account: str) -> None:
         self._rng = rng
@@ -59,7 +59,7 @@ class Account:
         self._lines = LogLines(rng)
 
     def activities(self) -> list[Activity]:
-        """Everything, the noise first, then what security rules look for."""
+        """All activities: the noise first, then those that security rules match."""
         lines = self._lines
         return [
             Activity("reads", 0, 0.6, self._read),

@@ -1,4 +1,4 @@
-"""Where the demo's exporter listens."""
+"""The listen address of the demo's exporter."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ _TRIED = 100
 
 
 class ListenAddressError(Exception):
-    """The exporter cannot listen where it was told to; the message says what to do."""
+    """The exporter cannot listen on the given address; the message suggests another."""
 
 
 def free_address(wanted: ListenAddress | None) -> ListenAddress:
     """Return an address that can be listened on; a port of 0 is replaced by a free one.
 
-    ``wanted``: what the user named; None: DEFAULT, or the next port that is free. Raises
-    ListenAddressError where the named address is taken or is none of this machine's.
+    ``wanted``: the user's address; if None, DEFAULT, or the next port that is free. Raises
+    ListenAddressError if the address is taken or does not belong to this machine.
     """
     try:
         return _probed(wanted or DEFAULT)

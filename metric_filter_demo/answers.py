@@ -33,7 +33,7 @@ def hollow(request: Request, chance: random.Random) -> Response:
 
 
 def odd(request: Request, response: Response, chance: random.Random) -> Response:
-    """Mix what is no record into a page; the records of the page all stay."""
+    """Mix values that are not records into a page; all its records stay."""
     if request.operation not in _LISTS:
         return response
     document = json.loads(response.body)
@@ -49,7 +49,7 @@ def odd(request: Request, response: Response, chance: random.Random) -> Response
 
 
 def endless(request: Request, chance: random.Random) -> Response | None:
-    """Make an empty page whose token leads to where the request was; None: it has no pages.
+    """Make an empty page whose token repeats the request; None if the answer has no pages.
 
     The token is a new one each time, or one of two that alternate.
     """
@@ -83,7 +83,7 @@ def resumed(request: Request) -> tuple[Request, Request]:
 
 
 def compressed(response: Response) -> Response:
-    """Answer with gzip, though nobody asked for it."""
+    """Answer with gzip, without a request for gzip."""
     return replace(response, body=gzip.compress(response.body), encoding="gzip")
 
 

@@ -50,20 +50,20 @@ class EmbeddedAws:
 
     LookupEvents, FilterLogEvents and TestMetricFilter keep to AWS's documented contract: order,
     pages, tokens, errors, delivery delays and quotas; everything else is moto's. moto keeps its
-    state in the process: a new EmbeddedAws empties it, so there can be one at a time. What it holds
+    state in the process: a new EmbeddedAws empties it, so there can be one at a time. Its content
     stays over ``stop`` and ``start``.
 
     Args:
         port: 0 takes a free port at the first start and keeps it afterwards.
         quotas: requests per second by operation in place of AWS's (``math.inf``: none).
-        faults: what goes wrong; may be replaced at run time.
+        faults: the faults to inject; may be replaced at run time.
         clock: seconds since the epoch. Every answer's Date is by it, and so is the age of
             signatures: more than 5 minutes off, they are refused.
         signature_age: whether signatures may be refused for their age. False: for a clock that is
             not the clients'.
-        retention: seconds after which events are dropped for good, to bound memory. None: the
+        retention: seconds after which events are dropped, to bound memory. By default the
             event history's 90 days; log groups keep everything.
-        recorded: what filter patterns match. None: the conformance suite's cases.
+        recorded: answers to filter patterns; by default the conformance suite's cases.
     """
 
     def __init__(
@@ -93,7 +93,7 @@ class EmbeddedAws:
         self._moto: Any = DomainDispatcherApplication(create_backend_app)
 
     def start(self) -> EmbeddedAws:
-        """Listen; returns itself. Raises OSError where the port is taken."""
+        """Listen; returns itself. Raises OSError if the port is taken."""
         if self._server is None:
             self._server = LoopbackServer(self._answer, self._port, self._clock)
             self._port = self._server.port
@@ -113,12 +113,12 @@ class EmbeddedAws:
 
     @property
     def endpoint_url(self) -> str:
-        """Where it listens, once started."""
+        """The URL, once started."""
         return f"http://127.0.0.1:{self._port}"
 
     @property
     def faults(self) -> Faults:
-        """What goes wrong from now on; assign to change it."""
+        """The faults to inject from now on; assign to change them."""
         return self._injector.faults
 
     @faults.setter
@@ -249,7 +249,7 @@ class EmbeddedAws:
         heads: list[tuple[str, list[tuple[str, str]]]] = []
 
         def listen(status: str, headers: list[tuple[str, str]], *_: Any) -> None:
-            # moto dates its answers by the machine's clock, beside the server's own Date.
+            # moto dates its answers by the machine's clock, next to the server's own Date.
             undated = [header for header in headers if header[0].lower() != "date"]
             heads.append((status, undated))
 
@@ -262,7 +262,7 @@ class EmbeddedAws:
         return response, headers
 
     def _follow(self, request: Request) -> None:
-        """Do for our log events what moto has just done for its own."""
+        """Repeat for our log events the change that moto made to its own."""
         parameters = request.parameters()
         key = (request.account, request.region, str(parameters.get("logGroupName")))
         if request.operation == "DeleteLogGroup":

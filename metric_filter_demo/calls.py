@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """What calls are counted by."""
+    """The key by which calls are counted."""
 
     operation: str
     account: str
@@ -38,7 +38,7 @@ class Calls:
         region: str | None = None,
         outcome: str | None = None,
     ) -> int:
-        """How many calls there were; what is None is not looked at."""
+        """The number of calls; arguments that are None match any."""
         wanted = (operation, account, region, outcome)
         with self._lock:
             return sum(

@@ -1,4 +1,4 @@
-"""The exporter as a child process, and what it tells over HTTP."""
+"""The exporter as a child process, and its answers over HTTP."""
 
 from __future__ import annotations
 
@@ -41,14 +41,14 @@ class Exporter:
         self._opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
     def start(self, environment: Mapping[str, str]) -> None:
-        """Start it with these variables in place of every AWS_ and MFE_ one of our own."""
+        """Start it with these variables instead of every inherited AWS_ and MFE_ variable."""
         own = {
             name: value
             for name, value in os.environ.items()
             if not name.startswith(("AWS_", "MFE_"))
         }
         with self._log.open("ab") as log:
-            # A group of its own: ctrl-C reaches the demo only, which then ends the exporter.
+            # A separate process group: ctrl-C reaches the demo only, which then ends the exporter.
             self._process = subprocess.Popen(  # noqa: S603
                 self._command,
                 env=own | dict(environment),
@@ -68,7 +68,7 @@ class Exporter:
         return self._get("/-/ready") is not None
 
     def counters(self) -> list[Metric]:
-        """The rules' metrics as they are exposed now; empty where it cannot be asked."""
+        """The rules' metrics as they are exposed now; empty if it does not answer."""
         page = self._get("/metrics")
         if page is None:
             return []

@@ -1,4 +1,4 @@
-"""Runs the embedded AWS, its traffic and the exporter, and shows what goes on."""
+"""Runs the embedded AWS, its traffic and the exporter, and shows their state."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ _RETENTION = 900.0
 def run(wanted: ListenAddress | None, storage: Path | None) -> int:
     """Run the demo until SIGINT or SIGTERM; return the exit code.
 
-    ``wanted``: where the exporter listens; None: 127.0.0.1:10911, or the next port that is free.
-    ``storage``: where the ledger is kept; None: in a folder that is removed afterwards.
+    ``wanted``: the listen address; by default 127.0.0.1:10911, or the next port that is free.
+    ``storage``: the ledger's folder; by default a folder that is removed afterwards.
     """
     try:
         address = free_address(wanted)
@@ -91,7 +91,7 @@ def _view(
 
 
 def _watch(stop: threading.Event, exporter: Exporter, view: View) -> int:
-    """Show what goes on until the stop or the exporter's own end."""
+    """Show the state until the stop or the exporter's end."""
     view.say_hello()
     waited = 0.0
     while not exporter.ready():

@@ -1,4 +1,4 @@
-"""Drills: what the rule packs look for, so that in the demo each of their rules has its day.
+"""Drills: events that the rule packs match, so each of their rules has matches in the demo.
 
 The events are those of the packs' own rule tests, made new: another id, and the time is now.
 """
@@ -33,7 +33,7 @@ LOG_GROUPS = {
     "vpc-flow-logs": "/vpc/flow-logs",
     "waf": "aws-waf-logs-shop",
 }
-"""Where the messages of the other packs go."""
+"""The log group of the other packs' messages."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +65,7 @@ class Drill:
 def drills() -> list[Drill]:
     """For each rule of each pack the first test that it matches; one may serve several rules.
 
-    Raises RuntimeError where a pack's tests cannot be read.
+    Raises RuntimeError if a pack's tests cannot be read.
     """
     found: list[Drill] = []
     for pack, path in available_packs().items():
@@ -79,7 +79,7 @@ def drills() -> list[Drill]:
 
 
 def endless(drills: Sequence[Drill], rng: random.Random) -> Iterator[Drill]:
-    """The drills again and again, each time in another order."""
+    """The drills in an endless cycle, each time in another order."""
     while True:
         yield from rng.sample(drills, len(drills))
 

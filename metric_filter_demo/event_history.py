@@ -33,7 +33,7 @@ _ATTRIBUTES = (
 @dataclass(frozen=True, slots=True, order=True)
 class _Entry:
     time: int
-    """Whole seconds: EventTime has no more."""
+    """Whole seconds, the resolution of EventTime."""
     number: int
     """Order of arrival, unique."""
     visible_at: float = field(compare=False)
@@ -44,7 +44,7 @@ class _Entry:
 class EventHistory:
     """Management events by account and region; ``lookup`` answers LookupEvents. Thread-safe.
 
-    ``retention``: seconds after which events are dropped for good, to bound memory. None: AWS's.
+    ``retention``: seconds after which events are dropped, to bound memory; by default AWS's.
     """
 
     def __init__(
@@ -73,11 +73,11 @@ class EventHistory:
         """Store a CloudTrail record; look-ups find it ``visible_in`` seconds from now.
 
         ``copies`` above 1 store it again under the same id, as CloudTrail at times delivers
-        twice. Returns the event id (made up where the record has none). Records that are no
+        twice. Returns the event id (made up if the record has none). Records that are no
         management events are not part of the history and raise ValueError.
         """
         if record.get("managementEvent") is False or record.get("eventCategory") == "Data":
-            raise ValueError("The event history holds management events only.")
+            raise ValueError("The event history has management events only.")
         event = _event({"eventID": str(uuid4()), **record})
         now = self._clock()
         with self._lock:
@@ -129,7 +129,7 @@ class EventHistory:
     def _page(
         self, found: Iterator[_Entry], size: int, before: _Entry | None
     ) -> tuple[list[dict[str, Any]], _Entry | None]:
-        """Up to ``size`` events, and after which entry to go on (None: that was all)."""
+        """Up to ``size`` events, and the entry to continue after, if there are more."""
         page: list[dict[str, Any]] = []
         last = before
         for entry in found:

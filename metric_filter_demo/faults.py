@@ -1,4 +1,4 @@
-"""Faults that the embedded AWS can be told to have."""
+"""Faults that the embedded AWS can inject."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class ConnectionDropped(Exception):  # noqa: N818 - it is no error of ours, it i
 
 
 class Drip(Enum):
-    """From where on an answer comes one byte a second."""
+    """Bytes after which an answer comes one byte a second."""
 
     NOT = auto()
     HEADERS = auto()
@@ -28,7 +28,7 @@ class Drip(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Faults:
-    """What goes wrong, and how often. Probabilities are per call (0: never, 1: always)."""
+    """Kinds of faults and their frequency. Probabilities are per call (0: never, 1: always)."""
 
     throttle: float = 0.0
     """Calls refused with ThrottlingException, though the quota is not used up."""
@@ -45,11 +45,11 @@ class Faults:
     expired: bool = False
     """Whether every call is refused with ExpiredTokenException."""
     operations: Collection[str] | None = None
-    """Operations that all of these faults but denied and expired hold for; None: all."""
+    """Operations with faults (denied and expired apply to all); by default all."""
     empty_page: float = 0.0
     """Pages that are empty and carry a token, though there is more to give."""
     page_size: tuple[int, int] | None = None
-    """Bounds of a random number of events a page; None: as many as AWS allows."""
+    """Bounds of a random number of events a page; by default as many as AWS allows."""
     duplicate: float = 0.0
     """Probability that an event comes twice in its page, with the same id."""
     hollow: float = 0.0
@@ -58,9 +58,9 @@ class Faults:
     """Pages with null, numbers, texts and records of wrong types between their records."""
     endless: float = 0.0
     """Pages that are empty and carry a token that is new each time, or one of two that alternate;
-    the token leads to where the call was."""
+    the token repeats the call."""
     gzip: float = 0.0
-    """Answers with ``Content-Encoding: gzip``, though nobody asked for it."""
+    """Answers with ``Content-Encoding: gzip``, without a request for gzip."""
     drip: float = 0.0
     """Answers that come one byte a second: half of them from the first header on, half of them
     from the body on."""
@@ -69,7 +69,7 @@ class Faults:
 
 
 class FaultInjector:
-    """Draws what befalls each call. ``faults`` can be replaced at any time. Thread-safe."""
+    """Draws the faults of each call. ``faults`` can be replaced at any time. Thread-safe."""
 
     def __init__(self, faults: Faults | None = None) -> None:
         self._lock = threading.Lock()
@@ -84,7 +84,7 @@ class FaultInjector:
     def faults(self, faults: Faults) -> None:
         with self._lock:
             self._faults = faults
-            # Reproducible faults are the point; nothing secret hangs on these numbers.
+            # Reproducible faults are the point; nothing secret depends on these numbers.
             self._random = random.Random(faults.seed)  # noqa: S311
 
     def before(self, request: Request) -> None:
@@ -111,7 +111,7 @@ class FaultInjector:
             raise ApiError("ServiceUnavailableException", "Try again later.", status=503)
 
     def in_place_of(self, request: Request) -> Response | None:
-        """What is answered in place of the true answer; ``request`` as ``resumed`` marked it."""
+        """The answer instead of the true one, if any; ``request`` as ``resumed`` marked it."""
         if not self._concerns(request):
             return None
         if self._happens(self.faults.hollow):
@@ -138,7 +138,7 @@ class FaultInjector:
         return Drip.HEADERS if self._happens(0.5) else Drip.BODY
 
     def page(self, most: int) -> int:
-        """How many events the next page may hold, 0 for an empty page with a token."""
+        """Maximum events of the next page, 0 for an empty page with a token."""
         faults = self.faults
         if self._happens(faults.empty_page):
             return 0

@@ -49,8 +49,8 @@ class _Entry:
 class LogEvents:
     """Log events by log group; ``filter`` answers FilterLogEvents. Thread-safe.
 
-    ``recorded``: what filter patterns match.
-    ``retention``: seconds after which events are dropped for good, to bound memory.
+    ``recorded``: answers to filter patterns.
+    ``retention``: seconds after which events are dropped, to bound memory.
     """
 
     def __init__(
@@ -152,9 +152,9 @@ class LogEvents:
     def _page(
         self, found: Iterator[_Entry], limit: int, after: _Entry | None
     ) -> tuple[list[dict[str, Any]], _Entry | None, bool]:
-        """A page, the entry to go on after (None: the start), and whether a token is due.
+        """A page, the entry to continue after (None for the start), and whether a token is due.
 
-        A page that is full carries a token even where nothing follows, as AWS's do.
+        A full page has a token even if nothing follows, as AWS's do.
         """
         most = self._injector.page(min(limit, _PAGE_EVENTS))
         page: list[dict[str, Any]] = []

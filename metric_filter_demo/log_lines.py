@@ -39,13 +39,13 @@ class Line:
 
 
 class LogLines:
-    """Makes log lines; ``rng`` decides what they say."""
+    """Makes log lines; ``rng`` decides their content."""
 
     def __init__(self, rng: random.Random) -> None:
         self._rng = rng
 
     def invocation(self, group: str, *, outcome: str = "ok") -> list[Line]:
-        """What Lambda and a function write; ``outcome``: ``ok``, ``error`` or ``timeout``."""
+        """Messages of Lambda and a function; ``outcome``: ``ok``, ``error`` or ``timeout``."""
         request = str(uuid.UUID(int=self._rng.getrandbits(128), version=4))
         typical = 180.0 if group == CHECKOUT else 900.0
         duration = min(self._rng.lognormvariate(0, 0.6) * typical, _TIMEOUT_SECONDS * 900)

@@ -11,7 +11,7 @@ _MOST_MESSAGES = 50
 
 
 def answer_test_metric_filter(request: Request, recorded: RecordedAnswers) -> dict[str, Any]:
-    """Answer TestMetricFilter; raises ApiError as AWS does, and for what is not recorded."""
+    """Answer TestMetricFilter; raises ApiError as AWS does, and for unrecorded patterns."""
     parameters = request.parameters()
     messages = parameters.get("logEventMessages")
     text = parameters.get("filterPattern")

@@ -1,4 +1,4 @@
-"""A Prometheus beside the demo's exporter, where one is installed: it scrapes and alerts."""
+"""A Prometheus next to the demo's exporter, if it is installed: it scrapes and alerts."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def configuration(rule_files: Iterable[Path], target: str) -> str:
 
 
 def find_prometheus() -> Path | None:
-    """Where Prometheus is installed, if it is: the newest of the repository's own tools first."""
+    """The path of Prometheus, if installed: the newest of the repository's tools first."""
     places = os.pathsep.join((str(_TOOLS), os.environ["PATH"]))
     for name in ("prometheus3", "prometheus2", "prometheus"):
         found = shutil.which(name, path=places)
@@ -60,7 +60,7 @@ class Prometheus:
         path = self._folder / "prometheus.yml"
         path.write_text(configuration(sorted(_ALERTS.glob("*.yaml")), self._target))
         with (self._folder / "prometheus.log").open("wb") as log:
-            # A group of its own, as the exporter: ctrl-C reaches the demo only.
+            # A separate process group, like the exporter: ctrl-C reaches the demo only.
             self._process = subprocess.Popen(  # noqa: S603
                 [
                     str(self.binary),

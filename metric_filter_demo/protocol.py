@@ -44,10 +44,10 @@ class Request:
     """``json``, ``query`` or ``rest``: decides how errors are written."""
     body: bytes = field(repr=False, default=b"")
     signed_at: str = ""
-    """X-Amz-Date, as it came; empty where there is none."""
+    """X-Amz-Date, as it was sent; empty if it is missing."""
 
     def parameters(self) -> dict[str, Any]:
-        """The parameters of a JSON call; raises ApiError where the body is no JSON object."""
+        """The parameters of a JSON call; raises ApiError if the body is not a JSON object."""
         try:
             parsed = json.loads(self.body or b"{}")
         except ValueError:
@@ -59,7 +59,7 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """What goes back."""
+    """The answer to a call."""
 
     status: int
     content_type: str
@@ -84,7 +84,7 @@ class Response:
 
 
 def credential_scope(authorization: str) -> tuple[str, str, str]:
-    """Access key, region and service out of an Authorization header; empty where there is none."""
+    """Access key, region and service out of an Authorization header; empty if it is missing."""
     found = _CREDENTIAL.search(authorization)
     return (found[1], found[2], found[3]) if found else ("", "", "")
 
@@ -110,7 +110,7 @@ def failure(error: ApiError, protocol: str) -> Response:
     if protocol == "json":
         content = {"__type": error.code, "message": error.message}
         return Response(error.status, _JSON, json.dumps(content).encode())
-    # XML protocols say AccessDenied where JSON ones say AccessDeniedException.
+    # XML protocols use AccessDenied, JSON protocols AccessDeniedException.
     code = error.code.removesuffix("Exception")
     detail = f"<Code>{escape(code)}</Code><Message>{escape(error.message)}</Message>"
     xml = f"<Error>{detail}</Error>"
@@ -126,7 +126,7 @@ def page_token(position: Mapping[str, Any], parameters: Mapping[str, Any]) -> st
 
 
 def page_position(token: str, parameters: Mapping[str, Any]) -> dict[str, Any] | None:
-    """The position in a token; None where it is no token or belongs to another call."""
+    """The position in a token; None if it is not a token or belongs to another call."""
     try:
         content = json.loads(base64.b64decode(token, altchars=b"-_", validate=True))
         position = content["position"]

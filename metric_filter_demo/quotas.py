@@ -31,7 +31,7 @@ class Quotas:
     """Refuses calls that come faster than AWS lets them.
 
     ``rates`` replaces AWS's rate of an operation in every region (requests per second,
-    ``math.inf``: no quota). A bucket holds one second's worth of requests. Thread-safe.
+    ``math.inf``: no quota). A bucket has one second's worth of requests. Thread-safe.
     """
 
     def __init__(self, rates: Mapping[str, float] | None = None) -> None:
@@ -40,7 +40,7 @@ class Quotas:
         self._lock = threading.Lock()
 
     def rate(self, operation: str, region: str) -> float | None:
-        """Requests per second; None where the operation has no quota here."""
+        """Requests per second; None if the operation has no quota here."""
         if operation in self._rates:
             return self._rates[operation]
         if operation == "FilterLogEvents" and region in _FILTER_LOG_EVENTS:
@@ -48,7 +48,7 @@ class Quotas:
         return _REQUESTS_PER_SECOND.get(operation)
 
     def take(self, request: Request) -> None:
-        """Spend one request; raises ApiError (ThrottlingException) where none is left."""
+        """Spend one request; raises ApiError (ThrottlingException) if the bucket is empty."""
         rate = self.rate(request.operation, request.region)
         if rate is None or rate == float("inf"):
             return

@@ -1,4 +1,4 @@
-"""What AWS makes of filter patterns, as far as it is recorded: the conformance suite's cases.
+"""Recorded answers of AWS to filter patterns: the conformance suite's cases.
 
 The embedded AWS judges no pattern by itself. If it used the exporter's own engine, comparing the
 exporter with it could show nothing.

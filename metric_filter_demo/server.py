@@ -82,7 +82,7 @@ def send_dripping(
     """Send an answer one byte a second, then close the connection.
 
     ``now``: the time for the header Date. ``headers``: from the first byte on; else the body only.
-    Returns early where the client closes the connection or the server stops.
+    Returns early if the client closes the connection or the server stops.
     """
     connection: socket.socket = environ["werkzeug.socket"]
     sent = [*response.headers, ("Date", formatdate(now, usegmt=True))]

@@ -16,7 +16,7 @@ _CODES = {"json": ("InvalidSignatureException", 400), "query": ("SignatureDoesNo
 
 
 def check_age(request: Request, now: float) -> None:
-    """Raise ApiError where X-Amz-Date is more than 5 minutes off ``now``, seconds.
+    """Raise ApiError if X-Amz-Date is more than 5 minutes off ``now``, seconds.
 
     A request without the header is not signed, or signed in its URL: it passes.
     """

@@ -1,4 +1,4 @@
-"""Feeds the embedded AWS with what goes on in the demo's account."""
+"""Feeds the embedded AWS with the activities in the demo's account."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from metric_filter_demo.drills import Drill, drills, endless
 from metric_filter_demo.log_lines import LOG_GROUPS
 
 LOG_REGION = REGIONS[0]
-"""Where the log groups are."""
+"""The region of the log groups."""
 
-# AWS takes some 2 to 15 minutes to show a management event. The demo's audience has no such
+# AWS takes about 2 to 15 minutes to show a management event. The demo's audience has no such
 # patience: seconds, of the same kind of spread.
 _RECORD_DELAY = (1.0, 6.0)
 _LINE_DELAY = (0.1, 1.5)
@@ -38,9 +38,9 @@ class Headline:
 
 
 class Traffic:
-    """Makes events in a thread of its own, from ``start`` to ``stop``.
+    """Makes events in a separate thread, from ``start`` to ``stop``.
 
-    ``seed``: the same seed makes the same events (their times apart). None: other ones each time,
+    ``seed``: the same seed makes the same events (except for times). By default they differ,
     which a ledger that outlives the demo needs: an id that was counted is never counted again.
     """
 
@@ -53,7 +53,7 @@ class Traffic:
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._run, name="traffic", daemon=True)
         self.headlines: deque[Headline] = deque(maxlen=100)
-        """What happened of note, newest last."""
+        """Notable activities, newest last."""
         self.records = 0
         """Management events made."""
         self.lines = 0
@@ -72,7 +72,7 @@ class Traffic:
             self._thread.join()
 
     def put(self, occurrence: Occurrence) -> None:
-        """Store what an occurrence leaves, to be seen when it is delivered."""
+        """Store the events of an occurrence, to be seen when it is delivered."""
         for record in occurrence.records:
             delay = self._rng.uniform(*_RECORD_DELAY)
             self._aws.record(DEFAULT_ACCOUNT, record["awsRegion"], record, visible_in=delay)

@@ -11,7 +11,7 @@ from typing import Any
 
 EVENT_VERSION = "1.11"
 GLOBAL_REGION = "us-east-1"
-"""Where AWS records IAM and root's console sign-ins."""
+"""The region in which AWS records IAM and root's console sign-ins."""
 
 _CLI = "aws-cli/2.27.31 md/awscrt#0.26.1 ua/2.1 os/linux#6.8.0 md/arch#x86_64 lang/python#3.13.3"
 _BROWSER = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
@@ -19,7 +19,7 @@ _BROWSER = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who calls, from where, with what."""
+    """The caller, its address and its user agent."""
 
     identity: Mapping[str, Any]
     address: str

@@ -1,4 +1,4 @@
-"""What the demo shows in the terminal."""
+"""The demo's view in the terminal."""
 
 from __future__ import annotations
 
@@ -35,20 +35,20 @@ class View(Protocol):
         """Show the URLs."""
 
     def __enter__(self) -> View:
-        """Begin to show what goes on."""
+        """Start the view."""
 
     def __exit__(self, *_exception: object) -> None:
         """End it."""
 
     def update(self) -> None:
-        """Show how things stand now."""
+        """Show the current state."""
 
     def say_goodbye(self) -> None:
         """Say that everything ends."""
 
 
 class _Common:
-    """What both views show and how they get it."""
+    """The common part of both views."""
 
     def __init__(
         self,
@@ -107,7 +107,7 @@ class _Common:
 
 
 class PlainView(_Common):
-    """Lines, for where there is no terminal."""
+    """Lines, for output that is not a terminal."""
 
     period = 5.0
 
@@ -120,7 +120,7 @@ class PlainView(_Common):
         return
 
     def update(self) -> None:
-        """Print what is new: events, and the counters that rose."""
+        """Print new events, and the counters that rose."""
         headlines = list(self._traffic.headlines)
         for headline in headlines:
             if headline not in self._shown:
@@ -137,7 +137,7 @@ class PlainView(_Common):
         self._line(now, f"rose to: {counted or 'none rose'}")
 
     def _line(self, when: float, text: str) -> None:
-        # soft_wrap: one line is one line, whatever the width of what is no terminal.
+        # soft_wrap: no line breaks, because there is no terminal with a width.
         self._console.print(f"{_clock(when)} {text}", highlight=False, markup=False, soft_wrap=True)
 
 
@@ -164,7 +164,7 @@ class LiveView(_Common):
     def _picture(self) -> RenderableType:
         headlines = Table(title="What happened in the account", expand=True, show_header=False)
         headlines.add_column(width=8, no_wrap=True, style="dim")
-        headlines.add_column(no_wrap=True, ratio=1)  # what is cut where the terminal is narrow
+        headlines.add_column(no_wrap=True, ratio=1)  # cut if the terminal is narrow
         for headline in list(self._traffic.headlines)[-_HEADLINES:]:
             headlines.add_row(_clock(headline.time), Text(headline.text))
         return Group(self._counters(), headlines, Text(self._made(), style="dim"))

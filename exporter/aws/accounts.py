@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, cast
 
 from botocore import xform_name
@@ -28,34 +27,18 @@ if TYPE_CHECKING:
     from mypy_boto3_sts import STSClient
 
 MOST_ACCOUNTS = 64
-"""(account, region) whose clients are kept, those used last: a client has some 0.3 MiB."""
-
-
-@dataclass(slots=True)
-class AwsAccount:
-    """One account in one region: a client for each service, made when first asked for."""
-
-    make: Callable[[str], BaseClient]
-    """Makes the client of a service."""
-    _clients: dict[str, BaseClient] = field(default_factory=dict)
-
-    def client(self, service: str) -> BaseClient:
-        """The client of a service; raises SourceError."""
-        if service not in self._clients:
-            self._clients[service] = self.make(service)
-        return self._clients[service]
+"""(account, region) pairs whose clients are kept, those used last. A client has about 0.3 MiB."""
 
 
 class AwsAccounts:
-    """AWS as the environment's credentials reach it; thread-safe.
+    """The AWS accounts that the environment's credentials reach; thread-safe.
 
-    Calls go through the AwsAccount of their account and region. Today one set of credentials
-    serves all of them, and it may become another account's while the exporter runs: ``identify``
-    says whose it is now, and nothing is sent for one account with another's credentials.
+    One set of credentials serves all accounts. It may change to another account's while the
+    exporter runs: ``identify`` returns the current account, and no request for one account is sent
+    with the credentials of another.
 
-    ``sessions`` makes a botocore session, by default the environment's; it is called again when
-    the AWS configuration files change. The others: see Conduct. Endpoints are boto3's
-    (``AWS_ENDPOINT_URL`` …).
+    ``sessions`` makes a botocore session; it is called again when the AWS configuration files
+    change. For the other arguments see Conduct. Endpoints are boto3's (``AWS_ENDPOINT_URL`` …).
     """
 
     def __init__(
@@ -72,7 +55,8 @@ class AwsAccounts:
         self._conduct = Conduct(
             quotas or Quotas(), clock or Clock(), stop or threading.Event(), call_seconds, observer
         )
-        self._accounts: dict[tuple[str, str], AwsAccount] = {}
+        self._clients: dict[tuple[str, str], dict[str, BaseClient]] = {}
+        """By (account, region), those used last at the end, and by service."""
         self._lock = threading.Lock()
         self._callers = Callers()
         self._identified: list[str] = []
@@ -82,11 +66,11 @@ class AwsAccounts:
         """The region that the environment or the profile names; raises SourceError."""
         with self._lock:
             region: str | None = self._open().get_config_variable("region")
-        # botocore knows AWS_DEFAULT_REGION only; AWS's other tools, and what AWS sets, AWS_REGION.
+        # botocore reads AWS_DEFAULT_REGION only; AWS's services set AWS_REGION.
         return region or os.environ.get("AWS_REGION") or None
 
     def locate(self, regions: Sequence[str]) -> tuple[str, Sequence[str]]:
-        """The account's id, and the regions, by default the environment's; raises SourceError."""
+        """The account id, and the regions, by default the environment's; raises SourceError."""
         if not regions:
             home = self.default_region
             if not home:
@@ -95,10 +79,9 @@ class AwsAccounts:
         return self.identify(regions), regions
 
     def identify(self, regions: Sequence[str]) -> str:
-        """Find the account's id by sts:GetCallerIdentity in the first region that answers.
+        """Find the account id by sts:GetCallerIdentity, once for each access key.
 
-        It is asked for once for each access key. Raises SourceError, the last region's, if none
-        answers.
+        The first region that answers is used. If none does, raises the last region's SourceError.
         """
         keys = self._keys(regions[0] if regions else "")
         account_id = self._callers.find(keys.access_key or "", lambda: self._ask(keys, regions))
@@ -109,7 +92,7 @@ class AwsAccounts:
         return account_id
 
     def cost(self, call: Call) -> CallCost:
-        """What a call takes of its quota."""
+        """The quota that a call uses."""
         return CallCost(self._conduct.quotas, call.operation, call.account_id, call.region)
 
     def out_of_reach(self, regions: Sequence[str]) -> list[tuple[str, str, SourceError]]:
@@ -123,49 +106,46 @@ class AwsAccounts:
         ]
 
     def pages(self, call: Call, parameters: Mapping[str, object]) -> Iterator[Sequence[object]]:
-        """The records of every page that a call answers, as they came; raises SourceError."""
+        """The records of each page of an answer, as AWS sent them; raises SourceError."""
         client = self.client(call.service, call.region, call.account_id)
         yield from pages(getattr(client, xform_name(call.operation)), call, parameters)
 
     def client(self, service: str, region: str, account_id: str = "") -> Any:
         """The client of a service; raises SourceError.
 
-        ``account_id``: requests that another account's credentials would sign are not sent but
-        raise SourceError, reason ``account_changed``. Empty: any account will do.
+        A request that would be signed with another account's credentials raises SourceError with
+        reason ``account_changed`` instead. If ``account_id`` is empty, any account may sign.
         """
-        with self._lock:
-            session = self._open()
-            key = (account_id, region)
-            account = self._accounts.pop(key, None)
-            if account is None:
-                account = AwsAccount(lambda service: self._make(session, service, *key))
-            self._accounts[key] = account
-            if len(self._accounts) > MOST_ACCOUNTS:
-                del self._accounts[next(iter(self._accounts))]
-            return account.client(service)
 
-    def _make(self, session: Session, service: str, account_id: str, region: str) -> BaseClient:
         def check_signer(access_key: str) -> None:
             self._require(account_id, access_key, region)
 
-        return make_client(
-            session,
-            service,
-            account_id,
-            region,
-            self._conduct,
-            check_signer=check_signer if account_id else None,
-        )
+        with self._lock:
+            session = self._open()
+            clients = self._clients.pop((account_id, region), {})
+            self._clients[account_id, region] = clients
+            if len(self._clients) > MOST_ACCOUNTS:
+                del self._clients[next(iter(self._clients))]
+            if service not in clients:
+                clients[service] = make_client(
+                    session,
+                    service,
+                    account_id,
+                    region,
+                    self._conduct,
+                    check_signer=check_signer if account_id else None,
+                )
+            return clients[service]
 
     def _open(self) -> Session:
-        """The session; clients of one that is out of date are let go. Needs the lock."""
+        """The session; drops the clients of an outdated one. Needs the lock."""
         session, is_new = self._sessions.current()
         if is_new:
-            self._accounts.clear()
+            self._clients.clear()
         return session
 
     def _keys(self, region: str) -> ReadOnlyCredentials:
-        """The access key of the moment; raises SourceError if there is none."""
+        """The current access key; raises SourceError if there is no key."""
         try:
             with self._lock:
                 credentials = self._open().get_credentials()
@@ -176,7 +156,7 @@ class AwsAccounts:
             raise source_error(error, Call("sts", "GetCallerIdentity", "", region)) from error
 
     def _ask(self, keys: ReadOnlyCredentials, regions: Sequence[str]) -> str:
-        """Whose keys these are."""
+        """Ask AWS for the account of an access key."""
         home = self.default_region
         failure: SourceError | None = None
         for region in dict.fromkeys([*([home] if home else []), *regions]):
@@ -209,17 +189,15 @@ class AwsAccounts:
 
 
 def _account_changed_error(account_id: str, region: str, now: str) -> SourceError:
-    """The credentials have become another account's."""
     return SourceError(
         f"The AWS credentials belong to account {now} now: account {account_id}, region {region} "
-        "is not read. Give the exporter credentials of that account again, and reading goes on "
-        "where it was; if the change is meant, reload the configuration.",
+        "is not read. Restore the credentials of that account, and reading continues where it "
+        "stopped; if the change is intended, reload the configuration.",
         reason="account_changed",
     )
 
 
 def _no_region_error() -> SourceError:
-    """No region is configured, and the environment names none."""
     return SourceError(
         "No AWS region is known; name `regions` in the source, or set AWS_REGION.",
         reason="invalid_request",

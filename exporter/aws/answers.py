@@ -1,7 +1,7 @@
-"""What AWS always sends, and answers that cannot be AWS's.
+"""The fields that AWS always sends, and a check for answers that are not from AWS.
 
-An answer without its list is not an empty page: read as one, it would move the position past
-events that nobody has seen. It counts as a gateway's error (502) and is tried again like one.
+An answer without its list is not an empty page: the position would move past unread events. It is
+treated and retried as a gateway error (502).
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from xml.etree import ElementTree
 import msgspec
 
 UNREADABLE = "UnreadableAnswer"
-"""Our own error code, beside AWS's: an answer of 200 that is not AWS's."""
+"""The exporter's error code for an answer of 200 that is not from AWS."""
 MOST_BYTES = 32 * 2**20
-"""How large an answer may be, as it comes and decompressed.
+"""Maximum size of an answer, compressed or not.
 
-AWS: FilterLogEvents sends 1 MB of log events at most; LookupEvents 50 records of up to 256 KB,
-which are twice that if every character of theirs has to be escaped.
+AWS: FilterLogEvents sends at most 1 MB of log events; LookupEvents 50 records of up to 256 KB, or
+twice that if every character is escaped.
 """
 
 _BAD_GATEWAY = 502
@@ -33,37 +33,37 @@ _VALUE = msgspec.json.Decoder()
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """What the answer to an operation always has, even if it is empty."""
+    """A member that is in every answer of an operation, even if it is empty."""
 
     member: str
     type: type
     following: str = ""
-    """The member with the token of the next page; empty if the answer has no pages."""
+    """The member with the token of the next page, if the operation has pages."""
 
 
 ALWAYS_SENT: Mapping[str, Sent] = {
-    # The AWS API references ("Response Syntax"); types and names are also in botocore's models,
-    # which call no member of an answer required. An empty list is sent as `[]`.
+    # From "Response Syntax" in the AWS API references; botocore's models have the names and types,
+    # but do not mark members as required. An empty list is sent as `[]`.
     "LookupEvents": Sent("Events", list, following="NextToken"),
     "FilterLogEvents": Sent("events", list, following="nextToken"),
     "DescribeLogGroups": Sent("logGroups", list, following="nextToken"),
     "TestMetricFilter": Sent("matches", list),
     "GetCallerIdentity": Sent("Account", str),
 }
-"""By operation; no other is called."""
+"""By operation; other operations cannot be called."""
 
 
 class _NotAwsError(ValueError):
-    """Why an answer cannot be AWS's; completes "the answer …"."""
+    """The answer is not from AWS; the message completes "the answer …"."""
 
 
 def admit(operation: Any, answer: dict[str, Any], members: dict[str, Any]) -> None:
-    """Decode an answer before botocore parses it, and refuse what AWS cannot have sent.
+    """Decode an answer before botocore parses it, and reject it if it is not from AWS.
 
-    For botocore's event ``before-parse``: ``operation`` is its model, ``answer`` the raw answer,
-    ``members`` what is added to the parsed one. The members of a JSON answer are decoded once,
-    here, and passed on as they came: botocore's parser would raise TypeError, AttributeError … at
-    an odd record and lose its page; the readers of a page leave out the one record.
+    A handler of botocore's event ``before-parse``: ``operation`` is the model, ``answer`` the raw
+    answer, ``members`` are added to the parsed one. JSON members are decoded only here, and passed
+    on unparsed: botocore's parser would raise TypeError, AttributeError … at a malformed record and
+    lose its page, while the readers of a page skip that record only.
     """
     status = answer["status_code"]
     try:
@@ -86,12 +86,12 @@ def admit(operation: Any, answer: dict[str, Any], members: dict[str, Any]) -> No
 
 
 def is_refused(parsed: Mapping[str, Any]) -> bool:
-    """Whether an answer of 200 was refused by ``admit``; ``parsed`` as botocore parsed it."""
+    """Whether ``admit`` refused a parsed answer."""
     return bool(parsed.get("Error", {}).get("Code") == UNREADABLE)
 
 
 def _decoded(body: bytes, encoding: str) -> bytes:
-    """The body as AWS wrote it; the exporter asks for no encoding, but proxies add one."""
+    """The decompressed body. The exporter requests no compression, but proxies may add it."""
     match encoding.strip().lower():
         case "" | "identity":
             return body
@@ -115,10 +115,10 @@ def _unpacked(body: bytes) -> bytes:
 
 
 def json_document(body: bytes) -> Any:
-    """Decode JSON, as json.loads does, but one record at a time: the interpreter is not held.
+    """Decode JSON like json.loads, but one record at a time, so other threads can run in between.
 
-    An answer may have 32 MiB. msgspec refuses some of what json.loads accepts (NaN, numbers beyond
-    a float, lone surrogates, other encodings); json.loads decides about that.
+    json.loads decodes the documents that msgspec rejects (NaN, numbers beyond a float, lone
+    surrogates, other encodings).
     """
     try:
         return {name: _decoded_value(raw) for name, raw in _OBJECT.decode(body).items()}
@@ -137,13 +137,13 @@ def _is_json(operation: Any) -> bool:
 
 
 def _members(operation: Any, body: bytes) -> dict[str, object]:
-    """The members of the answer, as they came; raises ValueError or ParseError."""
+    """The members of the answer, as AWS sent them; raises ValueError or ParseError."""
     if _is_json(operation):
         document = json_document(body)
         if not isinstance(document, dict):
             raise _NotAwsError("is not a JSON object")
         return {name: document[name] for name in operation.output_shape.members if name in document}
-    # The query protocol, which STS speaks. Expat bounds what entities expand to.
+    # The query protocol, which STS uses. Expat limits the expansion of entities.
     root = ElementTree.fromstring(body)  # noqa: S314
     result = root.find(f"{{*}}{operation.output_shape.serialization['resultWrapper']}")
     return {} if result is None else {child.tag.rpartition("}")[2]: child.text for child in result}
@@ -157,12 +157,12 @@ def _check(sent: Sent, found: Mapping[str, object]) -> None:
 
 
 def _check_error(operation: Any, body: bytes) -> None:
-    """Refuse an error that botocore's parser would raise TypeError, AttributeError … at."""
+    """Reject an error at which botocore's parser would raise, for example, TypeError."""
     if _is_json(operation):
         document = json.loads(body or b"{}")
         if not isinstance(document, dict) or not isinstance(document.get("__type", ""), str):
-            raise _NotAwsError("is not AWS's")
+            raise _NotAwsError("is not from AWS")
         return
     errors = ElementTree.fromstring(body).findall(".//{*}Error")  # noqa: S314
     if len(errors) != 1 or not errors[0].findtext("{*}Code"):
-        raise _NotAwsError("is not AWS's")
+        raise _NotAwsError("is not from AWS")

@@ -1,4 +1,4 @@
-"""Which account an access key belongs to."""
+"""Finds the account of an access key."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from collections.abc import Callable, Mapping
 from exporter.model import SourceError
 
 _KEYS = 1000
-"""Access keys that are remembered. Roles have a new one every hour."""
+"""Maximum number of access keys to cache. Roles have a new one every hour."""
 # Signature Version 4: Credential=<access key>/<date>/<region>/<service>/aws4_request
 _CREDENTIAL = re.compile(r"Credential=([^/,\s]+)/")
 
 
 def signing_key(headers: Mapping[str, object]) -> str:
-    """The access key that a signed request names; empty: it is not signed."""
+    """The access key of a signed request; empty if it is not signed."""
     authorization = headers.get("Authorization") or ""
     if isinstance(authorization, bytes):
         authorization = authorization.decode("ascii", "replace")
@@ -25,7 +25,7 @@ def signing_key(headers: Mapping[str, object]) -> str:
 
 
 class Callers:
-    """The accounts of the access keys seen so far; each key is asked for once. Thread-safe."""
+    """A cache of accounts by access key. Thread-safe."""
 
     def __init__(self) -> None:
         self._accounts: dict[str, str] = {}
@@ -33,13 +33,13 @@ class Callers:
         self._failure: tuple[str, float, SourceError] | None = None
 
     def known(self, access_key: str) -> str | None:
-        """The account of a key, if it was found before."""
+        """The account of a key, if it is in the cache."""
         return self._accounts.get(access_key)
 
     def find(self, access_key: str, ask: Callable[[], str]) -> str:
-        """The account of a key; ``ask`` finds it if it is not known.
+        """The account of a key, from the cache or from ``ask``, whose errors it raises.
 
-        One thread asks, and those that wait share its result. Raises what ``ask`` raises.
+        One thread calls ``ask``; threads that wait share the result.
         """
         came = time.monotonic()
         with self._asking:

@@ -1,4 +1,4 @@
-"""API calls by name. Loads no botocore: configuring a source must not take that long."""
+"""API calls by name, without botocore, which takes long to import."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ class Call:
     """Empty if it is not known yet."""
     region: str
     resource: str = ""
-    """What is asked for, for messages: ``log group /aws/lambda/checkout``."""
+    """For messages: ``log group /aws/lambda/checkout``."""
 
     def __str__(self) -> str:
-        """For messages: the action, and where it is called."""
+        """For messages: the action, resource, account and region."""
         place = f"region {self.region}" if self.region else "an unknown region"
         if self.account_id:
             place = f"account {self.account_id}, {place}"

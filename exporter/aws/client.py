@@ -1,4 +1,4 @@
-"""botocore clients whose requests keep to quotas and bounds and are reported."""
+"""botocore clients with quotas, limits and metrics for each request."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ if TYPE_CHECKING:
     from botocore.credentials import ReadOnlyCredentials
     from botocore.session import Session
 
-# Standard, not adaptive, retries: the adaptive rate is per client, blind to the other operations'
-# quotas, and falls to one call in two seconds after a single throttle of a quiet client.
-# Four attempts wait 7 seconds at most, and stop between any two; the next poll goes on anyway.
+# Retries are standard, not adaptive: the adaptive rate is per client, ignores the quotas of other
+# operations, and falls to one call in two seconds after a single throttle of a quiet client.
+# Four attempts wait 7 seconds at most; the next poll retries anyway.
 _CONFIG = Config(
     retries={"mode": "standard", "total_max_attempts": 4},
     connect_timeout=10,
@@ -38,34 +38,29 @@ _CONFIG = Config(
 )
 
 CALL_SECONDS = 60.0
-"""How long one HTTP call may take. AWS answers in a second or two, FilterLogEvents at most in some
-ten: it gives up a scan by itself. A page of 1 MB in a minute is 140 kbit/s."""
+"""Timeout of an HTTP call. AWS answers within two seconds, FilterLogEvents within about ten, when
+it ends a scan. A page of 1 MB in a minute is 140 kbit/s."""
 
 
 class ApiObserver(Protocol):
-    """Gets each request that was sent to AWS."""
+    """Observes each request to AWS."""
 
     def api_request(
         self, *, service: str, operation: str, account_id: str, region: str, outcome: str
     ) -> None:
-        """One HTTP attempt, retries included.
-
-        ``service`` and ``account_id``: see Call. ``outcome``: ``success``, ``throttled``,
-        ``access_denied`` or ``error``.
-        """
+        """An HTTP attempt; ``outcome`` is success, throttled, access_denied or error."""
 
 
 @dataclass(frozen=True, slots=True)
 class Conduct:
-    """What every request of the process keeps to, and who observes it."""
+    """The limits of every request, and its observer."""
 
     quotas: Quotas
     clock: Clock
     """Learns AWS's time from each answer."""
     stop: threading.Event
-    """Ends each wait and each call with a SourceError whose reason is ``stopping``."""
+    """Ends every wait and call with a SourceError with reason ``stopping``."""
     call_seconds: float = CALL_SECONDS
-    """How long one HTTP call may take."""
     observer: ApiObserver | None = None
 
 
@@ -79,11 +74,10 @@ def make_client(
     check_signer: Callable[[str], None] | None = None,
     keys: ReadOnlyCredentials | None = None,
 ) -> BaseClient:
-    """Make a client; raises SourceError.
+    """Make a client; raises SourceError. Not thread-safe for one session (botocore).
 
-    ``check_signer`` gets the access key that signs a request before it is sent, and may raise.
-    ``keys``: credentials other than the session's. botocore: making clients of one session is not
-    thread-safe.
+    ``check_signer`` gets the access key of each request before it is sent, and may raise.
+    ``keys`` replaces the session's credentials.
     """
     try:
         client: BaseClient = session.create_client(
@@ -108,11 +102,8 @@ def make_client(
         if check_signer is not None:
             check_signer(signing_key(request.headers))
 
-    def admitted(
-        operation_model: Any,
-        response_dict: dict[str, Any],
-        customized_response_dict: dict[str, Any],
-        **_: object,
+    def parsing(
+        operation_model: Any, response_dict: Any, customized_response_dict: Any, **_: object
     ) -> None:
         admit(operation_model, response_dict, customized_response_dict)
 
@@ -135,12 +126,12 @@ def make_client(
                 outcome=outcome,
             )
 
-    def again(
+    def retrying(
         response: tuple[Any, dict[str, Any]] | None,
         caught_exception: Exception | None,
         **_: object,
     ) -> None:
-        # Raising ends the call; what a handler returns asks for another attempt.
+        # An exception ends the call; a return value would request another attempt.
         if caught_exception is not None and cut_off(caught_exception):
             raise caught_exception
         if conduct.stop.is_set():
@@ -149,15 +140,14 @@ def make_client(
             response[0].status_code = HTTPStatus.BAD_GATEWAY
 
     bind(client, Bounds(conduct.call_seconds, MOST_BYTES, conduct.stop))
-    # Once an HTTP attempt, retries included. The handlers of the service are called before those
-    # of all services. The wait comes first of all, so that the signature is fresh; the check of
-    # the signature last.
+    # These are called for each HTTP attempt. botocore calls the handlers of a service before those
+    # of all services. The wait comes first, so the signature is fresh.
     events, name = client.meta.events, client.meta.service_model.service_id.hyphenize()
     events.register_first(f"request-created.{name}", before)
     events.register_last(f"request-created.{name}", signed)
-    events.register(f"before-parse.{name}", admitted)
+    events.register(f"before-parse.{name}", parsing)
     events.register(f"response-received.{name}", after)
-    events.register_first(f"needs-retry.{name}", again)
+    events.register_first(f"needs-retry.{name}", retrying)
     return client
 
 

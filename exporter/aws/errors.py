@@ -1,4 +1,4 @@
-"""What AWS's errors mean to the user."""
+"""Translates AWS's errors to messages and reasons."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from exporter.aws.transport import CutOffError
 from exporter.model import SourceError
 
 AWS_ERRORS = (botocore.ClientError, botocore.BotoCoreError, ResponseParserError)
-"""What a call of a client raises."""
+"""The errors that a client's call may raise."""
 
 _MESSAGE_LENGTH = 300
-"""AWS's messages name the ARN and the action; some go on with an encoded policy of kilobytes."""
+"""AWS's messages begin with ARN and action; some also have an encoded policy of kilobytes."""
 
 _REASONS: dict[str, frozenset[str]] = {
     "throttled": frozenset(
@@ -77,7 +77,7 @@ _UNREACHABLE = (
     botocore.HTTPClientError,
     botocore.ConnectionError,
     botocore.IncompleteReadError,
-    ResponseParserError,  # a proxy's page, say
+    ResponseParserError,  # for example, a proxy's page
 )
 _INVALID = (
     botocore.InvalidRegionError,
@@ -90,7 +90,7 @@ _INVALID = (
 
 _ADVICE = {
     "throttled": "other tools use up the account's quota for {0.operation}: raise the interval, or"
-    " let fewer tools read the account; it is tried again",
+    " reduce the calls of other tools; it is tried again",
     "access_denied": "allow {0.service}:{0.operation} in the IAM policy of the exporter's identity",
     "expired_credentials": "the credentials have expired: renew them (a role or `aws sso login`);"
     " it is tried again",
@@ -101,26 +101,25 @@ _ADVICE = {
     "region_disabled": "enable region {0.region} for the account, or take it out of the source's"
     " `regions`",
     "invalid_request": "check the source's `regions` and names",
-    "unreadable": "it is not AWS's: is there a proxy between that answers for AWS? It is tried"
-    " again",
+    "unreadable": "the answer is not from AWS: check if a proxy answers for AWS; it is tried again",
     "not_found": "it was deleted, or its name is misspelt",
     "error": "it is tried again",
 }
-"""What to do, by reason; formatted with the Call."""
+"""Advice by reason, formatted with the Call."""
 
 
 def error_code(error: BaseException) -> str:
-    """AWS's code of an error (``ThrottlingException``); its class if AWS did not answer."""
+    """AWS's error code (``ThrottlingException``), or the error's class if AWS did not answer."""
     if isinstance(error, botocore.ClientError):
         return str(error.response.get("Error", {}).get("Code") or "Unknown")
     return type(error).__name__
 
 
 def code_reason(code: str, *, account_id: str = "") -> str:
-    """The short word for an AWS error code (see SourceError.reason).
+    """The reason for an AWS error code (see SourceError.reason).
 
-    AWS answers in a region that is not enabled for the account as if the credentials were unknown.
-    If they work elsewhere, so that there is an ``account_id``, the region is wrong.
+    In a region that is not enabled for the account, AWS answers as if the credentials were unknown.
+    If they work elsewhere, which an ``account_id`` shows, the region is the reason.
     """
     for reason, codes in _REASONS.items():
         if code in codes:
@@ -137,9 +136,9 @@ def code_reason(code: str, *, account_id: str = "") -> str:
 
 
 def source_error(error: BaseException, call: Call) -> SourceError:
-    """The SourceError for what botocore raised: what is wrong, where, and what to do.
+    """The SourceError for an error that botocore raised.
 
-    A SourceError comes back as it is (the wait for a quota was ended).
+    A SourceError (a wait for a quota was ended) is returned unchanged.
     """
     if isinstance(error, SourceError):
         return error
@@ -157,7 +156,7 @@ def source_error(error: BaseException, call: Call) -> SourceError:
 
 
 def cut_off(error: BaseException | None) -> CutOffError | None:
-    """The bound that an HTTP call has met, in the wrap that botocore puts around it."""
+    """The CutOffError in the error that botocore wraps around it, if any."""
     cause = getattr(error, "kwargs", {}).get("error")
     return cause if isinstance(cause, CutOffError) else None
 
@@ -180,7 +179,7 @@ def _said(error: BaseException, code: str) -> str:
     if isinstance(error, botocore.ClientError):
         message = str(error.response.get("Error", {}).get("Message") or "")
     elif isinstance(error, ResponseParserError):
-        message = "the answer is not AWS's"  # its own message holds the answer
+        message = "the answer is not from AWS"  # its own message contains the answer
     else:
         message = str(error)
     message = " ".join(message.split())

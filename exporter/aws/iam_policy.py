@@ -1,7 +1,6 @@
-"""The smallest IAM policy with which the exporter can read what a configuration names.
+"""The smallest IAM policy for the sources of a configuration (``SourceConfig.permissions``).
 
-``sts:GetCallerIdentity``, which it calls too, needs no permission (AWS: it answers even if it is
-denied). What a source calls on what is said by its type: ``SourceConfig.permissions``.
+The exporter also calls ``sts:GetCallerIdentity``. AWS: it needs no permission.
 """
 
 from __future__ import annotations
@@ -20,40 +19,40 @@ LONGEST_MANAGED_POLICY = 6144
 
 
 class IamPolicyError(Exception):
-    """There is no policy to print; the message says why and what to do."""
+    """There is no policy; the message says why and what to do."""
 
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """An action in one region on one resource, as the IAM policy has to allow it."""
+    """An action in a region on a resource that the policy has to allow."""
 
     sid: str
     action: str
     region: str
     resource: str
-    """``*`` if the action knows no resources: then only the region limits it."""
+    """``*`` if the action supports no resources; then the policy limits the region only."""
 
 
 @dataclass(frozen=True, slots=True)
 class Deployment:
-    """Where the exporter runs: what the configuration leaves open."""
+    """Account, AWS partition and region, which the configuration leaves open."""
 
     account_id: str = "*"
-    """12 digits; ``*``: any, which for a role's policy is its own account."""
+    """12 digits, or ``*``: in the policy of a role, that is its own account."""
     partition: str | None = None
-    """``aws``, ``aws-cn``, ``aws-us-gov`` …; None: each region's own."""
+    """``aws``, ``aws-cn``, ``aws-us-gov`` …; if None, it depends on the region."""
     region: str | None = None
-    """The session's region, for sources that name none."""
+    """The session's region, for sources without ``regions``."""
 
     def regions(self, source: str, regions: Sequence[str] | None) -> Sequence[str]:
-        """The regions that a source reads, of those that it names; raises IamPolicyError."""
+        """The regions of a source, by default the session's; raises IamPolicyError."""
         if regions:
             return regions
         if self.region:
             return (self.region,)
         raise IamPolicyError(
-            f"the source `{source}` names no `regions`: say with --region (or AWS_REGION)"
-            " in which one the exporter runs"
+            f"the source `{source}` names no `regions`: set the region in which the exporter runs"
+            " with --region (or AWS_REGION)"
         )
 
     def arn(self, service: str, region: str, resource: str) -> str:
@@ -88,7 +87,7 @@ def _statement(sid: str, action: str, grants: Iterable[Grant]) -> dict[str, Any]
 
 
 def _without_covered(resources: set[str]) -> list[str]:
-    """The resources, sorted, without those that another one with ``*`` includes."""
+    """The resources, sorted, without those that another resource with ``*`` includes."""
     tests = {resource: wildcard_test(resource) for resource in resources}
     return sorted(
         resource
@@ -100,8 +99,8 @@ def _without_covered(resources: set[str]) -> list[str]:
 def _partition(region: str) -> str:
     from botocore.loaders import create_loader  # noqa: PLC0415 - sources are configured without it
 
-    # Of botocore's data alone: a session would want the profile that AWS_PROFILE names.
+    # Read from botocore's data, because a session requires the profile in AWS_PROFILE.
     for partition in create_loader().load_data("partitions")["partitions"]:
         if re2.fullmatch(partition["regionRegex"], region):
             return str(partition["id"])
-    raise IamPolicyError(f"the partition of region {region} is not known: say it with --partition")
+    raise IamPolicyError(f"the partition of region {region} is not known: set it with --partition")

@@ -1,4 +1,4 @@
-"""botocore's session, made again when the files that it was read from change."""
+"""A botocore session that is made again when the AWS configuration files change."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ _Stamp = tuple[tuple[int, int, int] | None, ...]
 
 
 class LiveSession:
-    """The session of the moment.
+    """The current session. Not thread-safe.
 
-    botocore reads ``~/.aws/config`` and ``~/.aws/credentials`` once. Not thread-safe.
+    botocore itself reads ``~/.aws/config`` and ``~/.aws/credentials`` only once.
     """
 
     def __init__(self, make: Callable[[], Session]) -> None:
@@ -25,11 +25,11 @@ class LiveSession:
         self._stamp: _Stamp = ()
 
     def current(self) -> tuple[Session, bool]:
-        """The session, and whether it is a new one; raises SourceError if there is none."""
+        """The session, and whether it is new; raises SourceError if it cannot be made."""
         if self._session is not None and self._stamp == _stamp(self._session):
             return self._session, False
         session = self._make()
-        # Before anything is read: what is written from now on is a change.
+        # Taken before the files are read, so a later write is a change.
         stamp = _stamp(session)
         try:
             session.get_scoped_config()  # raises if AWS_PROFILE names no profile
@@ -44,7 +44,7 @@ class LiveSession:
 
 
 def _stamp(session: Session) -> _Stamp:
-    """Changes if one of the files that the session is read from is written or replaced."""
+    """A value that changes if one of the session's files is written or replaced."""
     return tuple(
         _file_stamp(session.get_config_variable(variable))
         for variable in ("config_file", "credentials_file")

@@ -1,4 +1,4 @@
-"""Calls that answer in pages."""
+"""Calls with paginated answers."""
 
 from __future__ import annotations
 
@@ -12,18 +12,17 @@ from exporter.aws.errors import AWS_ERRORS, source_error
 from exporter.model import SourceError
 
 EMPTY_PAGES = 2000
-"""Empty pages in a row that are followed.
+"""Maximum number of empty pages in a row.
 
-AWS: FilterLogEvents gives up a scan after a while and sends what it has, if need be nothing; some
-hundreds of empty pages in a row are seen on groups with many streams. At 10 calls a second 2,000
-are more than three minutes of nothing.
+AWS: FilterLogEvents ends a scan after some time, with an empty page if it found nothing. Log groups
+with many streams have hundreds of them in a row. 2,000 take more than three minutes at 10 calls a
+second.
 """
 KNOWN_TOKENS = 100
-"""Tokens in a row that came before in the run. An empty page may come with the token that it was
-asked for by; tokens that go in a circle lead nowhere."""
+"""Maximum number of repeated tokens in a row. An empty page may repeat the token of its request."""
 RUN_SECONDS = 3600.0
-"""How long one request may go on from page to page. In an hour LookupEvents (2 calls a second)
-brings 360,000 events, FilterLogEvents (5) 18 GB: a span that holds more is not caught up with."""
+"""Maximum duration of a request with all its pages. In an hour, LookupEvents (2 calls a second)
+returns 360,000 events, FilterLogEvents (5) 18 GB."""
 
 
 def pages(
@@ -33,10 +32,9 @@ def pages(
     *,
     seconds: float = RUN_SECONDS,
 ) -> Iterator[Sequence[object]]:
-    """The records of every page, as they came.
+    """The records of each page, as AWS sent them; empty pages are followed. Raises SourceError.
 
-    A token is followed whether its page holds anything or not (which boto3's paginators do too,
-    but they give up at the first token that comes twice). Raises SourceError.
+    boto3's paginators end at the first repeated token.
     """
     sent = ALWAYS_SENT[call.operation]
     asked = dict(parameters)
@@ -57,9 +55,9 @@ def pages(
         empty = 0 if records else empty + 1
         tokens.add(hash(token))
         for endless, what in (
-            (known >= KNOWN_TOKENS, f"brings the same values of {sent.following} again and again"),
-            (empty >= EMPTY_PAGES, f"brought {EMPTY_PAGES} empty pages in a row"),
-            (time.monotonic() > end, f"brought page after page for {seconds:g} s"),
+            (known >= KNOWN_TOKENS, f"repeats the same values of {sent.following}"),
+            (empty >= EMPTY_PAGES, f"returned {EMPTY_PAGES} empty pages in a row"),
+            (time.monotonic() > end, f"returned page after page for {seconds:g} s"),
         ):
             if endless:
                 raise SourceError(

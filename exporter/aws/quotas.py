@@ -1,4 +1,4 @@
-"""AWS's published request rates, kept by everything that runs under one (account, region)."""
+"""AWS's published request quotas, by account and region."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ _FILTER_LOG_EVENTS_BY_REGION = {
 }
 
 _WINDOW = 1050
-"""Milliseconds. A little more than AWS's second: requests do not travel equally fast, and two
-that left a second apart may arrive closer together."""
+"""Milliseconds. A little more than a second, because requests that are sent a second apart may
+arrive closer together."""
 
 
 def published_quota(operation: str, region: str) -> int | None:
-    """Requests a second that AWS grants an account in a region; None: none is published."""
+    """Requests a second for an account in a region, if AWS publishes a quota."""
     match operation:
         case "LookupEvents":
             return _LOOKUP_EVENTS
@@ -49,9 +49,9 @@ def published_quota(operation: str, region: str) -> int | None:
 
 
 class Quotas:
-    """One budget per (account, region, operation); thread-safe.
+    """A quota for each (account, region, operation); thread-safe.
 
-    ``limit``: requests a second by operation and region, None: as many as anyone likes.
+    ``limit`` returns requests a second for an operation and region, or None for no limit.
     """
 
     def __init__(self, limit: Callable[[str, str], int | None] = published_quota) -> None:
@@ -61,9 +61,9 @@ class Quotas:
         self._paid = threading.local()
 
     def book(self, operation: str, account_id: str, region: str) -> float:
-        """Take the right to call the operation once, and return in how many seconds it holds.
+        """Book a call of the operation; return the seconds until it may be made.
 
-        Whoever books first calls first.
+        Calls are made in the order of their bookings.
         """
         limit = self._limit(operation, region)
         if limit is None:
@@ -73,7 +73,7 @@ class Quotas:
         return quota.book()
 
     def wait(self, operation: str, account_id: str, region: str, stop: threading.Event) -> None:
-        """Wait until the operation may be called once more, unless this thread's call is paid for.
+        """Wait until the operation may be called, unless this thread has booked the call.
 
         Raises SourceError with reason ``stopping`` as soon as ``stop`` is set.
         """
@@ -86,7 +86,7 @@ class Quotas:
 
     @contextmanager
     def paid(self, operation: str, account_id: str, region: str) -> Iterator[None]:
-        """A context in which this thread's next call of the operation has been booked."""
+        """A context in which this thread's next call of the operation is booked already."""
         self._paid.call = (operation, account_id, region)
         try:
             yield
@@ -96,7 +96,7 @@ class Quotas:
 
 @dataclass(frozen=True, slots=True)
 class CallCost:
-    """What one call of an operation takes of its quota."""
+    """The quota that a call uses."""
 
     quotas: Quotas
     operation: str
@@ -114,8 +114,7 @@ class CallCost:
 
 class _Quota:
     def __init__(self, limit: int) -> None:
-        # The bucket without pyrate-limiter's Limiter, which can be neither interrupted while it
-        # waits nor used without a clean-up thread of its own.
+        # pyrate-limiter's Limiter cannot be interrupted while it waits, and starts a thread.
         self._bucket = InMemoryBucket([Rate(limit, _WINDOW)])
         self._lock = threading.Lock()
         self._last = 0
@@ -125,13 +124,13 @@ class _Quota:
             now = time.monotonic_ns() // 1_000_000
             self._bucket.leak(now)
             self._last = max(now, self._last)
-            # A booking is an item of the bucket's future.
+            # A booking is an item with a time in the future.
             while not self._bucket.put(item := RateItem("call", self._last)):
-                # Typed for asynchronous buckets too; the one in memory answers at once.
+                # The type includes asynchronous buckets.
                 self._last += max(1, cast("int", self._bucket.waiting(item)))
             return (self._last - now) / 1000
 
 
 def stopping_error() -> SourceError:
-    """What ends a wait, a retry or a call that nobody needs any more."""
-    return SourceError("The exporter is stopping; the reading goes on later.", reason="stopping")
+    """The error that ends waits, retries and calls when the exporter stops."""
+    return SourceError("The exporter is stopping; reading continues later.", reason="stopping")

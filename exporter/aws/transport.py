@@ -1,4 +1,4 @@
-"""Bounds of one HTTP call: how long it may take, how large its answer may be, and when to stop."""
+"""Limits of an HTTP call: its duration, the size of its answer, and a stop."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
 
 _LOOK_AROUND = 0.5
-"""Seconds after which a read that waits looks whether it should go on."""
+"""Seconds after which a waiting read checks the limits."""
 
 
 class CutOffError(Exception):
-    """The exporter itself ended an HTTP call; the message completes "it …"."""
+    """The exporter ended an HTTP call; the message completes "it …"."""
 
     def __init__(self, message: str, *, reason: str) -> None:
         super().__init__(message)
@@ -35,22 +35,22 @@ class CutOffError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """What an HTTP call is held to."""
+    """The limits of an HTTP call."""
 
     seconds: float
-    """From the request to the last byte of the answer. botocore's read_timeout is for one read of
-    the socket: an answer that comes byte by byte never meets it."""
+    """From the request to the last byte of the answer. botocore's read_timeout applies to each read
+    of the socket, so an answer that comes byte by byte never reaches it."""
     most_bytes: int
-    """Of the answer, headers included."""
+    """Maximum size of the answer, headers included."""
     stop: threading.Event
-    """Ends the call at once."""
+    """Ends the call."""
 
 
 def bind(client: Any, bounds: Bounds) -> None:
-    """Hold every HTTP call of a botocore client to bounds; it then fails with CutOffError.
+    """Limit every HTTP call of a botocore client; calls beyond a limit raise CutOffError.
 
-    botocore wraps that in an HTTPClientError and has no setting for its connection classes:
-    ``_endpoint`` and ``_pool_classes_by_scheme`` are private names.
+    botocore wraps it in an HTTPClientError. It has no setting for its connection classes, so
+    ``_endpoint`` and ``_pool_classes_by_scheme``, which are private, are used.
     """
 
     class Response(http.client.HTTPResponse):
@@ -73,20 +73,20 @@ def bind(client: Any, bounds: Bounds) -> None:
 
 
 class _Bounded:
-    """A connected socket, for http.client to read one answer from."""
+    """A connected socket, from which http.client reads one answer."""
 
     def __init__(self, sock: socket.socket, bounds: Bounds) -> None:
         self._sock = sock
         self._bounds = bounds
 
     def makefile(self, _mode: str) -> io.BufferedReader:
-        """The answer as a file, for reading bytes."""
+        """The answer as a binary file."""
         return io.BufferedReader(_Reader(self._sock, self._bounds))
 
 
 class _Reader(io.RawIOBase):
     def __init__(self, sock: socket.socket, bounds: Bounds) -> None:
-        # Keeps the socket open until the answer is read, as http.client relies on.
+        # Keeps the socket open until the answer is read: http.client relies on that.
         self._held = sock.makefile("rb", buffering=0)
         self._sock = sock
         self._silence = sock.gettimeout()

@@ -1,7 +1,6 @@
-"""The CloudWatch Logs filter-pattern language: parsed, compiled, explained.
+"""The CloudWatch Logs filter-pattern language (docs/patterns.md). Independent of the exporter.
 
-text → ``parse`` → ``syntax`` → ``compile`` and ``explain``, over a ``document``. Imports nothing
-else of the exporter. docs/patterns.md describes the language for users.
+text → ``parse`` → ``syntax`` → ``compile`` and ``explain``, which evaluate a ``document``.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Turns syntax trees into predicates. Only this module decides what a condition means."""
+"""Compiles syntax trees to predicates. Only this module defines the meaning of conditions."""
 
 from __future__ import annotations
 
@@ -52,8 +52,7 @@ class Match:
     """A message satisfies a pattern."""
 
     fields: dict[str, str] = field(default_factory=dict)
-    """What a space-delimited pattern extracted: ``$name``, or ``$3`` if the field has no name.
-    Empty for the other kinds."""
+    """Fields that a space-delimited pattern extracted, by ``$name``, or ``$3`` without a name."""
 
 
 def matcher(tree: Tree) -> Callable[[Document], Match | None]:
@@ -76,7 +75,7 @@ def matcher(tree: Tree) -> Callable[[Document], Match | None]:
 def condition_test(
     condition: Condition, leaf: Callable[[Any], Callable[[Any], bool]]
 ) -> Callable[[Any], bool]:
-    """Compile ``&&`` and ``||`` over the predicates that ``leaf`` makes of single tests."""
+    """Compile ``&&`` and ``||``; ``leaf`` compiles single tests."""
     if isinstance(condition, And):
         return _all([condition_test(operand, leaf) for operand in condition.operands])
     if isinstance(condition, Or):
@@ -107,8 +106,8 @@ def _any(tests: list[Callable[[Any], bool]]) -> Callable[[Any], bool]:
 def _selected_test(test: JsonTest) -> Callable[[dict[str, Any]], bool]:
     """Compile one test of a JSON pattern.
 
-    AWS: with a wildcard, one value that fits is enough. NOT EXISTS with a wildcard is not
-    documented; it is taken to say that there is no value at all.
+    AWS: with a wildcard, one matching value is enough. NOT EXISTS with a wildcard is not
+    documented; here it is true if there is no value.
     """
     holds = value_test(test)
     select, select_all = test.selector.select, test.selector.select_all
@@ -118,10 +117,10 @@ def _selected_test(test: JsonTest) -> Callable[[dict[str, Any]], bool]:
 
 
 def value_test(test: JsonTest) -> ValueTest:
-    """Compile what a test asks of the value at its selector.
+    """Compile the test of the value at a selector.
 
-    AWS: comparisons see strings and numbers only. ``!=`` is not the negation of ``=``: both are
-    false for a missing value, null, booleans, arrays and objects.
+    AWS: comparisons apply to strings and numbers only. ``!=`` is not the negation of ``=``: both
+    are false for a missing value, null, booleans, arrays and objects.
     """
     if isinstance(test, NotExists):
         return lambda value: value is MISSING
@@ -140,7 +139,7 @@ def value_test(test: JsonTest) -> ValueTest:
 
 
 def _number_test(sign: str, lexeme: str) -> ValueTest:
-    """Numbers are compared by value, strings with ``=`` and ``!=`` only, by text."""
+    """Compare numbers by value, and strings by text, with ``=`` and ``!=`` only."""
     number = decimal_of(lexeme)
     if sign == "=":
         return lambda value: (
@@ -159,8 +158,8 @@ def _number_test(sign: str, lexeme: str) -> ValueTest:
 def field_test(test: FieldComparison) -> FieldTest:
     """Compile a comparison of a space-delimited field.
 
-    AWS: ``<``, ``<=``, ``>`` and ``>=`` are false if the field is not a number. An unquoted number
-    after ``=`` or ``!=`` is compared by value with a field that is a number, else by text.
+    AWS: ``<``, ``<=``, ``>`` and ``>=`` are false if the field is not a number. ``=`` and ``!=``
+    compare an unquoted number by value if the field is a number, else by text.
     """
     if not isinstance(test.value, Number):
         holds = _text_test(test.value)
@@ -190,12 +189,11 @@ def _text_test(value: Text | Regex) -> Callable[[str], bool]:
 def wildcard_test(text: str) -> Callable[[str], bool]:
     """Compile a compared value, in which ``*`` is a wildcard.
 
-    AWS documents ``x*``, ``*x`` and ``*x*``: begins with, ends with, contains. A ``*`` elsewhere
-    is taken in the same way, for any text: ``*111.111.111`` matches ``111.111.111.111``.
+    AWS documents ``x*``, ``*x`` and ``*x*``: begins with, ends with, contains. Elsewhere, ``*``
+    matches any text too: ``*111.111.111`` matches ``111.111.111.111``.
 
-    The first and the last piece have one place each, and of the pieces between them the first
-    place of each leaves the most room for the others. So nothing is tried twice, and the tested
-    text is searched once, however many ``*`` there are.
+    The first occurrence of each piece leaves the most room for the next pieces, so the text is
+    searched only once, without backtracking.
     """
     first, *others = text.split("*")
     if not others:
@@ -225,9 +223,9 @@ def wildcard_test(text: str) -> Callable[[str], bool]:
 
 
 def term_test(term: Term) -> DocumentTest:
-    """Compile one term: whether the message has it, whatever the term's sign.
+    """Compile one term to a test that ignores its sign.
 
-    AWS: a term is a substring, case-sensitive, without regard to word boundaries.
+    AWS: a term is a case-sensitive substring, independent of word boundaries.
     """
     if isinstance(term.value, Regex):
         search = regex.search(term.value.expression)
@@ -239,8 +237,8 @@ def term_test(term: Term) -> DocumentTest:
 def terms_test(pattern: TermsPattern) -> DocumentTest:
     """Compile an unstructured pattern.
 
-    AWS: all required terms, no excluded one. Terms with ``?``: one of them if the pattern has
-    nothing else; beside other terms they are ignored.
+    AWS: it requires all terms without a sign, and none with ``-``. Of terms with ``?`` it requires
+    one if there are no other terms, and ignores them otherwise.
     """
     optional = [term_test(term) for term in pattern.terms if term.mode == "optional"]
     if len(optional) == len(pattern.terms):
@@ -251,17 +249,17 @@ def terms_test(pattern: TermsPattern) -> DocumentTest:
 
 
 class Aligned(NamedTuple):
-    """A field of a line, and the pattern's entry for it."""
+    """A field of a line, and its entry in the pattern."""
 
     entry: Field | None
-    """None: the field belongs to ``...`` or ``[]``."""
+    """None if the field belongs to ``...`` or ``[]``."""
     position: int
     """In the line, counted from 1."""
     text: str
 
     @property
     def reference(self) -> str:
-        """How labels and values of rules refer to it: ``$name``, or ``$3``."""
+        """The reference in labels and values of rules: ``$name``, or ``$3``."""
         return f"${(self.entry and self.entry.name) or self.position}"
 
 
@@ -269,7 +267,7 @@ class Aligner:
     """Assigns the fields of a line to the entries of a space-delimited pattern.
 
     AWS: fields before ``...`` count from the start of the line, those after it from the end.
-    Without ``...`` the last entry takes the rest of the line as it is, with quotes and spacing.
+    Without ``...`` the last entry takes the rest of the line unchanged, with quotes and spacing.
     """
 
     __slots__ = ("_any_fields", "_head", "_tail", "minimum")
@@ -284,15 +282,15 @@ class Aligner:
             else:
                 (self._tail if self._any_fields else self._head).append(entry)
         self.minimum = len(self._head) + len(self._tail) + (not pattern.entries)
-        """How many fields a line needs at least; ``[]`` needs one, ``[...]`` none."""
+        """Number of fields that a line needs; ``[]`` needs one, ``[...]`` none."""
 
     @property
     def entries(self) -> list[tuple[int, Field]]:
-        """The entries but ``...``, each with the index of its text in ``texts``."""
+        """The entries except ``...``, each with the index of its text in ``texts``."""
         return [*enumerate(self._head), *enumerate(self._tail, -len(self._tail))]
 
     def texts(self, document: Document) -> Sequence[str] | None:
-        """A line's fields as the pattern divides it, or None if it has too few."""
+        """The fields of a line for this pattern, or None if it has too few."""
         fields = document.fields
         head = len(self._head)
         if len(fields) < self.minimum:
@@ -303,7 +301,7 @@ class Aligner:
         return [*document.texts[: head - 1], rest]
 
     def align(self, texts: Sequence[str]) -> list[Aligned]:
-        """Assign what ``texts`` returned to the entries."""
+        """Assign the result of ``texts`` to the entries."""
         between: list[Field | None] = [None] * (len(texts) - len(self._head) - len(self._tail))
         entries: list[Field | None] = [*self._head, *between, *self._tail]
         return [
@@ -312,7 +310,7 @@ class Aligner:
         ]
 
     def can_extract(self, reference: str) -> bool:
-        """Whether there can be a line in which ``$name`` or ``$3`` refers to a field."""
+        """Whether ``$name`` or ``$3`` can refer to a field."""
         name = reference.removeprefix("$")
         if any(entry.name == name for entry in (*self._head, *self._tail)):
             return True

@@ -9,12 +9,12 @@ from exporter.patterns.scanner import Scanner
 from exporter.patterns.syntax import And, Condition, Or, Span, Test
 
 MAX_DEPTH = 200
-"""How deeply ``&&`` and ``||`` may be nested. AWS's 1,024 characters do not reach it."""
+"""Maximum nesting of ``&&`` and ``||``. AWS's 1,024 characters do not reach it."""
 
 
 @dataclass(slots=True)
 class _Group:
-    """What was read since a parenthesis opened, or since the start."""
+    """The conditions read since the last open parenthesis, or since the start."""
 
     opened: int
     alternatives: list[Condition] = field(default_factory=list)
@@ -48,8 +48,8 @@ def _joined(kind: type[And] | type[Or], operands: list[Condition]) -> Condition:
 def parse_condition(scanner: Scanner, parse_test: Callable[[Scanner], Test]) -> Condition:
     """Read a condition up to the first token that cannot belong to it.
 
-    AWS: parentheses bind strongest, then ``&&``, then ``||``. Redundant parentheses leave no trace
-    in the tree. A stack instead of recursion: no pattern may exhaust Python's.
+    AWS: parentheses bind strongest, then ``&&``, then ``||``. Redundant parentheses are not in the
+    tree. It uses a stack, because patterns may be nested deeper than Python's recursion limit.
     """
     groups = [_Group(scanner.position)]
     while True:
@@ -68,7 +68,7 @@ def parse_condition(scanner: Scanner, parse_test: Callable[[Scanner], Test]) -> 
 
 
 def _next_operand(scanner: Scanner, groups: list[_Group]) -> bool:
-    """Read closing parentheses and one operator; return whether an operand has to follow."""
+    """Read closing parentheses and one operator; return whether an operand must follow."""
     while True:
         scanner.skip_blanks()
         group = groups[-1]
@@ -97,14 +97,14 @@ def _next_operand(scanner: Scanner, groups: list[_Group]) -> bool:
 def _warn_precedence(scanner: Scanner, group: _Group) -> None:
     if group.unparenthesized_and is not None and group.or_position is not None:
         scanner.warn(
-            "&& binds more strongly than ||; put what belongs together in parentheses.",
+            "&& binds more strongly than ||; make the grouping clear with parentheses.",
             group.unparenthesized_and,
             "trap",
         )
 
 
 def unexpected(scanner: Scanner) -> str:
-    """What is wrong if a condition ended and something other than its end follows."""
+    """The error message for the character after a condition."""
     char = scanner.peek()
     if char in "&|":
         return f"Write {char}{char}, not {char}."

@@ -1,10 +1,11 @@
-"""A message as patterns see it: its text, its JSON object, its space-delimited fields."""
+"""A message as patterns evaluate it: its text, its JSON object, its space-delimited fields."""
 
 from __future__ import annotations
 
 import json
 import re
 from decimal import Decimal
+from functools import cached_property
 from typing import Any, NamedTuple, NoReturn
 
 from exporter.patterns.regex import encode
@@ -15,7 +16,7 @@ _CLOSING = {'"': re.compile(r'"(?![^ \t\r\n])'), "[": re.compile(r"\](?![^ \t\r\
 
 
 class NumberText(str):
-    """A number of a JSON message, as it was written there.
+    """A number of a JSON message, as it was written.
 
     AWS compares a quoted literal with this text (``"1"`` is not ``1.0``) and an unquoted number
     with the value.
@@ -39,7 +40,7 @@ _DECODER = json.JSONDecoder(
 
 
 class LineField(NamedTuple):
-    """One field of a line, and its position in the line with its delimiters."""
+    """A field of a line, and its position with its delimiters."""
 
     text: str
     start: int
@@ -47,56 +48,19 @@ class LineField(NamedTuple):
 
 
 class Document:
-    """A message that is decoded at most once, by whoever needs it first."""
-
-    __slots__ = ("_encoded", "_fields", "_json", "_json_error", "_texts", "message")
+    """A message that is decoded at most once, when it is first needed."""
 
     def __init__(self, message: str) -> None:
         self.message = message
-        self._json: dict[str, Any] | None = None
         self._json_error: str | None = None
-        self._fields: list[LineField] | None = None
-        self._texts: list[str] | None = None
-        self._encoded: bytes | None = None
 
-    @property
+    @cached_property
     def json(self) -> dict[str, Any] | None:
         """The message as one JSON object, or None if it is not one.
 
         Numbers are NumberText; of equal keys the last wins. AWS: no JSON pattern matches an array,
         a plain value, or an object with text before or after it.
         """
-        if self._json is None and self._json_error is None:
-            self._decode()
-        return self._json
-
-    @property
-    def json_error(self) -> str | None:
-        """Why ``json`` is None, as the end of a sentence; else None."""
-        return None if self.json is not None else self._json_error
-
-    @property
-    def fields(self) -> list[LineField]:
-        """The message's space-delimited fields."""
-        if self._fields is None:
-            self._fields = split_fields(self.message)
-        return self._fields
-
-    @property
-    def texts(self) -> list[str]:
-        """The texts of ``fields``."""
-        if self._texts is None:
-            self._texts = [field.text for field in self.fields]
-        return self._texts
-
-    @property
-    def encoded(self) -> bytes:
-        """The message for regular expressions."""
-        if self._encoded is None:
-            self._encoded = encode(self.message)
-        return self._encoded
-
-    def _decode(self) -> None:
         try:
             value = _DECODER.decode(self.message)
         except RecursionError:
@@ -105,9 +69,29 @@ class Document:
             self._json_error = f"it is not JSON: {error}"
         else:
             if isinstance(value, dict):
-                self._json = value
-            else:
-                self._json_error = "it is JSON, but not one object in braces"
+                return value
+            self._json_error = "it is JSON, but not one object in braces"
+        return None
+
+    @property
+    def json_error(self) -> str | None:
+        """The reason why ``json`` is None, as the end of a sentence; else None."""
+        return self._json_error if self.json is None else None
+
+    @cached_property
+    def fields(self) -> list[LineField]:
+        """The message's space-delimited fields."""
+        return split_fields(self.message)
+
+    @cached_property
+    def texts(self) -> list[str]:
+        """The texts of ``fields``."""
+        return [field.text for field in self.fields]
+
+    @cached_property
+    def encoded(self) -> bytes:
+        """The message for regular expressions."""
+        return encode(self.message)
 
 
 def split_fields(message: str) -> list[LineField]:
@@ -118,7 +102,7 @@ def split_fields(message: str) -> list[LineField]:
     The delimiters are not part of the field's text.
     """
     fields: list[LineField] = []
-    # If there is no closing character to the right, a later field finds none either.
+    # Without a closing character to the right, later fields cannot have one.
     unclosed: set[str] = set()
     found = _FIELD.search(message)
     while found:
@@ -138,7 +122,7 @@ def split_fields(message: str) -> list[LineField]:
 
 
 class _Written(str):
-    """Text of the answer, among values that are not written yet."""
+    """Text of the result, among values that are not written yet."""
 
     __slots__ = ()
 
@@ -146,7 +130,7 @@ class _Written(str):
 def json_text(value: object) -> str:
     """A value of ``Document.json``, or a plain Python value, as JSON in one line.
 
-    A stack instead of recursion: a message may be nested deeper than Python's goes.
+    It uses a stack, because messages may be nested deeper than Python's recursion limit.
     """
     out: list[str] = []
     pending: list[object] = [value]
@@ -170,6 +154,6 @@ def json_text(value: object) -> str:
 
 
 def _scalar(value: object) -> str:
-    # A lone surrogate, which UTF-8 has no bytes for, stays the escape that it was.
+    # A lone surrogate, which UTF-8 cannot encode, stays escaped.
     text = json.dumps(value, ensure_ascii=False)
     return text if text.isascii() else text.encode(errors="backslashreplace").decode()

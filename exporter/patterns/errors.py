@@ -1,4 +1,4 @@
-"""What compiling a filter pattern reports: errors that stop it, and warnings that do not."""
+"""Errors and warnings about filter patterns."""
 
 from __future__ import annotations
 
@@ -6,15 +6,14 @@ from dataclasses import dataclass
 from typing import Literal
 
 WarningCode = Literal["aws-limit", "uncertain", "trap"]
-"""``aws-limit``: AWS would reject the pattern. ``uncertain``: AWS's documentation does not say what
-the construct means, so AWS and the exporter may differ. ``trap``: the meaning is known, and
-seldom intended."""
+"""``aws-limit``: AWS would reject the pattern. ``uncertain``: AWS does not document the construct,
+so AWS and the exporter may differ. ``trap``: the meaning is known, but seldom intended."""
 
 _CARET_WIDTH = 100
 
 
 class PatternError(ValueError):
-    """A filter pattern is not valid; the message says why, and what to write instead."""
+    """A filter pattern is not valid; the message says why and suggests a correction."""
 
     def __init__(self, message: str, text: str, position: int) -> None:
         super().__init__(message, text, position)
@@ -29,16 +28,15 @@ class PatternError(ValueError):
         return f"{self.message} (at character {self.position + 1})"
 
     def caret(self) -> str:
-        """Two lines: the line of the pattern that is wrong, and a caret under the character."""
+        """Two lines: the line of the pattern with the error, and a caret under the character."""
         return caret(self.text, self.position)
 
 
 @dataclass(frozen=True, slots=True)
 class PatternWarning:
-    """A pattern is valid, but something about it should be changed."""
+    """A pattern is valid, but should be changed; the message suggests how."""
 
     message: str
-    """What is doubtful and what to write instead."""
     position: int
     """In the pattern, counted from 0."""
     code: WarningCode

@@ -1,4 +1,4 @@
-"""Why a message matches a pattern, or why not: the pattern's tree with what each part saw."""
+"""Explains why a message matches a pattern or not: the pattern's tree with the tested values."""
 
 from __future__ import annotations
 
@@ -44,20 +44,20 @@ def _plain(text: str, _part: Part) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """One part of a pattern, and whether it holds for a message."""
+    """The result of one part of a pattern for a message."""
 
     source: str
     """The part as it is written in the pattern."""
     kind: NodeKind
     matched: bool
     seen: str | None = None
-    """The value that was tested, readable; None if there is none to show."""
+    """The tested value, readable, if any."""
     note: str | None = None
-    """A sentence for the user, if the result would not be clear otherwise."""
+    """A sentence for the user, if the result is a surprise."""
     children: tuple[Explanation, ...] = ()
 
     def render(self, paint: Paint = _plain) -> str:
-        """The tree as text, one part a line: ✓ holds, ✗ does not. ``paint`` styles the parts."""
+        """The tree as text, with ✓ (true) or ✗ (false) and one part on each line."""
         return "\n".join(self._lines(0, paint))
 
     def _lines(self, depth: int, paint: Paint) -> list[str]:
@@ -76,7 +76,7 @@ class Explanation:
 
 
 def explain(text: str, tree: Tree, document: Document) -> Explanation:
-    """Evaluate every part of a pattern, also those that matching would not reach."""
+    """Evaluate every part of a pattern, including those that matching would skip."""
     if isinstance(tree, TermsPattern):
         return _explain_terms(text, tree, document)
     if isinstance(tree, JsonPattern):
@@ -132,7 +132,7 @@ def _explain_json(text: str, tree: JsonPattern, document: Document) -> Explanati
 
 
 def _hint(test: JsonTest, values: list[object]) -> str | None:
-    """Why a comparison is false, if that is a surprise."""
+    """The reason why a comparison is false, if that is a surprise."""
     if not isinstance(test, Comparison):
         return None
     if not any(isinstance(value, str) for value in values):

@@ -1,4 +1,4 @@
-"""AWS's limits, and warnings about what AWS does not document or what is seldom meant."""
+"""AWS's limits, and warnings about constructs that are not documented or seldom intended."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _DOCUMENTED_BARE = re.compile(r"[A-Za-z0-9_.*]+")
 
 
 def exceeded_limits(tree: Tree, start: int, end: int) -> Iterator[PatternWarning]:
-    """AWS's limits that a pattern (from ``start`` to ``end``) exceeds."""
+    """The AWS limits that a pattern (from ``start`` to ``end``) exceeds."""
     if end - start > MAX_LENGTH:
         yield PatternWarning(
             f"The pattern has {end - start} characters; AWS allows {MAX_LENGTH}. "
@@ -68,7 +68,7 @@ def exceeded_limits(tree: Tree, start: int, end: int) -> Iterator[PatternWarning
 
 
 def lint(tree: Tree) -> Iterator[PatternWarning]:
-    """The warnings about a pattern that follow from its tree."""
+    """The warnings about a pattern's tree."""
     if isinstance(tree, TermsPattern):
         yield from _lint_terms(tree.terms)
     if isinstance(tree, SpacePattern):
@@ -94,22 +94,22 @@ def _lint_terms(terms: tuple[Term, ...]) -> Iterator[PatternWarning]:
     optional = [term for term in terms if term.mode == "optional"]
     if optional and len(optional) < len(terms):
         yield _trap(
-            "AWS ignores ? terms beside other terms; write a pattern of ? terms only, or a regular "
-            "expression such as %a|b%.",
+            "AWS ignores ? terms next to other terms; write a pattern of ? terms only, or a "
+            "regular expression such as %a|b%.",
             optional[0].span.start,
         )
     for term in terms:
         if isinstance(term.value, Regex):
             if len(terms) > 1 or term.mode != "required":
                 yield _uncertain(
-                    "AWS documents a regular expression as the whole pattern only; give it a rule "
-                    "of its own.",
+                    "AWS documents a regular expression as the whole pattern only; move it to a "
+                    "separate rule.",
                     term.span.start,
                 )
             continue
         if not term.value.text.strip():
             yield _trap(
-                "This phrase is searched for as it is; to match every log event, write the empty "
+                "This phrase is searched for literally; to match every log event, write the empty "
                 "pattern.",
                 term.span.start,
             )
@@ -144,7 +144,7 @@ def _lint_entries(entries: tuple[Field | AnyFields, ...]) -> Iterator[PatternWar
     last = entries[-1]
     if isinstance(last, Field) and last.condition is not None:
         yield _trap(
-            "The last field takes the whole rest of the line, and the condition sees it all; "
+            "The last field is the whole rest of the line, and the condition applies to all of it; "
             "append ', ...' to compare one field.",
             last.span.start,
         )
@@ -167,7 +167,7 @@ def _lint_json_comparison(test: Comparison) -> Iterator[PatternWarning]:
             )
         if value.quoted and NUMBER.fullmatch(value.text):
             yield _trap(
-                "A quoted number is compared with the number as the message has it: "
+                "A quoted number is compared with the text of the number in the message: "
                 '"1" is not 1.0. Leave the quotes out to compare values.',
                 value.span.start,
             )
@@ -196,9 +196,9 @@ def _lint_value(test: Comparison | FieldComparison) -> Iterator[PatternWarning]:
             )
         elif value.text[:1] == "*" != value.text[-1:] and has_border(value.text.strip("*")):
             yield _uncertain(
-                "The text after * can overlap itself: here *1.1 matches 1.1.1, which ends so; AWS "
-                "was seen to take the first 1.1 and not to match. Write a regular expression, such "
-                "as %1\\.1$%.",
+                "The text after * can overlap itself: here *1.1 matches 1.1.1; AWS was seen to "
+                "take the first 1.1 and not to match. Write a regular expression, such as "
+                "%1\\.1$%.",
                 at,
             )
         if not value.quoted and not _DOCUMENTED_BARE.fullmatch(value.text):
@@ -211,7 +211,7 @@ def _lint_value(test: Comparison | FieldComparison) -> Iterator[PatternWarning]:
 
 
 def has_border(text: str) -> bool:
-    """Whether ``text`` starts with what it ends with, so that it can overlap itself."""
+    """Whether a prefix of ``text`` is also a suffix, so it can overlap itself."""
     borders = [0] * len(text)
     for end in range(1, len(text)):
         length = borders[end - 1]
@@ -238,18 +238,17 @@ def _lint_wildcard_selector(test: Comparison | IsTest | NotExists) -> Iterator[P
         return
     if isinstance(test, Comparison) and test.operator == "!=":
         yield _uncertain(
-            "With a wildcard, != is taken to be true if one of the values differs; test an index.",
+            "With a wildcard, != is true here if one of the values differs; test an index.",
             test.span.start,
         )
     elif isinstance(test, IsTest):
         yield _uncertain(
-            f"With a wildcard, IS {test.keyword} is taken to be true if it is for one of the "
-            "values; test an index.",
+            f"With a wildcard, IS {test.keyword} is true here if it is true for one of the values; "
+            "test an index.",
             test.span.start,
         )
     elif isinstance(test, NotExists):
         yield _uncertain(
-            "With a wildcard, NOT EXISTS is taken to be true if there is no value at all; test an "
-            "index.",
+            "With a wildcard, NOT EXISTS is true here if there is no value at all; test an index.",
             test.span.start,
         )

@@ -41,14 +41,8 @@ _TOLERATED = frozenset("-.:=")
 def parse(text: str, *, aws_limits: bool = True) -> tuple[Tree, tuple[PatternWarning, ...]]:
     """Parse a filter pattern; return its tree and the warnings, in the pattern's order.
 
-    AWS: the kind is decided by the first character; white space around the pattern is ignored.
-
-    Args:
-        text: the pattern.
-        aws_limits: whether exceeding one of AWS's limits is an error (else a warning).
-
-    Raises:
-        PatternError: the pattern is not valid.
+    AWS: the first character decides the kind; white space around the pattern is ignored.
+    ``aws_limits``: whether exceeding AWS's limits is an error or a warning. Raises PatternError.
     """
     stripped = text.lstrip(BLANKS)
     start = len(text) - len(stripped)
@@ -125,10 +119,12 @@ def _check_sign(scanner: Scanner, sign: str, start: int) -> None:
         scanner.warn("Write the - directly before the term that it excludes.", start)
     following = scanner.peek()
     if not following or following in BLANKS:
-        raise scanner.error(f'{sign} needs a term after it; as text it is written "{sign}".', start)
+        raise scanner.error(
+            f'{sign} needs a term after it; to search for it, write "{sign}".', start
+        )
     if following in _MODES:
         raise scanner.error(
-            f"A term has one sign only; text that starts with {following} needs quotes."
+            f"A term can have one sign only; text that starts with {following} needs quotes."
         )
 
 
@@ -218,7 +214,7 @@ def _parse_keywords(scanner: Scanner, selector: Selector, start: int) -> Test:
                 position,
             )
     if not (first + second).isupper():
-        scanner.warn("AWS documents keywords in upper case only; write them so.", position)
+        scanner.warn("AWS documents keywords in upper case only; use upper case.", position)
     return test
 
 
@@ -235,7 +231,7 @@ def _parse_space(scanner: Scanner) -> SpacePattern:
         name = "..." if isinstance(entry, AnyFields) else entry.name
         if name is not None and name in seen:
             raise scanner.error(
-                f"Duplicate field {name!r}; every field has a name of its own.", entry.span.start
+                f"Duplicate field {name!r}; every field needs a different name.", entry.span.start
             )
         seen.add(name)
         entries.append(entry)

@@ -1,4 +1,4 @@
-"""A compiled filter pattern, as the rest of the exporter uses it."""
+"""A compiled filter pattern."""
 
 from __future__ import annotations
 
@@ -19,10 +19,7 @@ from exporter.patterns.syntax import (
 
 
 class FilterPattern:
-    """A filter pattern that is ready to be matched. Equal to every pattern of the same text.
-
-    Pickled, it is its text, which compiles to the same pattern.
-    """
+    """A compiled filter pattern, compared by its text and pickled as its text."""
 
     __slots__ = ("_match", "text", "tree", "warnings")
 
@@ -30,24 +27,24 @@ class FilterPattern:
         self.text = text
         self.tree = tree
         self.warnings = warnings
-        """What should be changed, in the order of the pattern."""
+        """In the order of the pattern."""
         self._match = matcher(tree)
 
     @property
     def kind(self) -> Kind:
-        """AWS: decided by the pattern alone. ``unstructured`` searches a JSON message's text."""
+        """AWS: it depends only on the pattern. ``unstructured`` searches a JSON message as text."""
         return self.tree.kind
 
     def match(self, message: str) -> Match | None:
-        """Match one message; None if it does not satisfy the pattern. Never raises."""
+        """Match a message; None if it does not satisfy the pattern. Never raises."""
         return self._match(Document(message))
 
     def match_document(self, document: Document) -> Match | None:
-        """Match a message that other patterns are matched against too: it is decoded once."""
+        """Match a document, which several patterns share so that it is decoded only once."""
         return self._match(document)
 
     def explain(self, message: str) -> Explanation:
-        """Report for every part of the pattern whether it holds, and what value it saw."""
+        """Return the result and the tested value of every part of the pattern."""
         return explain(self.text, self.tree, Document(message))
 
     @property
@@ -63,16 +60,15 @@ class FilterPattern:
 
     @property
     def selectors(self) -> tuple[Selector, ...]:
-        """What a JSON pattern tests, each selector once, in the pattern's order."""
+        """The distinct selectors of a JSON pattern, in its order."""
         tests = all_tests(self.tree)
         found = [test.selector for test in tests if not isinstance(test, FieldComparison)]
         return tuple(dict.fromkeys(found))
 
     def values(self, message: str) -> dict[str, object]:
-        """The values that the tests of a JSON pattern look at, by selector, as JSON has them.
+        """The values that a JSON pattern tests, by selector, without missing values.
 
-        Numbers are NumberText; a selector with a wildcard has a list of values. A missing value
-        is left out.
+        Numbers are NumberText; a selector with a wildcard has a list of values.
         """
         obj = Document(message).json
         found: dict[str, object] = {}
@@ -85,7 +81,7 @@ class FilterPattern:
         return found
 
     def can_extract(self, reference: str) -> bool:
-        """Whether ``Match.fields`` can ever hold ``reference`` (``$name`` or ``$3``)."""
+        """Whether ``Match.fields`` can contain ``reference`` (``$name`` or ``$3``)."""
         return isinstance(self.tree, SpacePattern) and Aligner(self.tree).can_extract(reference)
 
     def __eq__(self, other: object) -> bool:
@@ -102,19 +98,14 @@ class FilterPattern:
 
 
 def compile_pattern(text: str, *, aws_limits: bool = True) -> FilterPattern:
-    """Compile a CloudWatch Logs filter pattern.
+    """Compile a CloudWatch Logs filter pattern; raises PatternError.
 
-    Args:
-        text: the pattern, as AWS takes it.
-        aws_limits: whether a pattern that exceeds AWS's limits (1,024 characters, 2 regular
-            expressions, 3 selectors with a wildcard) is an error; else it is a warning.
-
-    Raises:
-        PatternError: the pattern is not valid.
+    ``aws_limits``: whether exceeding AWS's limits (1,024 characters, 2 regular expressions, 3
+    selectors with a wildcard) is an error or a warning.
     """
     return FilterPattern(text, *parse(text, aws_limits=aws_limits))
 
 
 def _compile_again(text: str) -> FilterPattern:
-    # A pattern within the limits is the same either way.
+    # Limits have no effect on the compiled pattern.
     return compile_pattern(text, aws_limits=False)

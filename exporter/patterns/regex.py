@@ -1,8 +1,8 @@
 """AWS's regular expressions, checked against AWS's subset and translated for RE2.
 
-AWS's engine is not published. What AWS does not document is as in Java by default: ``.`` does not
-match a line end, ``^`` and ``$`` are the ends of the whole text, ``$`` also matches before a final
-line end. RE2 searches in linear time, whatever the expression.
+AWS's engine is not published. Undocumented details follow Java's defaults: ``.`` does not match a
+line end, ``^`` and ``$`` are the ends of the whole text, ``$`` also matches before a final line
+end. RE2 searches in linear time.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ import re2
 from exporter.patterns.errors import PatternError, PatternWarning
 
 MAX_MEMORY = 8 << 20
-"""Bytes that RE2 may use for one expression."""
+"""Bytes of memory for one expression."""
 MAX_REPETITION = 1000
 """The largest count in ``{m,n}``: RE2's limit. AWS documents none."""
 MAX_PROGRAM = 50_000
-"""The largest compiled expression, in RE2's instructions. A text takes at worst time in proportion
-to its length times this."""
+"""The largest compiled expression, in RE2's instructions. The worst-case time of a search is
+proportional to the length of the text times this."""
 
 _LITERALS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789 :_#=@/;,-")
 _OPERATORS = frozenset("^$?[]{}|\\*+.")
@@ -44,16 +44,10 @@ _HEX = re.compile(r"[0-9A-Fa-f]{2}")
 
 
 def translate(source: str, text: str, offset: int, warnings: list[PatternWarning]) -> str:
-    """Check an expression and return it in RE2's syntax.
+    """Check an expression, which starts at ``offset`` of the pattern ``text``; return it for RE2.
 
-    Args:
-        source: the expression, without percent signs.
-        text: the whole pattern, for errors.
-        offset: where ``source`` starts in ``text``.
-        warnings: gets one for each construct that AWS does not document.
-
-    Raises:
-        PatternError: AWS would not compile the expression, or RE2 cannot.
+    Appends to ``warnings`` for each construct that AWS does not document. Raises PatternError if
+    AWS would not compile the expression, or RE2 cannot.
     """
     expression = _Translator(source, text, offset, warnings).run()
     try:
@@ -74,7 +68,7 @@ def search(expression: str) -> Callable[[bytes], bool]:
 
 
 def encode(text: str) -> bytes:
-    """Encode for ``search``; lone surrogates, which JSON escapes can make, stay one character."""
+    """Encode for ``search``. A lone surrogate from a JSON escape stays one character."""
     return text.encode("utf-8", "surrogatepass")
 
 
@@ -87,7 +81,7 @@ def _compile(expression: str) -> Any:  # re2 has no types
 
 
 class _Escape(NamedTuple):
-    """What a backslash and the next characters mean: a class of characters, or one character."""
+    """The meaning of an escape: a class of characters, or one character."""
 
     class_: str | None
     char: str
@@ -103,7 +97,7 @@ class _Translator:
         self.warnings = warnings
         self.at = 0
         self.out: list[str] = []
-        # What a quantifier would apply to: nothing, the last of ``out``, or a repeated one.
+        # The target of a quantifier: nothing, the last of ``out``, or a repeated one.
         self.state = "nothing"
 
     def run(self) -> str:
@@ -254,7 +248,7 @@ class _Translator:
             self.out.append(atom + (f"{{{low},{high_text}}}" if counted else quantifier))
             self.state = "repeated"
         elif self.state == "repeated" and quantifier == "?":
-            # Whether the shortest or the longest text is taken makes no difference to a search.
+            # The shortest and the longest match are the same for a search.
             self.warn("AWS documents no lazy quantifiers; leave the ? out.", start)
             self.state = "lazy"
         else:

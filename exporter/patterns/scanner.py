@@ -1,4 +1,4 @@
-"""Reads the words that all kinds of filter pattern are made of, selectors included."""
+"""Reads the tokens of all kinds of filter patterns, including selectors."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from exporter.patterns.syntax import (
 BLANKS = " \t\r\n\f\v"
 
 _BLANKS = re.compile(r"[ \t\r\n\f\v]*")
-# AWS documents alphanumerics and _ ; its own examples have "." and "*"; the rest is accepted.
+# AWS documents alphanumerics and _ ; its examples have "." and "*"; it accepts the others.
 _BARE = re.compile(r"[A-Za-z0-9_\-.*+?]*")
 _NAME = re.compile(r"[A-Za-z0-9_-]*")
 _OPERATORS: tuple[Operator, ...] = ("!=", "<=", ">=", "=", "<", ">")
@@ -43,7 +43,7 @@ class Scanner:
         self.warnings: list[PatternWarning] = []
 
     def error(self, message: str, position: int | None = None) -> PatternError:
-        """Make the error for a position, by default the current one."""
+        """Make an error at a position, by default the current one."""
         return PatternError(message, self.text, self.position if position is None else position)
 
     def warn(self, message: str, position: int, code: WarningCode = "uncertain") -> None:
@@ -71,7 +71,7 @@ class Scanner:
         return True
 
     def match(self, pattern: re.Pattern[str]) -> str:
-        """Read what ``pattern`` matches here; empty if it does not match."""
+        """Read a match of ``pattern`` here; empty if it does not match."""
         found = pattern.match(self.text, self.position, self.end)
         if found is None:
             return ""
@@ -83,7 +83,7 @@ class Scanner:
         self.match(_BLANKS)
 
     def name(self) -> str:
-        """Read letters, digits, ``_`` and ``-``; empty if there are none."""
+        """Read letters, digits, ``_`` and ``-``, if any."""
         return self.match(_NAME)
 
     def operator(self) -> Operator | None:
@@ -133,7 +133,7 @@ class Scanner:
         return Regex(source, expression, span=self.span(start))
 
     def value(self, operator: Operator) -> Value:
-        """Read what a comparison with ``operator`` compares with.
+        """Read the value after ``operator``.
 
         AWS: a quoted text, a regular expression, a number, or an unquoted text.
         """
@@ -159,7 +159,7 @@ class Scanner:
         return Text(lexeme, quoted=False, span=self.span(start))
 
     def selector(self) -> Selector:
-        """Read a selector; raises PatternError if there is none, or it is not valid."""
+        """Read a selector; raises PatternError if it is missing or not valid."""
         start = self.position
         if not self.take("$"):
             raise self.error("Here a selector such as $.field is needed.")
@@ -181,7 +181,7 @@ class Scanner:
         return Selector(tuple(steps), self.text[start : self.position])
 
     def _step_after_dot(self, *, first: bool) -> Step | None:
-        """Read the step after a dot; None if a bracket follows that is not a quoted key."""
+        """Read the step after a dot; None before a bracket that is not a quoted key."""
         start = self.position
         if self.take("*"):
             return ANY_CHILD
@@ -225,16 +225,12 @@ class Scanner:
             case "-":
                 message = "AWS has no negative index."
             case _:
-                message = "Brackets hold an index ([0]) or a wildcard ([*])."
+                message = "Brackets contain an index ([0]) or a wildcard ([*])."
         raise self.error(message)
 
 
 def parse_selector(text: str) -> Selector:
-    """Parse a selector on its own, as labels and values of rules have it.
-
-    Raises:
-        PatternError: ``text`` is not a selector.
-    """
+    """Parse a selector in a label or value of a rule; raises PatternError."""
     scanner = Scanner(text, 0, len(text))
     scanner.skip_blanks()
     selector = scanner.selector()

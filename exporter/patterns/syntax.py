@@ -1,4 +1,4 @@
-"""The syntax tree of a filter pattern: immutable, and compared by meaning, not by position."""
+"""The syntax tree of a filter pattern: immutable, compared by meaning, not by position."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _PLAIN_KEY = re.compile(r"[A-Za-z0-9_-]+")
 def decimal_of(text: str) -> Decimal:
     """The exact value of a text that ``NUMBER`` matches.
 
-    Exponents are cut to 15 digits, which no real number reaches: ``Decimal`` would raise there.
+    Exponents are limited to 15 digits, because ``Decimal`` raises an error for more.
     """
     mantissa, marker, exponent = text.replace("E", "e").partition("e")
     if not marker:
@@ -36,37 +36,29 @@ def decimal_of(text: str) -> Decimal:
     return Decimal(f"{mantissa}e{sign}{digits}")
 
 
-class Missing(Enum):
-    """The type of ``MISSING``."""
+class Marker(Enum):
+    """The type of ``MISSING`` and ``ANY_CHILD``."""
 
     MISSING = "missing"
-
-
-class AnyChild(Enum):
-    """The type of ``ANY_CHILD``."""
-
     ANY_CHILD = "*"
 
 
-MISSING: Final = Missing.MISSING
-"""What a selector returns if there is no value at its path; null is a value."""
-ANY_CHILD: Final = AnyChild.ANY_CHILD
+MISSING: Final = Marker.MISSING
+"""The result of a selector if there is no value at its path; null is a value."""
+ANY_CHILD: Final = Marker.ANY_CHILD
 """The step ``[*]`` or ``.*``: every direct child of an array or an object."""
 
-Step: TypeAlias = str | int | Literal[AnyChild.ANY_CHILD]
+Step: TypeAlias = str | int | Literal[Marker.ANY_CHILD]
 """A key of an object, an index of an array, or any child."""
 
 
 @dataclass(frozen=True, slots=True)
 class Selector:
-    """A path into a decoded JSON object, such as ``$.items[*].id`` or ``$.['dotted.key']``.
-
-    Equal to every selector of the same path.
-    """
+    """A path into a decoded JSON object, such as ``$.items[*].id`` or ``$.['dotted.key']``."""
 
     steps: tuple[Step, ...]
     text: str = field(default="", compare=False)
-    """As it was written."""
+    """The selector as it was written."""
 
     @property
     def has_wildcard(self) -> bool:
@@ -98,9 +90,9 @@ class Selector:
                 yield value
 
     def __str__(self) -> str:
-        """The selector in the form that AWS documents; parsing it gives an equal selector."""
+        """The selector in AWS's documented form; parsing it gives an equal selector."""
         first, *others = map(_render_step, self.steps)
-        # `$[0]` and `$[*]` are not selectors: the first step has its dot.
+        # `$[0]` and `$[*]` are not selectors: the first step needs a dot.
         first = {"[*]": ".*"}.get(first, first if first.startswith(".") else f".{first}")
         return "".join(("$", first, *others))
 
@@ -128,7 +120,7 @@ def _render_step(step: Step) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """The position of a node in the pattern: from ``start`` up to, not including, ``end``."""
+    """The position of a node in the pattern; ``end`` is exclusive."""
 
     start: int
     end: int
@@ -157,7 +149,7 @@ class Number(Node):
     """An unquoted number."""
 
     lexeme: str
-    """As it is written: strings are compared with this text."""
+    """The number as it was written, which strings are compared with."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,13 +157,13 @@ class Regex(Node):
     """A regular expression between percent signs."""
 
     source: str
-    """In AWS's subset, without the percent signs."""
+    """In AWS's syntax, without the percent signs."""
     expression: str = field(compare=False, repr=False)
-    """The same in RE2's syntax, to be searched for in UTF-8."""
+    """In RE2's syntax, for UTF-8 text."""
 
 
 Value: TypeAlias = Text | Number | Regex
-"""What a selector or a field is compared with."""
+"""The value in a comparison."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,7 +232,7 @@ class Field(Node):
     """One field of a space-delimited pattern."""
 
     name: str | None
-    """None: an empty entry; the field is extracted by its position, as ``$3``."""
+    """None for an empty entry, which is extracted by its position, as ``$3``."""
     condition: Condition | None = None
 
 
@@ -274,7 +266,7 @@ class JsonPattern:
 
 @dataclass(frozen=True, slots=True)
 class SpacePattern:
-    """A pattern in brackets. Without entries (``[]``) it numbers all fields of a line."""
+    """A pattern in brackets. Without entries (``[]``), it numbers all fields of a line."""
 
     kind: ClassVar[Kind] = "space"
     entries: tuple[Field | AnyFields, ...]
@@ -284,7 +276,7 @@ Tree: TypeAlias = AllPattern | TermsPattern | JsonPattern | SpacePattern
 
 
 def tests_of(condition: Condition | None) -> Iterator[Test]:
-    """The tests that a condition is made of, from left to right."""
+    """The tests of a condition, from left to right."""
     if isinstance(condition, And | Or):
         for operand in condition.operands:
             yield from tests_of(operand)

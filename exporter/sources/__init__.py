@@ -1,7 +1,7 @@
-"""Where log events are read from: one module for each type of source, registered here.
+"""Sources of log events: one module for each type, registered here.
 
-A further type is a module with a subclass of SourceConfig, and its place in the tuple below.
-Nothing else names a type.
+To add a type, write a module with a subclass of SourceConfig and add the class to the tuple below.
+No other module names a type.
 """
 
 from exporter.sources.base import SourceConfig
@@ -12,20 +12,20 @@ from exporter.sources.log_groups import LogGroupsConfig
 _REGISTERED: tuple[type[SourceConfig], ...] = (EventHistoryConfig, LogGroupsConfig, FilesConfig)
 
 TYPES = {str(config.model_fields["type"].default): config for config in _REGISTERED}
-"""The configuration model of each type, by its name in the file."""
+"""The configuration model of each type, by the value of ``type:``."""
 RESOURCE_LABELS = tuple(config.kind.label for config in _REGISTERED if config.kind.label)
 """Labels of the exporter's own metrics that name the resource of a partition."""
 LOCATION_LABELS = ("account_id", "region", "source")
-"""Labels that every rule series carries by itself."""
+"""Labels of every rule series."""
 SERIES_LABELS = (
     *LOCATION_LABELS,
     *(config.kind.label for config in _REGISTERED if config.kind.on_series),
 )
-"""These, and what the types add for their partitions."""
+"""These, and the labels that types add for their partitions."""
 PLANNED_TYPES = ("trail_bucket",)
-"""Types of the file format that this version cannot read yet."""
+"""Types that this version does not support yet."""
 PLANNED_OPTIONS = ("accounts",)
-"""Options of every source that this version cannot honour yet."""
+"""Options of every source that this version does not support yet."""
 
 __all__ = [
     "LOCATION_LABELS",

@@ -1,4 +1,4 @@
-"""What a type of source is to the rest: its configuration, partitions, and readings of them."""
+"""The interface of a type of source: its configuration, partitions and readings."""
 
 from __future__ import annotations
 
@@ -25,72 +25,71 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """A batch of log events, and the checkpoint that holds once they are counted."""
+    """A batch of log events, and the checkpoint to commit together with their increments."""
 
     events: Sequence[LogEvent]
     checkpoint: str
-    """Opaque to everyone but the source; committed together with the events' increments."""
+    """Interpreted by the source only."""
     watermark: int | None = None
-    """Milliseconds. Events older than this were read for the last time before this reading: they
-    do not count again, but for the rules in ``backfill``. None: everything read counts."""
+    """Milliseconds. Older events do not count again, except for the rules in ``backfill``; they
+    were read for the last time before this reading. If None, everything counts."""
     remember_from: int | None = None
-    """Milliseconds. Matches of events older than this can no longer be read again from this
-    partition once the checkpoint is committed. None: by the time of reading (files)."""
+    """Milliseconds. Older events cannot be read again from this partition once the checkpoint is
+    committed. None for files, whose events are remembered by the time of reading."""
     backfill: frozenset[str] = frozenset()
-    """Names of the rules for which events older than ``watermark`` count in this reading."""
+    """Names of the rules that count events older than ``watermark`` in this reading."""
     read_up_to: int | None = None
-    """Milliseconds. Everything before this was read at least once when the checkpoint is committed.
-    None: the source does not go by time (files)."""
+    """Milliseconds: once the checkpoint is committed, everything before this was read at least
+    once. None if the source does not read by time (files)."""
     behind: bool = False
-    """Whether more is due than was read: the next poll should come soon."""
+    """Whether a backlog remains, so the next poll should follow soon."""
     completes: Literal["fresh", "older"] | None = None
-    """Whether a slice of time is complete with it: of the newest window that is due, or another."""
+    """Whether it completes a slice, of the newest window that is due or of an older one."""
     size: int = 0
-    """How many bytes of ``Source.size`` it has read."""
+    """Bytes read, as ``Source.size`` counts them."""
     undecodable: int = 0
-    """Records in this batch that are not log events at all (broken files, look-ups without a
-    record): counted, logged once, left out."""
+    """Number of records that are not log events (in broken files, or look-ups without a record)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Discovery:
-    """The partitions there are now, and where looking for them failed."""
+    """The current partitions, and the failures to find some."""
 
     partitions: Sequence[Partition]
     failures: Sequence[tuple[Partition, SourceError]] = ()
-    """An account and region (as a partition without a resource) or a resource, and why it cannot
-    be read. Partitions found there before are kept."""
+    """The error for a resource, or for an account and region (a partition without a resource).
+    Partitions found there before are kept."""
 
 
 class Source(Protocol):
-    """A configured source at work: it finds partitions and reads them."""
+    """A configured source: it finds partitions and reads them."""
 
     name: str
     format: EventFormat
     interval: float
     """Seconds between two polls of a partition."""
     discovery_interval: float
-    """Seconds between two looks for partitions."""
+    """Seconds between two discoveries."""
     place: Partition | None
-    """Where its series are known before any partition is found; None: they depend on it."""
+    """The location of its series, if it is known before any partition is found."""
     memory: int
-    """Milliseconds for which a counted match must at least be remembered after its event can no
-    longer be read from its own partition: another partition may still bring the same event."""
+    """Milliseconds for which a counted match is remembered at least after its partition can no
+    longer return the event, because another partition may return the same event."""
 
     def discover(self) -> Discovery:
-        """Find the partitions there are now; failures are returned, not raised."""
+        """Find the current partitions; failures are returned, not raised."""
 
     def read_up_to(self, partition: Partition, checkpoint: str | None) -> int | None:
-        """``Reading.read_up_to`` of a committed checkpoint (None: never read)."""
+        """``Reading.read_up_to`` of the committed checkpoint (None if the partition is new)."""
 
     def size(self, partition: Partition) -> int | None:
-        """Bytes that there are to read; None: that is not known beforehand."""
+        """Bytes to read, if known in advance."""
 
     def cost(self, partition: Partition) -> CallCost | None:
-        """What each call takes of a quota; None: nothing."""
+        """The quota that a call uses, if any."""
 
     def release(self, partition: Partition) -> None:
-        """Let go of what is kept of a partition that is no longer read."""
+        """Drop the state of a partition that is no longer read."""
 
     def poll(
         self,
@@ -100,86 +99,87 @@ class Source(Protocol):
         own_starts: Mapping[str, int],
         turn: float = math.inf,
     ) -> Iterator[Reading]:
-        """Read what is due from a partition, in batches; nothing if nothing is due.
+        """Read the events that are due from a partition, in batches.
 
-        Yield, then commit: the consumer commits a reading (its increments and its checkpoint in
-        one transaction) before it asks for the next. So a reading's checkpoint covers exactly what
-        was yielded up to and with it, what a source does after a ``yield`` may rely on that commit
-        (acknowledge a message), and a crash or an error between two readings loses nothing and
-        counts nothing twice.
+        Yield, then commit: the consumer commits the increments and the checkpoint of a reading in
+        one transaction before it requests the next. So a checkpoint covers exactly the events
+        yielded so far, code after a ``yield`` may rely on the commit (to acknowledge a message),
+        and a crash or an error between readings neither loses events nor counts them twice.
 
-        ``checkpoint`` is the last committed one (None: never read). ``own_starts``: the rules that
-        name a start of their own, and when that is, milliseconds of event time: their past is read
-        even if the partition was read before. A backlog is left to the next poll after ``turn``
-        seconds, since fresh events come first there. Raises SourceError.
+        Args:
+            partition: the partition to read.
+            checkpoint: the last committed checkpoint; None if the partition was never read.
+            own_starts: start by rule, milliseconds of event time, for rules with their own start.
+                Their past is read even if the partition was read before.
+            turn: seconds after which a backlog is left to the next poll, which reads fresh events
+                first.
+
+        Raises:
+            SourceError: the partition cannot be read.
         """
 
 
 @dataclass(frozen=True, slots=True)
 class Environment:
-    """What the process has for its sources."""
+    """Dependencies of sources."""
 
     accounts: AwsAccounts
     clock: Clock
     complete: bool = False
-    """Whether each partition is polled a single time, so that nothing may wait for a later poll."""
+    """Whether each partition is polled only once, so nothing may wait for a later poll."""
 
 
 class SourceConfig(BaseModel, ABC):
-    """What a source's part of the configuration holds, and what follows from it.
-
-    A type of source is one module with one subclass of this, registered in
-    ``exporter/sources/__init__.py``. Durations are seconds.
-    """
+    """The configuration of a source; each type is a subclass. Durations are seconds."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     kind: ClassVar[PartitionKind]
     stand_ins: ClassVar[Mapping[str, Value]] = {}
-    """Values for required options that are missing or wrong, so that the others are checked too."""
+    """Values for required options that are missing or wrong, so the other options are checked."""
 
     name: SourceName
     """Unique; the ``source`` label of its series."""
     type: str
-    """A literal in each subclass, with a default: what ``type:`` says in the file."""
+    """The value of ``type:``; a literal with a default in each subclass."""
     format: EventFormat
     interval: float
     """Between two polls of a partition."""
 
     @abstractmethod
     def source(self, environment: Environment, since: Mapping[str, int]) -> Source:
-        """Make the source; calls nothing yet.
+        """Make the source, without any call.
 
-        ``since``: when each of its ``parts`` was first configured, milliseconds; one that is not
-        there is configured since now.
+        ``since``: the time when each of its ``parts`` was first configured, milliseconds. Parts
+        that it does not name are new.
         """
 
     @abstractmethod
-    def permissions(self, where: Deployment) -> Iterator[Grant]:
-        """What the source needs to be allowed in IAM; raises IamPolicyError."""
+    def permissions(self, deployment: Deployment) -> Iterator[Grant]:
+        """The IAM permissions that the source needs; raises IamPolicyError."""
 
     def problems_online(
         self,
-        environment: Environment,  # noqa: ARG002 - by default nothing is asked
+        environment: Environment,  # noqa: ARG002 - by default, AWS is not called
         fields: Fields,  # noqa: ARG002
     ) -> Iterator[Problem]:
-        """What AWS says is wrong with the source, at its place in the file; only reads."""
+        """Problems that AWS reports, with their position in the file; makes read-only calls."""
         return iter(())
 
     @property
     def aws_regions(self) -> Sequence[str]:
-        """Regions in which AWS is called, the empty text for the session's own; none: never."""
+        """Regions in which AWS is called; an empty text is the session's region."""
         return ()
 
     @property
     def parts(self) -> Sequence[str]:
-        """The parts of it that are configured by themselves: regions, names of log groups.
+        """Its regions, or log group names by region: each has its own time of configuration.
 
-        The ledger keeps when each was first configured (``Ledger.load_scopes``): from then on its
-        events count, however much later its partitions are found or can be read.
+        The ledger stores that time (``Ledger.load_scopes``). The part's events count from then on,
+        even if its partitions are found or become readable later.
         """
         return ()
 
-    def start_warning(self, start: float) -> str | None:  # noqa: ARG002 - by default any will do
-        """What is wrong with a rule's ``start`` so many seconds back on this source, if so."""
+    def start_warning(self, start: float) -> str | None:  # noqa: ARG002 - by default, any is valid
+        """The problem with a rule's ``start``, in seconds back from now, on this source, if any."""
         return None

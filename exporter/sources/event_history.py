@@ -12,7 +12,7 @@ from exporter.model import Partition, PartitionKind
 from exporter.sources.base import Discovery, Environment
 from exporter.sources.options import Duration, Start, at_most
 from exporter.sources.regional import RegionalConfig, RegionalSource
-from exporter.sources.timeline import Page
+from exporter.sources.timeline import EventPage
 
 _DAYS = 90
 """AWS: LookupEvents looks back 90 days."""
@@ -39,9 +39,9 @@ class EventHistoryConfig(RegionalConfig):
         """See RegionalConfig: the region itself."""
         return (region,)
 
-    def permissions(self, where: Deployment) -> Iterator[Grant]:
+    def permissions(self, deployment: Deployment) -> Iterator[Grant]:
         """AWS: LookupEvents supports no resources."""
-        for region in where.regions(self.name, self.regions):
+        for region in deployment.regions(self.name, self.regions):
             yield Grant("ReadEventHistory", "cloudtrail:LookupEvents", region, "*")
 
     def start_warning(self, start: float) -> str | None:
@@ -69,14 +69,12 @@ class EventHistory(RegionalSource):
         """The region itself, whether or not it can be read."""
         return Discovery([place])
 
-    def pages(self, partition: Partition, start: int, end: int) -> Iterator[Page]:
-        """Every visible event with start ≤ EventTime < end, and those at ``end`` in seconds."""
+    def pages(self, partition: Partition, start: int, end: int) -> Iterator[EventPage]:
+        """Every visible event with start ≤ EventTime ≤ end, with times rounded to seconds."""
         if start < end:
-            yield from self._call(
-                self.call(partition),
-                {
-                    "StartTime": datetime.fromtimestamp(start // 1000, UTC),
-                    "EndTime": datetime.fromtimestamp(-(-end // 1000), UTC),
-                    "MaxResults": _PAGE_EVENTS,
-                },
-            )
+            parameters = {
+                "StartTime": datetime.fromtimestamp(start // 1000, UTC),
+                "EndTime": datetime.fromtimestamp(-(-end // 1000), UTC),
+                "MaxResults": _PAGE_EVENTS,
+            }
+            yield from self._call(self.call(partition), parameters)

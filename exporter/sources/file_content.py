@@ -1,4 +1,4 @@
-"""What is in a file: inflated, and cut into lines."""
+"""The content of a file: decompressed, and split into lines."""
 
 from __future__ import annotations
 
@@ -17,14 +17,13 @@ from exporter.model import EventFormat
 from exporter.sources.json_records import BrokenContentError
 
 Layout = Literal["lines", "documents"]
-"""``lines``: a message a line. ``documents``: JSON, wherever its lines end."""
+"""``lines``: a message a line. ``documents``: JSON with line ends anywhere."""
 
 CHUNK = 256 * 1024
 LINE_LENGTH = 8 * 1024 * 1024
-"""Bytes. Longer lines are refused: AWS's log events end at 1 MB."""
+"""Bytes. Longer lines are skipped. AWS: a log event has at most 1 MB."""
 
-# A gzip file of log lines shrinks to a tenth or a fiftieth; one that grows a thousandfold holds
-# nothing but an attack.
+# Gzip makes log lines 10 to 50 times smaller; a thousand times is an attack.
 _BOMB_BYTES = 256 * 1024 * 1024
 _BOMB_RATIO = 200
 
@@ -34,24 +33,24 @@ _UTF8_BOM = codecs.BOM_UTF8
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class TextLine:
     """One line of a file."""
 
     text: str | None
-    """Without its end. None: longer than LINE_LENGTH."""
+    """Without its end; None if it is longer than LINE_LENGTH."""
     length: int
     """Bytes, its end included."""
     terminated: bool
-    """Whether a newline ends it; only the last may have none."""
+    """Whether it ends in a newline; the last line may not."""
 
 
 def is_gzip(file: io.BufferedReader) -> bool:
-    """Whether the file begins as gzip does, whatever its name."""
+    """Whether the content is gzip."""
     return file.peek(2)[:2] == b"\x1f\x8b"
 
 
 def read_chunks(file: io.BufferedReader, length: int) -> Iterator[bytes]:
-    """The next ``length`` bytes of a file, or as many as there are."""
+    """The next ``length`` bytes of a file, or fewer at its end."""
     while length > 0:
         chunk = file.read(min(CHUNK, length))
         if not chunk:
@@ -69,7 +68,7 @@ def inflate(file: io.BufferedReader) -> Iterator[bytes]:
     with gzip.GzipFile(fileobj=file, mode="rb") as stream:
         while True:
             try:
-                # read1: what was inflated before the damage is not lost.
+                # read1 returns the data before the damage.
                 chunk = stream.read1(CHUNK)
             except EOFError as error:
                 raise BrokenContentError("its gzip data ends too early") from error
@@ -87,7 +86,7 @@ def inflate(file: io.BufferedReader) -> Iterator[bytes]:
 
 
 def layout_of(path: str, event_format: EventFormat, head: bytes) -> Layout:
-    """How a file is to be cut; ``head`` is the beginning of its content."""
+    """The layout of a file; ``head`` is the beginning of its content."""
     if event_format == "lines":
         return "lines"
     name = PurePath(path.lower().removesuffix(".gz"))
@@ -112,12 +111,12 @@ def _is_record(line: bytes) -> bool:
 
 
 def decode(chunks: Iterable[bytes]) -> Iterator[str]:
-    """UTF-8 text, without byte order mark; what is not UTF-8 becomes U+FFFD."""
+    """UTF-8 text without byte order mark; invalid bytes become U+FFFD."""
     return codecs.iterdecode(chunks, "utf-8-sig", errors="replace")
 
 
-def split_lines(chunks: Iterable[bytes]) -> Iterator[Line]:
-    """The lines of a file. If the chunks end in an error, an unfinished line is left out."""
+def split_lines(chunks: Iterable[bytes]) -> Iterator[TextLine]:
+    """The lines of a file. If the chunks end in an error, an incomplete line is dropped."""
     pending: list[bytes] = []
     length = 0
     for chunk in chunks:
@@ -134,8 +133,8 @@ def split_lines(chunks: Iterable[bytes]) -> Iterator[Line]:
         yield _line(pending, b"", length, terminated=False)
 
 
-def _line(pending: list[bytes], last: bytes, length: int, *, terminated: bool) -> Line:
+def _line(pending: list[bytes], last: bytes, length: int, *, terminated: bool) -> TextLine:
     if length - terminated > LINE_LENGTH:
-        return Line(None, length, terminated)
+        return TextLine(None, length, terminated)
     raw = b"".join((*pending, last)).removesuffix(b"\r")
-    return Line(raw.decode("utf-8", errors="replace"), length, terminated)
+    return TextLine(raw.decode("utf-8", errors="replace"), length, terminated)

@@ -1,4 +1,4 @@
-"""The checkpoint of a file: how far it was read, and how to recognise it."""
+"""The checkpoint of a file: its position, and a fingerprint of the file."""
 
 from __future__ import annotations
 
@@ -16,26 +16,26 @@ _SAMPLE = 1024
 class FilePosition(BaseModel):
     """How far a file was read.
 
-    Reading goes on from the position if the inode is the same, the file is no shorter, and the
-    bytes at both ends of what was read are the same. (The device's number is left out: it changes
-    when a volume is mounted again.) Any other file of this name is read from its start.
+    Reading continues there if the inode is the same, the file is not shorter, and the bytes at both
+    ends of the part that was read are the same. (The device number changes when a volume is mounted
+    again, so it is not compared.) Any other file of this name is read from its start.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
     unit: Literal["bytes", "records"]
-    """What ``done`` counts: bytes of whole lines, or records from the start (JSON, gzip)."""
+    """Unit of ``done``: bytes of whole lines, or records (JSON, gzip)."""
     done: int
     inode: int
     covered: int
     """Bytes of the file that ``sample`` covers."""
     sample: str
     modified: int = 0
-    """Records: the modification time of the version that was read, nanoseconds."""
+    """Records: modification time of the version that was read, nanoseconds."""
     finished: bool = False
-    """Records: that version was read to its end."""
+    """Records: whether that version was read to its end."""
     midline: bool = False
-    """Bytes: the line that ends at ``done`` was counted before its newline was there."""
+    """Bytes: whether the line that ends at ``done`` was counted before it had its newline."""
 
     @classmethod
     def in_lines(

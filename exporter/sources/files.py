@@ -1,6 +1,6 @@
 """Files: CloudTrail's JSON files, JSON lines and log files, plain or gzipped.
 
-Everything in them counts, whatever its age.
+All their events count, of any age.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from exporter.model import (
 from exporter.sources.base import Discovery, Environment, Reading, SourceConfig
 from exporter.sources.file_content import (
     Layout,
-    Line,
+    TextLine,
     decode,
     inflate,
     is_gzip,
@@ -56,7 +56,7 @@ _log = structlog.get_logger(__name__)
 
 def _absolute(path: str, info: ValidationInfo) -> str:
     if not is_path(path):
-        raise ValueError("a path must not hold the character U+0000")
+        raise ValueError("a path must not contain the character U+0000")
     return absolute_glob(Path.cwd() if info.context is None else info.context, path)
 
 
@@ -68,16 +68,12 @@ class FilesConfig(SourceConfig):
 
     type: Literal["files"] = "files"
     paths: Annotated[tuple[Annotated[str, AfterValidator(_absolute)], ...], Distinct]
-    """Globs, absolute (in the file they are relative to it); ``**`` matches any folders."""
+    """Absolute globs (the configuration's are relative to its file); ``**`` matches any folders."""
     format: EventFormat = "auto"
     interval: Interval = 60.0
-    """Between two looks for new files and new lines."""
+    """Between two checks for new files and new lines."""
 
-    def source(
-        self,
-        environment: Environment,
-        since: Mapping[str, int],  # noqa: ARG002
-    ) -> Files:
+    def source(self, environment: Environment, since: Mapping[str, int]) -> Files:  # noqa: ARG002
         """See SourceConfig."""
         return Files(
             self.paths,
@@ -87,18 +83,17 @@ class FilesConfig(SourceConfig):
             complete=environment.complete,
         )
 
-    def permissions(self, where: Deployment) -> Iterator[Grant]:  # noqa: ARG002
-        """None: files are not AWS's."""
+    def permissions(self, deployment: Deployment) -> Iterator[Grant]:  # noqa: ARG002
+        """Files need no IAM permission."""
         return iter(())
 
 
 class Files:
-    """Files that paths or globs name.
+    """Files by path or glob; each file is a partition.
 
-    A partition is one file. Plain line files are followed as they grow. JSON documents and gzip
-    files are read once for each version; if only their end has changed, reading goes on after the
-    records that were read. A last line without a newline counts when the file has not changed from
-    one poll to the next, or at once if ``complete`` (see Environment).
+    Plain line files are followed as they grow. JSON documents and gzip files are read once for each
+    version; if data was only appended, reading continues after the last record. A last line without
+    a newline counts if the file did not change between two polls, or immediately if ``complete``.
     """
 
     memory = _TWO_WEEKS
@@ -126,32 +121,32 @@ class Files:
         self._batch_bytes = batch_bytes
         self._clock = clock
         self._versions: dict[str, tuple[int, int]] = {}
-        """Size and modification time of each line file at its last poll."""
+        """Size and modification time of each line file at the last poll."""
         self._warned: set[tuple[str, str]] = set()
 
     def discover(self) -> Discovery:
-        """The regular files that exist now. A path without any is no failure."""
+        """The regular files that exist now. A path without a file is not a failure."""
         found: set[str] = set()
         for pattern in self._paths:
             files = _existing(pattern)
             if not files:
-                self._warn_once(pattern, "there is no such file (yet), it is looked for again")
+                self._warn_once(pattern, "no such file (yet), it is looked for again")
             found |= files
         return Discovery([Partition(self.name, resource=path, kind=FILE) for path in sorted(found)])
 
     def read_up_to(self, partition: Partition, checkpoint: str | None) -> int | None:  # noqa: ARG002
-        """None: a file is not read by time."""
+        """None, because files are not read by time."""
         return None
 
     def size(self, partition: Partition) -> int | None:
-        """Bytes of the file; None if it cannot be looked at."""
+        """Bytes of the file, if it can be accessed."""
         try:
             return Path(partition.resource).stat().st_size
         except OSError:
             return None
 
     def cost(self, partition: Partition) -> None:
-        """Nothing: no quota."""
+        """None, because files have no quota."""
 
     def release(self, partition: Partition) -> None:
         """See ``Source.release``."""
@@ -166,12 +161,9 @@ class Files:
         checkpoint: str | None,
         *,
         own_starts: Mapping[str, int],  # noqa: ARG002 - everything in a file counts
-        turn: float = math.inf,  # noqa: ARG002 - a file has no fresh events elsewhere
+        turn: float = math.inf,  # noqa: ARG002 - a file is read in order
     ) -> Iterator[Reading]:
-        """Read what is new in a file.
-
-        Raises PartitionGoneError if it is gone, SourceError if it cannot be read.
-        """
+        """Read the new records; raises PartitionGoneError if the file is gone, else SourceError."""
         path = partition.resource
         try:
             with Path(path).open("rb") as file:
@@ -243,19 +235,19 @@ class Files:
         if done > start:
             yield reading()
 
-    def _add_line(self, path: str, line: Line, batch: _Batch, *, first: bool) -> None:
+    def _add_line(self, path: str, line: TextLine, batch: _Batch, *, first: bool) -> None:
         if line.text is None:
-            self._warn_once(path, "file has a line that is too long, it is left out")
+            self._warn_once(path, "file has a line that is too long, skipping it")
             batch.undecodable += 1
             return
         text = line.text.removeprefix("\ufeff") if first else line.text
         for message in self._messages(text):
             if message is None:
-                self._warn_once(path, "file has lines that are no CloudTrail records")
+                self._warn_once(path, "file has lines that are not CloudTrail records")
             batch.add(message)
 
     def _messages(self, line: str) -> Iterator[str | None]:
-        """The messages of a line: itself, or the CloudTrail records in it."""
+        """The line, or the CloudTrail records in it; None if it has none."""
         if self.format != "cloudtrail":
             if line:  # AWS: a log event's message has at least one character
                 yield line
@@ -266,7 +258,7 @@ class Files:
             yield None
 
     def _records(self, layout: Layout, chunks: Iterator[bytes]) -> Iterator[str | None]:
-        """The messages of a whole file; None for a part that is not a message."""
+        """The messages of a file; None for each record that is not a message."""
         if layout == "documents":
             yield from split_records(decode(chunks), cloudtrail=self.format == "cloudtrail")
             return
@@ -307,13 +299,13 @@ class Files:
         try:
             for record in itertools.islice(records, done, None):
                 if record is None:
-                    self._warn_once(path, "file has content that is no log event, it is left out")
+                    self._warn_once(path, "file has records that are not log events, skipping them")
                 batch.add(record)
                 done += 1
                 if batch.full(self._batch_events, self._batch_bytes):
                     yield reading()
         except BrokenContentError as error:
-            self._warn_once(path, f"file is broken, what comes before that counts: {error}")
+            self._warn_once(path, f"file is broken, only events before that count: {error}")
             batch.undecodable += 1
         yield reading(finished=True)
 
@@ -327,7 +319,7 @@ class Files:
 
 
 class _Batch:
-    """Log events on their way into a reading."""
+    """Log events of the next reading."""
 
     def __init__(self, now: int) -> None:
         self._now = now
@@ -352,7 +344,7 @@ class _Batch:
 
 
 def _head(content: Iterator[bytes]) -> tuple[bytes, BrokenContentError | None]:
-    """The first _HEAD bytes of a file or more, in however small pieces they come."""
+    """The first _HEAD bytes of a file or more, and the error after them, if any."""
     head = bytearray()
     try:
         while len(head) < _HEAD and (chunk := next(content, b"")):
@@ -365,7 +357,7 @@ def _head(content: Iterator[bytes]) -> tuple[bytes, BrokenContentError | None]:
 def _again(
     head: bytes, rest: Iterator[bytes], broken: BrokenContentError | None
 ) -> Iterator[bytes]:
-    """The content from its start, once its head was looked at."""
+    """The whole content, from its head and the rest."""
     yield head
     if broken is not None:
         raise broken
@@ -374,7 +366,7 @@ def _again(
 
 def _existing(pattern: str) -> set[str]:
     """Absolute paths of the regular files that a path or glob matches."""
-    # os.path, not Path: no error if a folder is closed, and symbolic links are kept.
+    # os.path, because Path raises errors for folders without permission and resolves links.
     is_file = os.path.isfile
     paths = [pattern] if is_file(pattern) else glob.glob(pattern, recursive=True)  # noqa: PTH207
     return {os.path.abspath(path) for path in paths if is_file(path)}  # noqa: PTH100

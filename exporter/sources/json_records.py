@@ -1,9 +1,8 @@
 """Splits JSON files into the texts of their records.
 
-Records that are whole in memory are split by msgspec, which validates JSON without making objects
-of it: patterns decode a record later, one at a time, so that a batch of them takes little memory
-and time. What msgspec refuses (NaN, lone surrogates, a record that is cut) is left to the standard
-library, value by value.
+msgspec splits the records that are complete in memory: it validates JSON without making objects,
+which saves memory and time. The standard library reads values that msgspec rejects (NaN, lone
+surrogates, incomplete records), one at a time.
 """
 
 from __future__ import annotations
@@ -16,22 +15,21 @@ from typing import Any, TypedDict
 import msgspec
 
 RECORD_LENGTH = 8 * 1024 * 1024
-"""Characters. Longer records are refused. AWS: a CloudTrail record has at most 256 KB, a log event
-1 MB."""
+"""Characters; the maximum. AWS: a CloudTrail record has at most 256 KB, a log event 1 MB."""
 
 _BLANKS = " \t\r\n"
 _SPACE = re.compile(f"[{_BLANKS}]*")
-# Numbers are only skipped: as text they are never too long or too large.
+# Numbers are skipped; as text they are never too long or too large.
 _DECODER = json.JSONDecoder(parse_int=str, parse_float=str, parse_constant=str, strict=False)
-_NUMBER_GOES_ON = ("", ".", "e", "E")
+_NUMBER_CONTINUES = ("", ".", "e", "E")
 _CLOUDTRAIL_KEYS = ("eventVersion", "eventID", "eventName", "eventSource")
 _OPENING = 16
-"""Characters by which the start of a record is found: the records of a file begin alike."""
+"""Number of characters used to find the start of a record: records of a file begin alike."""
 _RECORDS_FIRST = re.compile(rf'\{{[{_BLANKS}]*"Records"')
 
 
 class _Header(TypedDict, total=False):
-    """The keys of an object that decide what it is; all others are skipped."""
+    """The keys that identify an object; msgspec skips the others."""
 
     eventVersion: msgspec.Raw
     eventID: msgspec.Raw
@@ -46,17 +44,16 @@ _REFUSED = (msgspec.MsgspecError, ValueError, RecursionError)
 
 
 class BrokenContentError(Exception):
-    """The rest of a file cannot be read; the message says why, without the content."""
+    """The rest of a file cannot be read; the message says why, without file content."""
 
 
 def split_records(chunks: Iterable[str], *, cloudtrail: bool = False) -> Iterator[str | None]:
-    """The text of each record, exactly as written, in order; None for a value that is not a record.
+    """Yield the text of each record as it was written; None for a value that is not a record.
 
-    Takes documents ``{"Records": […]}``, arrays of records or of such documents, and single
-    records, one or many in a file, with or without white space between them. ``cloudtrail``: only
-    objects that can be CloudTrail records are records (a digest file is not). Memory is bounded by
-    RECORD_LENGTH. Raises BrokenContentError at the first place that is not JSON, after everything
-    before it.
+    Accepts one or many documents ``{"Records": […]}``, arrays of records or of such documents, and
+    single records, with or without white space between them. With ``cloudtrail``, only objects that
+    can be CloudTrail records are records (a digest file is not). Memory is bounded by
+    RECORD_LENGTH. Raises BrokenContentError at the first invalid JSON, after the records before it.
     """
     text = _Text(chunks)
     while text.peek():
@@ -68,7 +65,7 @@ def split_records(chunks: Iterable[str], *, cloudtrail: bool = False) -> Iterato
                     yield _record(raw, value, cloudtrail)
             continue
         text.expect("{")
-        complete = text.object_at_hand()
+        complete = text.complete_object()
         for raw, value in text.records() if complete is None else (complete,):
             yield _record(raw, value, cloudtrail)
 
@@ -82,22 +79,22 @@ def _record(raw: str, value: object, cloudtrail: bool) -> str | None:
 
 
 class _Text:
-    """A window on JSON text that comes in chunks."""
+    """A window of JSON text that is read in chunks."""
 
     def __init__(self, chunks: Iterable[str]) -> None:
         self._chunks = iter(chunks)
         self._text = ""
         self._at = 0
         self._mark: int | None = None
-        """The start of the text that must be kept, if not ``_at``."""
+        """Start of the text to keep, if it is not ``_at``."""
         self._unsplit = False
-        """Whether text came in that was not tried to be split in one piece."""
+        """Whether msgspec has not tried the newest text yet."""
         self._ended = False
         self._broken: BrokenContentError | None = None
-        """What the chunks ended in: raised once everything before it was read."""
+        """The error at the end of the chunks; raised after the text before it was read."""
 
     def peek(self) -> str:
-        """The next character that is not white space; empty at the end."""
+        """Return the next character that is not white space; empty at the end."""
         while True:
             found = _SPACE.match(self._text, self._at)
             self._at = found.end() if found else self._at
@@ -107,23 +104,23 @@ class _Text:
                 return ""
 
     def upcoming(self) -> str:
-        """The next character that is not white space; raises BrokenContentError at the end."""
+        """Return the next character that is not white space; at the end, BrokenContentError."""
         character = self.peek()
         if not character:
             raise BrokenContentError("it ends in the middle of a JSON document")
         return character
 
     def expect(self, characters: str) -> str:
-        """The next character, which must be one of these; it is not taken."""
+        """Return the next character, without taking it, if it is one of these; else raise."""
         character = self.upcoming()
         if character not in characters:
             raise BrokenContentError("it is not JSON (any more)")
         return character
 
-    def object_at_hand(self) -> tuple[str, Any] | None:
-        """Take the next object if it is whole, in memory already, and names no records.
+    def complete_object(self) -> tuple[str, Any] | None:
+        """Take the next object if it is complete in memory and has no ``Records``.
 
-        Of two ``Records`` the decoder keeps the last, a list or not: ``records`` sees both.
+        If the key ``Records`` is repeated, the decoder keeps only the last; ``records`` reads all.
         """
         if _RECORDS_FIRST.match(self._text, self._at):
             return None
@@ -142,7 +139,7 @@ class _Text:
         return self._take(end), value
 
     def elements(self) -> Iterator[tuple[str, Any]]:
-        """Take an array: each element's text and value."""
+        """Take an array: text and value of each element."""
         self._at += 1
         opening = ""
         while self.upcoming() != "]":
@@ -157,9 +154,9 @@ class _Text:
         self._at += 1
 
     def _whole_elements(self, opening: str) -> list[tuple[str, Any]]:
-        """Take the next elements but the last that starts with ``opening``, which may be cut.
+        """Take the next elements, if msgspec can split them.
 
-        Nothing is taken if they cannot be split in one piece.
+        The last one that starts with ``opening`` is left, because it may be incomplete.
         """
         if not opening or not self._unsplit:
             return []
@@ -213,10 +210,10 @@ class _Text:
                         "it is not JSON, or ends in the middle of a record"
                     ) from error
                 continue
-            # A number at the end of what is in memory may go on (`1` of `1.5` and of `1e5`, even
-            # if `.` or `e` is there already); nothing else can.
+            # A number at the end of the text in memory may be incomplete (`1` of `1.5` or `1e5`,
+            # even if `.` or `e` follows already); other values cannot.
             closed = (
-                self._text[end - 1] in '"}]' or self._text[end : end + 1] not in _NUMBER_GOES_ON
+                self._text[end - 1] in '"}]' or self._text[end : end + 1] not in _NUMBER_CONTINUES
             )
             if closed or (self._ended and self._broken is None):
                 return self._take(end), value
@@ -228,7 +225,7 @@ class _Text:
         return raw
 
     def _more(self) -> bool:
-        """Bring in more text, twice as much each time: a long record is tried a few times only."""
+        """Read more text, doubling it each time, so a long record is tried only a few times."""
         keep = self._at if self._mark is None else self._mark
         pending = len(self._text) - keep
         if not self._ended and pending > RECORD_LENGTH:
@@ -256,7 +253,7 @@ class _Text:
 
 
 def _header(text: msgspec.Raw | str) -> _Header | None:
-    """What msgspec reads of one object; None if the text is anything else."""
+    """The identifying keys of an object; None if the text is not one that msgspec accepts."""
     try:
         return _HEADERS.decode(text)
     except _REFUSED:

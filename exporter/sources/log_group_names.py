@@ -1,4 +1,4 @@
-"""Names of log groups, and patterns of names."""
+"""Names of log groups, and name patterns."""
 
 from __future__ import annotations
 
@@ -8,24 +8,24 @@ from exporter.patterns.compile import wildcard_test
 
 
 class LogGroupNames:
-    """Names as configured: exact, or with ``*`` for any characters, ``/`` included."""
+    """Names as configured, in which ``*`` matches any characters, ``/`` included."""
 
     def __init__(self, patterns: Iterable[str]) -> None:
         distinct = tuple(dict.fromkeys(patterns))
         self.exact = tuple(pattern for pattern in distinct if "*" not in pattern)
         """Names of log groups that should exist."""
         self.prefixes = _shortest(pattern.partition("*")[0] for pattern in distinct)
-        """Prefixes that together cover every wanted name once."""
+        """Prefixes that cover every matching name once."""
         self._exact = frozenset(self.exact)
         self._wildcards = [wildcard_test(pattern) for pattern in distinct if "*" in pattern]
 
     def wanted(self, name: str) -> bool:
-        """Whether a log group of this name is configured."""
+        """Whether a name matches."""
         return name in self._exact or any(matches(name) for matches in self._wildcards)
 
 
 def _shortest(prefixes: Iterable[str]) -> tuple[str, ...]:
-    """Leave out prefixes that begin with another one."""
+    """Drop prefixes that begin with another prefix."""
     kept: list[str] = []
     for prefix in sorted(set(prefixes)):
         if not kept or not prefix.startswith(kept[-1]):

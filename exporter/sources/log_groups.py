@@ -21,15 +21,15 @@ from exporter.sources.base import Discovery, Environment
 from exporter.sources.log_group_names import LogGroupNames
 from exporter.sources.options import Distinct, Interval, Lookback
 from exporter.sources.regional import RegionalConfig, RegionalSource, milliseconds
-from exporter.sources.timeline import Page
+from exporter.sources.timeline import EventPage
 from exporter.yamlfile.problems import Location, Problem
 from exporter.yamlfile.validation import Fields
 
 LOG_GROUP = PartitionKind("log_group", "Log group", on_series=True, local_ids=True)
 
 _LOG_GROUP = re.compile(r"[A-Za-z0-9_./#*-]{1,512}")
-# AWS: a page holds up to 10,000 log events or 1 MB; CloudTrail records and longer application
-# lines make that some thousand.
+# AWS: a page has up to 10,000 log events or 1 MB, which is about a thousand CloudTrail records or
+# long application lines.
 _LIKELY_PAGE_EVENTS = 1000
 _PAGE_EVENTS = 10_000
 _PAGE_GROUPS = 50
@@ -62,12 +62,7 @@ class LogGroupsConfig(RegionalConfig):
     interval: Interval = 30.0
     lookback: Lookback = 3600.0
     discovery_interval: Interval = 300.0
-    """Between two looks for log groups."""
-
-    @property
-    def looks_every(self) -> float:
-        """See TimelineConfig."""
-        return self.discovery_interval
+    """Between two discoveries of log groups."""
 
     def source(self, environment: Environment, since: Mapping[str, int]) -> LogGroups:
         """See SourceConfig."""
@@ -81,44 +76,44 @@ class LogGroupsConfig(RegionalConfig):
             if resource is None or LogGroupNames([pattern]).wanted(resource)
         ]
 
-    def permissions(self, where: Deployment) -> Iterator[Grant]:
+    def permissions(self, deployment: Deployment) -> Iterator[Grant]:
         """AWS: policies name a log group by its ARN with ``:*`` at the end.
 
-        DescribeLogGroups is allowed on all of a region's log groups or on none: its resource is
-        ``log-group::log-stream:``, whatever prefix is asked for.
+        DescribeLogGroups is allowed for all log groups of a region or for none: its resource is
+        ``log-group::log-stream:``, with any prefix.
         """
-        for region in where.regions(self.name, self.regions):
-            every = where.arn("logs", region, "log-group:*")
+        for region in deployment.regions(self.name, self.regions):
+            every = deployment.arn("logs", region, "log-group:*")
             yield Grant("FindLogGroups", "logs:DescribeLogGroups", region, every)
             for name in self.log_groups:
-                # In its only spelling, so that no two patterns include each other.
+                # In its only spelling, so no two patterns include each other.
                 simplest = re.sub(r"\*+", "*", name)
-                resource = where.arn("logs", region, f"log-group:{simplest}:*")
+                resource = deployment.arn("logs", region, f"log-group:{simplest}:*")
                 yield Grant("ReadLogGroups", "logs:FilterLogEvents", region, resource)
 
     def problems_of(self, discovery: Discovery, fields: Fields) -> Iterator[Problem]:
-        """Also a warning for each pattern that finds nothing, if all regions could be asked."""
+        """Also a warning for each pattern without a match, if all regions answered."""
         yield from super().problems_of(discovery, fields)
-        places = [*discovery.partitions, *(place for place, _ in discovery.failures)]
-        if not all(place.resource for place in places):
+        found = [*discovery.partitions, *(partition for partition, _ in discovery.failures)]
+        if not all(partition.resource for partition in found):
             return
-        where = f"in {', '.join(self.regions)}" if self.regions else "in the region"
+        regions = ", ".join(self.regions or ()) or "the region"
         for index, pattern in enumerate(self.log_groups):
             names = LogGroupNames([pattern])
-            if "*" in pattern and not any(names.wanted(place.resource) for place in places):
+            if "*" in pattern and not any(names.wanted(one.resource) for one in found):
                 yield Problem(
-                    f"no log group matches {pattern} {where}: correct the pattern, or name the"
+                    f"no log group matches {pattern} in {regions}: correct the pattern, or name the"
                     " source's `regions`",
                     fields.value_of("log_groups", index),
                     "warning",
                 )
 
-    def location_of(self, place: Partition, fields: Fields) -> Location:
-        """Where the first name or pattern is written that asks for a log group, or its region."""
-        for index, pattern in enumerate(self.log_groups if place.resource else ()):
-            if LogGroupNames([pattern]).wanted(place.resource):
+    def location_of(self, partition: Partition, fields: Fields) -> Location:
+        """Position of the first name or pattern that matches a log group, else of its region."""
+        for index, pattern in enumerate(self.log_groups if partition.resource else ()):
+            if LogGroupNames([pattern]).wanted(partition.resource):
                 return fields.value_of("log_groups", index)
-        return super().location_of(place, fields)
+        return super().location_of(partition, fields)
 
 
 class LogGroups(RegionalSource):
@@ -135,15 +130,16 @@ class LogGroups(RegionalSource):
         self, config: LogGroupsConfig, environment: Environment, since: Mapping[str, int]
     ) -> None:
         super().__init__(config, environment, since)
+        self.discovery_interval = config.discovery_interval
         self._names = LogGroupNames(config.log_groups)
-        self._born: dict[tuple[str, str], dict[str, int]] = {}
-        """By (account, region), by name."""
+        self._created: dict[tuple[str, str], dict[str, int]] = {}
+        """Creation times by (account, region) and name."""
 
     def find(self, place: Partition) -> Discovery:
-        """The region's log groups with a name that is asked for."""
+        """The configured log groups of an account and region."""
         groups, odd = self._groups(place)
         partitions = []
-        born: dict[str, int] = {}
+        created_at: dict[str, int] = {}
         failures = [(place, _odd(place.region, odd))] if odd else []
         for name, group in groups.items():
             partition = self._partition(place, name)
@@ -153,30 +149,28 @@ class LogGroups(RegionalSource):
                 continue
             created = milliseconds(group.get("creationTime"))
             if created is not None:
-                born[name] = created
+                created_at[name] = created
             partitions.append(partition)
-        self._born[place.account_id, place.region] = born
+        self._created[place.account_id, place.region] = created_at
         missing = [self._partition(place, name) for name in self._names.exact if name not in groups]
         failures += [(partition, _missing(partition)) for partition in missing]
         return Discovery(partitions, failures)
 
-    def pages(self, partition: Partition, start: int, end: int) -> Iterator[Page]:
+    def pages(self, partition: Partition, start: int, end: int) -> Iterator[EventPage]:
         """Every visible log event with start ≤ timestamp ≤ end.
 
         Raises PartitionGoneError if the log group was deleted, else SourceError.
         """
         if start >= end:
             return
+        parameters = {
+            "logGroupName": partition.resource,
+            "startTime": max(start, 0),
+            "endTime": end,
+            "limit": _PAGE_EVENTS,
+        }
         try:
-            yield from self._call(
-                self.call(partition),
-                {
-                    "logGroupName": partition.resource,
-                    "startTime": max(start, 0),
-                    "endTime": end,
-                    "limit": _PAGE_EVENTS,
-                },
-            )
+            yield from self._call(self.call(partition), parameters)
         except SourceError as error:
             if error.reason == "not_found":
                 raise PartitionGoneError(str(error), reason=error.reason) from error
@@ -187,16 +181,16 @@ class LogGroups(RegionalSource):
         where = partition.account_id, partition.region
         return Call("logs", "FilterLogEvents", *where, f"log group {partition.resource}")
 
-    def born(self, partition: Partition) -> int | None:
+    def created_at(self, partition: Partition) -> int | None:
         """The log group's creationTime, milliseconds."""
-        born = self._born.get((partition.account_id, partition.region), {})
-        return born.get(partition.resource)
+        created_at = self._created.get((partition.account_id, partition.region), {})
+        return created_at.get(partition.resource)
 
     def _partition(self, place: Partition, name: str) -> Partition:
         return Partition(self.name, place.account_id, place.region, name, LOG_GROUP)
 
     def _groups(self, place: Partition) -> tuple[Mapping[str, Mapping[str, object]], int]:
-        """The log groups by name as DescribeLogGroups sends them, and how many have no name."""
+        """The log groups by name, as DescribeLogGroups returns them, and the number without one."""
         call = Call("logs", "DescribeLogGroups", place.account_id, place.region)
         found: dict[str, Mapping[str, object]] = {}
         odd = 0
@@ -234,7 +228,7 @@ def _unreadable(partition: Partition, log_group_class: str) -> SourceError:
 
 def _odd(region: str, groups: int) -> SourceError:
     return SourceError(
-        f"logs:DescribeLogGroups in region {region} brought {groups} log groups without a name, "
+        f"logs:DescribeLogGroups in region {region} returned {groups} log groups without a name, "
         "which AWS does not send; the others are read. It is tried again.",
         reason="unreadable",
     )

@@ -14,7 +14,7 @@ _SOURCE_NAME = re.compile("[a-z][a-z0-9_-]*")
 
 
 def read_duration(data: object) -> float:
-    """Read a duration in seconds (a number is that already); ValueError with a sentence."""
+    """Read a duration in seconds; a number is in seconds already. Raises ValueError."""
     if isinstance(data, int | float):
         return float(data)
     if not isinstance(data, str):
@@ -23,12 +23,12 @@ def read_duration(data: object) -> float:
 
 
 def read_start(data: object) -> float:
-    """Read ``now`` or a duration back from now, in seconds; ValueError with a sentence."""
+    """Read ``now`` or a duration back from now, in seconds. Raises ValueError."""
     return 0.0 if data == "now" else read_duration(data)
 
 
 def at_most(longest: str, why: str = "") -> AfterValidator:
-    """A validator of durations: ValueError if one is longer; ``why`` ends its sentence."""
+    """A validator for the maximum of a duration; ``why`` ends the error message."""
     limit = parse_duration(longest)
 
     def check(seconds: float) -> float:
@@ -71,7 +71,7 @@ def _some_and_distinct(values: tuple[str, ...]) -> tuple[str, ...]:
 
 
 Distinct = AfterValidator(_some_and_distinct)
-"""Of a tuple of texts: not empty, none twice."""
+"""Validates that a tuple of texts is not empty and has no duplicates."""
 Names: TypeAlias = Annotated[tuple[str, ...], Distinct]
 SourceName: TypeAlias = Annotated[str, AfterValidator(_source_name)]
 Regions: TypeAlias = Annotated[tuple[Annotated[str, AfterValidator(_region)], ...], Distinct]

@@ -1,4 +1,4 @@
-"""What sources have in common that AWS keeps by account and region, and shows by event time."""
+"""The common part of sources that AWS keeps by account and region and selects by event time."""
 
 from __future__ import annotations
 
@@ -12,18 +12,21 @@ from exporter.aws.quotas import CallCost
 from exporter.model import LogEvent, Partition, SourceError
 from exporter.sources.base import Discovery, Environment
 from exporter.sources.options import Regions
-from exporter.sources.timeline import Page, TimelineConfig, TimelineSource
+from exporter.sources.timeline import EventPage, TimelineConfig, TimelineSource
 from exporter.yamlfile.problems import Location, Problem, Severity
 from exporter.yamlfile.validation import Fields
 
 _DEFAULT_REGION = "default"
-"""The part of a source that names no regions."""
+"""Names the session's region in ``parts``, if a source has no ``regions``."""
 _LAST = 253_402_300_799_999
 """The end of the year 9999, in milliseconds."""
 
 
 def milliseconds(value: object, unit: int = 1) -> int | None:
-    """A time since the epoch in milliseconds, if it is one; ``unit``: milliseconds of a unit."""
+    """Convert a time since the epoch to milliseconds; None if it is not a time.
+
+    ``unit``: milliseconds in a unit of a number.
+    """
     if isinstance(value, datetime):
         return round(value.timestamp() * 1000)
     if isinstance(value, bool) or not isinstance(value, int | float):
@@ -32,14 +35,14 @@ def milliseconds(value: object, unit: int = 1) -> int | None:
 
 
 class RegionalConfig(TimelineConfig):
-    """What such a source configures."""
+    """The configuration of such a source."""
 
     regions: Regions | None = None
-    """None: the session's region."""
+    """If None, the session's region."""
 
     @abstractmethod
     def parts_in(self, region: str, resource: str | None = None) -> Sequence[str]:
-        """The ``parts`` of a region; ``resource``: only those that it belongs to."""
+        """The ``parts`` of a region, or only those that match a resource."""
 
     @property
     def aws_regions(self) -> Sequence[str]:
@@ -53,7 +56,7 @@ class RegionalConfig(TimelineConfig):
         return [part for region in regions for part in self.parts_in(region)]
 
     def configured_since(self, partition: Partition, since: Mapping[str, int]) -> int | None:
-        """Since when a partition is asked for, by that of its parts; None: unknown."""
+        """The time when a partition's first part was configured, if ``since`` has it."""
         region = partition.region if self.regions else _DEFAULT_REGION
         parts = self.parts_in(region, partition.resource)
         return min((since[part] for part in parts if part in since), default=None)
@@ -63,20 +66,20 @@ class RegionalConfig(TimelineConfig):
         """See SourceConfig."""
 
     def problems_online(self, environment: Environment, fields: Fields) -> Iterator[Problem]:
-        """An error for each account or region that cannot be asked, a warning for each resource."""
+        """An error for each account or region that fails, a warning for each resource."""
         yield from self.problems_of(self.source(environment, {}).discover(), fields)
 
     def problems_of(self, discovery: Discovery, fields: Fields) -> Iterator[Problem]:
-        """A discovery's failures as problems."""
-        for place, error in discovery.failures:
-            severity: Severity = "warning" if place.resource else "error"
-            yield Problem(_sentence(error), self.location_of(place, fields), severity)
+        """The problems in the configuration that a discovery found."""
+        for partition, error in discovery.failures:
+            severity: Severity = "warning" if partition.resource else "error"
+            yield Problem(_sentence(error), self.location_of(partition, fields), severity)
 
-    def location_of(self, place: Partition, fields: Fields) -> Location:
-        """Where the file asks for a region or resource."""
+    def location_of(self, partition: Partition, fields: Fields) -> Location:
+        """Position of a partition's region or resource in the file."""
         regions = self.regions or ()
-        if place.region in regions:
-            return fields.value_of("regions", regions.index(place.region))
+        if partition.region in regions:
+            return fields.value_of("regions", regions.index(partition.region))
         return fields.value_of("name")
 
 
@@ -84,7 +87,7 @@ class RegionalSource(TimelineSource):
     """Finds the partitions of each region, and reads AWS's records."""
 
     members: tuple[str, str, str]
-    """Where a record has its message, time and id."""
+    """Keys of a record's message, time and id."""
 
     def __init__(
         self, config: RegionalConfig, environment: Environment, since: Mapping[str, int]
@@ -99,10 +102,10 @@ class RegionalSource(TimelineSource):
         self._regions = config.regions or ()
 
     def discover(self) -> Discovery:
-        """The partitions that there are now, region by region.
+        """The current partitions of all regions.
 
-        A region that cannot be asked is a failure, and so is one of an account that the credentials
-        belonged to before: its partitions may still be there.
+        Failures are the regions that do not answer, and the regions of accounts that the
+        credentials belonged to before, whose partitions may still exist.
         """
         try:
             account_id, regions = self._accounts.locate(self._regions)
@@ -127,7 +130,7 @@ class RegionalSource(TimelineSource):
 
     @abstractmethod
     def find(self, place: Partition) -> Discovery:
-        """The partitions in an account and region; raises SourceError."""
+        """The partitions in ``place``, an account and region; raises SourceError."""
 
     @abstractmethod
     def call(self, partition: Partition) -> Call:
@@ -137,13 +140,13 @@ class RegionalSource(TimelineSource):
         """See ``Source.cost``."""
         return self._accounts.cost(self.call(partition))
 
-    def _call(self, call: Call, parameters: Mapping[str, object]) -> Iterator[Page]:
+    def _call(self, call: Call, parameters: Mapping[str, object]) -> Iterator[EventPage]:
         for records in self._accounts.pages(call, parameters):
             events = [event for event in map(self._event, records) if event is not None]
-            yield Page(events, undecodable=len(records) - len(events))
+            yield EventPage(events, undecodable=len(records) - len(events))
 
     def _event(self, record: object) -> LogEvent | None:
-        """The log event in a record; None if a member is missing or has an odd type."""
+        """The log event in a record; None if a member is missing or has a wrong type."""
         if not isinstance(record, Mapping):
             return None
         message, sent_time, event_id = map(record.get, self.members)
@@ -156,7 +159,7 @@ class RegionalSource(TimelineSource):
 
 
 def _sentence(error: SourceError) -> str:
-    """An error as ``check`` writes them: it tries nothing again."""
+    """An error message for ``check``, which does not try again."""
     text = re.sub(r"[;.] It is (tried|looked for) again.*", "", str(error), flags=re.IGNORECASE)
     text = text.removesuffix(".")
     return text[0].lower() + text[1:] if text[1:2].islower() else text

@@ -1,4 +1,4 @@
-"""Reading an API that selects by event time, so that nothing is lost and nothing comes twice."""
+"""Reads an API that selects by event time, without losing events or counting them twice."""
 
 from __future__ import annotations
 
@@ -25,28 +25,28 @@ from exporter.yamlfile.validation import BetweenFieldsError
 _ALL_RULES: Final[frozenset[str]] = frozenset()
 _HOUR: Final = 3_600_000
 _PAGES: Final = 4
-"""Pages that a slice should have."""
+"""Target size of a slice, in pages."""
 _MANY_PAGES: Final = 4 * _PAGES
-"""Pages after which a slice is given up for a shorter one."""
+"""Pages after which a slice is retried in shorter pieces."""
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
-    """What one API call brought."""
+class EventPage:
+    """The answer of one API call."""
 
     events: Sequence[LogEvent]
     undecodable: int = 0
-    """Records that are not log events: no message, no id."""
+    """Number of records that are not log events: without message, time or id."""
 
 
 class TimelineConfig(SourceConfig):
-    """A source whose events arrive late, so that its past is read again."""
+    """A source whose past is read again, because events arrive late."""
 
     interval: Interval = 60.0
     lookback: Lookback = 1800.0
-    """How late an event may arrive and still be counted; at least one interval."""
+    """Allowed lateness of events, at least one interval."""
     start: Start = 0.0
-    """How far back from now the rules of the first run count; 0: from now on."""
+    """Seconds before the first run from which rules count."""
 
     @model_validator(mode="after")
     def _lookback_covers_interval(self) -> TimelineConfig:
@@ -60,25 +60,19 @@ class TimelineConfig(SourceConfig):
             )
         return self
 
-    @property
-    def looks_every(self) -> float:
-        """Seconds between two looks for partitions."""
-        return 300.0
-
 
 @dataclass(slots=True)
 class _Pace:
-    """What was learned about the density of a partition."""
+    """The event density of a partition, learned from its answers."""
 
     events_per_ms: float | None = None
     page_events: float | None = None
-    """Events of a full page; None: there was none yet."""
+    """Events of a full page; None before the first."""
     slice_length: int = _HOUR
     oldest_first: bool = False
-    """Which end of a backlog is read first; changes each time that a poll leaves some or fails."""
+    """The end of a backlog that is read first; changes if a poll leaves a backlog or fails."""
 
     def learn(self, piece: Window, pages: int, events: int) -> None:
-        """Learn from a slice that was read."""
         density = events / piece.length
         before = density if self.events_per_ms is None else self.events_per_ms
         self.events_per_ms = (before + density) / 2
@@ -86,32 +80,31 @@ class _Pace:
             full = max(1.0, events / pages)
             self.page_events = (full + (self.page_events or full)) / 2
         fitting = max(1, _PAGES * piece.length // pages)
-        # A short window says nothing against longer slices.
+        # A short window is no reason for shorter slices.
         choose = min if pages > _PAGES else max
         self.slice_length = choose(self.slice_length, fitting)
 
     def shorten(self, piece: Window, by: int) -> None:
-        """Make slices shorter than one that was too long."""
         self.slice_length = max(1, piece.length // by)
 
     def failed(self, piece: Window) -> None:
-        """Go on elsewhere and in shorter slices after one that failed: it may fail again."""
+        """Continue at the other end, in shorter slices: the same slice may fail again."""
         self.shorten(piece, 2)
         self.oldest_first = not self.oldest_first
 
 
 class TimelineSource(ABC):
-    """A source whose API selects by event time: the past is read again by the schedule.
+    """A source whose API selects by event time; the past is read again by a schedule.
 
-    ``since``: since when a partition is configured, milliseconds (None: since this source was
-    made). ``clock`` gives seconds since the epoch and is never ahead of the API's, ``monotonic``
-    seconds from any point on.
+    ``since`` returns the time when a partition was configured, milliseconds (None if it was with
+    this source). ``clock`` returns seconds since the epoch and is never ahead of the API's.
     """
 
     resolution: int
-    """Milliseconds: the API's times are whole multiples of it."""
+    """Milliseconds; the API's times are multiples of it."""
     page_size: int
-    """Log events that one call is likely to bring at most."""
+    """Maximum number of log events that a call usually returns."""
+    discovery_interval = 300.0
     place: Partition | None = None
 
     def __init__(
@@ -126,7 +119,6 @@ class TimelineSource(ABC):
         self.name = config.name
         self.format: EventFormat = config.format
         self.interval = config.interval
-        self.discovery_interval = config.looks_every
         self.memory = round(config.lookback * 1000)
         self._schedule = Schedule(round(config.interval * 1000), self.memory, self.resolution)
         self._start = round(config.start * 1000)
@@ -142,19 +134,18 @@ class TimelineSource(ABC):
         """See Source."""
 
     @abstractmethod
-    def pages(self, partition: Partition, start: int, end: int) -> Iterator[Page]:
+    def pages(self, partition: Partition, start: int, end: int) -> Iterator[EventPage]:
         """Every visible log event with start ≤ time < end, milliseconds, in any order.
 
-        Follows every token, through empty pages; may bring events at ``end`` too. Raises
-        SourceError.
+        Follows every token, through empty pages. May include events at ``end``. Raises SourceError.
         """
 
-    def born(self, partition: Partition) -> int | None:  # noqa: ARG002
-        """When the partition was created, milliseconds, if the API says so."""
+    def created_at(self, partition: Partition) -> int | None:  # noqa: ARG002
+        """Creation time of the partition, milliseconds, if the API reports it."""
         return None
 
     def read_up_to(self, partition: Partition, checkpoint: str | None) -> int:
-        """See ``Source.read_up_to``; of a partition that was never read, where it begins."""
+        """See ``Source.read_up_to``; the origin if the partition was never read."""
         if checkpoint is None:
             return self._origin(partition, (), self._now())
         return Progress.decode(checkpoint, self._schedule, self._now()).read_up_to
@@ -178,9 +169,9 @@ class TimelineSource(ABC):
         own_starts: Mapping[str, int],
         turn: float = math.inf,
     ) -> Iterator[Reading]:
-        """Read the windows that are due, what is fresh first, then the past that new rules ask for.
+        """Read the windows that are due: fresh events, the backlog, then the past for new rules.
 
-        Each slice is progress: the reading that completes it moves the checkpoint past it.
+        The reading that completes a slice moves the checkpoint past it.
         """
         ends_at = self._monotonic() + turn
         now = self._now()
@@ -188,8 +179,8 @@ class TimelineSource(ABC):
             progress = Progress(
                 self._schedule.begin(self._origin(partition, own_starts.values(), now))
             )
-            # Kept before anything is read: a partition that fails for days still begins here.
-            yield self._reading(Page(()), progress, progress, behind=True)
+            # Stored before anything is read: a partition that fails for days still begins here.
+            yield self._reading(EventPage(()), progress, progress, behind=True)
         else:
             progress = Progress.decode(checkpoint, self._schedule, now)
         progress = progress.with_backfills(own_starts)
@@ -197,28 +188,28 @@ class TimelineSource(ABC):
             progress = progress.detached(self._schedule, now)
         pace = self._paces[partition.key]
         work = self._work(progress, now, pace)
-        # Nothing may be fresh: AWS's times are whole seconds, and a failed poll is tried sooner.
-        fresh = work[-1] if work and work[-1][0].end > progress.sweep[0] else None
+        # There may be no fresh window: AWS's times are whole seconds, and failed polls retry soon.
+        fresh = work[-1] if work and work[-1][0].end > progress.positions[0] else None
         while work:
             window, backfill = due = work.pop()
             rest = window
-            for page, swept in self._read(partition, window, pace):
+            for page, done in self._read(partition, window, pace):
                 after = progress
-                if swept is not None:
-                    rest = Window(swept.end, window.end)
+                if done is not None:
+                    rest = Window(done.end, window.end)
                     after = (
-                        progress.after_backfill(swept)
+                        progress.after_backfill(done)
                         if backfill
-                        else progress.after(self._schedule, swept, now)
+                        else progress.after(self._schedule, done, now)
                     )
                 behind = bool(work) or rest.length > 0
                 reading = self._reading(page, progress, after, backfill, behind=behind)
-                if swept is not None:
+                if done is not None:
                     reading = replace(reading, completes="fresh" if due is fresh else "older")
                 yield reading
                 progress = after
                 if (
-                    swept is not None
+                    done is not None
                     and behind
                     and due is not fresh
                     and self._monotonic() >= ends_at
@@ -229,7 +220,7 @@ class TimelineSource(ABC):
     def _work(
         self, progress: Progress, now: int, pace: _Pace
     ) -> list[tuple[Window, frozenset[str]]]:
-        """The windows to read, and for which rules only (empty: all); the next one is the last."""
+        """A stack of windows, each with the only rules that count in it (all if empty)."""
         windows = progress.windows(self._schedule, now, complete=self._complete)
         if pace.events_per_ms is not None:
             page_events = min(self.page_size, pace.page_events or math.inf)
@@ -246,28 +237,27 @@ class TimelineSource(ABC):
         origin = exactness.origin(
             configured=self._loaded if since is None else since,
             start=self._start,
-            created=self.born(partition),
+            created=self.created_at(partition),
             own_starts=own_starts,
             allowed_lateness=self.memory,
             now=now,
         )
-        # A little before: the first poll then has something to ask for, and tells whether it may.
+        # A little earlier, so the first poll makes a call and shows if it is allowed.
         return origin - self._schedule.resolution
 
     def _read(
         self, partition: Partition, window: Window, pace: _Pace
-    ) -> Iterator[tuple[Page, Window | None]]:
-        """Read a window slice by slice, oldest first.
+    ) -> Iterator[tuple[EventPage, Window | None]]:
+        """Read a window in slices, oldest first; yield each page, and the slice that it completes.
 
-        Each page comes with the slice that it completes, or None. A slice has a few pages, so that
-        little is read again after a crash or an error; it is longer if the partition is quiet. A
-        slice that has many more pages is given up for a shorter one; what was read of it counts.
+        A slice has a few pages, so little is read again after a crash or an error. A slice of many
+        more pages is retried in shorter pieces; the pages that were read count.
         """
         start = window.start
         while start < window.end:
             length = max(pace.slice_length, self._schedule.resolution)
             piece = Window(start, min(start + length, window.end))
-            page, pages, events, complete = Page(()), 0, 0, True
+            page, pages, events, complete = EventPage(()), 0, 0, True
             try:
                 for following in self.pages(partition, piece.start, piece.end):
                     if pages:
@@ -290,7 +280,7 @@ class TimelineSource(ABC):
 
     def _reading(
         self,
-        page: Page,
+        page: EventPage,
         before: Progress,
         after: Progress,
         backfill: frozenset[str] = _ALL_RULES,

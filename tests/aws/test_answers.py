@@ -100,7 +100,7 @@ def test_what_is_not_awss_is_no_empty_page(server: Answering, operation: str) ->
     account = open_account(observer=requests)
     for body in (*FOREIGN, *HOLLOW):
         server.answer = Answer(body)
-        with pytest.raises(SourceError, match="is not AWS's") as caught:
+        with pytest.raises(SourceError, match="is not from AWS") as caught:
             CALLS[operation](account)
         assert caught.value.reason == "unreadable"
         assert f":{operation} " in str(caught.value)
@@ -143,7 +143,7 @@ IDENTITIES = [
 @pytest.mark.parametrize("body", IDENTITIES)
 def test_an_identity_without_account_is_none(server: Answering, body: bytes) -> None:
     server.answers["GetCallerIdentity"] = Answer(body)
-    with pytest.raises(SourceError, match="is not AWS's") as caught:
+    with pytest.raises(SourceError, match="is not from AWS") as caught:
         open_account().identify([REGION])
     assert caught.value.reason == "unreadable"
 

@@ -105,7 +105,7 @@ keys = st.one_of(
 )
 steps = st.lists(st.one_of(keys, st.integers(0, 9)), min_size=1, max_size=3)
 selectors = st.builds(
-    lambda key, path, wildcard: Selector((key, *path, *([ANY_CHILD] if wildcard else []))),
+    lambda key, path, wildcard: Selector((key, *path, *((ANY_CHILD,) if wildcard else ()))),
     keys,
     steps,
     st.booleans(),

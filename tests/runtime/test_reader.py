@@ -22,7 +22,7 @@ from exporter.runtime.pipeline import Pipeline
 from exporter.runtime.scheduling import Scheduler
 from exporter.sources.base import Discovery
 from exporter.sources.log_groups import LOG_GROUP, LogGroupsConfig
-from exporter.sources.timeline import Page, TimelineSource
+from exporter.sources.timeline import EventPage, TimelineSource
 
 GROUP = Partition("apps", "123456789012", "us-east-1", "/aws/lambda/a", LOG_GROUP)
 REGION = Partition("apps", "123456789012", "us-east-1")
@@ -46,12 +46,12 @@ class Groups(TimelineSource):
     def discover(self) -> Discovery:
         return self.found
 
-    def pages(self, partition: Partition, start: int, end: int) -> Iterator[Page]:
+    def pages(self, partition: Partition, start: int, end: int) -> Iterator[EventPage]:
         times = list(range(-(-start // 1000) * 1000, end, 1000))
         for first in range(0, len(times) or 1, self.page_size):
             self.calls += 1
             part = times[first : first + self.page_size]
-            yield Page([LogEvent("GET /", at, str(at)) for at in part])
+            yield EventPage([LogEvent("GET /", at, str(at)) for at in part])
 
     def cost(self, partition: Partition) -> CallCost:
         return CallCost(Quotas(), "FilterLogEvents", partition.account_id, partition.region)

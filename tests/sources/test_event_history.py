@@ -90,7 +90,7 @@ def test_each_region_is_a_partition_of_the_account(aws: EmbeddedAws) -> None:
         Partition("history", ACCOUNT, "us-east-1"),
     ]
     assert not discovery.failures
-    assert history.born(PARTITION) is None
+    assert history.created_at(PARTITION) is None
     assert aws.calls.count("LookupEvents") == 0
 
 

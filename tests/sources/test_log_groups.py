@@ -88,12 +88,12 @@ def test_groups_come_and_go(aws: EmbeddedAws) -> None:
 def test_a_group_s_creation_time_is_known_once_it_is_found(aws: EmbeddedAws) -> None:
     groups = log_groups("apps", open_account(), ["a*"])
     aws.log_group_create(REGION, "a1")
-    assert groups.born(_partition("a1")) is None
+    assert groups.created_at(_partition("a1")) is None
 
     groups.discover()
-    born = groups.born(_partition("a1"))
-    assert born is not None
-    assert abs(born - time.time() * 1000) < 60_000
+    created = groups.created_at(_partition("a1"))
+    assert created is not None
+    assert abs(created - time.time() * 1000) < 60_000
 
 
 def test_an_absent_name_and_a_denied_region_do_not_stop_the_others(aws: EmbeddedAws) -> None:

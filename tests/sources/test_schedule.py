@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.sources.schedule import Schedule, Sweep, Window, merge
+from exporter.sources.schedule import Positions, Schedule, Window, merge
 
 SECOND = 1_000
 MINUTE = 60 * SECOND
@@ -21,13 +21,13 @@ schedules = st.builds(
 )
 
 
-def run(schedule: Schedule, polls: list[int], sweep: Sweep) -> list[tuple[int, Window]]:
+def run(schedule: Schedule, polls: list[int], positions: Positions) -> list[tuple[int, Window]]:
     """Poll at the given times; every (time, window) that was read."""
     read = []
     for now in polls:
-        for window in schedule.due(sweep, now):
+        for window in schedule.due(positions, now):
             read.append((now, window))
-            sweep = schedule.advance(sweep, window, now)
+            positions = schedule.advance(positions, window, now)
     return read
 
 
@@ -75,9 +75,9 @@ def test_a_stop_of_any_length_only_makes_the_windows_wider(
     schedule: Schedule, data: st.DataObject
 ) -> None:
     first = 10**9
-    sweep = schedule.begin(first)
+    positions = schedule.begin(first)
     pause = data.draw(st.integers(schedule.interval, 100 * schedule.lookback))
-    windows = schedule.due(sweep, first + pause)
+    windows = schedule.due(positions, first + pause)
     assert windows[-1].start <= first
     covered = [(w.start, w.end) for w in reversed(windows)]
     assert covered == sorted(covered)
@@ -85,26 +85,26 @@ def test_a_stop_of_any_length_only_makes_the_windows_wider(
 
 
 def test_a_level_never_moves_over_a_gap() -> None:
-    sweep = HISTORY.begin(0)
-    assert HISTORY.advance(sweep, Window(MINUTE, 2 * MINUTE), 10 * MINUTE) == sweep
+    positions = HISTORY.begin(0)
+    assert HISTORY.advance(positions, Window(MINUTE, 2 * MINUTE), 10 * MINUTE) == positions
 
 
 def test_a_single_run_reads_the_whole_lookback_again() -> None:
     now = 100 * MINUTE
-    sweep = HISTORY.advance(HISTORY.begin(0), Window(0, now), now)
-    assert HISTORY.due(sweep, now + 5 * SECOND, complete=True) == [
+    positions = HISTORY.advance(HISTORY.begin(0), Window(0, now), now)
+    assert HISTORY.due(positions, now + 5 * SECOND, complete=True) == [
         Window(now - HISTORY.lookback, now + 5 * SECOND)
     ]
 
 
 def test_a_changed_interval_or_lookback_takes_the_positions_over() -> None:
     now = 1000 * MINUTE
-    sweep = HISTORY.advance(HISTORY.begin(0), Window(0, now), now)
-    kept = list(zip(HISTORY.ages, sweep, strict=True))
+    positions = HISTORY.advance(HISTORY.begin(0), Window(0, now), now)
+    kept = list(zip(HISTORY.ages, positions, strict=True))
     longer = Schedule(MINUTE, 60 * MINUTE, SECOND)
     fitted = longer.fit(kept)
-    assert fitted[0] == sweep[0]
-    assert fitted[-1] == sweep[-1], "what is older was forgotten: it must not be read again"
+    assert fitted[0] == positions[0]
+    assert fitted[-1] == positions[-1], "what is older was forgotten: it must not be read again"
     shorter = Schedule(MINUTE, 10 * MINUTE, SECOND)
     for age, position in zip(shorter.ages, shorter.fit(kept), strict=True):
         assert now - position >= age, "a level claims a slice that was not read at its age"
@@ -113,19 +113,19 @@ def test_a_changed_interval_or_lookback_takes_the_positions_over() -> None:
 def test_no_level_claims_a_slice_that_a_clock_ahead_made_look_old() -> None:
     now = 1000 * MINUTE
     for ahead in (MINUTE, 10 * MINUTE, 120 * MINUTE):
-        sweep = HISTORY.advance(HISTORY.begin(0), Window(0, now + ahead), now + ahead)
-        for begun in (sweep, HISTORY.begin(now + ahead)):
+        positions = HISTORY.advance(HISTORY.begin(0), Window(0, now + ahead), now + ahead)
+        for begun in (positions, HISTORY.begin(now + ahead)):
             fitted = HISTORY.take_back(begun, now, ahead=ahead + MINUTE)
             for age, position in zip(HISTORY.ages, fitted, strict=True):
                 assert now - 2 * HISTORY.lookback - age <= position <= now - age
 
 
 def test_a_quiet_partition_is_read_in_one_window() -> None:
-    sweep = HISTORY.begin(0)
+    positions = HISTORY.begin(0)
     for now in range(0, 90 * MINUTE, MINUTE):
-        windows = HISTORY.due(sweep, now)
+        windows = HISTORY.due(positions, now)
         for window in windows:
-            sweep = HISTORY.advance(sweep, window, now)
+            positions = HISTORY.advance(positions, window, now)
         assert len(merge(windows, 1e-6, 50)) <= 1
 
 

@@ -16,7 +16,7 @@ from exporter.aws.iam_policy import Deployment, Grant
 from exporter.exactness import CLOCK_ERROR
 from exporter.model import EventFormat, LogEvent, Partition, PartitionKind, SourceError
 from exporter.sources.base import Discovery, Environment
-from exporter.sources.timeline import Page, TimelineConfig, TimelineSource
+from exporter.sources.timeline import EventPage, TimelineConfig, TimelineSource
 
 PARTITION = Partition("simulated", "123456789012", "eu-west-1")
 INTERVAL, LOOKBACK = 60, 900  # seconds
@@ -45,7 +45,7 @@ class SimulatedApi:
     call_takes: float = 0.0
     calls: int = 0
 
-    def pages(self, start: int, end: int) -> Iterator[Page]:
+    def pages(self, start: int, end: int) -> Iterator[EventPage]:
         now = self.clock.now * 1000
         visible = [
             LogEvent("", time, id)
@@ -59,7 +59,7 @@ class SimulatedApi:
             if self.random.random() < self.failing:
                 raise SourceError("the simulated API failed", reason="error")
             size = self.random.choice([0, 1, 3, self.page_size])
-            yield Page(visible[:size])
+            yield EventPage(visible[:size])
             visible = visible[size:]
             if not visible:
                 return
@@ -158,13 +158,13 @@ class SimulatedSource(TimelineSource):
     def discover(self) -> Discovery:
         return Discovery([PARTITION])
 
-    def pages(self, partition: Partition, start: int, end: int) -> Iterator[Page]:
+    def pages(self, partition: Partition, start: int, end: int) -> Iterator[EventPage]:
         return self.api.pages(start, end)
 
     def cost(self, partition: Partition) -> None:
         """Nothing: no quota."""
 
-    def born(self, partition: Partition) -> int | None:
+    def created_at(self, partition: Partition) -> int | None:
         return self.api.birth
 
 
@@ -473,7 +473,7 @@ def test_a_slice_that_fails_for_ever_does_not_hold_up_older_ones() -> None:
     ledger.poll(reader, clock)
     broken = range(first, first + 3_400_000)
 
-    def pages(start: int, end: int) -> Iterator[Page]:
+    def pages(start: int, end: int) -> Iterator[EventPage]:
         if start < broken.stop and end > broken.start:
             raise SourceError("this slice fails", reason="error")
         return SimulatedApi.pages(api, start, end)
