@@ -269,7 +269,8 @@ def _facts(cursor: sqlite3.Cursor, transaction: SqliteTransaction) -> None:
 
 
 def _checkpoints(cursor: sqlite3.Cursor, transaction: SqliteTransaction) -> None:
-    let_go = set(cursor.execute("SELECT source, scope FROM v1_scopes WHERE scope LIKE '=let go:%'"))
+    query = "SELECT source, scope FROM v1_scopes WHERE scope LIKE ?"
+    released = set(cursor.execute(query, (_LET_GO + "%",)))
     rows = cursor.execute(
         "SELECT source, partition, checkpoint, remember_from, updated FROM v1_checkpoints"
     )
@@ -283,7 +284,7 @@ def _checkpoints(cursor: sqlite3.Cursor, transaction: SqliteTransaction) -> None
                 remember_from,
                 0,
                 updated,
-                int((source, _LET_GO + partition.decode("utf-8", "backslashreplace")) in let_go),
+                int((source, _LET_GO + partition.decode("utf-8", "backslashreplace")) in released),
             )
             for source, partition, checkpoint, remember_from, updated in rows
         ),

@@ -34,7 +34,7 @@ class Expiry:
     ) -> Expiry:
         """Move the retention line and return the limits (see ``Ledger.expire``).
 
-        Partitions that are gone, and that the line has passed, are marked as let go.
+        Partitions that are gone, and that the line has passed, are marked in ``let_go``.
         """
         rows = {row.partition: row for row in transaction.read(CHECKPOINTS, [(source,)])}
         present = {partition_key(partition) for partition in found}

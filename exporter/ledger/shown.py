@@ -20,7 +20,7 @@ class SeriesState:
     row: Series
     key: SeriesKey
     totals: dict[str, Total]
-    """By lane."""
+    """By account, region and API."""
 
     def shown(self) -> SeriesTotal:
         """Return the series with the sum of its totals and the last match of all."""

@@ -18,7 +18,7 @@ class Facts:
     scope: str
     """Within what the id is unique (see Identity)."""
     event_time: int | None
-    """Milliseconds; None: unknown (a line of a file)."""
+    """Milliseconds; None if unknown (a line of a file)."""
     account_id: str
     region: str
     resolution: int = 1
@@ -26,7 +26,7 @@ class Facts:
 
     @property
     def happened(self) -> tuple[int, int] | None:
-        """Between which times it happened, both included; None: unknown."""
+        """The earliest and the latest time at which it happened; None if unknown."""
         if self.event_time is None:
             return None
         start = self.event_time // self.resolution * self.resolution

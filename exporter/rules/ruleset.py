@@ -21,7 +21,7 @@ from exporter.rules.rule import Rule, definition
 _log = structlog.get_logger(__name__)
 
 _MOST_JUDGES = 256
-"""Stretches of time of which a source keeps the rules; forged event times ask for any."""
+"""Ranges of time whose rules are kept for a source; forged event times can request any."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,8 +158,8 @@ class _Judges:
     ) -> tuple[Sequence[Rule], frozenset[str]]:
         """The rules that judge an event, and their names: the same objects for most events.
 
-        ``happened``: between which times, both included; None: it is judged by the latest
-        versions. ``only``: the rules that may count it; None: any.
+        ``happened``: its earliest and latest time; None to use the latest versions. ``only``: the
+        rules that may count it; None for all.
         """
         timeline = self._timeline
         stretch = timeline.latest if happened is None else timeline.stretch(*happened)

@@ -164,7 +164,7 @@ class Failing(Groups):
             return Discovery((), [(REGION, error)])
         return super().discover()
 
-    def pages(self, partition: Partition, start: int, end: int) -> Iterator[Page]:
+    def pages(self, partition: Partition, start: int, end: int) -> Iterator[EventPage]:
         self._fail()
         yield from super().pages(partition, start, end)
 
