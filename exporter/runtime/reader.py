@@ -132,6 +132,18 @@ class Reader:
             error = failure
         except Exception as failure:
             error = internal_error(self.partition, failure)
+        try:
+            return self._end(source, progress, rules, error)
+        finally:
+            del error  # its frames include this one: without a cycle they are freed at once
+
+    def _end(
+        self,
+        source: Source,
+        progress: _Progress,
+        rules: RuleSet,
+        error: SourceError | LedgerError | None,
+    ) -> float | None:
         if self.source is not source:
             return None
         if isinstance(error, SourceError) and error.reason == "stopping":
@@ -143,10 +155,7 @@ class Reader:
         if not isinstance(error, PartitionGoneError):
             self._note_end(source, progress, error)
         self._on_end(self, error)
-        again = self._again(source, error)
-        # The error's frames include this one: without a cycle they are freed at once.
-        error = None
-        return again
+        return self._again(source, error)
 
     def _note(self, counted: Counted, progress: _Progress) -> None:
         reading, meter = counted.reading, self.meter
