@@ -39,7 +39,8 @@ def clock() -> Clock:
 @pytest.fixture
 def aws(clock: Clock) -> Iterator[EmbeddedAws]:
     """Without quotas, its time the test's."""
-    unlimited = dict.fromkeys(("LookupEvents", "FilterLogEvents", "DescribeLogGroups"), math.inf)
+    operations = ("LookupEvents", "FilterLogEvents", "DescribeLogGroups", "TestMetricFilter")
+    unlimited = dict.fromkeys(operations, math.inf)
     with EmbeddedAws(clock=clock, signature_age=False, quotas=unlimited) as running:
         yield running
 
