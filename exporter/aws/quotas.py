@@ -65,22 +65,23 @@ class Quotas:
 
         Calls are made in the order of their bookings.
         """
-        limit = self._limit(operation, region)
-        if limit is None:
-            return 0.0
-        with self._lock:
-            quota = self._quotas.setdefault((account_id, region, operation), _Quota(limit))
-        return quota.book()
+        quota = self._quota(operation, account_id, region)
+        return 0.0 if quota is None else quota.book()
 
     def wait(self, operation: str, account_id: str, region: str, stop: threading.Event) -> None:
-        """Wait until the operation may be called, unless this thread has booked the call.
+        """Wait until the operation may be called; a call that this thread has booked seldom waits.
+
+        A booked call can be late, if its thread was, and then meets those of the next second.
 
         Raises SourceError with reason ``stopping`` as soon as ``stop`` is set.
         """
+        quota = self._quota(operation, account_id, region)
         if getattr(self._paid, "call", None) == (operation, account_id, region):
             self._paid.call = None
-        elif not stop.is_set():
-            stop.wait(self.book(operation, account_id, region))
+        elif quota is not None and not stop.is_set():
+            stop.wait(quota.book())
+        while quota is not None and not stop.is_set() and (delay := quota.send()):
+            stop.wait(delay)
         if stop.is_set():
             raise stopping_error()
 
@@ -92,6 +93,13 @@ class Quotas:
             yield
         finally:
             self._paid.call = None
+
+    def _quota(self, operation: str, account_id: str, region: str) -> _Quota | None:
+        limit = self._limit(operation, region)
+        if limit is None:
+            return None
+        with self._lock:
+            return self._quotas.setdefault((account_id, region, operation), _Quota(limit))
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,20 +123,38 @@ class CallCost:
 class _Quota:
     def __init__(self, limit: int) -> None:
         # pyrate-limiter's Limiter cannot be interrupted while it waits, and starts a thread.
-        self._bucket = InMemoryBucket([Rate(limit, _WINDOW)])
+        self._booked = InMemoryBucket([Rate(limit, _WINDOW)])
+        self._sent = InMemoryBucket([Rate(limit, _WINDOW)])
         self._lock = threading.Lock()
         self._last = 0
 
     def book(self) -> float:
         with self._lock:
-            now = time.monotonic_ns() // 1_000_000
-            self._bucket.leak(now)
+            now = _milliseconds()
+            self._booked.leak(now)
             self._last = max(now, self._last)
             # A booking is an item with a time in the future.
-            while not self._bucket.put(item := RateItem("call", self._last)):
-                # The type includes asynchronous buckets.
-                self._last += max(1, cast("int", self._bucket.waiting(item)))
+            while delay := _put(self._booked, self._last):
+                self._last += delay
             return (self._last - now) / 1000
+
+    def send(self) -> float:
+        """Make a call now and return 0, or return the seconds until it may be made."""
+        with self._lock:
+            now = _milliseconds()
+            self._sent.leak(now)
+            return _put(self._sent, now) / 1000
+
+
+def _milliseconds() -> int:
+    return time.monotonic_ns() // 1_000_000
+
+
+def _put(bucket: InMemoryBucket, at: int) -> int:
+    """Put an item at a time into a bucket, or return the milliseconds until there is room."""
+    item = RateItem("call", at)
+    # The type includes asynchronous buckets.
+    return 0 if bucket.put(item) else max(1, cast("int", bucket.waiting(item)))
 
 
 def stopping_error() -> SourceError:

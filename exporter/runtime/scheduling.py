@@ -19,7 +19,8 @@ import structlog
 _log = structlog.get_logger(__name__)
 
 WORKERS: Final = 128
-"""Threads of the pool. They wait for AWS, not for a core."""
+"""Threads of the pool, or one for each queue if there are more. They wait for AWS, not a core."""
+_MOST_THREADS: Final = 4096
 _QUEUE_WORKERS: Final = 8
 """The most threads of one queue, so a region that hangs leaves some to the others."""
 
@@ -107,13 +108,15 @@ class Scheduler:
     """Runs requests by the monotonic clock; thread-safe.
 
     A due request takes the tokens that it costs, and only then a worker: waiting for a quota uses
-    no thread. One pool of workers serves all queues; each queue has a share of it. A request whose
-    call is still in progress when it is due again is skipped that time.
+    no thread. One pool of workers serves all queues. Each queue has a share of ``workers``, and
+    one worker at least, even if all other queues hang. A request whose call is still in progress
+    when it is due again is skipped that time.
     """
 
     def __init__(self, workers: int = WORKERS) -> None:
         self._workers = workers
-        self._pool = ThreadPoolExecutor(workers, thread_name_prefix="worker")
+        # Threads are made when they are needed; ``_dispatch`` keeps to the limits of queues.
+        self._pool = ThreadPoolExecutor(_MOST_THREADS, thread_name_prefix="worker")
         self._changed = threading.Condition()
         self._timers: list[tuple[float, int, Request]] = []
         self._numbers = itertools.count(1)

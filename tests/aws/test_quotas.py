@@ -50,6 +50,20 @@ def test_never_more_than_the_quota_in_a_second_over_all_threads() -> None:
     assert times[-1] - times[0] < 3
 
 
+def test_booked_calls_that_come_late_do_not_meet_those_of_the_next_second() -> None:
+    quotas, stop = Quotas(), threading.Event()
+    place = ("LookupEvents", ACCOUNT, "us-east-1")
+    for _ in range(4):
+        quotas.book(*place)
+    times = []
+    for _ in range(4):
+        with quotas.paid(*place):
+            quotas.wait(*place, stop)
+            times.append(time.monotonic())
+
+    assert all(later - earlier >= 1 for earlier, later in zip(times, times[2:], strict=False))
+
+
 def test_each_account_region_and_operation_has_its_own_budget() -> None:
     quotas, stop = Quotas(), threading.Event()
     began = time.monotonic()

@@ -42,6 +42,19 @@ def test_a_region_whose_polls_all_hang_keeps_no_other_region_and_no_other_source
         release.set()
 
 
+def test_any_number_of_regions_that_hang_keeps_no_other_waiting() -> None:
+    scheduler, release, polled = Scheduler(workers=4), threading.Event(), threading.Event()
+    scheduler.start()
+    try:
+        for region in range(20):
+            scheduler.every(3600, lambda: release.wait() and None, queue=f"region {region}")
+        scheduler.every(3600, polled.set, queue="another region")
+        assert polled.wait(10)
+    finally:
+        release.set()
+        scheduler.stop()
+
+
 def test_a_call_that_takes_longer_than_its_interval_is_not_made_twice_at_once(
     scheduler: Scheduler,
 ) -> None:
@@ -110,10 +123,10 @@ def test_all_queues_together_have_a_bounded_number_of_threads() -> None:
         scheduler.every(3600, call, queue=f"queue {number % 8}")
     scheduler.start()
     try:
-        wait_for("four calls", lambda: running == 4)
+        wait_for("a call of each queue", lambda: running == 8)
         release.set()
         wait_for("all calls", lambda: done == 40)
-        assert most == 4
+        assert most == 8
     finally:
         release.set()
         scheduler.stop()
