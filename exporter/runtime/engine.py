@@ -309,6 +309,7 @@ class Engine:
 
     def _drop(self, state: _SourceState, partition: Partition, why: str) -> None:
         state.readers.pop(partition).release()
+        self._telemetry.partitions.labels(partition.source).set(len(state.readers))
         _log.warning("partition dropped", source=partition.source, partition=partition.key, why=why)
 
     def _polled(self, reader: Reader, error: SourceError | LedgerError | None) -> None:
