@@ -109,8 +109,11 @@ class _Audience:
         if scraper is None and not self._has_room(page.at):
             return
         if scraper is None or not scraper.is_current(page.at):
-            timeout = client.timeout or 0.0
-            self._scrapers[client.address] = _Scraper(page.at, page.at, page.number, timeout)
+            new = _Scraper(page.at, page.at, page.number, client.timeout or 0.0)
+            # Two scrapes in a row do not show an interval yet: two servers share the address.
+            if scraper and len(scraper.gaps) < _GAPS and page.at - scraper.last <= LONGEST_WAIT:
+                new.gaps.append(page.at - scraper.last)
+            self._scrapers[client.address] = new
             return
         scraper.page = max(scraper.page, page.number)
         if page.at > scraper.last:

@@ -79,7 +79,7 @@ def test_counts_are_exact_whatever_stands_in_the_answers(
         wait_for("both to be down", lambda: exporter.scrape().value(UP) == 0)
         happen(aws, logins=8, lines=40)
         page = exporter.scrape()
-        assert "is not AWS&#39;s" in exporter.get("/").text
+        assert "is not from AWS" in exporter.get("/").text
         requests = "metric_filter_exporter_api_requests_total"
         for operation in ("LookupEvents", "FilterLogEvents"):
             assert page.value(requests, operation=operation, outcome="error")

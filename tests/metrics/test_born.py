@@ -15,7 +15,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from exporter.metrics import scrapers
 from exporter.metrics.families import MetricFamily
-from exporter.metrics.scrapers import LONGEST_WAIT, Client
+from exporter.metrics.scrapers import LONGEST_WAIT, Client, Edition, Scrapers
 from exporter.metrics.series import SeriesStore
 from tests.support.counting import METRIC, total
 
@@ -479,3 +479,11 @@ def test_over_restarts_none_goes_down_nothing_jumps_unseen_and_the_third_scrape_
                 if pages[address] >= 3:
                     assert value >= first.get(user, 0)
                 values.append(value)
+
+
+def test_two_servers_behind_one_address_that_scrape_at_the_same_moment_are_waited_for() -> None:
+    scrapers, client = Scrapers(), Client("192.0.2.1", timeout=10.0)
+    for number in range(5):
+        scrapers.served(client, Edition(2 * number + 1, at=60.0 * number))
+        scrapers.served(client, Edition(2 * number + 2, at=60.0 * number + 0.001))
+    assert scrapers.seen(None, 241.0) == 10

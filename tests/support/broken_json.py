@@ -142,7 +142,7 @@ def a_json_object_after_a_prefix_is_read(patch: Patch) -> None:
 
 @breaks("json.message")
 def what_is_no_json_is_an_empty_object(patch: Patch) -> None:
-    right: Any = Document.__dict__["json"].fget
+    right: Any = Document.__dict__["json"].func
     patch.setattr(Document, "json", property(lambda self: right(self) or {}))
 
 
