@@ -121,6 +121,8 @@ class Scheduler:
         self._timers: list[tuple[float, int, Request]] = []
         self._numbers = itertools.count(1)
         self._queues: dict[str, _Queue] = {}
+        self._requests = 0
+        """Those of all queues: a source that goes cancels thousands, one after the other."""
         self._stopped = False
 
     def start(self) -> None:
@@ -151,6 +153,7 @@ class Scheduler:
         request = Request(self, call, interval, queue, cost)
         with self._changed:
             self._queues.setdefault(queue, _Queue()).requests += 1
+            self._requests += 1
             request._planned = time.monotonic() + delay
             self._enter(request, request._planned)
         return request
@@ -168,6 +171,7 @@ class Scheduler:
                 queue.booked, queue.busy = False, queue.busy - 1
             request._state = _State.IDLE
             queue.requests -= 1
+            self._requests -= 1
             if queue.requests:
                 self._dispatch(queue)
             else:
@@ -217,8 +221,7 @@ class Scheduler:
 
     def _drop_old_timers(self) -> None:
         """Keep no timers of cancelled requests, once they are the majority."""
-        requests = sum(queue.requests for queue in self._queues.values())
-        if len(self._timers) > 2 * requests + _FEW_TIMERS:
+        if len(self._timers) > 2 * self._requests + _FEW_TIMERS:
             self._timers = [timer for timer in self._timers if timer[2]._timer == timer[1]]
             heapq.heapify(self._timers)
 

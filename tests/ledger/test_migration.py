@@ -22,6 +22,7 @@ from exporter.ledger.storage import LEDGER_FILE, connect
 from exporter.ledger.tables import SCHEMA_VERSION
 from exporter.model import JudgedEvent, Partition, SeriesKey
 from tests.support.counting import batch, commit, increment, load, use
+from tests.support.volumes import mounted_volume
 
 ROOT = Path(__file__).resolve().parents[2]
 DUMP = Path(__file__).with_name("v1.sql")
@@ -247,15 +248,8 @@ def test_schema_1s_memory_goes_once_nothing_can_bring_its_events(old: Path) -> N
 @pytest.fixture
 def full_volume(tmp_path: Path) -> Iterator[Path]:
     """A file system of 2 MiB."""
-    volume = tmp_path / "volume"
-    volume.mkdir()
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", volume], check=False
-    )
-    if mounted.returncode != 0:
-        pytest.skip("mounting a file system is not permitted here")
-    yield volume
-    subprocess.run(["umount", "--lazy", volume], check=True)
+    with mounted_volume(tmp_path / "volume", size="2m") as volume:
+        yield volume
 
 
 def test_the_space_that_a_migration_needs_is_checked_before(old: Path, full_volume: Path) -> None:

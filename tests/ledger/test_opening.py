@@ -19,6 +19,7 @@ from exporter.ledger.sqlite import SqliteLedger
 from exporter.ledger.storage import APPLICATION_ID, LEDGER_FILE
 from exporter.ledger.tables import SCHEMA_VERSION
 from tests.support.counting import PARTITION, batch, commit, increment, load_one
+from tests.support.volumes import mounted_volume
 
 NOBODY = 65534
 
@@ -197,15 +198,8 @@ def test_an_unreadable_file_is_refused(readable: Path) -> None:
 @pytest.fixture
 def small_volume(tmp_path: Path) -> Iterator[Path]:
     """A file system of 256 KB."""
-    volume = tmp_path / "volume"
-    volume.mkdir()
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", volume], check=False
-    )
-    if mounted.returncode != 0:
-        pytest.skip("mounting a file system is not permitted here")
-    yield volume
-    subprocess.run(["umount", volume], check=True)
+    with mounted_volume(tmp_path / "volume", size="256k") as volume:
+        yield volume
 
 
 def fill(volume: Path) -> Path:
