@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from exporter.exactness import RuleVersion
-from exporter.model import Increment, JudgedEvent, Partition, SeriesKey
+from exporter.model import EventKey, Increment, JudgedEvent, Partition, SeriesKey
 
 
 class LedgerError(Exception):
@@ -84,6 +84,8 @@ class Committed:
     """Each series that the batch changed."""
     rules: Sequence[RuleTotal] = ()
     """Each (source, rule) that the batch changed."""
+    new: Sequence[JudgedEvent] = ()
+    """Events that counted for at least one rule, with those increments."""
     counted: Sequence[Increment] = ()
     """The increments that were new, including value errors."""
     overflowed: frozenset[str] = field(default_factory=frozenset)
@@ -179,14 +181,21 @@ class Ledger(Protocol):
     def has_progress(self, source: str) -> bool:
         """Return whether any partition of the source has a checkpoint."""
 
-    def commit(self, batch: Batch) -> Committed:
-        """Count the new events of the batch and store its checkpoint, all or nothing.
+    def judged(self, feed: str, events: Sequence[EventKey]) -> list[frozenset[str] | None]:
+        """Return the rules that have judged each event; None if it is not remembered.
+
+        An answer may be None for an event that counted (under another format of the source), but
+        never names rules that have not judged it.
+        """
+
+    def commit(self, *batches: Batch) -> Committed:
+        """Count the new events of batches of one source and store their checkpoints: all or none.
 
         A value that is not finite, or too large for its total, is a value error; its increment is
         in ``counted`` without a value.
 
         Raises:
-            FencedError: the stored checkpoint is not ``batch.expected``, or the lease is over.
+            FencedError: a stored checkpoint is not ``Batch.expected``, or the lease is over.
         """
 
     def reveal(self, keys: Iterable[SeriesKey]) -> None:

@@ -9,8 +9,10 @@ import hashlib
 import math
 from bisect import bisect_left
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Final
+
+from msgspec.structs import replace
 
 from exporter.ledger.base import LedgerError
 from exporter.ledger.rows import bounds_of, bounds_text, buckets_of, buckets_text, labels_text

@@ -38,7 +38,7 @@ from exporter.ledger.tables import (
     Checkpoint,
     Fact,
 )
-from exporter.model import Identity, JudgedEvent, Partition, SeriesKey
+from exporter.model import EventKey, Identity, JudgedEvent, Partition, SeriesKey
 
 _log = structlog.get_logger(__name__)
 
@@ -162,25 +162,39 @@ class StoredLedger:
         with self._store.reading() as transaction:
             return bool(transaction.read(CHECKPOINTS, [(source,)]))
 
-    def commit(self, batch: Batch) -> Committed:
-        """See ``Ledger.commit``."""
-        source = batch.partition.source
+    def judged(self, feed: str, events: Sequence[EventKey]) -> list[frozenset[str] | None]:
+        """See ``Ledger.judged``."""
         with self._store.transaction() as transaction:
-            memory = Memory(transaction, batch.feed, self._secret, self._reading_time())
-            events = self._move(transaction, batch, memory)
-            placement = self._placement(lane(batch.partition))
-            if events:
-                self._count(transaction, batch, events, memory, placement)
-            committed = _committed(transaction, source, placement)
-        self._report_saturated(source, committed.saturated)
-        if len(events) < len(batch.events):
-            _log.warning(
-                "events of a partition that was away are not counted: the memory that would show"
-                " whether another partition brought them has expired",
-                partition=str(batch.partition),
-                events=len(batch.events) - len(events),
-            )
-        return committed
+            memory = Memory(transaction, feed, self._secret, self._reading_time())
+            found = memory.find_identities({(scope, event_id) for scope, event_id, _ in events})
+        entries = (found.get((scope, event_id)) for scope, event_id, _ in events)
+        return [None if entry is None else entry.judged for entry in entries]
+
+    def commit(self, *batches: Batch) -> Committed:
+        """See ``Ledger.commit``."""
+        results = []
+        lost: list[tuple[Partition, int]] = []
+        with self._store.transaction() as transaction:
+            for batch in batches:
+                memory = Memory(transaction, batch.feed, self._secret, self._reading_time())
+                events = self._move(transaction, batch, memory)
+                placement = self._placement(lane(batch.partition))
+                new: Sequence[JudgedEvent] = ()
+                if events:
+                    new = self._count(transaction, batch, events, memory, placement)
+                results.append(_committed(transaction, batch.partition.source, placement, new))
+                lost.append((batch.partition, len(batch.events) - len(events)))
+        for batch, committed in zip(batches, results, strict=True):
+            self._report_saturated(batch.partition.source, committed.saturated)
+        for partition, events_lost in lost:
+            if events_lost:
+                _log.warning(
+                    "events of a partition that was away are not counted: the memory that would"
+                    " show whether another partition brought them has expired",
+                    partition=str(partition),
+                    events=events_lost,
+                )
+        return _joined(results)
 
     def reveal(self, keys: Iterable[SeriesKey]) -> None:
         """See ``Ledger.reveal``."""
@@ -267,7 +281,8 @@ class StoredLedger:
         events: Sequence[JudgedEvent],
         memory: Memory,
         placement: Placement,
-    ) -> None:
+    ) -> Sequence[JudgedEvent]:
+        """Add the events that are new, and return them."""
         memory.use_format(batch.format)
         earlier = self._earlier.judged(transaction, batch.feed, events) if self._earlier else {}
         judgement = judge(events, memory.find(events), earlier)
@@ -292,6 +307,7 @@ class StoredLedger:
         for event in judgement.new:
             placement.add(source, event)
         _write(transaction, placement)
+        return judgement.new
 
     def _placement(self, in_lane: str) -> Placement:
         return Placement(self._specs, in_lane, self._now())
@@ -328,13 +344,30 @@ def _read_series(transaction: Transaction, placement: Placement, keys: Iterable[
         placement.series[by_id[total.series]].totals[total.lane] = total
 
 
-def _committed(transaction: Transaction, source: str, placement: Placement) -> Committed:
+def _joined(results: Sequence[Committed]) -> Committed:
+    """Several outcomes as one; of a series or rule, the last."""
+    if len(results) == 1:
+        return results[0]
+    return Committed(
+        series=list({total.key: total for one in results for total in one.series}.values()),
+        rules=list({(t.source, t.rule): t for one in results for t in one.rules}.values()),
+        new=[event for one in results for event in one.new],
+        counted=[increment for one in results for increment in one.counted],
+        overflowed=frozenset().union(*(one.overflowed for one in results)),
+        saturated=frozenset().union(*(one.saturated for one in results)),
+    )
+
+
+def _committed(
+    transaction: Transaction, source: str, placement: Placement, new: Sequence[JudgedEvent]
+) -> Committed:
     changed = sorted(placement.changed_rules)
     counts = transaction.read(RULE_COUNTS, [(source, rule) for rule in changed])
     members = transaction.read(MEMBER_COUNTS, [(rule,) for rule in changed])
     return Committed(
         series=[state.shown() for state in placement.changed_series.values()],
         rules=rule_totals(counts, members),
+        new=new,
         counted=placement.counted,
         overflowed=frozenset(placement.overflowed),
         saturated=frozenset(placement.saturated),

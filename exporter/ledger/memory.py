@@ -98,6 +98,10 @@ class Memory:
             found |= self._find(aliases - own, up_to=self.feed.changed)
         return found
 
+    def find_identities(self, identities: Iterable[Identity]) -> dict[Identity, Remembered]:
+        """Return the entries with these identities."""
+        return dict(self._find(identities))
+
     def remember(
         self, changes: Mapping[Identity, Remembered], times: Mapping[Identity, int]
     ) -> None:

@@ -6,19 +6,30 @@ batches and judged events, not how many rules looked at an event.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import structlog
 
 from exporter.configuration import RuleConfig
 from exporter.exactness import RuleVersion, Timeline, may_count
-from exporter.model import EventFormat, Increment, JudgedEvent, LogEvent, Partition, SeriesKey
+from exporter.model import (
+    EventFormat,
+    EventKey,
+    Increment,
+    JudgedEvent,
+    LogEvent,
+    Partition,
+    SeriesKey,
+)
 from exporter.patterns import Document, FilterPattern
 from exporter.rules.records import Facts, aliases, facts
 from exporter.rules.rule import Rule, definition
 
 _log = structlog.get_logger(__name__)
+
+Known = Callable[[Sequence[EventKey]], Sequence[frozenset[str] | None]]
+"""Returns for each event the rules that have judged it; None if it is not remembered."""
 
 _MOST_JUDGES = 256
 """Ranges of time whose rules are kept for a source; forged event times can request any."""
@@ -30,8 +41,6 @@ class Evaluation:
 
     events: Sequence[JudgedEvent]
     """Those that at least one rule matched."""
-    facts: Sequence[Facts]
-    """Of each log event of the batch, in its order."""
 
     @property
     def increments(self) -> list[Increment]:
@@ -88,22 +97,26 @@ class RuleSet:
         *,
         watermark: int | None = None,
         backfill: frozenset[str] = frozenset(),
+        known: Known | None = None,
     ) -> Evaluation:
         """Match a batch of a partition's log events with the rules that may count them.
 
         If slices are read again (``watermark`` is not None), each event is judged by the versions
         in force at its event time; else by those in force now. ``watermark``, ``backfill``: see
-        Reading.
+        Reading. ``known``: returns the rules that have judged each of these events; those are not
+        evaluated again.
         """
         judges = self._judges_of(partition.source)
         judged: list[JudgedEvent] = []
-        about: list[Facts] = []
         for event in events:
             document = Document(event.message)
             fact = facts(event, document, partition, event_format)
-            about.append(fact)
             happened = None if watermark is None else fact.happened
             rules, names = judges.judge(happened, may_count(event.time, watermark, backfill))
+            if known is not None and fact.event_id is not None:
+                counted = known([(fact.scope, fact.event_id, fact.event_time)])[0]
+                if counted is not None and names <= counted:
+                    continue
             increments = []
             for rule in rules:
                 match = rule.pattern.match_document(document)
@@ -121,7 +134,7 @@ class RuleSet:
                         aliases=aliases(event, document, partition, fact),
                     )
                 )
-        return Evaluation(judged, about)
+        return Evaluation(judged)
 
     def static_series(self, partition: Partition) -> dict[str, SeriesKey]:
         """By rule, the series of a partition that are known before any match.

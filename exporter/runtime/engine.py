@@ -31,10 +31,6 @@ _EXAMPLES = 5
 """Partitions that a log line names."""
 _DECLARED_TOGETHER = 5_000
 """Series declared in one transaction: commits wait no longer than that takes."""
-_SAMPLE = 4096
-"""Log events of a source whose first sighting is remembered, for the delay histogram."""
-_LEAST_SAMPLE = 32
-"""Of a partition of it, at least."""
 
 
 @dataclass(slots=True)
@@ -63,10 +59,6 @@ class _SourceState:
         readers = list(self.readers.values())
         errors = [*list(self.failures.values()), *(r.error for r in readers if r.error)]
         return errors[0] if errors else "it has not been read yet."
-
-    def sample(self) -> int:
-        """See ``Arrivals``."""
-        return max(_LEAST_SAMPLE, _SAMPLE // max(1, len(self.readers)))
 
 
 class Engine:
@@ -287,7 +279,7 @@ class Engine:
             self._series.apply(self._ledger.declare(part))
 
     def _reader(self, state: _SourceState, partition: Partition) -> Reader:
-        reader = Reader(partition, self._pipeline, on_end=self._polled, sample=state.sample)
+        reader = Reader(partition, self._pipeline, on_end=self._polled)
         try:
             checkpoint = self._ledger.checkpoint(partition)
             reader.begun = checkpoint is not None

@@ -17,7 +17,6 @@ from exporter.metrics.series import SeriesStore
 from exporter.metrics.telemetry import Telemetry
 from exporter.model import DamagedCheckpointError, JudgedEvent, Partition
 from exporter.rules import Evaluation, RuleSet
-from exporter.rules.records import Facts
 from exporter.runtime.turns import Turns
 from exporter.sources.base import Reading, Source
 
@@ -139,7 +138,6 @@ class Pipeline:
     ) -> Evaluation:
         """Evaluate a reading in turn with other partitions, some log events at a time."""
         events: list[JudgedEvent] = []
-        facts: list[Facts] = []
         for start in range(0, len(reading.events), _EVENTS_IN_TURN):
             with self._turns.turn():
                 evaluation = rules.evaluate(
@@ -150,8 +148,7 @@ class Pipeline:
                     backfill=reading.backfill,
                 )
             events += evaluation.events
-            facts += evaluation.facts
-        return Evaluation(events, facts)
+        return Evaluation(events)
 
     def _commit(self, batch: Batch) -> Committed | None:
         """Make a batch durable and show it; None if another holder of the partition was first."""

@@ -12,7 +12,6 @@ from exporter.logs import Failures
 from exporter.metrics.partitions import Meter
 from exporter.model import Partition, PartitionGoneError, SourceError
 from exporter.rules import RuleSet
-from exporter.runtime.arrivals import Arrivals
 from exporter.runtime.pipeline import Counted, Pipeline
 from exporter.runtime.scheduling import Request
 from exporter.sources.base import Source
@@ -35,9 +34,8 @@ class Reader:
         pipeline: Pipeline,
         *,
         on_end: Callable[[Reader, SourceError | LedgerError | None], object],
-        sample: Callable[[], int],
     ) -> None:
-        """``on_end`` is called with each poll's failure, or None; ``sample`` as in Arrivals."""
+        """``on_end`` is called with each poll's failure, or None."""
         self.partition = partition
         self.source: Source | None = None
         """None while it is not read: until it is found, or found again."""
@@ -59,8 +57,7 @@ class Reader:
         """Bytes read of those that ``Source.size`` returns."""
         self._pipeline = pipeline
         self._on_end = on_end
-        self._sample = sample
-        self._arrivals = Arrivals(round(now * 1000))
+        self._since = round(now * 1000)
         self._failed = 0
         """Polls in a row that failed, since one made progress in a backlog."""
         self._failures = Failures("poll", source=partition.source, partition=partition.key)
@@ -151,7 +148,6 @@ class Reader:
         self.was_read = self.was_read or error is None or progress.readings > 0
         if error is None:
             self.read_by = rules
-            self._arrivals.forget(progress.watermark)
         if not isinstance(error, PartitionGoneError):
             self._note_end(source, progress, error)
         self._on_end(self, error)
@@ -169,11 +165,12 @@ class Reader:
             return
         if not reading.backfill:
             meter.late += sum(event.time < reading.watermark for event in reading.events)
-        seen = ((fact.event_id, fact.event_time) for fact in counted.evaluation.facts)
         now = round(self._pipeline.clock.now() * 1000)
         delays = self._pipeline.telemetry.arrival_delay.labels(self.partition.source)
-        for age in self._arrivals.first_seen(seen, now, room=self._sample()):
-            delays.observe(age)
+        for event in counted.committed.new:
+            # Earlier events may have arrived while nothing was read.
+            if event.event_time is not None and event.event_time >= self._since:
+                delays.observe(max(0, now - event.event_time) / 1000)
 
     def _note_end(
         self, source: Source, progress: _Progress, error: SourceError | LedgerError | None
@@ -234,7 +231,6 @@ class _Progress:
         """Slices of time that were read completely."""
         self.caught_up = False
         """Whether one of them was not fresh: progress in a backlog."""
-        self.watermark = 0
 
     def note(self, counted: Counted) -> None:
         reading = counted.reading
@@ -244,8 +240,6 @@ class _Progress:
         self.matches += len(counted.committed.counted)
         self.slices += reading.completes is not None
         self.caught_up = self.caught_up or reading.completes == "older"
-        if reading.watermark is not None:
-            self.watermark = reading.watermark
 
 
 def internal_error(partition: Partition, error: Exception) -> SourceError:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
 import threading
 import time
@@ -10,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from exporter.ledger.base import LedgerError, RuleTotal
 from exporter.ledger.counting import Placement, RuleSpec, series_id
@@ -178,7 +178,7 @@ def test_a_value_that_cannot_be_added_is_a_value_error(
 def test_a_sum_never_becomes_infinite(ledger: SqliteLedger) -> None:
     huge = increment("a", event_id="1", value=1.7e308)
     commit(ledger, batch(huge))
-    committed = commit(ledger, batch(dataclasses.replace(huge, event_id="2")))
+    committed = commit(ledger, batch(replace(huge, event_id="2")))
     assert totals(ledger) == {"a": 1.7e308}
     assert committed.rules[0].value_errors == 1
 
@@ -295,8 +295,8 @@ def test_a_rule_that_feeds_another_metric_has_all_of_max_series_again(
 def moved(event: JudgedEvent, to: Callable[[SeriesKey], SeriesKey]) -> JudgedEvent:
     """The event with its increment going to other series."""
     (one,) = event.increments
-    there = dataclasses.replace(one, series=to(one.series), overflow=to(one.overflow))
-    return dataclasses.replace(event, increments=(there,))
+    there = replace(one, series=to(one.series), overflow=to(one.overflow))
+    return replace(event, increments=(there,))
 
 
 def place(account: str, user: str | None) -> JudgedEvent:

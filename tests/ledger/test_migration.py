@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import random
 import shutil
 import sqlite3
@@ -14,6 +13,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from exporter.ledger.base import LedgerError
 from exporter.ledger.migration import EarlierMatches, migrate
@@ -75,8 +75,8 @@ def in_source(event: JudgedEvent, source: str, **edit: object) -> JudgedEvent:
             series.metric, tuple(sorted({**dict(series.labels), "source": source}.items()))
         )
 
-    moved = dataclasses.replace(one, series=there(one.series), overflow=there(one.overflow))
-    return dataclasses.replace(event, increments=(moved,), **edit)  # type: ignore[arg-type]
+    moved = replace(one, series=there(one.series), overflow=there(one.overflow))
+    return replace(event, increments=(moved,), **edit)
 
 
 def size(event_id: str, *, scope: str, time: int) -> JudgedEvent:

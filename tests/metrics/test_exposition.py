@@ -251,13 +251,13 @@ def test_lone_surrogates_are_written_out_and_stay_apart() -> None:
 
 def test_labels_may_be_missing_altogether() -> None:
     store = SeriesStore(None)
-    bare = dataclasses.replace(key(), labels=())
+    bare = SeriesKey(key().metric, ())
     store.load(
         [
             dataclasses.replace(total(value=2.0, revealed=True), key=bare),
             dataclasses.replace(
                 total(value=2.0, revealed=True, buckets=(2,)),
-                key=dataclasses.replace(bare, metric="h"),
+                key=SeriesKey("h", ()),
             ),
         ]
     )
