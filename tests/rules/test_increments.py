@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+
 import pytest
 
 from exporter.configuration import RuleConfig
@@ -43,6 +44,7 @@ def test_other_values_and_other_places_are_other_series() -> None:
     ]
     assert [dict(one.labels) for one in series] == [
         {
+            "rule": "r",
             "user": user,
             "account_id": account,
             "region": "eu-west-1",
