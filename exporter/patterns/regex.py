@@ -51,14 +51,19 @@ def translate(source: str, text: str, offset: int, warnings: list[PatternWarning
     """
     expression = _Translator(source, text, offset, warnings).run()
     try:
-        size = _compile(expression).programsize
+        instructions = size(expression)
     except re2.error as error:
         message = f"The regular expression cannot be compiled ({error}); make its counts smaller."
         raise PatternError(message, text, offset) from error
-    if size > MAX_PROGRAM:
+    if instructions > MAX_PROGRAM:
         message = "The regular expression is too large; make its counts smaller."
         raise PatternError(message, text, offset)
     return expression
+
+
+def size(expression: str) -> int:
+    """The instructions of a compiled expression in RE2's syntax."""
+    return int(_compile(expression).programsize)
 
 
 def search(expression: str) -> Callable[[bytes], bool]:
@@ -144,12 +149,12 @@ class _Translator:
             return self.set()
         if char == "\\":
             escape = self.escape(start)
-            return f"[{escape.class_}]" if escape.class_ else _literal(escape.char)
+            return f"[{escape.class_}]" if escape.class_ else literal(escape.char)
         if char in "]}":
             self.warn(f"A {char} that closes nothing is written as \\{char}", start)
         elif char not in _LITERALS:
             raise self.error(_not_allowed(char), start)
-        return _literal(char)
+        return literal(char)
 
     def escape(self, start: int) -> _Escape:
         char = self.source[self.at : self.at + 1]
@@ -198,12 +203,12 @@ class _Translator:
             return low.class_
         following = self.source[self.at : self.at + 2]
         if not (following[:1] == "-" and len(following) == 2 and following != "-]"):
-            return _literal(low.char)
+            return literal(low.char)
         self.at += 1
         high = self.member()
         if high.class_ is not None or high.char < low.char:
             raise self.error("This range is not in order; write it as in [a-z].", start)
-        return f"{_literal(low.char)}-{_literal(high.char)}"
+        return f"{literal(low.char)}-{literal(high.char)}"
 
     def member(self) -> _Escape:
         start = self.at
@@ -255,7 +260,8 @@ class _Translator:
             raise self.error(f"{quantifier} cannot follow another quantifier.", start)
 
 
-def _literal(char: str) -> str:
+def literal(char: str) -> str:
+    """A character in RE2's syntax."""
     if char.isascii() and (char.isalnum() or char in " _"):
         return char
     return rf"\x{{{ord(char):x}}}"

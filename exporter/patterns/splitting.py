@@ -17,7 +17,7 @@ def split_texts(message: str, most: int | None = None) -> list[str]:
         if head is not None:
             return head
     if '"' in message:
-        texts = _quoted(message, most)
+        texts = _quoted(message)
     elif "[" in message:
         texts = _joined(message)
     else:
@@ -55,7 +55,7 @@ def _words(text: str) -> list[str]:
     return [word for word in words if word] if "" in words else words
 
 
-def _quoted(message: str, most: int | None) -> list[str] | None:
+def _quoted(message: str) -> list[str] | None:
     """The fields if each quote begins or ends a field, and only blanks separate fields.
 
     Every second piece between quotes is then the text of a field.
