@@ -198,6 +198,12 @@ def field_decimal(text: str) -> Decimal | None:
 
 def _text_test(value: Text | Regex) -> Callable[[str], bool]:
     if isinstance(value, Regex):
+        literal = regex.literal_of(value.expression)
+        if literal is not None:
+            plain = literal.text
+            if literal.at_start:
+                return lambda text: text.startswith(plain)
+            return lambda text: plain in text
         search = regex.search(value.expression)
         return lambda text: search(regex.encode(text))
     return wildcard_test(value.text)

@@ -40,6 +40,9 @@ _CLASSES = {
     "W": r"\x{0}-/:-@\[-\^`\x{7b}-\x{10ffff}",
 }
 _COUNTS = re.compile(r"\{ *([0-9]{0,9}) *(?:(,) *([0-9]{0,9}) *)?\}")
+_START = r"(?:\A)"
+_PLAIN = re.compile(rf"({re.escape(_START)})?((?:[A-Za-z0-9 _]|\\x\{{[0-9a-f]+\}})+)")
+_ESCAPED = re.compile(r"\\x\{([0-9a-f]+)\}")
 _HEX = re.compile(r"[0-9A-Fa-f]{2}")
 
 
@@ -59,6 +62,22 @@ def translate(source: str, text: str, offset: int, warnings: list[PatternWarning
         message = "The regular expression is too large; make its counts smaller."
         raise PatternError(message, text, offset)
     return expression
+
+
+class Literal(NamedTuple):
+    """An expression without operators, except for ``^`` at its beginning."""
+
+    text: str
+    at_start: bool
+
+
+def literal_of(expression: str) -> Literal | None:
+    """What an expression in RE2's syntax searches for, if it is a literal text."""
+    found = _PLAIN.fullmatch(expression)
+    if found is None:
+        return None
+    text = _ESCAPED.sub(lambda escape: chr(int(escape[1], 16)), found[2])
+    return Literal(text, at_start=bool(found[1]))
 
 
 def size(expression: str) -> int:
@@ -142,7 +161,7 @@ class _Translator:
         if char == ".":
             return _ANY
         if char == "^":
-            return r"(?:\A)"
+            return _START
         if char == "$":
             return _END
         if char == "[":

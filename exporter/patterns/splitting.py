@@ -16,7 +16,7 @@ def split_texts(message: str, most: int | None = None) -> list[str]:
         head = _head(message, most)
         if head is not None:
             return head
-    if '"' in message:
+    if '"' in message and _opens(message, '"'):
         texts = _quoted(message)
     elif "[" in message:
         texts = _joined(message)
@@ -44,6 +44,11 @@ def _head(message: str, count: int) -> list[str] | None:
     if '"' in text or "[" in text or "\t" in text or "\n" in text or "\r" in text or "" in head:
         return None
     return head
+
+
+def _opens(text: str, delimiter: str) -> bool:
+    """Whether a field begins with a delimiter."""
+    return text.startswith(delimiter) or any(blank + delimiter in text for blank in _BLANKS)
 
 
 def _words(text: str) -> list[str]:
@@ -97,8 +102,8 @@ def _joined(text: str) -> list[str] | None:
 
     None if such a field is not closed in the text, or if its white space is not single blanks.
     """
-    if not text.startswith("[") and " [" not in text and "\t[" not in text and "\n[" not in text:
-        return _words(text) if "\r[" not in text else None
+    if not _opens(text, "["):
+        return _words(text)
     if "\t" in text or "\n" in text or "\r" in text or "  " in text:
         return None
     words = text.split(" ")

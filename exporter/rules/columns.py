@@ -17,7 +17,7 @@ from exporter.patterns.syntax import (
     decimal_of,
 )
 
-_MOST_KEPT = 1024
+_MOST_KEPT = 4096
 """Distinct texts of a column whose rules are kept."""
 _LONGEST_KEPT = 256
 """Characters of a text that is kept."""

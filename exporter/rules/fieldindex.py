@@ -108,7 +108,7 @@ class _Plan:
 def _most(aligners: Collection[Aligner], references: Sequence[str]) -> int | None:
     if not all(aligner.from_start for aligner in aligners):
         return None
-    # One more shows whether a last entry has the whole line.
-    most = max(aligner.minimum for aligner in aligners) + 1
+    # One more shows whether a last entry takes several fields.
+    most = max(aligner.minimum + aligner.takes_rest for aligner in aligners)
     numbers = [int(name[1:]) for name in references if name[1:].isdecimal() and len(name) < 10]
     return max([most, *numbers])

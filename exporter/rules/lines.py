@@ -100,15 +100,15 @@ class LineProgram:
                 extracted = self._fields.extracted(bit, count)
             increments, amounts = self._parts[bit.bit_length() - 1]
             index = len(outcome.prepared)
-            made: Increment | Take = _PENDING
             decode = decoding(increments, place)
             if decode is not None:
                 outcome.decoded.append((index, decode))
-            else:
-                made = taking(increments, amounts, extracted, place)
-                if not isinstance(made, Increment):
-                    outcome.taken.append((index, made))
-                    made = _PENDING
+                outcome.prepared.append(_PENDING)
+                continue
+            made = taking(increments, amounts, extracted, place)
+            if not isinstance(made, Increment):
+                outcome.taken.append((index, made))
+                made = _PENDING
             outcome.prepared.append(made)
         self._outcomes[rules, count, place] = outcome
         return outcome

@@ -21,7 +21,7 @@ Decode = Callable[[Document], Increment]
 
 _Read = Callable[[Sequence[str], str], str]
 
-_MOST_KEPT = 1024
+_MOST_KEPT = 4096
 """Texts whose amounts are kept for a value."""
 
 
