@@ -23,7 +23,8 @@ from exporter.model import (
     SeriesKey,
 )
 from exporter.patterns import Document, FilterPattern
-from exporter.rules.records import Facts, aliases, facts
+from exporter.rules.places import Place
+from exporter.rules.records import aliases, facts
 from exporter.rules.rule import Rule, definition
 
 _log = structlog.get_logger(__name__)
@@ -141,9 +142,9 @@ class RuleSet:
 
         These are the series of rules whose labels are all literal.
         """
-        fact = Facts(None, "", None, partition.account_id, partition.region)
+        place = Place.of(partition.account_id, partition.region, partition)
         return {
-            rule.name: rule.series(fact, partition, {})
+            rule.name: rule.series(place, ())
             for rule in self._judges_of(partition.source).in_force
             if not rule.dynamic
         }
