@@ -26,7 +26,7 @@ def label_value(references: Iterable[Reference], document: Document, match: Matc
     for reference in references:
         value = _look_up(reference, document, match)
         if value is not MISSING and value is not None:
-            return label_text(_text(value))
+            return label_text(scalar_text(value))
     return ""
 
 
@@ -77,7 +77,8 @@ def _look_up(reference: Reference, document: Document, match: Match) -> object:
     return match.fields.get(reference.field or "", MISSING)
 
 
-def _text(value: object) -> str:
+def scalar_text(value: object) -> str:
+    """A string, a number or a boolean as text; a list, an object and null as the empty string."""
     if value is True:
         return "true"
     if value is False:
