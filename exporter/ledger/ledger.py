@@ -155,9 +155,12 @@ class StoredLedger:
         """See ``Ledger.judged``."""
         with self._store.reading() as transaction:
             sets = RuleSets(transaction, self._sets)
-            found = self._memory(transaction, feed, sets).find_all(events)
+            found = self._memory(transaction, feed, sets).look_up(events)
         self._sets = sets.committed()
-        return list(map(found.get, events))
+        if not found.by_reading_time:
+            return list(map(found.judged.get, events))
+        older = {key: one.judged for key, one in found.by_reading_time.items()}
+        return [found.judged.get(key, older.get(key)) for key in events]
 
     def commit(self, *batches: Batch) -> Committed:
         """See ``Ledger.commit``."""

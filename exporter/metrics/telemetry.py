@@ -237,8 +237,7 @@ class Telemetry:
             for change in committed.rules:
                 total = self._totals.get((source, change.rule), RuleTotal(source, change.rule))
                 self._totals[source, change.rule] = total.after(change)
-                if change.series is not None:
-                    self._show_series(self._totals[source, change.rule])
+                self._show_series(self._totals[source, change.rule])
 
     def rule_totals(self) -> list[RuleTotal]:
         """The committed totals of every rule on each source."""

@@ -14,7 +14,7 @@ from exporter.metrics.partitions import Meter
 from exporter.metrics.telemetry import PREFIX, RuleInfo, SourceInfo, Telemetry
 from exporter.model import Partition
 from exporter.sources.log_groups import LOG_GROUP
-from tests.support.counting import RULE, SOURCE, increment
+from tests.support.counting import RULE, SOURCE
 
 PLACE = {"source": SOURCE, "account_id": "1", "region": "us-east-1"}
 RULE_LABELS = {"source": SOURCE, "rule": RULE}
