@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from exporter.model import EventFormat, Identity, LogEvent, Partition
+from exporter.model import EventFormat, EventKey, LogEvent, Partition
 from exporter.rules.cloudtrail import RecordFields, is_account_id, is_record, milliseconds
 from exporter.rules.labels import label_text
 from exporter.rules.values import settled
@@ -68,7 +68,7 @@ def facts(
 
 def aliases(
     event: LogEvent, fields: RecordFields | None, partition: Partition, fact: Facts
-) -> tuple[Identity, ...]:
+) -> tuple[EventKey, ...]:
     """What a log group's event is remembered by under the source's other formats.
 
     A source whose format changes counts nothing again, nor does a ledger of the time when any
@@ -79,11 +79,12 @@ def aliases(
     event_id = _text(fields.eventID)
     if not event_id:
         return ()
-    identities = [("", event_id), (partition.key, event.id)]
+    happened = milliseconds(_text(fields.eventTime)) or event.time
+    keys = [("", event_id, happened), (partition.key, event.id, event.time)]
     if fact.event_id == event_id or is_record(fields):
-        identities.append((partition.key, event_id))
-    own = (fact.scope, fact.event_id)
-    return tuple(identity for identity in identities if identity != own)
+        keys.append((partition.key, event_id, happened))
+    own = (fact.scope, fact.event_id, fact.event_time)
+    return tuple(key for key in keys if key != own)
 
 
 def _text(value: object) -> str:

@@ -237,7 +237,7 @@ class _Progress:
         self.behind = reading.behind
         self.readings += not counted.begins
         self.events += len(reading.events)
-        self.matches += len(counted.committed.counted)
+        self.matches += sum(change.matches for change in counted.committed.rules)
         self.slices += reading.completes is not None
         self.caught_up = self.caught_up or reading.completes == "older"
 
