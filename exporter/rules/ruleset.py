@@ -107,16 +107,22 @@ class RuleSet:
         evaluated again.
         """
         judges = self._judges_of(partition.source)
+        documents = [Document(event.message) for event in events]
+        of = [
+            facts(event, document, partition, event_format)
+            for event, document in zip(events, documents, strict=True)
+        ]
+        asked = [
+            (one.scope, one.event_id, one.event_time) for one in of if one.event_id is not None
+        ]
+        counted = dict(zip(asked, known(asked), strict=True)) if known and asked else {}
         judged: list[JudgedEvent] = []
-        for event in events:
-            document = Document(event.message)
-            fact = facts(event, document, partition, event_format)
+        for event, document, fact in zip(events, documents, of, strict=True):
             happened = None if watermark is None else fact.happened
             rules, names = judges.judge(happened, may_count(event.time, watermark, backfill))
-            if known is not None and fact.event_id is not None:
-                counted = known([(fact.scope, fact.event_id, fact.event_time)])[0]
-                if counted is not None and names <= counted:
-                    continue
+            key = (fact.scope, fact.event_id or "", fact.event_time)
+            if counted and names <= (counted.get(key) or frozenset()):
+                continue
             increments = []
             for rule in rules:
                 match = rule.pattern.match_document(document)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Final
 
 import structlog
@@ -23,7 +25,10 @@ from exporter.sources.base import Reading, Source
 _log = structlog.get_logger(__name__)
 
 _EVENTS_IN_TURN: Final = 250
-"""Log events evaluated in one turn: some ten milliseconds."""
+"""Log events that are evaluated in a source's first turn, and at least in each."""
+_TURN_SECONDS: Final = 0.01
+"""CPU time of a turn: as many log events are evaluated as fit by the last turn."""
+_MOST_IN_TURN: Final = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +55,8 @@ class Pipeline:
     _stopped: bool = False
     _gate: threading.Lock = field(default_factory=threading.Lock)
     _turns: Turns = field(default_factory=Turns)
+    _events_in_turn: dict[str, int] = field(default_factory=dict)
+    """By source."""
 
     def poll(
         self,
@@ -129,6 +136,8 @@ class Pipeline:
             with self._gate:
                 if self._stopped or not wanted():
                     return evaluation, None
+                if not batch.events and batch.checkpoint == batch.expected:
+                    return evaluation, Committed()  # nothing changes
                 # Else the ledger counts by others by now, and may have ended these ones' series.
                 if self.rules is rules:
                     return evaluation, self._commit(batch)
@@ -138,16 +147,27 @@ class Pipeline:
     ) -> Evaluation:
         """Evaluate a reading in turn with other partitions, some log events at a time."""
         events: list[JudgedEvent] = []
-        for start in range(0, len(reading.events), _EVENTS_IN_TURN):
+        known = partial(self.ledger.judged, source.name) if reading.again else None
+        start = 0
+        while start < len(reading.events):
+            size = self._events_in_turn.get(source.name, _EVENTS_IN_TURN)
             with self._turns.turn():
+                began = time.thread_time()
                 evaluation = rules.evaluate(
-                    reading.events[start : start + _EVENTS_IN_TURN],
+                    reading.events[start : start + size],
                     partition,
                     source.format,
                     watermark=reading.watermark,
                     backfill=reading.backfill,
+                    known=known,
                 )
+                took = time.thread_time() - began
+            fitting = round(
+                min(size, len(reading.events) - start) * _TURN_SECONDS / max(took, 1e-6)
+            )
+            self._events_in_turn[source.name] = max(_EVENTS_IN_TURN, min(fitting, _MOST_IN_TURN))
             events += evaluation.events
+            start += size
         return Evaluation(events)
 
     def _commit(self, batch: Batch) -> Committed | None:
