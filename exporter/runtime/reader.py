@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 
 import structlog
 
 from exporter.ledger.base import LedgerError
 from exporter.logs import Failures
 from exporter.metrics.partitions import Meter
-from exporter.model import Partition, PartitionGoneError, SourceError
+from exporter.model import LogEvent, Partition, PartitionGoneError, Records, SourceError
 from exporter.rules import RuleSet
 from exporter.runtime.pipeline import Counted, Pipeline
 from exporter.runtime.scheduling import Request
@@ -158,7 +158,7 @@ class Reader:
         progress.note(counted)
         self.size += reading.size
         meter.events += len(reading.events)
-        meter.bytes += sum(_bytes(event.message) for event in reading.events)
+        meter.bytes += _bytes(reading.events)
         meter.undecodable += reading.undecodable
         meter.read_up_to = reading.read_up_to
         if reading.watermark is None:
@@ -255,5 +255,9 @@ def internal_error(partition: Partition, error: Exception) -> SourceError:
     return internal
 
 
-def _bytes(text: str) -> int:
+def _bytes(events: Sequence[LogEvent]) -> int:
+    """Bytes of the messages, or of the document that has them."""
+    if isinstance(events, Records):
+        return len(events.document)
+    text = "".join([event.message for event in events])
     return len(text) if text.isascii() else len(text.encode(errors="surrogatepass"))
