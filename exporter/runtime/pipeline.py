@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 import structlog
@@ -15,7 +15,7 @@ from exporter.ledger.base import Batch, Committed, FencedError, Ledger, LedgerEr
 from exporter.ledger.errors import damaged_checkpoint
 from exporter.metrics.series import SeriesStore
 from exporter.metrics.telemetry import Telemetry
-from exporter.model import DamagedCheckpointError, JudgedEvent, Partition
+from exporter.model import DamagedCheckpointError, JudgedEvent, LogEvent, Partition, Records
 from exporter.rules import Evaluation, RuleSet
 from exporter.runtime.turns import Turns
 from exporter.sources.base import Reading, Source
@@ -27,14 +27,33 @@ _EVENTS_IN_TURN: Final = 250
 
 
 @dataclass(frozen=True, slots=True)
-class Counted:
-    """A reading that was counted and committed."""
+class Evaluated:
+    """A reading that was evaluated, and waits for its commit."""
 
+    source: Source
+    partition: Partition
     reading: Reading
-    evaluation: Evaluation
-    committed: Committed
+    expected: str | None
+    """See ``Batch.expected``."""
     begins: bool
     """Whether it only stores the position at which reading begins."""
+    wanted: Callable[[], bool]
+    """Whether it may be committed still."""
+    rules: RuleSet
+    evaluation: Evaluation
+
+    @property
+    def batch(self) -> Batch:
+        """What the ledger commits."""
+        return Batch(
+            self.partition,
+            feed=self.source.name,
+            checkpoint=self.reading.checkpoint,
+            expected=self.expected,
+            events=self.evaluation.events,
+            format=self.source.format,
+            remember_from=self.reading.remember_from,
+        )
 
 
 @dataclass(slots=True)
@@ -51,31 +70,50 @@ class Pipeline:
     _gate: threading.Lock = field(default_factory=threading.Lock)
     _turns: Turns = field(default_factory=Turns)
 
-    def poll(
+    def evaluated(
         self,
         source: Source,
         partition: Partition,
         *,
         turn: float,
         wanted: Callable[[], bool],
-    ) -> Iterator[Counted]:
-        """Read and count the due events of a partition.
+    ) -> Iterator[Evaluated]:
+        """Read and evaluate the due events of a partition.
 
-        Each reading is committed before it is handed on, and before the next is asked for; nothing
-        is committed once ``wanted`` is false. ``turn``: see ``Source.poll``. Raises SourceError
-        and LedgerError; earlier commits stay.
+        Each reading must be committed before the next is asked for. ``turn``: see ``Source.poll``.
+        Raises SourceError and LedgerError.
         """
         checkpoint = expected = self.ledger.checkpoint(partition)
         begins = checkpoint is None
         own_starts = self.rules.own_starts(source.name)
         for reading in self._readings(source, partition, checkpoint, own_starts, turn):
-            evaluation, committed = self._count(source, partition, reading, expected, wanted)
-            if committed is None:
-                return
-            expected = reading.checkpoint
-            self.telemetry.committed(source.name, committed)
-            yield Counted(reading, evaluation, committed, begins)
-            begins = False
+            rules = self.rules
+            evaluation = self._evaluate(rules, source, partition, reading)
+            yield Evaluated(source, partition, reading, expected, begins, wanted, rules, evaluation)
+            expected, begins = reading.checkpoint, False
+
+    def commit(self, *waiting: Evaluated) -> Committed | None:
+        """Commit evaluated readings of a source together, and show what they add.
+
+        A reading that was evaluated by other rules than those in force is evaluated again. Returns
+        None, and commits nothing, if one of them is not wanted any more, or if another holder of
+        its partition has committed. Raises LedgerError, after which nothing is committed.
+        """
+        while True:
+            rules = self.rules
+            waiting = tuple(
+                one if one.rules is rules else self._evaluated_again(one, rules) for one in waiting
+            )
+            with self._gate:
+                if self._stopped or not all(one.wanted() for one in waiting):
+                    return None
+                # Else the ledger counts by others by now, and may have ended these ones' series.
+                if self.rules is rules:
+                    committed = self._commit([one.batch for one in waiting])
+                    break
+        if committed is not None:
+            self.telemetry.committed(waiting[0].source.name, committed)
+        return committed
 
     def _readings(
         self,
@@ -101,47 +139,23 @@ class Pipeline:
         with self._gate:
             yield
 
-    def _count(
-        self,
-        source: Source,
-        partition: Partition,
-        reading: Reading,
-        expected: str | None,
-        wanted: Callable[[], bool],
-    ) -> tuple[Evaluation, Committed | None]:
-        """Evaluate a reading and commit its matches.
-
-        Returns no commit if the reading is not wanted any more, or if another holder of the
-        partition has committed since ``expected``.
-        """
-        while True:
-            rules = self.rules
-            evaluation = self._evaluate(rules, source, partition, reading)
-            batch = Batch(
-                partition,
-                feed=source.name,
-                checkpoint=reading.checkpoint,
-                expected=expected,
-                events=evaluation.events,
-                format=source.format,
-                remember_from=reading.remember_from,
-            )
-            with self._gate:
-                if self._stopped or not wanted():
-                    return evaluation, None
-                # Else the ledger counts by others by now, and may have ended these ones' series.
-                if self.rules is rules:
-                    return evaluation, self._commit(batch)
+    def _evaluated_again(self, one: Evaluated, rules: RuleSet) -> Evaluated:
+        evaluation = self._evaluate(rules, one.source, one.partition, one.reading)
+        return replace(one, rules=rules, evaluation=evaluation)
 
     def _evaluate(
         self, rules: RuleSet, source: Source, partition: Partition, reading: Reading
     ) -> Evaluation:
         """Evaluate a reading in turn with other partitions, some log events at a time."""
+        parts: Iterable[Sequence[LogEvent]] = [reading.events]
+        if not isinstance(reading.events, Records):
+            starts = range(0, len(reading.events), _EVENTS_IN_TURN)
+            parts = (reading.events[start : start + _EVENTS_IN_TURN] for start in starts)
         events: list[JudgedEvent] = []
-        for start in range(0, len(reading.events), _EVENTS_IN_TURN):
+        for part in parts:
             with self._turns.turn():
                 evaluation = rules.evaluate(
-                    reading.events[start : start + _EVENTS_IN_TURN],
+                    part,
                     partition,
                     source.format,
                     watermark=reading.watermark,
@@ -150,14 +164,15 @@ class Pipeline:
             events += evaluation.events
         return Evaluation(events)
 
-    def _commit(self, batch: Batch) -> Committed | None:
-        """Make a batch durable and show it; None if another holder of the partition was first."""
+    def _commit(self, batches: Sequence[Batch]) -> Committed | None:
+        """Make batches durable and show them; None if another holder of a partition was first."""
         try:
             with self.telemetry.ledger_commit_duration.time():
-                committed = self.ledger.commit(batch)
+                committed = self.ledger.commit(*batches)
         except FencedError as error:
-            self.telemetry.fenced_commits.labels(batch.partition.source).inc()
-            _log.warning("commit refused", partition=str(batch.partition), why=str(error))
+            if len(batches) == 1:
+                self.telemetry.fenced_commits.labels(batches[0].partition.source).inc()
+                _log.warning("commit refused", partition=str(batches[0].partition), why=str(error))
             return None
         except LedgerError:
             self.telemetry.ledger_errors.labels("commit").inc()
