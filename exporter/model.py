@@ -182,9 +182,8 @@ class JudgedEvent(msgspec.Struct, frozen=True, gc=False):
     """All rules that judged the event: they listen, were in force at its event time and may count
     in this reading, whether or not they matched. Events of a batch share few of these sets."""
     increments: tuple[Increment, ...]
-    aliases: tuple[Identity, ...] = ()
-    """The ids of the event if its source had another format when it was counted. Such
-    a memory is this event's if the ids are equal, or the times."""
+    aliases: tuple[EventKey, ...] = ()
+    """What the event is remembered by if its source had another format when it was counted."""
 
 
 class SourceError(Exception):

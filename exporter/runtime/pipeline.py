@@ -74,17 +74,17 @@ class Pipeline:
         self,
         source: Source,
         partition: Partition,
+        checkpoint: str | None,
         *,
         turn: float,
         wanted: Callable[[], bool],
     ) -> Iterator[Evaluated]:
-        """Read and evaluate the due events of a partition.
+        """Read and evaluate the due events of a partition, from its last checkpoint on.
 
         Each reading must be committed before the next is asked for. ``turn``: see ``Source.poll``.
         Raises SourceError and LedgerError.
         """
-        checkpoint = expected = self.ledger.checkpoint(partition)
-        begins = checkpoint is None
+        expected, begins = checkpoint, checkpoint is None
         own_starts = self.rules.own_starts(source.name)
         for reading in self._readings(source, partition, checkpoint, own_starts, turn):
             rules = self.rules

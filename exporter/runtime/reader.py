@@ -137,19 +137,27 @@ class Reader:
             return steps.throw(error)
         return steps.send(committed)
 
-    def steps(self, source: Source, *, turn: float) -> Steps:
+    def steps(
+        self,
+        source: Source,
+        *,
+        turn: float,
+        checkpoint: Callable[[Partition], str | None] | None = None,
+    ) -> Steps:
         """The steps of a poll, whose readings are committed by the caller.
 
         A step is an evaluated reading, after which the outcome of its commit is sent or thrown, or
-        None where another call may follow. Returns what ``poll`` does.
+        None where another call may follow. Returns what ``poll`` does. ``checkpoint`` returns that
+        of the partition, if the caller knows it.
         """
         progress = _Progress(self.behind)
         rules = self._pipeline.rules
         free = source.cost(self.partition) is None
         error: SourceError | LedgerError | None = None
         try:
+            begin = (checkpoint or self._pipeline.ledger.checkpoint)(self.partition)
             for evaluated in self._pipeline.evaluated(
-                source, self.partition, turn=turn, wanted=lambda: self.source is source
+                source, self.partition, begin, turn=turn, wanted=lambda: self.source is source
             ):
                 committed = yield evaluated
                 if committed is None:
@@ -270,7 +278,7 @@ class _Progress:
         self.behind = reading.behind
         self.readings += not evaluated.begins
         self.events += len(reading.events)
-        self.matches += len(committed.counted)
+        self.matches += sum(change.matches for change in committed.rules)
         self.slices += reading.completes is not None
         self.caught_up = self.caught_up or reading.completes == "older"
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Sequence
+from contextlib import suppress
 from typing import Final
 
 from exporter.ledger.base import Committed, LedgerError
@@ -20,17 +21,22 @@ _OTHERS: Final = Committed()
 """The outcome of a commit is told to one of its readings, and this to the others."""
 
 
-def poll_together(pipeline: Pipeline, source: Source, readers: Iterable[Reader]) -> None:
+def poll_together(pipeline: Pipeline, source: Source, readers: Sequence[Reader]) -> None:
     """Poll partitions of a source one after the other, and commit their readings in groups.
 
     A group is committed in one transaction, all of it or nothing. If that fails, or if one of its
     partitions was read by another process, its readings are committed one by one.
     """
     group = _Group(pipeline)
-    for reader in readers:
-        group.resume(reader, reader.steps(source, turn=math.inf))
-        while group.full:
-            group.commit()
+    for start in range(0, len(readers), _READINGS):
+        part = readers[start : start + _READINGS]
+        checkpoint = None
+        with suppress(LedgerError):  # each poll reports the error
+            checkpoint = pipeline.ledger.checkpoints(reader.partition for reader in part).get
+        for reader in part:
+            group.resume(reader, reader.steps(source, turn=math.inf, checkpoint=checkpoint))
+            while group.full:
+                group.commit()
     while group.waiting:
         group.commit()
 
