@@ -8,8 +8,8 @@ from contextlib import closing
 from functools import cache
 from typing import Final
 
+from exporter.ledger.blocks import problem_of
 from exporter.ledger.errors import UnreadableRowError
-from exporter.ledger.memory import check_block
 from exporter.ledger.sqlite_store import CREATE_TABLES, SqliteTransaction, begun
 from exporter.ledger.tables import BLOCKS, MEMBER_COUNTS, MEMBERS, SEGMENTS, SERIES, TABLES, TOTALS
 
@@ -54,7 +54,7 @@ def _broken(transaction: SqliteTransaction) -> str | None:
         return "table members has rows that table member_counts does not count"
     entries: Counter[tuple[str, bytes, int]] = Counter()
     for block in transaction.scan(BLOCKS):
-        wrong = check_block(block)
+        wrong = problem_of(block)
         if wrong is not None:
             return f"table blocks has {wrong} (segment {block.segment} of {block.feed})"
         entries[block[:3]] += len(block.entries)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Protocol
 
 from exporter.exactness import RuleVersion
-from exporter.model import EventKey, Increment, JudgedEvent, Partition, SeriesKey
+from exporter.model import EventKey, JudgedEvent, Partition, SeriesKey
 
 
 class LedgerError(Exception):
@@ -19,6 +19,11 @@ class FencedError(LedgerError):
 
     The next poll starts from the checkpoint that is now in the ledger.
     """
+
+
+def later(one: int | None, other: int | None) -> int | None:
+    """Return the later of two times; None if both are unknown."""
+    return max((time for time in (one, other) if time is not None), default=None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,19 +66,54 @@ class SeriesTotal:
     event_time: int | None
 
 
+@dataclass(slots=True)
+class RuleChange:
+    """What a commit added to the counts of a rule on a source."""
+
+    source: str
+    rule: str
+    matches: int = 0
+    value_errors: int = 0
+    overflowed: int = 0
+    """Increments that went to an overflow series."""
+    last_event_time: int | None = None
+    """The latest of the added events, milliseconds."""
+    series: int | None = None
+    """Series of the rule over all sources from now on; None if they are as many as before."""
+
+    def add(self, other: RuleChange) -> None:
+        """Add another change of the same rule on the same source."""
+        self.matches += other.matches
+        self.value_errors += other.value_errors
+        self.overflowed += other.overflowed
+        self.last_event_time = later(self.last_event_time, other.last_event_time)
+
+
 @dataclass(frozen=True, slots=True)
 class RuleTotal:
     """The counts of a rule on a source."""
 
     source: str
     rule: str
-    matches: int
-    value_errors: int
-    overflowed: int
+    matches: int = 0
+    value_errors: int = 0
+    overflowed: int = 0
     """Increments that went to an overflow series."""
-    series: int
+    series: int = 0
     """Series of the rule over all sources, without overflow series."""
-    last_event_time: int | None
+    last_event_time: int | None = None
+
+    def after(self, change: RuleChange) -> RuleTotal:
+        """Return the counts after a commit; commits may be reported in another order."""
+        return RuleTotal(
+            self.source,
+            self.rule,
+            self.matches + change.matches,
+            self.value_errors + change.value_errors,
+            self.overflowed + change.overflowed,
+            max(self.series, change.series or 0),
+            later(self.last_event_time, change.last_event_time),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,17 +121,11 @@ class Committed:
     """The durable outcome of one commit."""
 
     series: Sequence[SeriesTotal] = ()
-    """Each series that the batch changed."""
-    rules: Sequence[RuleTotal] = ()
-    """Each (source, rule) that the batch changed."""
+    """Each series that the batches changed."""
+    rules: Sequence[RuleChange] = ()
+    """Each (source, rule) that the batches changed."""
     new: Sequence[JudgedEvent] = ()
     """Events that counted for at least one rule, with those increments."""
-    counted: Sequence[Increment] = ()
-    """The increments that were new, including value errors."""
-    overflowed: frozenset[str] = field(default_factory=frozenset)
-    """Rules with an increment that went to an overflow series."""
-    saturated: frozenset[str] = field(default_factory=frozenset)
-    """Rules with a total that is too large to add a value of this batch (a value error)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,6 +212,9 @@ class Ledger(Protocol):
     def checkpoint(self, partition: Partition) -> str | None:
         """Return the partition's last committed checkpoint."""
 
+    def checkpoints(self, partitions: Iterable[Partition]) -> dict[Partition, str]:
+        """Return the last committed checkpoints of those partitions that have one."""
+
     def has_progress(self, source: str) -> bool:
         """Return whether any partition of the source has a checkpoint."""
 
@@ -191,8 +228,7 @@ class Ledger(Protocol):
     def commit(self, *batches: Batch) -> Committed:
         """Count the new events of batches of one source and store their checkpoints: all or none.
 
-        A value that is not finite, or too large for its total, is a value error; its increment is
-        in ``counted`` without a value.
+        A value that is not finite, or too large for its total, is a value error.
 
         Raises:
             FencedError: a stored checkpoint is not ``Batch.expected``, or the lease is over.

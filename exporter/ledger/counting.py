@@ -1,53 +1,28 @@
 """What a batch adds, as pure functions of the ledger's rows: no database here.
 
-``judge`` finds the increments that are new; ``Placement`` selects their series and adds them.
+``Placement`` selects the series of increments, within the rules' limits, and adds them.
 """
 
 from __future__ import annotations
 
 import hashlib
-import math
-from bisect import bisect_left
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Final
 
-from msgspec.structs import replace
-
-from exporter.ledger.base import LedgerError
-from exporter.ledger.rows import bounds_of, bounds_text, buckets_of, buckets_text, labels_text
+from exporter.ledger.base import LedgerError, RuleChange, later
+from exporter.ledger.rows import bounds_of, bounds_text, labels_text
 from exporter.ledger.shown import SeriesState
-from exporter.ledger.tables import LARGEST, Member, MemberCount, RuleCount, Series, Total
-from exporter.model import OVERFLOW, Identity, Increment, JudgedEvent, Partition, SeriesKey
+from exporter.ledger.sums import Sum
+from exporter.ledger.tables import Member, MemberCount, RuleCount, Series
+from exporter.ledger.tally import Group, Tally, event_time
+from exporter.model import OVERFLOW, Increment, Partition, SeriesKey
 
 MAX_ACCOUNT_REGIONS: Final = 10_000
 """Series of a rule that ``max_series`` does not limit: one for each account and region. Anyone who
 can write a log event can make it look like a record of any account and region."""
-TIME_PERIOD: Final = 1 << 24
-"""Memory has the time of an event modulo this, milliseconds (4.7 hours)."""
 _ID_BYTES: Final = 16
-
-
-@dataclass(frozen=True, slots=True)
-class Remembered:
-    """An entry of memory."""
-
-    judged: frozenset[str]
-    """Rules that have judged the event."""
-    time: int
-    """Modulo TIME_PERIOD, to recognise another event that copies the id."""
-    segment: int | None = None
-    """The segment with the entry; None if it is new."""
-
-
-@dataclass(frozen=True, slots=True)
-class Judgement:
-    """The result of ``judge``."""
-
-    new: Sequence[JudgedEvent]
-    """Events with the increments that were not counted before."""
-    remember: Mapping[Identity, Remembered]
-    """New and changed entries of memory."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,58 +42,11 @@ def lane(partition: Partition) -> str:
     return f"{partition.account_id} {partition.region} {partition.kind.label}"
 
 
+@lru_cache(maxsize=8192)
 def series_id(key: SeriesKey) -> bytes:
     """Return the id of a series, a digest of its metric and labels."""
     name = f"{key.metric}\0{labels_text(key.labels)}"
     return hashlib.blake2b(name.encode(), digest_size=_ID_BYTES).digest()
-
-
-def judge(
-    events: Iterable[JudgedEvent],
-    known: Mapping[Identity, Remembered],
-    earlier: Mapping[Identity, frozenset[str]] | None = None,
-) -> Judgement:
-    """Drop increments of rules that have judged their event before.
-
-    Args:
-        events: of one feed.
-        known: entries of memory for the events' identities and aliases.
-        earlier: rules that counted an event according to memory of schema 1, by its identity.
-    """
-    new: list[JudgedEvent] = []
-    remember: dict[Identity, Remembered] = {}
-    for event in events:
-        if event.event_id is None:
-            new.append(event)
-            continue
-        own = (event.scope, event.event_id)
-        time = event.time % TIME_PERIOD
-        before = remember.get(own) or known.get(own)
-        judged = before.judged if before is not None else frozenset()
-        for alias in event.aliases:
-            found = known.get(alias)
-            if found is not None and (found.time == time or alias[1] == event.event_id):
-                judged |= found.judged
-        counted = judged | earlier.get(own, frozenset()) if earlier else judged
-        increments = tuple(one for one in event.increments if one.rule not in counted)
-        if increments:
-            is_whole = len(increments) == len(event.increments)
-            new.append(event if is_whole else replace(event, increments=increments))
-        union = judged | event.judged
-        if before is None and union == judged:
-            continue  # an alias is remembered, which is enough
-        if before is None or union != before.judged:
-            segment = None if before is None else before.segment
-            remember[own] = Remembered(union, time if before is None else before.time, segment)
-    return Judgement(new, remember)
-
-
-def series_of(increments: Iterable[Increment]) -> set[SeriesKey]:
-    """Return the series that these increments may go to."""
-    keys: set[SeriesKey] = set()
-    for one in increments:
-        keys |= {one.series, one.overflow, any_account_region(one.overflow)}
-    return keys
 
 
 def any_account_region(key: SeriesKey) -> SeriesKey:
@@ -131,40 +59,105 @@ def any_account_region(key: SeriesKey) -> SeriesKey:
 class Placement:
     """Adds increments to series, within the rules' limits.
 
-    The caller fills ``series`` (with those of ``series_of``), ``members``, ``counts`` and ``rules``
-    from the ledger, and writes ``created``, ``joined`` and ``changed_…`` back to it.
+    The caller fills ``series``, ``members``, ``counts`` and ``rules`` from the ledger, and writes
+    ``created``, ``joined`` and ``changed_…`` back to it.
     """
 
     specs: Mapping[tuple[str, str], RuleSpec]
     """By rule and metric."""
-    lane: str
     now: int
     series: dict[SeriesKey, SeriesState] = field(default_factory=dict)
     members: set[tuple[str, str, bytes]] = field(default_factory=set)
     counts: dict[tuple[str, str], MemberCount] = field(default_factory=dict)
-    rules: dict[str, RuleCount] = field(default_factory=dict)
-    """By rule, for this ``lane``."""
+    rules: dict[tuple[str, str], RuleCount] = field(default_factory=dict)
+    """By rule and lane."""
     created: list[Series] = field(default_factory=list)
     joined: list[Member] = field(default_factory=list)
     changed_series: dict[SeriesKey, SeriesState] = field(default_factory=dict)
+    changed_totals: set[tuple[SeriesKey, str]] = field(default_factory=set)
+    """Series and lanes."""
     changed_counts: set[tuple[str, str]] = field(default_factory=set)
-    changed_rules: set[str] = field(default_factory=set)
-    counted: list[Increment] = field(default_factory=list)
-    overflowed: set[str] = field(default_factory=set)
+    changed_rules: set[tuple[str, str]] = field(default_factory=set)
     saturated: set[str] = field(default_factory=set)
+    """Rules with a total that is too large to add a value of this batch (a value error)."""
     _chosen: dict[tuple[str, SeriesKey], tuple[SeriesState, bool]] = field(default_factory=dict)
 
-    def add(self, source: str, event: JudgedEvent) -> None:
-        """Add an event's increments.
+    def add(self, source: str, in_lane: str, tally: Tally) -> list[RuleChange]:
+        """Add the increments of events; return what they add to the counts of rules.
 
         Raises:
             LedgerError: a rule was not loaded, or its buckets differ from those of its series.
         """
-        time = event.event_time
-        if time is not None and not -LARGEST <= time <= LARGEST:
-            time = None
-        for increment in event.increments:
-            self._add(source, increment, event.event_id, time)
+        changes: dict[str, RuleChange] = {}
+        sums: dict[SeriesKey, Sum] = {}
+        parts: dict[SeriesKey, list[Group]] = {}
+        placed: dict[int, tuple[Sum, RuleChange, bool]] = {}
+        for id_, group in tally.groups.items():
+            rule = group.increment.rule
+            change = changes.get(rule)
+            if change is None:
+                change = changes[rule] = RuleChange(source, rule)
+            change.matches += group.count
+            last = change.last_event_time
+            if group.latest is not None and (last is None or group.latest > last):
+                change.last_event_time = group.latest
+            if group.value is None:
+                change.value_errors += group.count
+                continue
+            chosen = self._chosen.get((rule, group.increment.series))
+            state, overflow = chosen or self._choose(group.increment)
+            change.overflowed += group.count * overflow
+            one = sums.get(state.key)
+            if one is None:
+                one = sums[state.key] = Sum(state, in_lane)
+                parts[state.key] = []
+            parts[state.key].append(group)
+            placed[id_] = (one, change, overflow)
+        in_order = {
+            one
+            for key, one in sums.items()
+            if not (tally.is_timed and one.add_together(parts[key], tally.events))
+        }
+        if in_order:
+            self._add_in_order(tally, {id_: to for id_, to in placed.items() if to[0] in in_order})
+        for key, one in sums.items():
+            if one.changed:
+                one.finish()
+                self.changed_series[key] = one.state
+                self.changed_totals.add((key, in_lane))
+        for change in changes.values():
+            self._count_rule(in_lane, change)
+        return list(changes.values())
+
+    def _add_in_order(
+        self, tally: Tally, placed: Mapping[int, tuple[Sum, RuleChange, bool]]
+    ) -> None:
+        """Add increments one by one; those that a total cannot represent are value errors.
+
+        ``placed``: by the id of the increment.
+        """
+        for event in tally.events:
+            for increment in event.increments:
+                to = placed.get(id(increment))
+                if to is None:
+                    continue
+                one, change, overflow = to
+                value = tally.groups[id(increment)].value or 0.0
+                if not one.add(value, event.event_id, event_time(event)):
+                    self.saturated.add(increment.rule)
+                    change.value_errors += 1
+                    change.overflowed -= overflow
+
+    def _count_rule(self, in_lane: str, change: RuleChange) -> None:
+        key = (change.rule, in_lane)
+        before = self.rules.get(key) or RuleCount(change.source, *key, 0, 0, 0, None)
+        self.rules[key] = before._replace(
+            matches=before.matches + change.matches,
+            value_errors=before.value_errors + change.value_errors,
+            overflowed=before.overflowed + change.overflowed,
+            last_event_time=later(before.last_event_time, change.last_event_time),
+        )
+        self.changed_rules.add(key)
 
     def declare(self, rule: str, key: SeriesKey) -> SeriesState:
         """Return a rule's series, created if necessary, regardless of limits. See ``add``."""
@@ -173,35 +166,6 @@ class Placement:
         self._join(rule, state)
         check_buckets(rule, spec, state.row)
         return state
-
-    def _add(
-        self, source: str, increment: Increment, event_id: str | None, time: int | None
-    ) -> None:
-        rule = increment.rule
-        count = self.rules.get(rule) or RuleCount(source, rule, self.lane, 0, 0, 0, None)
-        last = count.last_event_time
-        if time is not None and (last is None or time > last):
-            last = time
-        value, overflow = _countable(increment.value), False
-        if value is not None:
-            chosen = self._chosen.get((rule, increment.series))
-            state, overflow = chosen or self._choose(increment)
-            if self._observe(state, value, event_id, time):
-                self.changed_series[state.key] = state
-            else:
-                self.saturated.add(rule)
-                value, overflow = None, False
-        if overflow:
-            self.overflowed.add(rule)
-        self.rules[rule] = count._replace(
-            matches=count.matches + 1,
-            value_errors=count.value_errors + (value is None),
-            overflowed=count.overflowed + overflow,
-            last_event_time=last,
-        )
-        self.changed_rules.add(rule)
-        is_error = value is None and increment.value is not None
-        self.counted.append(replace(increment, value=None) if is_error else increment)
 
     def _choose(self, increment: Increment) -> tuple[SeriesState, bool]:
         """Return the series for an increment, and whether it is an overflow series."""
@@ -268,36 +232,6 @@ class Placement:
             )
         return spec
 
-    def _observe(
-        self, state: SeriesState, value: float, event_id: str | None, time: int | None
-    ) -> bool:
-        """Add a value; return False if the total cannot represent it."""
-        before = state.totals.get(self.lane)
-        if before is None:
-            bounds = bounds_of(state.row.bounds)
-            empty = None if bounds is None else buckets_text([0] * (len(bounds) + 1))
-            before = Total(state.row.id, self.lane, 0.0, empty, None, 0.0, None)
-        total = sum_exactly(before.total, value)
-        if total is None:
-            return False
-        if len(state.totals) > 1 or self.lane not in state.totals:
-            others = [one.total for name, one in state.totals.items() if name != self.lane]
-            if sum_exactly(math.fsum([*others, before.total]), value) is None:
-                return False
-        after = before._replace(total=total)
-        bounds = bounds_of(state.row.bounds)
-        if bounds is not None:
-            buckets = list(buckets_of(after.buckets, bounds))
-            buckets[bisect_left(bounds, value)] += 1
-            after = after._replace(buckets=buckets_text(buckets))
-        # The last match by event time: event history comes newest first.
-        if time is None or after.event_time is None or time >= after.event_time:
-            if event_id is not None:
-                event_id = event_id.encode("utf-8", "replace").decode()
-            after = after._replace(event_id=event_id, event_value=value, event_time=time)
-        state.totals[self.lane] = after
-        return True
-
 
 def check_buckets(rule: str, spec: RuleSpec, row: Series) -> None:
     """Raise LedgerError if the buckets of a rule and of its series differ."""
@@ -314,27 +248,3 @@ def check_buckets(rule: str, spec: RuleSpec, row: Series) -> None:
         f"has it {words(spec.buckets)}. The counts cannot be converted. Keep the buckets as they "
         "were, or rename the rule's metric."
     )
-
-
-def sum_exactly(total: float, value: float) -> float | None:
-    """Return the total with a value added; None if a float cannot represent the sum.
-
-    Whole numbers are added exactly or not at all. Other values must change the total.
-    """
-    after = total + value
-    if not math.isfinite(after) or (value > 0 and after == total):
-        return None
-    if total.is_integer() and value.is_integer() and int(after) != int(total) + int(value):
-        return None
-    return after
-
-
-def _countable(value: float | None) -> float | None:
-    """Return the value as a float; None if it is negative, not finite or not exact."""
-    if value is None:
-        return None
-    try:
-        number = float(value)
-    except OverflowError:
-        return None
-    return number if number >= 0 and math.isfinite(number) and number == value else None

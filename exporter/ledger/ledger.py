@@ -5,7 +5,8 @@ from __future__ import annotations
 import secrets
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Final, Protocol
+from itertools import accumulate
+from typing import Final
 
 import structlog
 
@@ -14,31 +15,31 @@ from exporter.exactness import RuleVersion
 from exporter.ledger.base import (
     Batch,
     Committed,
-    FencedError,
     LoadedRules,
     RuleTotal,
     RuleUse,
     SeriesTotal,
 )
-from exporter.ledger.counting import Placement, RuleSpec, judge, lane, series_id, series_of
+from exporter.ledger.committing import Commit, EarlierMemory, checkpoint_key
+from exporter.ledger.counting import Placement, RuleSpec, series_id
 from exporter.ledger.memory import Memory
-from exporter.ledger.retention import Expiry, partition_key
+from exporter.ledger.placing import read_declared, write
+from exporter.ledger.retention import Expiry
+from exporter.ledger.rule_sets import KnownSets, RuleSets
 from exporter.ledger.rules import load_scopes, load_versions, specs, version_of
-from exporter.ledger.shown import SeriesState, rule_totals, state_of
+from exporter.ledger.shown import rule_totals, state_of
 from exporter.ledger.store import Store, Transaction
 from exporter.ledger.tables import (
     CHECKPOINTS,
     FACTS,
-    LARGEST,
     MEMBER_COUNTS,
-    MEMBERS,
     RULE_COUNTS,
     SERIES,
     TOTALS,
-    Checkpoint,
     Fact,
+    Segment,
 )
-from exporter.model import EventKey, Identity, JudgedEvent, Partition, SeriesKey
+from exporter.model import EventKey, Partition, SeriesKey
 
 _log = structlog.get_logger(__name__)
 
@@ -47,20 +48,8 @@ VERSION: Final = "exporter version"
 SECRET: Final = "secret"  # noqa: S105
 CREATED: Final = "created"
 READING_TIME: Final = "reading time"
-
-
-class EarlierMemory(Protocol):
-    """Memory of schema 1, until it expires."""
-
-    def judged(
-        self, transaction: Transaction, feed: str, events: Sequence[JudgedEvent]
-    ) -> Mapping[Identity, frozenset[str]]:
-        """Return the rules that have counted these events, by their identities."""
-
-    def expire(
-        self, transaction: Transaction, source: str, before: Callable[[Checkpoint], int | None]
-    ) -> int:
-        """Delete a part of the memory older than its partition's ``before``; return how much."""
+_DELETED_TOGETHER: Final = 100_000
+"""Entries of memory that one transaction deletes: about 2 MB."""
 
 
 class StoredLedger:
@@ -93,6 +82,7 @@ class StoredLedger:
         self._holder = holder
         self._earlier = earlier
         self._specs: dict[tuple[str, str], RuleSpec] = {}
+        self._sets = KnownSets()
         self._saturated: frozenset[str] = frozenset()
         """Rules whose totals were logged as too large."""
         with store.transaction() as transaction:
@@ -144,18 +134,25 @@ class StoredLedger:
         """See ``Ledger.declare``."""
         wanted = list(series)
         with self._store.transaction() as transaction:
-            placement = self._placement("")
-            _read_series(transaction, placement, {key for _, key in wanted})
-            _read_members(transaction, placement, wanted)
+            placement = Placement(self._specs, self._now())
+            read_declared(transaction, placement, wanted)
             states = {key: placement.declare(rule, key) for rule, key in wanted}
-            _write(transaction, placement)
+            write(transaction, placement)
         return [state.shown() for state in states.values()]
 
     def checkpoint(self, partition: Partition) -> str | None:
         """See ``Ledger.checkpoint``."""
+        return self.checkpoints([partition]).get(partition)
+
+    def checkpoints(self, partitions: Iterable[Partition]) -> dict[Partition, str]:
+        """See ``Ledger.checkpoints``."""
+        by_key = {checkpoint_key(partition): partition for partition in partitions}
         with self._store.reading() as transaction:
-            found = transaction.read(CHECKPOINTS, [_key(partition)])
-        return found[0].checkpoint.decode("utf-8", "surrogatepass") if found else None
+            rows = transaction.read(CHECKPOINTS, by_key)
+        return {
+            by_key[row.source, row.partition]: row.checkpoint.decode("utf-8", "surrogatepass")
+            for row in rows
+        }
 
     def has_progress(self, source: str) -> bool:
         """See ``Ledger.has_progress``."""
@@ -164,37 +161,33 @@ class StoredLedger:
 
     def judged(self, feed: str, events: Sequence[EventKey]) -> list[frozenset[str] | None]:
         """See ``Ledger.judged``."""
-        with self._store.transaction() as transaction:
-            memory = Memory(transaction, feed, self._secret, self._reading_time())
-            found = memory.find_identities({(scope, event_id) for scope, event_id, _ in events})
-        entries = (found.get((scope, event_id)) for scope, event_id, _ in events)
-        return [None if entry is None else entry.judged for entry in entries]
+        with self._store.reading() as transaction:
+            sets = RuleSets(transaction, self._sets)
+            found = self._memory(transaction, feed, sets).find_all(events)
+        self._sets = sets.committed()
+        return list(map(found.get, events))
 
     def commit(self, *batches: Batch) -> Committed:
         """See ``Ledger.commit``."""
-        results = []
-        lost: list[tuple[Partition, int]] = []
         with self._store.transaction() as transaction:
-            for batch in batches:
-                memory = Memory(transaction, batch.feed, self._secret, self._reading_time())
-                events = self._move(transaction, batch, memory)
-                placement = self._placement(lane(batch.partition))
-                new: Sequence[JudgedEvent] = ()
-                if events:
-                    new = self._count(transaction, batch, events, memory, placement)
-                results.append(_committed(transaction, batch.partition.source, placement, new))
-                lost.append((batch.partition, len(batch.events) - len(events)))
-        for batch, committed in zip(batches, results, strict=True):
-            self._report_saturated(batch.partition.source, committed.saturated)
-        for partition, events_lost in lost:
-            if events_lost:
-                _log.warning(
-                    "events of a partition that was away are not counted: the memory that would"
-                    " show whether another partition brought them has expired",
-                    partition=str(partition),
-                    events=events_lost,
-                )
-        return _joined(results)
+            sets = RuleSets(transaction, self._sets)
+            commit = Commit(
+                transaction,
+                Placement(self._specs, self._now()),
+                lambda feed: self._memory(transaction, feed, sets),
+                self._earlier,
+            )
+            committed = commit.run(batches)
+        self._sets = sets.committed()
+        self._report_saturated(batches[0].partition.source, commit.saturated)
+        for partition, events in commit.lost.items():
+            _log.warning(
+                "events of a partition that was away are not counted: the memory that would"
+                " show whether another partition brought them has expired",
+                partition=str(partition),
+                events=events,
+            )
+        return committed
 
     def reveal(self, keys: Iterable[SeriesKey]) -> None:
         """See ``Ledger.reveal``."""
@@ -219,16 +212,23 @@ class StoredLedger:
     def expire(
         self, source: str, found: Iterable[Partition], *, looked_at: int | None, memory: int
     ) -> int:
-        """See ``Ledger.expire``."""
-        now = self._reading_time()
-        with self._store.transaction() as transaction:
-            transaction.write(FACTS, [Fact(READING_TIME, str(now))])
-            kept = Memory(transaction, source, self._secret, now)
-            expiry = Expiry.of(transaction, kept, source, found, looked_at=looked_at, memory=memory)
-            expired = [segment for segment in kept.segments() if expiry.is_over(segment)]
-            kept.delete(expired)
-            kept.rotate(memory)
-        count = sum(segment.entries for segment in expired)
+        """See ``Ledger.expire``. Other transactions may run between its steps."""
+        now, partitions, count = self._reading_time(), list(found), 0
+        while True:
+            with self._store.transaction() as transaction:
+                transaction.write(FACTS, [Fact(READING_TIME, str(now))])
+                kept = self._memory(transaction, source, RuleSets(transaction, self._sets))
+                expiry = Expiry.of(
+                    transaction, kept, source, partitions, looked_at=looked_at, memory=memory
+                )
+                segments = [one for one in kept.segments() if expiry.is_over(one, one.newest)]
+                together = _first(segments, _DELETED_TOGETHER)
+                kept.delete(together)
+                if len(together) == len(segments):
+                    kept.settle(expiry.is_over)
+            count += sum(segment.entries for segment in together)
+            if len(together) == len(segments):
+                break
         while self._earlier is not None:
             with self._store.transaction() as transaction:
                 deleted = self._earlier.expire(transaction, source, expiry.before)
@@ -237,80 +237,8 @@ class StoredLedger:
                 break
         return count
 
-    def _move(
-        self, transaction: Transaction, batch: Batch, memory: Memory
-    ) -> Sequence[JudgedEvent]:
-        """Write the batch's checkpoint and return the events that may count.
-
-        Raises:
-            FencedError: another process has committed, or has a newer lease.
-        """
-        found = transaction.read(CHECKPOINTS, [_key(batch.partition)])
-        before = found[0] if found else None
-        expected = (
-            None if batch.expected is None else batch.expected.encode("utf-8", "surrogatepass")
-        )
-        if expected != (before and before.checkpoint) or (before and batch.lease < before.lease):
-            raise FencedError(
-                f"{batch.partition}: another process has read on from the checkpoint that this "
-                "reading started from, so none of it was counted. The next poll continues from the "
-                "new checkpoint."
-            )
-        events, line, let_go = batch.events, memory.feed.line, False
-        if before is not None and before.let_go and line is not None:
-            events = [one for one in events if one.scope or one.time >= line]
-            let_go = batch.remember_from is not None and batch.remember_from < line
-        if before and (batch.remember_from or 0) < (before.remember_from or 0):
-            # The position was ahead of the truth: what memory may go by has to be proven again.
-            memory.save(memory.feed._replace(following=None, since=None))
-        row = Checkpoint(
-            *_key(batch.partition),
-            batch.checkpoint.encode("utf-8", "surrogatepass"),
-            batch.remember_from,
-            batch.lease,
-            self._now(),
-            int(let_go),
-        )
-        transaction.write(CHECKPOINTS, [row])
-        return events
-
-    def _count(
-        self,
-        transaction: Transaction,
-        batch: Batch,
-        events: Sequence[JudgedEvent],
-        memory: Memory,
-        placement: Placement,
-    ) -> Sequence[JudgedEvent]:
-        """Add the events that are new, and return them."""
-        memory.use_format(batch.format)
-        earlier = self._earlier.judged(transaction, batch.feed, events) if self._earlier else {}
-        judgement = judge(events, memory.find(events), earlier)
-        if judgement.remember:
-            comes_once = batch.remember_from is None
-            times: dict[Identity, int] = {
-                (one.scope, one.event_id): (
-                    memory.now if comes_once else max(-LARGEST, min(one.time, LARGEST))
-                )
-                for one in events
-                if one.event_id is not None
-            }
-            memory.remember(judgement.remember, times)
-        increments = [one for event in judgement.new for one in event.increments]
-        _read_series(transaction, placement, series_of(increments))
-        pairs = {(one.rule, key) for one in increments for key in (one.series, one.overflow)}
-        _read_members(transaction, placement, pairs)
-        rules = {one.rule for one in increments}
-        source = batch.partition.source
-        counts = transaction.read(RULE_COUNTS, [(source, rule, placement.lane) for rule in rules])
-        placement.rules.update((one.rule, one) for one in counts)
-        for event in judgement.new:
-            placement.add(source, event)
-        _write(transaction, placement)
-        return judgement.new
-
-    def _placement(self, in_lane: str) -> Placement:
-        return Placement(self._specs, in_lane, self._now())
+    def _memory(self, transaction: Transaction, feed: str, sets: RuleSets) -> Memory:
+        return Memory(transaction, feed, self._secret, self._reading_time(), sets)
 
     def _report_saturated(self, source: str, rules: frozenset[str]) -> None:
         for rule in sorted(rules - self._saturated):
@@ -332,61 +260,7 @@ class StoredLedger:
         return stored + max(0, int((self._steady() - opened) * 1000))
 
 
-def _key(partition: Partition) -> tuple[str, bytes]:
-    return partition.source, partition_key(partition)
-
-
-def _read_series(transaction: Transaction, placement: Placement, keys: Iterable[SeriesKey]) -> None:
-    by_id = {series_id(key): key for key in keys}
-    for row in transaction.read(SERIES, [(one,) for one in by_id]):
-        placement.series[by_id[row.id]] = SeriesState(row, by_id[row.id], {})
-    for total in transaction.read(TOTALS, [(one,) for one in by_id]):
-        placement.series[by_id[total.series]].totals[total.lane] = total
-
-
-def _joined(results: Sequence[Committed]) -> Committed:
-    """Several outcomes as one; of a series or rule, the last."""
-    if len(results) == 1:
-        return results[0]
-    return Committed(
-        series=list({total.key: total for one in results for total in one.series}.values()),
-        rules=list({(t.source, t.rule): t for one in results for t in one.rules}.values()),
-        new=[event for one in results for event in one.new],
-        counted=[increment for one in results for increment in one.counted],
-        overflowed=frozenset().union(*(one.overflowed for one in results)),
-        saturated=frozenset().union(*(one.saturated for one in results)),
-    )
-
-
-def _committed(
-    transaction: Transaction, source: str, placement: Placement, new: Sequence[JudgedEvent]
-) -> Committed:
-    changed = sorted(placement.changed_rules)
-    counts = transaction.read(RULE_COUNTS, [(source, rule) for rule in changed])
-    members = transaction.read(MEMBER_COUNTS, [(rule,) for rule in changed])
-    return Committed(
-        series=[state.shown() for state in placement.changed_series.values()],
-        rules=rule_totals(counts, members),
-        new=new,
-        counted=placement.counted,
-        overflowed=frozenset(placement.overflowed),
-        saturated=frozenset(placement.saturated),
-    )
-
-
-def _read_members(
-    transaction: Transaction, placement: Placement, pairs: Iterable[tuple[str, SeriesKey]]
-) -> None:
-    names = [(rule, key.metric, series_id(key)) for rule, key in pairs]
-    placement.members.update(one[:3] for one in transaction.read(MEMBERS, names))
-    counts = transaction.read(MEMBER_COUNTS, {name[:2] for name in names})
-    placement.counts.update(((one.rule, one.metric), one) for one in counts)
-
-
-def _write(transaction: Transaction, placement: Placement) -> None:
-    transaction.write(SERIES, placement.created)
-    transaction.write(MEMBERS, placement.joined)
-    totals = (one.totals[placement.lane] for one in placement.changed_series.values())
-    transaction.write(TOTALS, totals)
-    transaction.write(MEMBER_COUNTS, [placement.counts[one] for one in placement.changed_counts])
-    transaction.write(RULE_COUNTS, [placement.rules[one] for one in placement.changed_rules])
+def _first(segments: Sequence[Segment], entries: int) -> Sequence[Segment]:
+    """Return the first segments that have so many entries together, at least one."""
+    sums = accumulate(segment.entries for segment in segments)
+    return segments[: 1 + sum(1 for one in sums if one < entries)]

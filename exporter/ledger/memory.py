@@ -1,200 +1,221 @@
-"""Memory of counted events: for each its digest, and the rules that have judged it.
+"""Memory of counted events: for each a digest of its id, and the rules that have judged it.
 
-An entry takes 17 bytes: digest, time, and the number of an interned set of rules. The entries of a
-feed and scope are in segments, one for each span of reading time. A segment expires as a whole (see
-retention), so nothing is rewritten. In a segment, entries are sorted by digest and cut into blocks;
-a full block is split. New entries go to buffers first, because each belongs to another block.
+Entries are kept by the event's own time: a segment has those of a scope and a quarter of an hour,
+and its blocks are sorted by time. So the events of a page, which are close in time, are in few
+blocks, whatever the size of the memory. A segment expires as a whole (see retention), so nothing is
+rewritten.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-import math
 from bisect import bisect_left
-from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from functools import lru_cache
-from typing import Final
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from typing import Final, TypeAlias
 
 from exporter.ledger.base import LedgerError
-from exporter.ledger.counting import Remembered
+from exporter.ledger.blocks import DIGEST_BYTES, ENTRY_BYTES, OFFSET_BYTES, insert, look_up
+from exporter.ledger.judging import Remembered
+from exporter.ledger.reading_time import entries_by_reading_time
+from exporter.ledger.rule_sets import RuleSets
 from exporter.ledger.store import Transaction
 from exporter.ledger.tables import (
     BLOCKS,
+    BY_EVENT_TIME,
     FEEDS,
-    RULE_SETS,
+    FIRST_SLOT,
+    LARGEST,
     SEGMENTS,
     Block,
     Feed,
-    RuleSetRow,
     Segment,
 )
-from exporter.model import Identity, JudgedEvent
+from exporter.model import EventKey, JudgedEvent
 
-DIGEST_BYTES: Final = 12
-_TIME_BYTES: Final = 3
-_SET_BYTES: Final = 2
-_ENTRY_BYTES: Final = DIGEST_BYTES + _TIME_BYTES + _SET_BYTES
-_BUFFERS: Final = 0
-_SORTED: Final = 1
-_BLOCK_ENTRIES: Final = 1920
-"""Limit for a block, 32 KiB. Large blocks fill the database's pages better."""
-_BUFFERED: Final = 512
-"""Limit for a buffer. A full one is merged into the blocks."""
-_BELOW: Final = 48
-"""A buffer with entries for more blocks is split, so that a commit writes few blocks."""
-_SEGMENTS: Final = 8
-"""About how many segments a feed has. New events are looked up in each."""
-_SETS: Final = 1 << 8 * _SET_BYTES
+SLOT: Final = 15 * 60 * 1000
+"""Milliseconds of event time in a segment."""
+_TIMELESS: Final = FIRST_SLOT
+"""From here on are segments of events without a time, one for each day of reading time."""
+_TIMELESS_SPAN: Final = 24 * 3600 * 1000
+_TIMELESS_END: Final = FIRST_SLOT + FIRST_SLOT // 2
+_EPOCH: Final = FIRST_SLOT * 2
+"""The slot that begins at 1970."""
+_BLOCKS_KEPT: Final = 64
+"""Blocks that a transaction keeps after it has read them."""
+
+_Place: TypeAlias = tuple[str, int]
+"""A scope and a segment."""
 
 
 class Memory:
     """A feed's memory in a transaction."""
 
-    def __init__(self, transaction: Transaction, feed: str, secret: bytes, now: int) -> None:
-        """Read the state of a feed, or write that of a new one.
+    def __init__(
+        self, transaction: Transaction, feed: str, secret: bytes, now: int, sets: RuleSets
+    ) -> None:
+        """Read the state of a feed.
 
         ``secret`` keys the digests, so no one can choose ids that collide. ``now`` is the reading
         time, milliseconds.
         """
         self._transaction = transaction
-        self._secret = secret
+        self._sets = sets
         self.now = now
         found = transaction.read(FEEDS, [(feed,)])
-        self.feed = found[0] if found else Feed(feed, "", 0, now, -1, None, None, None)
-        if not found:
-            transaction.write(FEEDS, [self.feed])
-        self._sets: dict[int, str] | None = None
+        self.feed = found[0] if found else Feed(feed, "", -1, 0, -1, None, None, None)
+        self._is_stored = bool(found)
+        name = f"{feed}\0".encode("utf-8", "surrogatepass")
+        self._state = hashlib.blake2b(name, digest_size=DIGEST_BYTES, key=secret)
+        self._read: dict[_Place, list[Block]] = {}
 
     def use_format(self, name: str) -> None:
-        """Start another segment if the source's format has changed."""
-        if name == self.feed.format:
+        """Note a change of the source's format, and the end of memory from before it."""
+        if name == self.feed.format and self._is_stored:
             return
         feed = self.feed
-        if feed.format:
-            feed = feed._replace(changed=feed.segment, segment=feed.segment + 1, opened=self.now)
+        if feed.format and name != feed.format:
+            newest = max((one.newest for one in self.segments()), default=-LARGEST)
+            feed = feed._replace(changed=FIRST_SLOT, opened=newest)
         self.save(feed._replace(format=name))
 
     def save(self, feed: Feed) -> None:
         """Write the state of the feed."""
-        if feed != self.feed:
+        if feed != self.feed or not self._is_stored:
             self.feed = feed
+            self._is_stored = True
             self._transaction.write(FEEDS, [feed])
 
-    def find(self, events: Iterable[JudgedEvent]) -> dict[Identity, Remembered]:
-        """Return the entries of events, by identity or alias.
+    def find(self, events: Iterable[JudgedEvent]) -> dict[EventKey, Remembered]:
+        """Return the entries of events, by their keys and aliases.
 
-        Aliases are looked up in segments from before the last change of the format only.
+        Aliases are looked up only after a change of the format, until memory from before it has
+        expired.
         """
-        own: set[Identity] = set()
-        aliases: set[Identity] = set()
-        for event in events:
-            if event.event_id is not None:
-                own.add((event.scope, event.event_id))
-                aliases.update(event.aliases)
-        found = dict(self._find(own))
+        keys = {
+            (event.scope, event.event_id, event.event_time)
+            for event in events
+            if event.event_id is not None
+        }
         if self.feed.changed >= 0:
-            found |= self._find(aliases - own, up_to=self.feed.changed)
+            keys.update(alias for event in events for alias in event.aliases)
+        found = {key: Remembered(rules) for key, rules in self.look_up(keys).items()}
+        if self.feed.segment >= 0 and len(found) < len(keys):
+            found |= self._find_by_reading_time(keys - found.keys())
         return found
 
-    def find_identities(self, identities: Iterable[Identity]) -> dict[Identity, Remembered]:
-        """Return the entries with these identities."""
-        return dict(self._find(identities))
+    def look_up(self, keys: Collection[EventKey]) -> dict[EventKey, frozenset[str]]:
+        """Return the rules that have judged events, for those that are remembered by event time."""
+        found: dict[EventKey, frozenset[str]] = {}
+        sets: dict[int, frozenset[str]] = {}
+        for place, names in self._places(keys).items():
+            for segment in self._candidates(place):
+                for block, part in self._blocks((place[0], segment), names):
+                    for name, number in look_up(block.entries, part):
+                        rules = sets.get(number)
+                        if rules is None:
+                            rules = sets[number] = self._sets.rules(number)
+                        found[names[name]] = rules
+        return found
+
+    def find_all(self, keys: Collection[EventKey]) -> dict[EventKey, frozenset[str]]:
+        """Return the rules that have judged events, for those that are remembered."""
+        found = self.look_up(keys)
+        if self.feed.segment >= 0 and len(found) < len(keys):
+            earlier = self._find_by_reading_time([one for one in keys if one not in found])
+            found |= {key: one.judged for key, one in earlier.items()}
+        return found
 
     def remember(
-        self, changes: Mapping[Identity, Remembered], times: Mapping[Identity, int]
+        self, changes: Mapping[EventKey, frozenset[str]], times: Mapping[EventKey, int]
     ) -> None:
         """Write new and changed entries.
 
-        ``times``: the times of their events for retention, milliseconds.
+        Args:
+            changes: the rules that have judged each event.
+            times: the times of the events for retention, milliseconds.
         """
-        numbers = {judged: self._number(judged) for judged in {c.judged for c in changes.values()}}
-        by_segment: dict[tuple[bytes, int], list[Identity]] = defaultdict(list)
-        for identity, change in changes.items():
-            segment = self.feed.segment if change.segment is None else change.segment
-            by_segment[_scope(identity), segment].append(identity)
-        for key, identities in by_segment.items():
-            entries: dict[bytes, bytes] = {}
-            for identity in identities:
-                change = changes[identity]
-                entries[self._digest(identity)] = change.time.to_bytes(
-                    _TIME_BYTES, "big"
-                ) + numbers[change.judged].to_bytes(_SET_BYTES, "big")
-            self._merge(*key, entries)
-            added = sum(changes[identity].segment is None for identity in identities)
-            newest = max(times[identity] for identity in identities)
-            found = self._transaction.read(SEGMENTS, [(self.feed.feed, *key)])
-            row = found[0] if found else Segment(self.feed.feed, *key, newest, 0, "[]")
-            used = {*json.loads(row.sets), *(numbers[changes[one].judged] for one in identities)}
-            row = row._replace(
-                newest=max(newest, row.newest),
-                entries=row.entries + added,
+        numbers = {rules: self._sets.number(rules) for rules in set(changes.values())}
+        places = self._places(changes)
+        rows = {
+            place: Segment(self.feed.feed, _scope(place[0]), place[1], -LARGEST, 0, "[]")
+            for place in places
+        }
+        stored = self._transaction.read(SEGMENTS, [row[:3] for row in rows.values()])
+        by_key = {row[:3]: row for row in stored}
+        for place, names in places.items():
+            entries = {name: numbers[changes[key]] for name, key in names.items()}
+            row = by_key.get(rows[place][:3], rows[place])
+            used = {*json.loads(row.sets), *entries.values()}
+            rows[place] = row._replace(
+                newest=max(row.newest, *map(times.__getitem__, names.values())),
+                entries=row.entries + self._merge(place, entries),
                 sets=json.dumps(sorted(used)),
             )
-            self._transaction.write(SEGMENTS, [row])
+        self._transaction.write(SEGMENTS, rows.values())
 
     def segments(self) -> list[Segment]:
         """Return all segments of the feed."""
         return self._transaction.read(SEGMENTS, [(self.feed.feed,)])
 
     def delete(self, segments: Iterable[Segment]) -> None:
-        """Delete segments, and the rule sets that no other segment refers to."""
-        keys = [(one.feed, one.scope, one.segment) for one in segments]
-        if not keys:
-            return
+        """Delete segments."""
+        keys = [one[:3] for one in segments]
         self._transaction.delete(BLOCKS, keys)
         self._transaction.delete(SEGMENTS, keys)
-        used = {n for one in self._transaction.read(SEGMENTS) for n in json.loads(one.sets)}
-        unused = self._all_sets().keys() - used
-        self._transaction.delete(RULE_SETS, [(number,) for number in unused])
-        self._sets = None
+        self._read.clear()
 
-    def rotate(self, memory: int) -> None:
-        """Start another segment if the current one has been open for its time span.
+    def settle(self, is_over: Callable[[Segment, int], bool]) -> None:
+        """Drop what only expired memory needed: sets of rules, and the last change of the format.
 
-        ``memory``: how long events are remembered, milliseconds. If a partition delays their
-        expiry, the span of segments grows, which limits their number.
+        ``is_over`` says whether memory of a segment's events up to a time has expired.
         """
-        feed, segments = self.feed, self.segments()
-        numbers = {one.segment for one in segments}
-        if feed.changed >= 0 and not any(number <= feed.changed for number in numbers):
+        feed, left = self.feed, self.segments()
+        if feed.segment >= 0 and not any(one.segment < FIRST_SLOT for one in left):
+            feed = feed._replace(segment=-1)
+        if 0 <= feed.changed < FIRST_SLOT:
+            earlier = (one.newest for one in left if one.segment <= feed.changed)
+            feed = feed._replace(changed=FIRST_SLOT, opened=max(earlier, default=-LARGEST))
+        if feed.changed >= 0 and all(is_over(one, feed.opened) for one in left):
             feed = feed._replace(changed=-1)
-        span = max(1, memory // (_SEGMENTS // 2)) * 2 ** max(0, len(numbers) - _SEGMENTS)
-        if feed.segment in numbers and self.now - feed.opened >= span:
-            feed = feed._replace(segment=feed.segment + 1, opened=self.now)
         self.save(feed)
+        everything = self._transaction.scan(SEGMENTS)
+        self._sets.keep_only({n for one in everything for n in json.loads(one.sets)})
 
-    def _find(
-        self, identities: Iterable[Identity], *, up_to: float = math.inf
-    ) -> Iterator[tuple[Identity, Remembered]]:
-        by_scope: dict[bytes, dict[bytes, Identity]] = defaultdict(dict)
-        for identity in identities:
-            by_scope[_scope(identity)][self._digest(identity)] = identity
-        for scope, names in by_scope.items():
-            left = set(names)
-            segments = self._transaction.read(SEGMENTS, [(self.feed.feed, scope)])
-            for segment in sorted(segments, key=lambda one: -one.segment):
-                if not left or segment.segment > up_to:
-                    continue
-                for level in (_BUFFERS, _SORTED):
-                    for block, digests in self._blocks((scope, segment.segment, level), left):
-                        for digest in digests:
-                            entry = _entry(block.entries, digest)
-                            if entry is not None:
-                                left.discard(digest)
-                                yield names[digest], self._remembered(entry, segment.segment)
+    def _places(self, keys: Iterable[EventKey]) -> dict[_Place, dict[bytes, EventKey]]:
+        """Return the names of entries and their keys, by scope and segment."""
+        places: dict[_Place, dict[bytes, EventKey]] = {}
+        scope, copy = None, self._state.copy
+        for key in keys:
+            if key[0] != scope:
+                scope = key[0]
+                state = self._state.copy()
+                state.update(_scope(scope) + b"\0")
+                copy = state.copy
+            digest = copy()
+            digest.update(key[1].encode("utf-8", "surrogatepass"))
+            slot, offset = slot_of(key[2], self.now)
+            place = (scope, slot)
+            names = places.get(place)
+            if names is None:
+                names = places[place] = {}
+            names[offset.to_bytes(OFFSET_BYTES, "big") + digest.digest()] = key
+        return places
 
-    def _blocks(
-        self, key: tuple[bytes, int, int], digests: Iterable[bytes]
-    ) -> Iterator[tuple[Block, list[bytes]]]:
-        """Yield the blocks of a (scope, segment, level) for these digests, with their digests."""
-        rest = sorted(digests)
+    def _candidates(self, place: _Place) -> list[int]:
+        """Return the segments in which to look for the entries of a place."""
+        scope, segment = place
+        if not _TIMELESS <= segment < _TIMELESS_END:
+            return [segment]
+        rows = self._transaction.read(SEGMENTS, [(self.feed.feed, _scope(scope))])
+        return sorted(row.segment for row in rows if _TIMELESS <= row.segment < _TIMELESS_END)
+
+    def _blocks(self, place: _Place, names: Iterable[bytes]) -> Iterator[tuple[Block, list[bytes]]]:
+        """Yield the blocks of a place for these names, with their names."""
+        rest = sorted(names)
         start = 0
         while start < len(rest):
-            block = self._transaction.at_most(BLOCKS, (self.feed.feed, *key, rest[start]))
-            if block is None:
-                block = Block(self.feed.feed, *key, b"", b"", b"")
+            block = self._block(place, rest[start])
             end = bisect_left(rest, block.until) if block.until else len(rest)
             if end <= start:
                 raise LedgerError(
@@ -204,116 +225,57 @@ class Memory:
             yield block, rest[start:end]
             start = end
 
-    def _merge(self, scope: bytes, segment: int, entries: Mapping[bytes, bytes]) -> None:
-        """Write entries into a segment's buffers; merge full buffers into its blocks."""
-        for buffer, digests in list(self._blocks((scope, segment, _BUFFERS), entries)):
-            content = _unpacked(buffer.entries)
-            _insert(content, [digest + entries[digest] for digest in digests])
-            if len(content) <= _BUFFERED:
-                self._transaction.write(BLOCKS, [buffer._replace(entries=b"".join(content))])
-                continue
-            by_digest = {one[:DIGEST_BYTES]: one for one in content}
-            below = list(self._blocks((scope, segment, _SORTED), by_digest))
-            for block, names in below:
-                merged = _unpacked(block.entries)
-                _insert(merged, [by_digest[name] for name in names])
-                self._transaction.write(BLOCKS, _cut(block, merged))
-            middle = below[len(below) // 2][0].first
-            emptied = buffer._replace(entries=b"")
-            if len(below) > _BELOW:
-                self._transaction.write(BLOCKS, [emptied._replace(first=middle)])
-                emptied = emptied._replace(until=middle)
-            self._transaction.write(BLOCKS, [emptied])
+    def _block(self, place: _Place, name: bytes) -> Block:
+        read = self._read.setdefault(place, [])
+        for block in reversed(read):
+            if block.first <= name and (not block.until or name < block.until):
+                return block
+        key = (self.feed.feed, _scope(place[0]), place[1], BY_EVENT_TIME)
+        block = self._transaction.at_most(BLOCKS, (*key, name)) or Block(*key, b"", b"", b"")
+        if len(read) < _BLOCKS_KEPT:
+            read.append(block)
+        return block
 
-    def _remembered(self, entry: bytes, segment: int) -> Remembered:
-        number = int.from_bytes(entry[_TIME_BYTES:], "big")
-        rules = self._all_sets().get(number)
-        if rules is None:
-            raise LedgerError(
-                f"The ledger's memory refers to rule set {number}, which is not in table rule_sets."
-                " Restore the ledger from a backup."
-            )
-        time = int.from_bytes(entry[:_TIME_BYTES], "big")
-        return Remembered(_rules(rules), time, segment)
+    def _merge(self, place: _Place, entries: Mapping[bytes, int]) -> int:
+        """Write entries into a segment's blocks; return how many of them are new."""
+        before = after = 0
+        changed: list[Block] = []
+        for block, names in self._blocks(place, entries):
+            parts = list(insert(block, entries, names))
+            before += len(block.entries)
+            after += sum(len(part.entries) for part in parts)
+            changed += parts
+        self._transaction.write(BLOCKS, changed)
+        self._read.pop(place, None)
+        return (after - before) // ENTRY_BYTES
 
-    def _number(self, judged: frozenset[str]) -> int:
-        """Return the number of a set of rules; a new one gets the lowest free number."""
-        sets, rules = self._all_sets(), json.dumps(sorted(judged), separators=(",", ":"))
-        for number, known in sets.items():
-            if known == rules:
-                return number
-        number = next((one for one in range(_SETS) if one not in sets), -1)
-        if number < 0:
-            raise LedgerError(
-                f"The ledger's memory has {_SETS} different sets of rules, which is the limit. "
-                "Change the rules less often, or shorten the lookback of sources."
-            )
-        sets[number] = rules
-        self._transaction.write(RULE_SETS, [RuleSetRow(number, rules)])
-        return number
-
-    def _all_sets(self) -> dict[int, str]:
-        if self._sets is None:
-            self._sets = {one.id: one.rules for one in self._transaction.read(RULE_SETS)}
-        return self._sets
-
-    def _digest(self, identity: Identity) -> bytes:
-        name = "\0".join((self.feed.feed, *identity)).encode("utf-8", "surrogatepass")
-        return hashlib.blake2b(name, digest_size=DIGEST_BYTES, key=self._secret).digest()
+    def _find_by_reading_time(self, keys: Iterable[EventKey]) -> dict[EventKey, Remembered]:
+        by_scope: dict[str, dict[bytes, list[EventKey]]] = {}
+        for (scope, _), names in self._places(keys).items():
+            digests = by_scope.setdefault(scope, {})
+            for name, key in names.items():
+                digests.setdefault(name[OFFSET_BYTES:], []).append(key)
+        found: dict[EventKey, Remembered] = {}
+        for scope, digests in by_scope.items():
+            feed = (self.feed.feed, _scope(scope))
+            for digest, number, time in entries_by_reading_time(self._transaction, feed, digests):
+                one = Remembered(self._sets.rules(number), time)
+                found |= dict.fromkeys(digests[digest], one)
+        return found
 
 
-def check_block(block: Block) -> str | None:
-    """Return the problem with a block's contents, or None."""
-    digests = [entry[:DIGEST_BYTES] for entry in _unpacked(block.entries)]
-    if len(block.entries) % _ENTRY_BYTES or digests != sorted(set(digests)):
-        return "entries that are not in order"
-    if digests and not (
-        block.first <= digests[0] and (not block.until or digests[-1] < block.until)
-    ):
-        return "entries that belong to another block"
-    return None
+def slot_of(time: int | None, now: int) -> tuple[int, int]:
+    """Return the segment of an event and its time within it.
+
+    Args:
+        time: when the event happened, milliseconds; None if unknown.
+        now: reading time, milliseconds.
+    """
+    if time is None:
+        return _TIMELESS + now // _TIMELESS_SPAN, 0
+    slot, offset = divmod(max(-LARGEST, min(time, LARGEST)), SLOT)
+    return _EPOCH + slot, offset
 
 
-def _scope(identity: Identity) -> bytes:
-    return identity[0].encode("utf-8", "surrogatepass")
-
-
-def _entry(entries: bytes, digest: bytes) -> bytes | None:
-    """Return the rest of the entry with a digest."""
-    starts = range(0, len(entries), _ENTRY_BYTES)
-    at = bisect_left(starts, digest, key=lambda start: entries[start : start + DIGEST_BYTES])
-    entry = entries[at * _ENTRY_BYTES : (at + 1) * _ENTRY_BYTES]
-    return entry[DIGEST_BYTES:] if entry.startswith(digest) else None
-
-
-def _unpacked(entries: bytes) -> list[bytes]:
-    return [entries[at : at + _ENTRY_BYTES] for at in range(0, len(entries), _ENTRY_BYTES)]
-
-
-def _insert(content: list[bytes], entries: Iterable[bytes]) -> None:
-    """Insert entries into sorted ones, replacing those with the same digest."""
-    for entry in entries:
-        digest = entry[:DIGEST_BYTES]
-        at = bisect_left(content, digest)
-        if at < len(content) and content[at].startswith(digest):
-            content[at] = entry
-        else:
-            content.insert(at, entry)
-
-
-def _cut(block: Block, content: Sequence[bytes]) -> Iterator[Block]:
-    """Yield the block with new content, cut into equal parts if it is too much for one."""
-    parts = -(-len(content) // _BLOCK_ENTRIES)
-    size = -(-len(content) // parts)
-    for start in range(0, len(content), size):
-        after = start + size
-        yield block._replace(
-            first=content[start][:DIGEST_BYTES] if start else block.first,
-            until=content[after][:DIGEST_BYTES] if after < len(content) else block.until,
-            entries=b"".join(content[start:after]),
-        )
-
-
-@lru_cache(maxsize=1024)
-def _rules(text: str) -> frozenset[str]:
-    return frozenset(json.loads(text))
+def _scope(scope: str) -> bytes:
+    return scope.encode("utf-8", "surrogatepass")

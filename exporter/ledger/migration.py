@@ -146,7 +146,7 @@ class EarlierMatches:
                 continue
             own = (event.scope, event.event_id)
             for rule in {one.rule for one in event.increments}:
-                for scope, event_id in (own, *event.aliases):
+                for scope, event_id in (own, *(alias[:2] for alias in event.aliases)):
                     digest = match_digest(feed, rule, scope, event_id)
                     digests[digest] = (own, rule, event_id, event.time)
         judged: dict[Identity, set[str]] = defaultdict(set)
@@ -253,10 +253,7 @@ def _facts(cursor: sqlite3.Cursor, transaction: SqliteTransaction) -> None:
     feeds = {source for source, name in notes if name in line}
     transaction.write(
         FEEDS,
-        (
-            Feed(feed, "", 0, begun_at or 0, -1, *(notes.get((feed, name)) for name in line))
-            for feed in feeds
-        ),
+        (Feed(feed, "", -1, 0, -1, *(notes.get((feed, name)) for name in line)) for feed in feeds),
     )
     transaction.write(
         SCOPES,

@@ -71,11 +71,11 @@ class Expiry:
             return self.shared
         return min(self.shared, passed(row.remember_from, self.memory))
 
-    def is_over(self, segment: Segment) -> bool:
-        """Return whether a segment of memory may be deleted."""
+    def is_over(self, segment: Segment, time: int) -> bool:
+        """Return whether memory of a segment's events up to a time may be deleted."""
         row = self.partitions.get(segment.scope)
         limit = self.shared if row is None else self.before(row)
-        return limit is not None and segment.newest < limit
+        return limit is not None and time < limit
 
 
 def partition_key(partition: Partition) -> bytes:

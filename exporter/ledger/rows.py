@@ -20,6 +20,7 @@ def labels_of(text: str) -> Labels:
     return tuple((name, value) for name, value in json.loads(text))
 
 
+@lru_cache(maxsize=256)
 def bounds_text(bounds: tuple[float, ...] | None) -> str | None:
     """A histogram's upper bounds as JSON; None for a counter."""
     return None if bounds is None else json.dumps([float(bound) for bound in bounds])

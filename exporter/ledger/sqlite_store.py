@@ -6,10 +6,14 @@ import sqlite3
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from functools import cache
+from itertools import chain
 from typing import Any, Final
 
 from exporter.ledger.errors import UnreadableRowError
 from exporter.ledger.tables import TABLES, Key, Row, Table
+
+_READ_TOGETHER: Final = 64
+"""Limit for the keys of a statement."""
 
 CREATE_TABLES: Final = ";\n".join(
     # A table with a large column fills its pages better if it has row ids.
@@ -26,21 +30,26 @@ class SqliteTransaction:
 
     def read(self, table: Table[Row], prefixes: Iterable[Key] = ((),)) -> list[Row]:
         """See ``Transaction.read``."""
-        # One statement each, since SQLite scans the table for a list of composite keys.
-        return [row for prefix in prefixes for row in self._rows(table, prefix)]
+        keys = list(prefixes)
+        rows: list[Row] = []
+        start = 0
+        while start < len(keys):
+            # Few different statements, since each is compiled and kept.
+            together = min(_READ_TOGETHER, 1 << (len(keys) - start).bit_length() - 1)
+            part = keys[start : start + together]
+            query = _select_any(table, len(part[0]), together)
+            rows += self._rows(table, query, tuple(chain.from_iterable(part)))
+            start += together
+        return rows
 
     def scan(self, table: Table[Row]) -> Iterator[Row]:
         """See ``Transaction.scan``."""
         # With a separate cursor, since the caller may read while it iterates.
-        yield from SqliteTransaction(self.cursor.connection.cursor())._rows(table)
+        yield from SqliteTransaction(self.cursor.connection.cursor())._rows(table, _select(table))
 
     def at_most(self, table: Table[Row], key: Key) -> Row | None:
         """See ``Transaction.at_most``."""
-        last = table.key[-1]
-        query = (
-            f"{_where(table, table.key_length - 1)} AND {last} <= ? ORDER BY {last} DESC LIMIT 1"
-        )
-        return next(self._rows(table, key, query), None)
+        return next(self._rows(table, _select_at_most(table), key), None)
 
     def write(self, table: Table[Row], rows: Iterable[Row]) -> None:
         """See ``Transaction.write``."""
@@ -53,9 +62,8 @@ class SqliteTransaction:
             where = _where(table, len(prefix))
             self.cursor.execute(f"DELETE FROM {table.name} WHERE {where}", prefix)  # noqa: S608
 
-    def _rows(self, table: Table[Row], key: Key = (), where: str = "") -> Iterator[Row]:
+    def _rows(self, table: Table[Row], query: str, key: Key = ()) -> Iterator[Row]:
         make: Callable[[Any], Row] = table.row._make  # type: ignore[attr-defined]
-        query = f"{_select(table)} WHERE {where or _where(table, len(key))}"
         for *values, checksum in self.cursor.execute(query, key):
             if table.checksum(tuple(values)) != checksum:
                 raise UnreadableRowError(
@@ -79,8 +87,15 @@ def begun(cursor: sqlite3.Cursor, *, write: bool) -> Iterator[sqlite3.Cursor]:
 
 
 @cache
-def _select(table: Table[Any]) -> str:
-    return f"SELECT {', '.join(table.columns)}, checksum FROM {table.name}"  # noqa: S608
+def _select(table: Table[Any], before: str = "") -> str:
+    return f"SELECT {', '.join(table.columns)}, checksum FROM {before} {table.name}"  # noqa: S608
+
+
+@cache
+def _select_at_most(table: Table[Any]) -> str:
+    last = table.key[-1]
+    where = f"{_where(table, table.key_length - 1)} AND {last} <= ?"
+    return f"{_select(table)} WHERE {where} ORDER BY {last} DESC LIMIT 1"
 
 
 @cache
@@ -91,6 +106,23 @@ def _upsert(table: Table[Any]) -> str:
         f"INSERT INTO {table.name} ({', '.join(columns)})"  # noqa: S608
         f" VALUES ({', '.join('?' * len(columns))})"
         f" ON CONFLICT ({', '.join(table.key)}) DO UPDATE SET {values}"
+    )
+
+
+@cache
+def _select_any(table: Table[Any], length: int, keys: int) -> str:
+    """Return a query for several keys of so many columns."""
+    if length < 2 or keys == 1:
+        marks = ", ".join("?" * keys)
+        where = f"{table.key[0]} IN ({marks})" if keys > 1 else _where(table, length)
+        return f"{_select(table)} WHERE {where}"
+    # SQLite would scan the table for a list of composite keys.
+    names = ", ".join(f"k{number}" for number in range(length))
+    values = ", ".join([f"({', '.join('?' * length)})"] * keys)
+    pairs = zip(table.key, names.split(", "), strict=False)
+    on = " AND ".join(f"{column} = {name}" for column, name in pairs)
+    return (
+        f"WITH wanted({names}) AS (VALUES {values}) {_select(table, 'wanted CROSS JOIN')} ON {on}"
     )
 
 

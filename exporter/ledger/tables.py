@@ -26,6 +26,13 @@ Key: TypeAlias = tuple[Value, ...]
 SCHEMA_VERSION: Final = 2
 LARGEST: Final = 2**63 - 1
 """Databases store integers of 64 bits."""
+BY_READING_TIME: Final = (0, 1)
+"""Levels of blocks from before memory went by event time: buffers, whose entries override those of
+level 1, and blocks sorted by digest. They are read until they expire."""
+BY_EVENT_TIME: Final = 2
+"""The level of blocks sorted by event time and digest."""
+FIRST_SLOT: Final = 1 << 46
+"""Segments from here on are slots of event time; those below are spans of reading time."""
 
 
 class Fact(NamedTuple):
@@ -156,11 +163,12 @@ class Feed(NamedTuple):
     format: str
     """The source's format in the last commit."""
     segment: int
-    """The segment that new entries go to."""
+    """-1, unless there may be segments of reading time: then the last of them."""
     opened: int
-    """Reading time at which it was opened."""
+    """The latest time of the events that were remembered before the last change of the format."""
     changed: int
-    """The last segment from before a change of the format, or -1."""
+    """FIRST_SLOT while memory from before a change of the format is left, else -1. In a feed that
+    was last written before memory went by event time, its last segment from before the change."""
     line: int | None
     following: int | None
     since: int | None
@@ -181,6 +189,7 @@ class Segment(NamedTuple):
     feed: str
     scope: bytes
     segment: int
+    """A slot of event time (see ``memory.slot_of``)."""
     newest: int
     """The latest time of its events."""
     entries: int
@@ -189,13 +198,13 @@ class Segment(NamedTuple):
 
 
 class Block(NamedTuple):
-    """Sorted entries of a segment, with digests in [first, until)."""
+    """Sorted entries of a segment, with names in [first, until) (see ``blocks.py``)."""
 
     feed: str
     scope: bytes
     segment: int
     level: int
-    """0 for a buffer, whose entries override those of level 1."""
+    """BY_EVENT_TIME, or one of BY_READING_TIME."""
     first: bytes
     until: bytes
     """Empty for the last block."""
@@ -235,17 +244,19 @@ class Table(Generic[Row]):
 
     def checksum(self, row: tuple[Value, ...]) -> int:
         """Return the CRC-32 of a row, which finds every change of up to 32 consecutive bits."""
-        crc = zlib.crc32(self.name.encode())
+        parts = [self.name.encode()]
         for value in row:
-            if isinstance(value, bytes):
-                crc = zlib.crc32(value, zlib.crc32(b"b%d:" % len(value), crc))
+            if value is None:
+                parts.append(b"None;")
+            elif isinstance(value, bytes):
+                parts += (b"b%d:" % len(value), value)
             elif isinstance(value, str):
                 text = value.encode("utf-8", "surrogatepass")
-                crc = zlib.crc32(text, zlib.crc32(b"s%d:" % len(text), crc))
+                parts += (b"s%d:" % len(text), text)
             else:
                 number = int(value) if isinstance(value, bool) else value
-                crc = zlib.crc32(repr(number).encode() + b";", crc)
-        return crc
+                parts.append(b"%a;" % number)
+        return zlib.crc32(b"".join(parts))
 
 
 def _sql_type(kind: object) -> str:

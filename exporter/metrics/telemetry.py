@@ -226,21 +226,19 @@ class Telemetry:
 
     def committed(self, source: str, committed: Committed) -> None:
         """Add the counts of a commit: matches, value errors, series, overflow."""
-        for increment in committed.counted:
-            self.matches.labels(source, increment.rule).inc()
-            if increment.value is None:
-                self.value_errors.labels(source, increment.rule).inc()
+        for change in committed.rules:
+            name = (source, change.rule)
+            self.matches.labels(*name).inc(change.matches)
+            if change.value_errors:
+                self.value_errors.labels(*name).inc(change.value_errors)
+            if change.overflowed:
+                self.series_overflow.labels(*name).inc(change.overflowed)
         with self._lock:
-            for total in committed.rules:
-                name = (total.source, total.rule)
-                known = self._totals.get(name)
-                if known is not None and known.matches >= total.matches:
-                    continue  # two partitions reported in the other order
-                self._totals[name] = total
-                self._show_series(total)
-                more = total.overflowed - (known.overflowed if known else 0)
-                if more > 0:
-                    self.series_overflow.labels(*name).inc(more)
+            for change in committed.rules:
+                total = self._totals.get((source, change.rule), RuleTotal(source, change.rule))
+                self._totals[source, change.rule] = total.after(change)
+                if change.series is not None:
+                    self._show_series(self._totals[source, change.rule])
 
     def rule_totals(self) -> list[RuleTotal]:
         """The committed totals of every rule on each source."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from exporter.model import EventFormat, Identity, LogEvent, Partition
+from exporter.model import EventFormat, EventKey, LogEvent, Partition
 from exporter.patterns import Document
 from exporter.rules.cloudtrail import is_account_id, is_record, milliseconds
 from exporter.rules.labels import label_text
@@ -63,7 +63,7 @@ def facts(
 
 def aliases(
     event: LogEvent, document: Document, partition: Partition, fact: Facts
-) -> tuple[Identity, ...]:
+) -> tuple[EventKey, ...]:
     """What a log group's event is remembered by under the source's other formats.
 
     A source whose format changes counts nothing again, nor does a ledger of the time when any
@@ -73,11 +73,12 @@ def aliases(
     event_id = "" if record is None else _text(record, "eventID")
     if record is None or event.id is None or not event_id:
         return ()
-    identities = [("", event_id), (partition.key, event.id)]
+    happened = milliseconds(_text(record, "eventTime")) or event.time
+    keys = [("", event_id, happened), (partition.key, event.id, event.time)]
     if fact.event_id == event_id or is_record(record):
-        identities.append((partition.key, event_id))
-    own = (fact.scope, fact.event_id)
-    return tuple(identity for identity in identities if identity != own)
+        keys.append((partition.key, event_id, happened))
+    own = (fact.scope, fact.event_id, fact.event_time)
+    return tuple(key for key in keys if key != own)
 
 
 def _text(record: dict[str, object], key: str) -> str:

@@ -95,7 +95,7 @@ def test_edits_are_named_and_the_ledger_stays_as_it_is(
         lines[2] == "rule same on history is not configured any more and ends when this is loaded"
     )
     assert contents() == before
-    assert len(commit(running, batch(increment("a", event_id="2"))).counted) == 1
+    assert len(commit(running, batch(increment("a", event_id="2"))).new) == 1
 
 
 def test_a_ledger_that_nobody_has_open_is_left_as_it_is(

@@ -11,12 +11,13 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from exporter.ledger.base import LedgerError, RuleTotal
+from exporter.ledger.base import LedgerError, RuleChange, RuleTotal
 from exporter.ledger.counting import Placement, RuleSpec, series_id
 from exporter.ledger.rows import labels_text
 from exporter.ledger.shown import state_of
 from exporter.ledger.sqlite import SqliteLedger
 from exporter.ledger.tables import Series
+from exporter.ledger.tally import Tally
 from exporter.model import JudgedEvent, Partition, SeriesKey
 from tests.support.counting import (
     METRIC,
@@ -62,9 +63,9 @@ def test_a_match_counts_once_for_a_source_and_rule(ledger: SqliteLedger) -> None
     load(ledger, {SOURCE: {RULE: use(), "other": use()}, "apps": {RULE: use()}})
     first = increment("a", event_id="1")
     committed = commit(ledger, batch(first, first, increment("b", event_id="1")))
-    assert committed.counted == list(first.increments)
+    assert committed.new == [first]
     again = commit(ledger, batch(first, checkpoint="again"))
-    assert (again.counted, again.series, again.rules) == ([], [], [])
+    assert (again.new, again.series, again.rules) == ([], [], ())
     assert ledger.checkpoint(PARTITION) == "again"
 
     commit(ledger, batch(increment("a", event_id="1", rule="other")))
@@ -110,7 +111,8 @@ def test_committed_tells_only_what_changed_as_it_stands(ledger: SqliteLedger) ->
         2.0,
         7_000,
     )
-    assert committed.rules == [RuleTotal(SOURCE, RULE, 3, 0, 0, 2, 7_000)] == ledger.rule_totals()
+    assert committed.rules == [RuleChange(SOURCE, RULE, 1, 0, 0, 7_000)]
+    assert ledger.rule_totals() == [RuleTotal(SOURCE, RULE, 3, 0, 0, 2, 7_000)]
 
 
 def test_the_last_match_is_the_one_that_happened_last(ledger: SqliteLedger) -> None:
@@ -127,13 +129,15 @@ def test_past_max_series_new_label_sets_go_to_the_overflow_series(ledger: Sqlite
         ledger, batch(*(increment(user, event_id=str(i)) for i, user in enumerate(users)))
     )
     assert totals(ledger) == {"a": 2.0, "b": 1.0, "__overflow__": 3.0}
-    assert committed.overflowed == {RULE}
-    assert committed.rules == [RuleTotal(SOURCE, RULE, 6, 0, 3, 2, 1_000)]
+    assert committed.rules == [RuleChange(SOURCE, RULE, 6, 0, 3, 1_000, series=2)]
+    assert ledger.rule_totals() == [RuleTotal(SOURCE, RULE, 6, 0, 3, 2, 1_000)]
 
     other = Partition(SOURCE, "444455556666", "eu-west-1")
-    committed = commit(ledger, batch(increment("e", event_id="e"), partition=other))
+    commit(ledger, batch(increment("e", event_id="e"), partition=other))
     assert totals(ledger)["__overflow__"] == 4.0
-    assert commit(ledger, batch(increment("a", event_id="x"))).overflowed == frozenset()
+    assert [
+        one.overflowed for one in commit(ledger, batch(increment("a", event_id="x"))).rules
+    ] == [0]
 
 
 def test_a_raised_limit_holds_for_the_next_label_sets(ledger: SqliteLedger) -> None:
@@ -149,7 +153,7 @@ def test_a_rule_without_dynamic_labels_never_overflows(ledger: SqliteLedger) -> 
     elsewhere = moved(increment(event_id="2"), lambda _: key("x"))
     committed = commit(ledger, batch(increment(event_id="1"), elsewhere))
     assert totals(ledger) == {"": 1.0, "x": 1.0}
-    assert committed.overflowed == frozenset()
+    assert [one.overflowed for one in committed.rules] == [0]
 
 
 def test_another_rules_series_counts_towards_the_limit_too(ledger: SqliteLedger) -> None:
@@ -170,9 +174,8 @@ def test_a_value_that_cannot_be_added_is_a_value_error(
 ) -> None:
     committed = commit(ledger, batch(increment("a", event_id="1", value=value)))
     assert (ledger.series(), list(committed.series)) == ([], [])
-    assert [counted.value for counted in committed.counted] == [None]
-    assert committed.rules == [RuleTotal(SOURCE, RULE, 1, 1, 0, 0, 1_000)]
-    assert commit(ledger, batch(increment("a", event_id="1"))).counted == []
+    assert committed.rules == [RuleChange(SOURCE, RULE, 1, 1, 0, 1_000)]
+    assert commit(ledger, batch(increment("a", event_id="1"))).new == []
 
 
 def test_a_sum_never_becomes_infinite(ledger: SqliteLedger) -> None:
@@ -279,7 +282,7 @@ def test_a_commit_never_mixes_observations_of_two_sets_of_buckets() -> None:
         placement.series[key()] = state_of(row, ())
         with pytest.raises(LedgerError, match="rename the rule's metric"):
             placement.add(SOURCE, increment(event_id="1"))
-        assert placement.counted == []
+        assert placement.new == []
 
 
 def test_a_rule_that_feeds_another_metric_has_all_of_max_series_again(

@@ -108,7 +108,7 @@ def test_what_is_open_is_saved_to_its_path_again(
     ledger.close()
     with closing(opened(folder)) as after:
         assert [series.total for series in after.series()] == [200]
-        assert commit(after, batch(increment("a", event_id="7"))).counted == []
+        assert commit(after, batch(increment("a", event_id="7"))).new == []
 
 
 def test_what_took_the_ledgers_place_is_kept(ledger: SqliteLedger, folder: Path) -> None:

@@ -1,111 +1,197 @@
-"""``judge`` and ``Placement`` against models of a few lines; no database."""
+"""``Judge`` and ``Placement`` against models of a few lines; no database."""
 
 from __future__ import annotations
+
+from bisect import bisect_left
+from dataclasses import dataclass, field
 
 from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from exporter.ledger.counting import (
-    TIME_PERIOD,
-    Placement,
-    Remembered,
-    RuleSpec,
-    judge,
-    sum_exactly,
-)
-from exporter.model import Identity, Increment, JudgedEvent
+from exporter.ledger.counting import Placement, RuleSpec
+from exporter.ledger.judging import TIME_PERIOD, Judge, Remembered
+from exporter.ledger.sums import sum_exactly
+from exporter.ledger.tally import Tally
+from exporter.model import EventKey, Increment, JudgedEvent, SeriesKey
 from tests.support.counting import METRIC, SOURCE, key
 
 RULES = ("a", "b", "c")
+LANES = ("east", "west")
+BOUNDS = (1.0, 5.0)
+OVER = key("__overflow__")
+VALUES = (
+    *(1.0, 1.0, 1.0, 0.0, 3.0, 0.1, 0.25, 1e-9, 2.0**53, 2.0**53 - 1, 1e300),
+    *(None, -1.0, float("nan"), 10**400),
+)
+POOL = [
+    Increment(rule, key(user), OVER, value) for rule in RULES for user in "uvw" for value in VALUES
+]
+"""As the evaluator makes them: many matches have the same object."""
 
 
 @st.composite
 def judged_events(draw: st.DrawFn) -> JudgedEvent:
     """An event that some rules judged, of which some matched."""
     judged = draw(st.frozensets(st.sampled_from(RULES), min_size=1))
-    matched = draw(st.lists(st.sampled_from(sorted(judged)), min_size=1, max_size=3, unique=True))
-    user, value = draw(st.sampled_from("uvwxyz")), draw(st.integers(0, 3))
-    one = [Increment(rule, key(user), key("__overflow__"), float(value)) for rule in matched]
+    own = [one for one in POOL if one.rule in judged]
+    increments = draw(
+        st.lists(st.sampled_from(own), min_size=1, max_size=3, unique_by=lambda one: one.rule)
+    )
     event_id = draw(st.one_of(st.none(), st.sampled_from("123")))
-    aliases = draw(st.lists(st.tuples(st.just("old"), st.sampled_from("123x")), max_size=2))
+    aliases = draw(
+        st.lists(st.tuples(st.just("old"), st.sampled_from("123x"), st.just(5)), max_size=2)
+    )
     time = draw(st.sampled_from([5, 6, 5 + TIME_PERIOD]))
+    event_time = draw(st.sampled_from([5, 6, 7, None]))
     scope = draw(st.sampled_from(["", "p"]))
-    return JudgedEvent(event_id, scope, time, time, judged, tuple(one), tuple(aliases))
+    return JudgedEvent(event_id, scope, time, event_time, judged, tuple(increments), tuple(aliases))
 
 
 batches = st.lists(st.lists(judged_events(), max_size=6), max_size=6)
 
 
-@given(batches=batches)
+@given(batches=batches, together=st.booleans())
 def test_a_rule_judges_an_event_once_in_whatever_batches_it_comes(
-    batches: list[list[JudgedEvent]],
+    batches: list[list[JudgedEvent]], together: bool
 ) -> None:
-    known: dict[Identity, Remembered] = {}
-    model: dict[Identity, set[str]] = {}
+    known: dict[EventKey, Remembered] = {}
+    model: dict[EventKey, set[str]] = {}
+    judge = Judge(known)
     for number, events in enumerate(batches):
         events = [replace(event, aliases=()) for event in events]  # noqa: PLW2901
-        judgement = judge(events, known)
-        known |= judgement.remember
+        new = judge.new(events, read_at=None)
         expected: list[tuple[str | None, str]] = []
         for event in events:
-            seen = model.setdefault((event.scope, event.event_id or ""), set())
             rules = [one.rule for one in event.increments]
             if event.event_id is None:
                 expected += [(None, rule) for rule in rules]
                 continue
+            own = (event.scope, event.event_id, event.event_time)
+            seen = model.setdefault(own, set())
             expected += [(event.event_id, rule) for rule in rules if rule not in seen]
             seen |= event.judged
-        assert [(new.event_id, one.rule) for new in judgement.new for one in new.increments] == (
-            expected
-        ), number
-    remembered = {identity: set(one.judged) for identity, one in known.items()}
-    assert remembered == {identity: rules for identity, rules in model.items() if rules}
+        counted = [(event.event_id, one.rule) for event in new for one in event.increments]
+        assert counted == expected, number
+        if not together:
+            known |= {own: Remembered(rules) for own, rules in judge.remember.items()}
+            judge = Judge(known)
+    known |= {own: Remembered(rules) for own, rules in judge.remember.items()}
+    assert {own: set(one.judged) for own, one in known.items()} == model
 
 
-@given(events=st.lists(judged_events(), max_size=6), known=st.sets(st.sampled_from("123x")))
-def test_an_alias_is_the_event_if_the_ids_or_the_times_are_equal(
-    events: list[JudgedEvent], known: set[str]
+@given(
+    events=st.lists(judged_events(), max_size=6),
+    known=st.sets(st.sampled_from("123x")),
+    by_event_time=st.booleans(),
+)
+def test_an_alias_is_the_event_unless_an_older_entry_has_another_time(
+    events: list[JudgedEvent], known: set[str], by_event_time: bool
 ) -> None:
-    memory = {("old", name): Remembered(frozenset(RULES), 5) for name in known}
-    judgement = judge(events, memory)
-    counted = [(new.scope, new.event_id) for new in judgement.new]
-    for event in events:
+    one = Remembered(frozenset(RULES), None if by_event_time else 5)
+    memory: dict[EventKey, Remembered] = {("old", name, 5): one for name in known}
+    counted = [
+        (new.scope, new.event_id, new.event_time) for new in Judge(memory).new(events, read_at=None)
+    ]
+    keys = [(event.scope, event.event_id, event.event_time) for event in events]
+    for event, own in zip(events, keys, strict=True):
         is_known = event.event_id is not None and any(
-            alias in memory and (event.time % TIME_PERIOD == 5 or alias[1] == event.event_id)
+            alias in memory
+            and (by_event_time or event.time % TIME_PERIOD == 5 or alias[1] == event.event_id)
             for alias in event.aliases
         )
-        if is_known and all(
-            other is event or (other.scope, other.event_id) != (event.scope, event.event_id)
-            for other in events
-        ):
-            assert (event.scope, event.event_id) not in counted
-        if event.event_id is None:
-            assert (event.scope, None) in counted
+        if keys.count(own) == 1:
+            assert (own in counted) != is_known
+        elif event.event_id is None:
+            assert own in counted
 
 
-@given(events=st.lists(judged_events(), max_size=30), limit=st.integers(1, 4))
-def test_placing_adds_up_and_keeps_the_limit(events: list[JudgedEvent], limit: int) -> None:
-    placement = Placement({(rule, METRIC): RuleSpec(limit, None) for rule in RULES}, "lane", 7)
-    members: dict[str, set[str]] = {rule: set() for rule in RULES}
-    sums: dict[str, float] = {}
-    for event in events:
-        placement.add(SOURCE, event)
+@dataclass
+class OneByOne:
+    """The counts of increments that are added one after the other."""
+
+    limit: int
+    buckets: bool
+    members: dict[str, set[SeriesKey]] = field(default_factory=dict)
+    totals: dict[tuple[SeriesKey, str], float] = field(default_factory=dict)
+    observed: dict[tuple[SeriesKey, str], list[int]] = field(default_factory=dict)
+    last: dict[tuple[SeriesKey, str], tuple[str | None, float, int | None]] = field(
+        default_factory=dict
+    )
+    rules: dict[tuple[str, str], tuple[int, int, int]] = field(default_factory=dict)
+
+    def add(self, lane: str, event: JudgedEvent) -> None:
         for one in event.increments:
-            user = dict(one.series.labels)["user"]
-            if user in members[one.rule] or len(members[one.rule]) < limit:
-                members[one.rule].add(user)
+            overflow = error = False
+            try:
+                value = float(one.value) if one.value is not None else -1.0
+            except OverflowError:
+                value = -1.0
+            if value >= 0:
+                members = self.members.setdefault(one.rule, set())
+                if one.series not in members:
+                    overflow = len(members) >= self.limit
+                    members |= set() if overflow else {one.series}
+                error = not self.observe((OVER if overflow else one.series, lane), value, event)
             else:
-                user = "__overflow__"
-            sums[user] = sums.get(user, 0.0) + (one.value or 0.0)
-    shown = [state.shown() for state in placement.changed_series.values()]
-    assert {dict(one.key.labels)["user"]: one.total for one in shown} == sums
-    for rule, of in members.items():
-        count = placement.counts.get((rule, METRIC))
-        assert (count.series if count else 0) == len(of)
-        matches = sum(one.rule == rule for event in events for one in event.increments)
-        total = placement.rules.get(rule)
-        assert (total.matches if total else 0) == matches
+                error = True
+            matches, errors, overflowed = self.rules.get((one.rule, lane), (0, 0, 0))
+            counts = (matches + 1, errors + error, overflowed + (overflow and not error))
+            self.rules[one.rule, lane] = counts
+
+    def observe(self, at: tuple[SeriesKey, str], value: float, event: JudgedEvent) -> bool:
+        before = self.totals.get(at, 0.0)
+        everywhere = sum(total for other, total in self.totals.items() if other[0] == at[0])
+        after = sum_exactly(before, value)
+        if after is None or sum_exactly(everywhere, value) is None:
+            return False
+        self.totals[at] = after
+        self.observed.setdefault(at, [0] * 3)[bisect_left(BOUNDS, value)] += 1
+        last = self.last.get(at, (None, 0.0, None))
+        if event.event_time is None or last[2] is None or event.event_time >= last[2]:
+            self.last[at] = (event.event_id, value, event.event_time)
+        return True
+
+
+@given(
+    batches=st.lists(
+        st.tuples(st.sampled_from(LANES), st.lists(judged_events(), max_size=12)), max_size=4
+    ),
+    limit=st.integers(1, 4),
+    buckets=st.booleans(),
+    timed=st.booleans(),
+)
+def test_a_batch_adds_what_its_increments_add_one_by_one(
+    batches: list[tuple[str, list[JudgedEvent]]], limit: int, buckets: bool, timed: bool
+) -> None:
+    spec = RuleSpec(limit, BOUNDS if buckets else None)
+    placement = Placement({(rule, METRIC): spec for rule in RULES}, 7)
+    model = OneByOne(limit, buckets)
+    for lane, events in batches:
+        if timed:
+            events = [replace(one, event_time=one.event_time or 6) for one in events]  # noqa: PLW2901
+        changes = placement.add(SOURCE, lane, Tally.of(events))
+        assert sum(one.matches for one in changes) == sum(len(one.increments) for one in events)
+        for event in events:
+            model.add(lane, event)
+    totals = {
+        (state.key, lane): total
+        for state in placement.series.values()
+        for lane, total in state.totals.items()
+    }
+    assert {at: total.total for at, total in totals.items()} == model.totals
+    last = {at: (one.event_id, one.event_value, one.event_time) for at, one in totals.items()}
+    assert last == model.last
+    if buckets:
+        assert {at: one.buckets for at, one in totals.items()} == {
+            at: str(counts) for at, counts in model.observed.items()
+        }
+    rules = {
+        at: (one.matches, one.value_errors, one.overflowed) for at, one in placement.rules.items()
+    }
+    assert rules == model.rules
+    for rule, members in model.members.items():
+        assert placement.counts[rule, METRIC].series == len(members)
 
 
 @given(parts=st.lists(st.floats(0, 2**53), min_size=1, max_size=4), value=st.integers(0, 2**53))

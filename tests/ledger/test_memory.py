@@ -78,7 +78,7 @@ def counted(committed: Committed) -> list[int]:
 
 
 def users(committed: Committed) -> list[str]:
-    return [dict(one.series.labels)["user"] for one in committed.counted]
+    return [dict(one.series.labels)["user"] for event in committed.new for one in event.increments]
 
 
 def forget(
@@ -105,8 +105,8 @@ def test_a_match_is_forgotten_when_every_partition_has_passed_it(
         commit(timed, batch(at(event), remember_from=NOW - 100))
         commit(timed, batch(partition=OTHER, remember_from=NOW - 200))
         assert forget(timed, time, PARTITION, OTHER) == (event == PASSED - 201)
-    assert commit(timed, batch(at(PASSED - 200), remember_from=NOW)).counted == []
-    assert commit(timed, batch(at(PASSED - 201), remember_from=NOW)).counted != []
+    assert commit(timed, batch(at(PASSED - 200), remember_from=NOW)).new == []
+    assert commit(timed, batch(at(PASSED - 201), remember_from=NOW)).new != []
 
 
 def test_memory_is_deleted_a_segment_at_a_time(timed: SqliteLedger, time: Time) -> None:
@@ -119,7 +119,7 @@ def test_memory_is_deleted_a_segment_at_a_time(timed: SqliteLedger, time: Time) 
 def test_only_the_named_source_forgets(timed: SqliteLedger) -> None:
     commit(timed, batch(at(1), remember_from=NOW))
     assert timed.expire("apps", [], looked_at=NOW, memory=0) == 0
-    assert commit(timed, batch(at(1), remember_from=NOW)).counted == []
+    assert commit(timed, batch(at(1), remember_from=NOW)).new == []
 
 
 def test_a_partition_that_is_denied_for_years_holds_what_it_can_still_bring(
@@ -130,7 +130,7 @@ def test_a_partition_that_is_denied_for_years_holds_what_it_can_still_bring(
     commit(timed, batch(at(NOW + 5), remember_from=time.wall))
     assert forget(timed, time, PARTITION, OTHER) == 0
     copy = batch(at(NOW + 5), partition=OTHER, remember_from=time.wall)
-    assert commit(timed, copy).counted == []
+    assert commit(timed, copy).new == []
     assert forget(timed, time, PARTITION, OTHER) == 1
 
 
@@ -142,7 +142,7 @@ def test_a_position_is_never_deleted(timed: SqliteLedger, time: Time) -> None:
     time.pass_by(3 * YEAR)
     assert forget(timed, time) == 1, "what only it can bring is remembered"
     assert timed.checkpoint(PARTITION) == timed.checkpoint(file) == "read"
-    assert commit(timed, batch(at(NOW), own, remember_from=NOW)).counted == []
+    assert commit(timed, batch(at(NOW), own, remember_from=NOW)).new == []
 
 
 @pytest.mark.parametrize("unread", [True, False])
@@ -187,7 +187,7 @@ def test_positions_that_leap_ahead_for_one_clean_up_cost_nothing(
     assert timed.expire(SOURCE, [PARTITION], looked_at=NOW + YEAR, memory=MEMORY) == 0
     commit(timed, batch(remember_from=NOW))
     assert forget(timed, time, PARTITION) == 0
-    assert commit(timed, batch(at(NOW), remember_from=NOW)).counted == []
+    assert commit(timed, batch(at(NOW), remember_from=NOW)).new == []
 
 
 @pytest.mark.parametrize("leap", [-50 * YEAR, 0, 50 * YEAR])
@@ -203,7 +203,7 @@ def test_what_comes_once_is_remembered_for_its_time_of_reading(
     time.wall += 2 * YEAR
     reopened = time.open(tmp_path)
     assert forget(reopened, time, memory=14 * DAY) == 0
-    assert commit(reopened, record).counted == []
+    assert commit(reopened, record).new == []
     time.pass_by(DAY)
     assert forget(reopened, time, memory=14 * DAY) == 1
     reopened.close()
@@ -218,7 +218,7 @@ def test_a_source_that_once_had_another_type_remembers_by_its_positions(
     time.pass_by(DAY)
     assert forget(timed, time, PARTITION, OTHER) == 0
     brought = commit(timed, batch(at(NOW), partition=OTHER, remember_from=NOW))
-    assert brought.counted == [], "another partition was behind, and brings it again"
+    assert brought.new == [], "another partition was behind, and brings it again"
 
 
 def test_a_large_memory_is_deleted_too(timed: SqliteLedger, time: Time) -> None:
@@ -407,8 +407,8 @@ class Memory(RuleBasedStateMachine):
         file = Partition("files", resource=path)
         committed = commit(self.ledger, batch(one, partition=file))
         if record in self.read_at and self.time.wall - self.read_at[record] < REMEMBERED:
-            assert committed.counted == []
-        if committed.counted:
+            assert committed.new == []
+        if committed.new:
             self.read_at[record] = self.time.wall
         self.ledger.expire("files", [file], looked_at=self.time.wall + off, memory=REMEMBERED)
 

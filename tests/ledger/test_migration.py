@@ -116,21 +116,21 @@ def check_goes_on(folder: Path) -> None:
         for partition in (EAST, WEST):
             read = batch(*again, login("w1", "b", time=NOW + 1), partition=partition,
                          remember_from=NOW - 1000)  # fmt: skip
-            assert commit(ledger, read).counted == []
+            assert commit(ledger, read).new == []
         groups = [size(f"/a{n}", scope=GROUP.key, time=NOW + n) for n in range(3)]
         # Its memory had ended under schema 1 already.
-        assert len(commit(ledger, batch(*groups, partition=GROUP, remember_from=NOW)).counted) == 3
+        assert len(commit(ledger, batch(*groups, partition=GROUP, remember_from=NOW)).new) == 3
         gone = [size(f"/gone{n}", scope=GONE.key, time=NOW + n) for n in range(3)]
         shared = size("new but shared", scope="", time=NOW)
         back = batch(*gone, shared, partition=GONE, remember_from=NOW)
-        assert commit(ledger, back).counted == [], "it was let go before the migration"
+        assert commit(ledger, back).new == [], "it was let go before the migration"
         files = [login(f"f{n}", "f", time=n, source="replay") for n in range(3)]
-        assert commit(ledger, batch(*files, partition=FILE)).counted == []
+        assert commit(ledger, batch(*files, partition=FILE)).new == []
 
         new = [login("new", user, time=NOW + 50) for user in "a"]
         new.append(login("new too", "z", time=NOW + 51))
         done = commit(ledger, batch(*new, *again, partition=EAST, remember_from=NOW))
-        assert (len(done.counted), set(done.overflowed)) == (2, {"logins"})
+        assert [(one.matches, one.overflowed) for one in done.rules] == [(2, 1)]
         after = totals(ledger)
         changed = {
             key: after[key][0] - before[key][0] for key in before if after[key] != before[key]

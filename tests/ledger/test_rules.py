@@ -116,7 +116,7 @@ def test_what_comes_once_is_judged_by_the_latest_version(ledger: SqliteLedger) -
 def test_an_earlier_version_still_feeds_its_metric(ledger: SqliteLedger) -> None:
     edits(ledger, (5, {RULE: use(start=5)}), (100, {RULE: use("renamed_total", start=5)}))
     old, new = increment("a", event_id="1"), increment("a", event_id="2", metric="renamed_total")
-    assert len(commit(ledger, batch(old, new)).counted) == 2
+    assert len(commit(ledger, batch(old, new)).new) == 2
     assert {total.key.metric for total in ledger.series()} == {METRIC, "renamed_total"}
 
 
@@ -164,7 +164,7 @@ def test_an_edit_that_series_cannot_survive_begins_the_metric_anew_and_no_other(
     assert patterns == ["x", ""], "each judges by the pattern that it had"
     assert ledger.series() == [before["others_total"]]
     # What has counted is remembered: the past does not count again.
-    assert commit(ledger, batch(event)).counted == []
+    assert commit(ledger, batch(event)).new == []
 
 
 def test_rules_of_the_default_metric_have_labels_of_their_own(ledger: SqliteLedger) -> None:

@@ -252,12 +252,12 @@ def test_a_crash_between_any_two_statements_leaves_nothing(reopen: Open) -> None
 def test_two_holders_of_one_partition_cannot_both_count(reopen: Open) -> None:
     one, two = ledger_on(reopen(), "one"), ledger_on(reopen(), "two")
     start = commit(one, batch(checkpoint="start"))
-    assert start.counted == []
+    assert start.new == []
     # Lines have no ids: nothing but the checkpoint says that they were counted.
     read = dataclasses.replace(
         batch(increment("a", event_id=None), checkpoint="read"), expected="start"
     )
-    assert len(one.commit(read).counted) == 1
+    assert len(one.commit(read).new) == 1
     before = contents(reopen())
     with pytest.raises(FencedError, match="another process has read on"):
         two.commit(read)

@@ -9,6 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from exporter.ledger.sqlite import SqliteLedger
+from exporter.ledger.sums import sum_exactly
 from tests.support.counting import SOURCE, batch, commit, increment, load, use
 
 EXACT = 2**53
@@ -40,8 +41,9 @@ class Sums:
         user, metric = f"u{self._examples}", f"{rule}_total"
         errors_before = self._errors(rule)
         added: list[float] = []
+        so_far = 0.0
         for number, values in enumerate(batches):
-            committed = commit(
+            commit(
                 self._ledger,
                 batch(
                     *(
@@ -52,9 +54,14 @@ class Sums:
                     )
                 ),
             )
-            added += [one.value for one in committed.counted if one.value is not None]
+            for value in values:
+                after = sum_exactly(so_far, float(value)) if float(value) == value else None
+                if after is not None:
+                    so_far = after
+                    added.append(value)
         series = [s for s in self._ledger.series() if dict(s.key.labels).get("user") == user]
         total = series[0].total if series else 0.0
+        assert total == so_far
         observed = sum(series[0].buckets or ()) if series else 0
         return total, added, self._errors(rule) - errors_before, observed
 

@@ -9,7 +9,7 @@ import pytest
 from prometheus_client import Counter, Gauge, Histogram, Info, generate_latest
 
 from exporter import __version__
-from exporter.ledger.base import Committed, RuleTotal
+from exporter.ledger.base import Committed, RuleChange, RuleTotal
 from exporter.metrics.partitions import Meter
 from exporter.metrics.telemetry import PREFIX, RuleInfo, SourceInfo, Telemetry
 from exporter.model import Partition
@@ -128,13 +128,12 @@ def test_a_commit_counts_matches_value_errors_series_and_overflow(telemetry: Tel
     telemetry.load_totals([RuleTotal(SOURCE, RULE, 100, 5, 7, 2, None)])
     assert sample(telemetry, "series", {"rule": RULE}) == 2
     assert sample(telemetry, "series_limit", {"rule": RULE}) == 10
-    events = [increment("a", event_id="1"), increment("a", event_id="2", value=None)]
-    counted = [one for event in events for one in event.increments]
-    committed = Committed(counted=counted, rules=[RuleTotal(SOURCE, RULE, 102, 6, 10, 3, None)])
-    telemetry.committed(SOURCE, committed)
+    later = RuleChange(SOURCE, RULE, 1, value_errors=1, overflowed=2, series=3)
     # Two partitions may report in the other order.
-    earlier = RuleTotal(SOURCE, RULE, 101, 5, 8, 3, None)
-    telemetry.committed(SOURCE, dataclasses.replace(committed, counted=[], rules=[earlier]))
+    earlier = RuleChange(SOURCE, RULE, 1, overflowed=1, series=2)
+    for change in (later, earlier):
+        telemetry.committed(SOURCE, Committed(rules=[change]))
+    assert telemetry.rule_totals() == [RuleTotal(SOURCE, RULE, 102, 6, 10, 3, None)]
     assert sample(telemetry, "matches_total", RULE_LABELS) == 2
     assert sample(telemetry, "value_errors_total", RULE_LABELS) == 1
     assert sample(telemetry, "series_overflow_total", RULE_LABELS) == 3

@@ -17,7 +17,7 @@ from exporter.metrics.series import SeriesStore
 from exporter.metrics.telemetry import Telemetry
 from exporter.model import LogEvent, Partition
 from exporter.rules import RuleSet
-from exporter.runtime.pipeline import Counted, Pipeline
+from exporter.runtime.pipeline import Evaluated, Pipeline
 from exporter.sources.log_groups import LOG_GROUP
 from exporter.sources.progress import Progress
 from exporter.sources.schedule import BacklogSpan, Window
@@ -57,8 +57,15 @@ class Process:
         self.pipeline = Pipeline(self.ledger, SeriesStore(0.0), Telemetry(), clock, rules)
         self.source = Groups(clock, page_size=10)
 
-    def poll(self) -> list[Counted]:
-        return list(self.pipeline.poll(self.source, GROUP, turn=1e9, wanted=lambda: True))
+    def poll(self) -> list[Evaluated]:
+        begin = self.ledger.checkpoint(GROUP)
+        readings = []
+        for reading in self.pipeline.evaluated(
+            self.source, GROUP, begin, turn=1e9, wanted=lambda: True
+        ):
+            assert self.pipeline.commit(reading) is not None
+            readings.append(reading)
+        return readings
 
     @property
     def total(self) -> float:
@@ -70,9 +77,9 @@ def test_an_event_that_counted_is_looked_up_and_not_counted_again(tmp_path: Path
     read = proposed = 0
     for _ in range(6):
         process.now += 30
-        for counted in process.poll():
-            read += len(counted.reading.events)
-            proposed += len(counted.evaluation.events)
+        for one in process.poll():
+            read += len(one.reading.events)
+            proposed += len(one.evaluation.events)
     seconds = round(process.now - BEGAN)
     assert process.total == seconds
     assert read > 2 * seconds  # so most of them were read again …

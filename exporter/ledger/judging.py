@@ -1,0 +1,109 @@
+"""Which increments of a batch are new: pure functions of what memory has of its events."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from msgspec.structs import replace
+
+from exporter.ledger.tables import LARGEST
+from exporter.model import EventKey, Identity, JudgedEvent
+
+TIME_PERIOD: Final = 1 << 24
+"""Entries by reading time have the time of an event modulo this, milliseconds (4.7 hours)."""
+_NO_RULES: Final[frozenset[str]] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Remembered:
+    """An entry of memory."""
+
+    judged: frozenset[str]
+    """Rules that have judged the event."""
+    time: int | None = None
+    """None if it was found by the event's own time. Else the time that its API selects by, modulo
+    TIME_PERIOD, to recognise another event that copies the id."""
+
+
+class Judge:
+    """Judges the events of batches of one feed, one batch after the other."""
+
+    def __init__(
+        self,
+        known: Mapping[EventKey, Remembered],
+        earlier: Mapping[Identity, frozenset[str]] | None = None,
+    ) -> None:
+        """Begin with what memory has.
+
+        Args:
+            known: entries of memory for the events' keys and aliases.
+            earlier: rules that counted an event according to memory of schema 1, by its identity.
+        """
+        self._known = known
+        self._earlier = earlier or {}
+        self.remember: dict[EventKey, frozenset[str]] = {}
+        """New and changed entries of memory: the rules that have judged the event."""
+        self.times: dict[EventKey, int] = {}
+        """The times of these events for retention, milliseconds."""
+        self._unions: dict[tuple[int, int], tuple[frozenset[str], ...]] = {}
+        """Unions of two sets by their ids, with the sets themselves, so that the ids stay theirs.
+        The events of a batch share few sets."""
+
+    def new(self, events: Iterable[JudgedEvent], *, read_at: int | None) -> list[JudgedEvent]:
+        """Return the events that count, with the increments of rules that judge them first.
+
+        ``read_at``: reading time, if events come once; memory of them goes by it.
+        """
+        new: list[JudgedEvent] = []
+        known, remember = self._known, self.remember
+        for event in events:
+            if event.event_id is None:
+                new.append(event)
+                continue
+            own = (event.scope, event.event_id, event.event_time)
+            before = remember.get(own)
+            if before is None and own in known:
+                before = known[own].judged
+            if before is not None and self._union(before, event.judged) is before:
+                continue
+            judged = before or _NO_RULES
+            if event.aliases:
+                judged = self._with_aliases(judged, event)
+            counted = judged
+            if self._earlier:
+                counted = judged | self._earlier.get(own[:2], _NO_RULES)
+            increments = event.increments
+            if counted:
+                increments = tuple(one for one in increments if one.rule not in counted)
+            if increments:
+                is_whole = len(increments) == len(event.increments)
+                new.append(event if is_whole else replace(event, increments=increments))
+            union = self._union(judged, event.judged)
+            # If an alias is remembered with all of them, that is enough.
+            if before is not None or union is not judged:
+                remember[own] = union
+                time = event.time if read_at is None else read_at
+                self.times[own] = max(self.times.get(own, -LARGEST), min(time, LARGEST))
+        return new
+
+    def _with_aliases(self, judged: frozenset[str], event: JudgedEvent) -> frozenset[str]:
+        """Return the rules, and those that judged the event when its source had another format."""
+        for alias in event.aliases:
+            found = self._known.get(alias)
+            if found is None:
+                continue
+            is_same_time = found.time in (None, event.time % TIME_PERIOD)
+            if is_same_time or alias[1] == event.event_id:
+                judged |= found.judged
+        return judged
+
+    def _union(self, judged: frozenset[str], more: frozenset[str]) -> frozenset[str]:
+        """Return the union; ``judged`` itself if it has all of ``more``."""
+        key = (id(judged), id(more))
+        memo = self._unions.get(key)
+        if memo is None:
+            union = judged if more <= judged else judged | more
+            memo = self._unions[key] = (union, judged, more)
+        return memo[0]
