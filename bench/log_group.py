@@ -39,6 +39,8 @@ class Outcome:
 
     cpu_share: float
     """Of one core, user and system time."""
+    microseconds: float
+    """CPU time for each log event that was read."""
     server_share: float
     pages_per_second: float
     reads: float
@@ -94,8 +96,10 @@ def run(
             lags = _watch(exporter, group, seconds)
             took = time.time() - began
             made = group.made(time.time()) - group.made(began)
+            used = _cpu(exporter.pid) - cpu
             outcome = Outcome(
-                cpu_share=(_cpu(exporter.pid) - cpu) / took,
+                cpu_share=used / took,
+                microseconds=used / (group.served - served) * 1e6,
                 server_share=(_cpu(group.pid) - server) / took,
                 pages_per_second=(group.pages - pages) / took,
                 reads=(group.served - served) / made,
@@ -200,6 +204,7 @@ def main() -> int:
         "interval / lookback, s": f"{interval:g} / {lookback:g}",
         "quota, pages/s": "none" if options.quota is None else f"{options.quota:g}",
         "CPU, % of a core": f"{100 * outcome.cpu_share:.1f}",
+        "CPU, us a read": f"{outcome.microseconds:.1f}",
         "pages/s": f"{outcome.pages_per_second:.1f}",
         "throttled/s": f"{outcome.throttled_per_second:.1f}",
         "reads an event": f"{outcome.reads:.1f}",
