@@ -79,13 +79,28 @@ class Records(Sequence[LogEvent]):
     Decoding a whole document costs a third of splitting it and decoding each record.
     """
 
-    def __init__(self, document: bytes, time: int, split: Callable[[], Sequence[LogEvent]]) -> None:
-        """``time``: of all log events, milliseconds. ``split`` makes them."""
+    def __init__(
+        self, document: bytes | bytearray, time: int, split: Callable[[], Sequence[LogEvent]]
+    ) -> None:
+        """``time``: of all log events, milliseconds. ``split`` makes them.
+
+        Around what is between its first ``[`` and its last ``]``, the document must have nothing
+        but ``{"Records":`` and ``}``, with or without white space.
+        """
         self.document = document
         self.time = time
         self._split = split
         self._events: Sequence[LogEvent] | None = None
         self._count: int | None = None
+
+    @property
+    def array(self) -> memoryview:
+        """The part of the document that is the list of records, if it is one JSON array.
+
+        If it is not, the document has a second key or is damaged: use ``events``.
+        """
+        first, last = self.document.index(b"["), self.document.rindex(b"]")
+        return memoryview(self.document)[first : last + 1]
 
     def counted(self, records: int) -> None:
         """Set the number of records, so that ``len`` does not need to split the document."""

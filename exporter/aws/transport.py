@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 _LOOK_AROUND = 0.5
 """Seconds after which a waiting read checks the limits."""
+_READ_AHEAD = 256 * 1024
+"""Bytes that are requested of a socket at once: a page of 1 MB comes in few reads."""
 
 
 class CutOffError(Exception):
@@ -81,7 +83,7 @@ class _Bounded:
 
     def makefile(self, _mode: str) -> io.BufferedReader:
         """The answer as a binary file."""
-        return io.BufferedReader(_Reader(self._sock, self._bounds))
+        return io.BufferedReader(_Reader(self._sock, self._bounds), _READ_AHEAD)
 
 
 class _Reader(io.RawIOBase):

@@ -212,6 +212,9 @@ class Ledger(Protocol):
     def checkpoint(self, partition: Partition) -> str | None:
         """Return the partition's last committed checkpoint."""
 
+    def checkpoints(self, partitions: Iterable[Partition]) -> dict[Partition, str]:
+        """Return the last committed checkpoints of those partitions that have one."""
+
     def has_progress(self, source: str) -> bool:
         """Return whether any partition of the source has a checkpoint."""
 

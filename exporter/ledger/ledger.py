@@ -142,9 +142,17 @@ class StoredLedger:
 
     def checkpoint(self, partition: Partition) -> str | None:
         """See ``Ledger.checkpoint``."""
+        return self.checkpoints([partition]).get(partition)
+
+    def checkpoints(self, partitions: Iterable[Partition]) -> dict[Partition, str]:
+        """See ``Ledger.checkpoints``."""
+        by_key = {checkpoint_key(partition): partition for partition in partitions}
         with self._store.reading() as transaction:
-            found = transaction.read(CHECKPOINTS, [checkpoint_key(partition)])
-        return found[0].checkpoint.decode("utf-8", "surrogatepass") if found else None
+            rows = transaction.read(CHECKPOINTS, by_key)
+        return {
+            by_key[row.source, row.partition]: row.checkpoint.decode("utf-8", "surrogatepass")
+            for row in rows
+        }
 
     def has_progress(self, source: str) -> bool:
         """See ``Ledger.has_progress``."""

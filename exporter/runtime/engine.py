@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -178,7 +179,7 @@ class Engine:
                 self._telemetry.ledger_errors.labels("declare").inc()
                 failures[Partition(source.name)] = SourceError(str(error), reason="ledger")
                 new = []
-            made = {p: self._reader(state, p) for p in new if p not in known}
+            made = self._made(state, [p for p in new if p not in known])
             with self._guard:
                 # Else their series may be other ones by now.
                 if self._pipeline.rules is rules:
@@ -278,15 +279,23 @@ class Engine:
             part = series[start : start + _DECLARED_TOGETHER]
             self._series.apply(self._ledger.declare(part))
 
-    def _reader(self, state: _SourceState, partition: Partition) -> Reader:
-        reader = Reader(partition, self._pipeline, on_end=self._polled)
+    def _made(
+        self, state: _SourceState, partitions: Sequence[Partition]
+    ) -> dict[Partition, Reader]:
+        """Readers of new partitions."""
+        checkpoints: dict[Partition, str] = {}
         try:
-            checkpoint = self._ledger.checkpoint(partition)
-            reader.begun = checkpoint is not None
-            reader.meter.read_up_to = state.source.read_up_to(partition, checkpoint)
-        except (LedgerError, DamagedCheckpointError):  # its polls report the error
+            checkpoints = self._ledger.checkpoints(partitions)
+        except LedgerError:  # their polls report the error
             self._telemetry.ledger_errors.labels("read").inc()
-        return reader
+        made = {}
+        for partition in partitions:
+            reader = made[partition] = Reader(partition, self._pipeline, on_end=self._polled)
+            checkpoint = checkpoints.get(partition)
+            reader.begun = checkpoint is not None
+            with suppress(DamagedCheckpointError):  # its polls report the error
+                reader.meter.read_up_to = state.source.read_up_to(partition, checkpoint)
+        return made
 
     def _begin_reading(self, reader: Reader, source: Source) -> None:
         partition = reader.partition

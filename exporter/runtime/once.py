@@ -27,6 +27,7 @@ from exporter.runtime.engine import Engine
 from exporter.runtime.pipeline import Pipeline
 from exporter.runtime.reader import Reader
 from exporter.runtime.scheduling import Scheduler
+from exporter.runtime.together import poll_together
 from exporter.settings import Settings
 from exporter.sources.base import Source
 
@@ -49,11 +50,12 @@ def run_once(settings: Settings) -> int:
         series = SeriesStore(birth_hold=None, created=settings.metrics_created)
         series.load(ledger.series())
         # Its scheduler is never started: polls run here.
-        engine = Engine(Pipeline(ledger, series, telemetry, clock), Scheduler())
+        pipeline = Pipeline(ledger, series, telemetry, clock)
+        engine = Engine(pipeline, Scheduler())
         assembler = Assembler(ledger, telemetry, clock, stop=threading.Event(), complete=True)
         configuration = assembler.read(settings.config_file)
         assembler.assemble(configuration).put_in_force(engine, series, telemetry)
-        work = _read(engine)
+        work = _read(engine, pipeline)
         exposition = Exposition(series, telemetry, ledger)
         exposition.record()
         exposition.reveal(NOBODY)
@@ -76,12 +78,20 @@ def _ledger(settings: Settings) -> Iterator[SqliteLedger]:
         yield ledger
 
 
-def _read(engine: Engine) -> _Work:
+def _read(engine: Engine, pipeline: Pipeline) -> _Work:
     """Find and poll every partition; on a terminal, show how far it is."""
     with ThreadPoolExecutor(_POLLS_AT_ONCE) as pool:
         list(pool.map(engine.discover, engine.sources))
         work = [(source, r) for source in engine.sources for r in engine.readers(source.name)]
-        polls = [pool.submit(_poll, *one) for one in work]
+        polls = []
+        for source in engine.sources:
+            free: list[Reader] = []
+            called: list[Reader] = []
+            for reader in engine.readers(source.name):
+                (called if source.cost(reader.partition) else free).append(reader)
+            # Where nothing is waited for, more threads are no faster.
+            polls.append(pool.submit(poll_together, pipeline, source, free))
+            polls += [pool.submit(_poll, source, reader) for reader in called]
         console = Console(stderr=True)
         if console.is_terminal:
             with _progress(console, work) as show:

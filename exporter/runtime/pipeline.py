@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Final
 
 import structlog
@@ -15,7 +17,7 @@ from exporter.ledger.base import Batch, Committed, FencedError, Ledger, LedgerEr
 from exporter.ledger.errors import damaged_checkpoint
 from exporter.metrics.series import SeriesStore
 from exporter.metrics.telemetry import Telemetry
-from exporter.model import DamagedCheckpointError, JudgedEvent, Partition
+from exporter.model import DamagedCheckpointError, JudgedEvent, LogEvent, Partition, Records
 from exporter.rules import Evaluation, RuleSet
 from exporter.runtime.turns import Turns
 from exporter.sources.base import Reading, Source
@@ -23,18 +25,45 @@ from exporter.sources.base import Reading, Source
 _log = structlog.get_logger(__name__)
 
 _EVENTS_IN_TURN: Final = 250
-"""Log events evaluated in one turn: some ten milliseconds."""
+"""Log events that are evaluated in a source's first turn, and at least in each."""
+_TURN_SECONDS: Final = 0.01
+"""CPU time of a turn: as many log events are evaluated as fit by the last turn."""
+_MOST_IN_TURN: Final = 10_000
 
 
 @dataclass(frozen=True, slots=True)
-class Counted:
-    """A reading that was counted and committed."""
+class Evaluated:
+    """A reading that was evaluated, and waits for its commit."""
 
+    source: Source
+    partition: Partition
     reading: Reading
-    evaluation: Evaluation
-    committed: Committed
+    expected: str | None
+    """See ``Batch.expected``."""
     begins: bool
     """Whether it only stores the position at which reading begins."""
+    wanted: Callable[[], bool]
+    """Whether it may be committed still."""
+    rules: RuleSet
+    evaluation: Evaluation
+
+    @property
+    def changes(self) -> bool:
+        """Whether it changes anything: most pages of a slice that was read before do not."""
+        return bool(self.evaluation.events) or self.reading.checkpoint != self.expected
+
+    @property
+    def batch(self) -> Batch:
+        """What the ledger commits."""
+        return Batch(
+            self.partition,
+            feed=self.source.name,
+            checkpoint=self.reading.checkpoint,
+            expected=self.expected,
+            events=self.evaluation.events,
+            format=self.source.format,
+            remember_from=self.reading.remember_from,
+        )
 
 
 @dataclass(slots=True)
@@ -50,32 +79,54 @@ class Pipeline:
     _stopped: bool = False
     _gate: threading.Lock = field(default_factory=threading.Lock)
     _turns: Turns = field(default_factory=Turns)
+    _events_in_turn: dict[str, int] = field(default_factory=dict)
+    """By source."""
 
-    def poll(
+    def evaluated(
         self,
         source: Source,
         partition: Partition,
+        checkpoint: str | None,
         *,
         turn: float,
         wanted: Callable[[], bool],
-    ) -> Iterator[Counted]:
-        """Read and count the due events of a partition.
+    ) -> Iterator[Evaluated]:
+        """Read and evaluate the due events of a partition, from its last checkpoint on.
 
-        Each reading is committed before it is handed on, and before the next is asked for; nothing
-        is committed once ``wanted`` is false. ``turn``: see ``Source.poll``. Raises SourceError
-        and LedgerError; earlier commits stay.
+        Each reading must be committed before the next is asked for. ``turn``: see ``Source.poll``.
+        Raises SourceError and LedgerError.
         """
-        checkpoint = expected = self.ledger.checkpoint(partition)
-        begins = checkpoint is None
+        expected, begins = checkpoint, checkpoint is None
         own_starts = self.rules.own_starts(source.name)
         for reading in self._readings(source, partition, checkpoint, own_starts, turn):
-            evaluation, committed = self._count(source, partition, reading, expected, wanted)
-            if committed is None:
-                return
-            expected = reading.checkpoint
-            self.telemetry.committed(source.name, committed)
-            yield Counted(reading, evaluation, committed, begins)
-            begins = False
+            rules = self.rules
+            evaluation = self._evaluate(rules, source, partition, reading)
+            yield Evaluated(source, partition, reading, expected, begins, wanted, rules, evaluation)
+            expected, begins = reading.checkpoint, False
+
+    def commit(self, *waiting: Evaluated) -> Committed | None:
+        """Commit evaluated readings of a source together, and show what they add.
+
+        A reading that was evaluated by other rules than those in force is evaluated again. Returns
+        None, and commits nothing, if one of them is not wanted any more, or if another holder of
+        its partition has committed. Raises LedgerError, after which nothing is committed.
+        """
+        while True:
+            rules = self.rules
+            waiting = tuple(
+                one if one.rules is rules else self._evaluated_again(one, rules) for one in waiting
+            )
+            with self._gate:
+                if self._stopped or not all(one.wanted() for one in waiting):
+                    return None
+                # Else the ledger counts by others by now, and may have ended these ones' series.
+                if self.rules is rules:
+                    batches = [one.batch for one in waiting if one.changes]
+                    committed = self._commit(batches) if batches else Committed()
+                    break
+        if committed is not None:
+            self.telemetry.committed(waiting[0].source.name, committed)
+        return committed
 
     def _readings(
         self,
@@ -101,63 +152,53 @@ class Pipeline:
         with self._gate:
             yield
 
-    def _count(
-        self,
-        source: Source,
-        partition: Partition,
-        reading: Reading,
-        expected: str | None,
-        wanted: Callable[[], bool],
-    ) -> tuple[Evaluation, Committed | None]:
-        """Evaluate a reading and commit its matches.
-
-        Returns no commit if the reading is not wanted any more, or if another holder of the
-        partition has committed since ``expected``.
-        """
-        while True:
-            rules = self.rules
-            evaluation = self._evaluate(rules, source, partition, reading)
-            batch = Batch(
-                partition,
-                feed=source.name,
-                checkpoint=reading.checkpoint,
-                expected=expected,
-                events=evaluation.events,
-                format=source.format,
-                remember_from=reading.remember_from,
-            )
-            with self._gate:
-                if self._stopped or not wanted():
-                    return evaluation, None
-                # Else the ledger counts by others by now, and may have ended these ones' series.
-                if self.rules is rules:
-                    return evaluation, self._commit(batch)
+    def _evaluated_again(self, one: Evaluated, rules: RuleSet) -> Evaluated:
+        evaluation = self._evaluate(rules, one.source, one.partition, one.reading)
+        return replace(one, rules=rules, evaluation=evaluation)
 
     def _evaluate(
         self, rules: RuleSet, source: Source, partition: Partition, reading: Reading
     ) -> Evaluation:
         """Evaluate a reading in turn with other partitions, some log events at a time."""
+        known = partial(self.ledger.judged, source.name) if reading.again else None
         events: list[JudgedEvent] = []
-        for start in range(0, len(reading.events), _EVENTS_IN_TURN):
+        for part in self._parts(source, reading.events):
             with self._turns.turn():
+                began = time.thread_time()
                 evaluation = rules.evaluate(
-                    reading.events[start : start + _EVENTS_IN_TURN],
+                    part,
                     partition,
                     source.format,
                     watermark=reading.watermark,
                     backfill=reading.backfill,
+                    known=known,
                 )
+                took = time.thread_time() - began
+            fitting = round(len(part) * _TURN_SECONDS / max(took, 1e-6))
+            self._events_in_turn[source.name] = max(_EVENTS_IN_TURN, min(fitting, _MOST_IN_TURN))
             events += evaluation.events
         return Evaluation(events)
 
-    def _commit(self, batch: Batch) -> Committed | None:
-        """Make a batch durable and show it; None if another holder of the partition was first."""
+    def _parts(self, source: Source, events: Sequence[LogEvent]) -> Iterator[Sequence[LogEvent]]:
+        """The log events of each turn. A document of records is evaluated in one."""
+        if isinstance(events, Records):
+            yield events
+            return
+        start = 0
+        while start < len(events):
+            size = self._events_in_turn.get(source.name, _EVENTS_IN_TURN)
+            yield events[start : start + size]
+            start += size
+
+    def _commit(self, batches: Sequence[Batch]) -> Committed | None:
+        """Make batches durable and show them; None if another holder of a partition was first."""
         try:
             with self.telemetry.ledger_commit_duration.time():
-                committed = self.ledger.commit(batch)
+                committed = self.ledger.commit(*batches)
         except FencedError as error:
-            self.telemetry.fenced_commits.labels(batch.partition.source).inc()
-            _log.warning("commit refused", partition=str(batch.partition), why=str(error))
+            if len(batches) == 1:
+                self.telemetry.fenced_commits.labels(batches[0].partition.source).inc()
+                _log.warning("commit refused", partition=str(batches[0].partition), why=str(error))
             return None
         except LedgerError:
             self.telemetry.ledger_errors.labels("commit").inc()

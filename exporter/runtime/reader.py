@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 
 import structlog
 
-from exporter.ledger.base import LedgerError
+from exporter.ledger.base import Committed, LedgerError
 from exporter.logs import Failures
 from exporter.metrics.partitions import Meter
-from exporter.model import Partition, PartitionGoneError, SourceError
+from exporter.model import LogEvent, Partition, PartitionGoneError, Records, SourceError
 from exporter.rules import RuleSet
-from exporter.runtime.pipeline import Counted, Pipeline
+from exporter.runtime.pipeline import Evaluated, Pipeline
 from exporter.runtime.scheduling import Request
 from exporter.sources.base import Source
 
 _log = structlog.get_logger(__name__)
+
+Steps = Generator[Evaluated | None, Committed | None, float | None]
+"""See ``Reader.steps``."""
 
 _TRY_AGAIN_AFTER = 0.05
 """Seconds before a partition that is behind is polled again after a failure; doubled each time."""
@@ -108,23 +111,61 @@ class Reader:
         return 0.0
 
     def poll(self, source: Source, *, turn: float) -> Generator[None, None, float | None]:
-        """Read the due events; yields after a reading if another call may follow.
+        """Read and commit the due events; yields after a reading if another call may follow.
 
         Returns in how many seconds to poll again, if that is sooner than usual. ``turn``: see
         ``Source.poll``.
+        """
+        steps = self.steps(source, turn=turn)
+        try:
+            step = next(steps)
+            while True:
+                if step is None:
+                    yield
+                    step = next(steps)
+                else:
+                    step = self.commit(steps, step)
+        except StopIteration as end:
+            wanted: float | None = end.value
+            return wanted
+
+    def commit(self, steps: Steps, waiting: Evaluated) -> Evaluated | None:
+        """Commit a reading of ``steps``, and go on to the next step. Raises StopIteration."""
+        try:
+            committed = self._pipeline.commit(waiting)
+        except Exception as error:
+            return steps.throw(error)
+        return steps.send(committed)
+
+    def steps(
+        self,
+        source: Source,
+        *,
+        turn: float,
+        checkpoint: Callable[[Partition], str | None] | None = None,
+    ) -> Steps:
+        """The steps of a poll, whose readings are committed by the caller.
+
+        A step is an evaluated reading, after which the outcome of its commit is sent or thrown, or
+        None where another call may follow. Returns what ``poll`` does. ``checkpoint`` returns that
+        of the partition, if the caller knows it.
         """
         progress = _Progress(self.behind)
         rules = self._pipeline.rules
         free = source.cost(self.partition) is None
         error: SourceError | LedgerError | None = None
         try:
-            for counted in self._pipeline.poll(
-                source, self.partition, turn=turn, wanted=lambda: self.source is source
+            begin = (checkpoint or self._pipeline.ledger.checkpoint)(self.partition)
+            for evaluated in self._pipeline.evaluated(
+                source, self.partition, begin, turn=turn, wanted=lambda: self.source is source
             ):
-                self._note(counted, progress)
+                committed = yield evaluated
+                if committed is None:
+                    break
+                self._note(evaluated, committed, progress)
                 # A reading without a further call takes no further tokens.
-                if free or (counted.reading.behind and not counted.begins):
-                    yield
+                if free or (evaluated.reading.behind and not evaluated.begins):
+                    yield None
         except (SourceError, LedgerError) as failure:
             error = failure
         except Exception as failure:
@@ -153,12 +194,12 @@ class Reader:
         self._on_end(self, error)
         return self._again(source, error)
 
-    def _note(self, counted: Counted, progress: _Progress) -> None:
-        reading, meter = counted.reading, self.meter
-        progress.note(counted)
+    def _note(self, evaluated: Evaluated, committed: Committed, progress: _Progress) -> None:
+        reading, meter = evaluated.reading, self.meter
+        progress.note(evaluated, committed)
         self.size += reading.size
         meter.events += len(reading.events)
-        meter.bytes += sum(_bytes(event.message) for event in reading.events)
+        meter.bytes += _bytes(reading.events)
         meter.undecodable += reading.undecodable
         meter.read_up_to = reading.read_up_to
         if reading.watermark is None:
@@ -167,7 +208,7 @@ class Reader:
             meter.late += sum(event.time < reading.watermark for event in reading.events)
         now = round(self._pipeline.clock.now() * 1000)
         delays = self._pipeline.telemetry.arrival_delay.labels(self.partition.source)
-        for event in counted.committed.new:
+        for event in committed.new:
             # Earlier events may have arrived while nothing was read.
             if event.event_time is not None and event.event_time >= self._since:
                 delays.observe(max(0, now - event.event_time) / 1000)
@@ -232,12 +273,12 @@ class _Progress:
         self.caught_up = False
         """Whether one of them was not fresh: progress in a backlog."""
 
-    def note(self, counted: Counted) -> None:
-        reading = counted.reading
+    def note(self, evaluated: Evaluated, committed: Committed) -> None:
+        reading = evaluated.reading
         self.behind = reading.behind
-        self.readings += not counted.begins
+        self.readings += not evaluated.begins
         self.events += len(reading.events)
-        self.matches += sum(change.matches for change in counted.committed.rules)
+        self.matches += sum(change.matches for change in committed.rules)
         self.slices += reading.completes is not None
         self.caught_up = self.caught_up or reading.completes == "older"
 
@@ -255,5 +296,9 @@ def internal_error(partition: Partition, error: Exception) -> SourceError:
     return internal
 
 
-def _bytes(text: str) -> int:
+def _bytes(events: Sequence[LogEvent]) -> int:
+    """Bytes of the messages, or of the document that has them."""
+    if isinstance(events, Records):
+        return len(events.document)
+    text = "".join([event.message for event in events])
     return len(text) if text.isascii() else len(text.encode(errors="surrogatepass"))

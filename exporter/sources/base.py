@@ -49,6 +49,8 @@ class Reading:
     """Bytes read, as ``Source.size`` counts them."""
     undecodable: int = 0
     """Number of records that are not log events (in broken files, or look-ups without a record)."""
+    again: bool = False
+    """Whether its time was read before, so that most of its events may have been counted."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from typing import Annotated, ClassVar, Literal
 
 from exporter.aws.calls import Call
 from exporter.aws.iam_policy import Deployment, Grant
+from exporter.aws.records import HistoryEvent
 from exporter.model import Partition, PartitionKind
 from exporter.sources.base import Discovery, Environment
 from exporter.sources.options import Duration, Start, at_most
@@ -59,7 +60,7 @@ class EventHistory(RegionalSource):
 
     resolution = 1000
     page_size = _PAGE_EVENTS
-    members = ("CloudTrailEvent", "EventTime", "EventId")
+    record = HistoryEvent
 
     def call(self, partition: Partition) -> Call:
         """LookupEvents."""

@@ -8,11 +8,12 @@ import io
 import json
 import re
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import PurePath
-from typing import Literal
+from typing import BinaryIO, Literal
 
+from exporter import compression
 from exporter.model import EventFormat
 from exporter.sources.json_records import BrokenContentError
 
@@ -20,6 +21,8 @@ Layout = Literal["lines", "documents"]
 """``lines``: a message a line. ``documents``: JSON with line ends anywhere."""
 
 CHUNK = 256 * 1024
+HEAD = 64 * 1024
+"""Bytes from which the layout is known."""
 LINE_LENGTH = 8 * 1024 * 1024
 """Bytes. Longer lines are skipped. AWS: a log event has at most 1 MB."""
 
@@ -29,19 +32,37 @@ _BOMB_RATIO = 200
 
 _LINE_SUFFIXES = frozenset({".jsonl", ".ndjson", ".log"})
 _JSON_START = re.compile(rb'\{\s*["}]|\[\s*[{\]]')
+_RECORDS_START = re.compile(rb'[ \t\r\n]*\{[ \t\r\n]*"Records"[ \t\r\n]*:[ \t\r\n]*\[')
+_RECORDS_END = re.compile(rb"\][ \t\r\n]*\}[ \t\r\n]*\Z")
+_END = 256
+"""Bytes in which the end of a document is looked for."""
 _UTF8_BOM = codecs.BOM_UTF8
 
 
 @dataclass(frozen=True, slots=True)
-class TextLine:
-    """One line of a file."""
+class Lines:
+    """Lines of a file that follow one another."""
 
-    text: str | None
-    """Without its end; None if it is longer than LINE_LENGTH."""
+    texts: Sequence[str | None]
+    """Without their ends. A line that is longer than LINE_LENGTH is alone, and None."""
     length: int
-    """Bytes, its end included."""
+    """Bytes, the ends of lines included."""
     terminated: bool
-    """Whether it ends in a newline; the last line may not."""
+    """Whether they end in a newline; the last line of a file may not, and is alone then."""
+    raw: bytes = b""
+
+    def cut(self, count: int) -> tuple[Lines, Lines]:
+        """The first ``count`` lines, and the others."""
+        if count >= len(self.texts):
+            return self, _NO_LINES
+        first = sum(map(len, self.raw.split(b"\n", count)[:count])) + count
+        return (
+            Lines(self.texts[:count], first, True, self.raw[:first]),
+            Lines(self.texts[count:], self.length - first, True, self.raw[first:]),
+        )
+
+
+_NO_LINES = Lines((), 0, terminated=True)
 
 
 def is_gzip(file: io.BufferedReader) -> bool:
@@ -59,7 +80,21 @@ def read_chunks(file: io.BufferedReader, length: int) -> Iterator[bytes]:
         yield chunk
 
 
-def inflate(file: io.BufferedReader) -> Iterator[bytes]:
+def inflate_at_once(file: BinaryIO, size: int, limit: int) -> bytes | bytearray | None:
+    """The content of the first ``size`` bytes of a gzip file, if it can be read in one piece.
+
+    That is one undamaged member of at most ``limit`` bytes. None for all others, which ``inflate``
+    reads from the start of the file.
+    """
+    if size > limit:
+        return None
+    content = compression.inflate(file.read(size), limit)
+    if content is None:
+        file.seek(0)
+    return content
+
+
+def inflate(file: BinaryIO) -> Iterator[bytes]:
     """The content of a gzip file of one or many members, in bounded memory.
 
     Raises BrokenContentError at the first damage, after everything before it.
@@ -85,7 +120,7 @@ def inflate(file: io.BufferedReader) -> Iterator[bytes]:
             yield chunk
 
 
-def layout_of(path: str, event_format: EventFormat, head: bytes) -> Layout:
+def layout_of(path: str, event_format: EventFormat, head: bytes | bytearray) -> Layout:
     """The layout of a file; ``head`` is the beginning of its content."""
     if event_format == "lines":
         return "lines"
@@ -101,7 +136,7 @@ def layout_of(path: str, event_format: EventFormat, head: bytes) -> Layout:
     return "lines" if newline and _is_record(first) else "documents"
 
 
-def _is_record(line: bytes) -> bool:
+def _is_record(line: bytes | bytearray) -> bool:
     """Whether a line is a whole JSON object without a list of records."""
     try:
         value = json.loads(line)
@@ -115,26 +150,79 @@ def decode(chunks: Iterable[bytes]) -> Iterator[str]:
     return codecs.iterdecode(chunks, "utf-8-sig", errors="replace")
 
 
-def split_lines(chunks: Iterable[bytes]) -> Iterator[TextLine]:
+def is_list_of_records(document: bytes | bytearray) -> bool:
+    """Whether a document begins and ends like ``{"Records": […]}`` (see ``model.Records``)."""
+    return bool(_RECORDS_START.match(document) and _RECORDS_END.search(document[-_END:]))
+
+
+def beginning(content: Iterator[bytes]) -> tuple[bytes, BrokenContentError | None]:
+    """The first HEAD bytes of a file or more, and the error after them, if any."""
+    head = bytearray()
+    try:
+        while len(head) < HEAD and (chunk := next(content, b"")):
+            head += chunk
+    except BrokenContentError as error:
+        return bytes(head), error
+    return bytes(head), None
+
+
+def again(head: bytes, rest: Iterator[bytes], broken: BrokenContentError | None) -> Iterator[bytes]:
+    """The whole content, from its head and the rest."""
+    yield head
+    if broken is not None:
+        raise broken
+    yield from rest
+
+
+def pieces(content: bytes | bytearray) -> Iterator[bytes]:
+    """A content in chunks."""
+    return (bytes(content[at : at + CHUNK]) for at in range(0, len(content), CHUNK))
+
+
+def split_lines(chunks: Iterable[bytes]) -> Iterator[Lines]:
     """The lines of a file. If the chunks end in an error, an incomplete line is dropped."""
     pending: list[bytes] = []
     length = 0
     for chunk in chunks:
-        *ended, rest = chunk.split(b"\n")
-        for part in ended:
-            yield _line(pending, part, length + len(part) + 1, terminated=True)
+        end = chunk.rfind(b"\n") + 1
+        if end:
+            if length <= LINE_LENGTH:
+                yield from _whole_lines(b"".join((*pending, chunk[:end])))
+            else:
+                first = chunk.find(b"\n") + 1
+                yield Lines((None,), length + first, terminated=True)
+                yield from _whole_lines(chunk[first:end])
             pending, length = [], 0
-        length += len(rest)
+        length += len(chunk) - end
         if length <= LINE_LENGTH:
-            pending.append(rest)
+            pending.append(chunk[end:])
         else:
             pending = []
-    if length:
-        yield _line(pending, b"", length, terminated=False)
+    if length > LINE_LENGTH:
+        yield Lines((None,), length, terminated=False)
+    elif length:
+        yield Lines((_text(b"".join(pending)),), length, terminated=False)
 
 
-def _line(pending: list[bytes], last: bytes, length: int, *, terminated: bool) -> TextLine:
-    if length - terminated > LINE_LENGTH:
-        return TextLine(None, length, terminated)
-    raw = b"".join((*pending, last)).removesuffix(b"\r")
-    return TextLine(raw.decode("utf-8", errors="replace"), length, terminated)
+def _whole_lines(raw: bytes) -> Iterator[Lines]:
+    """Lines that all end in a newline."""
+    if not raw:
+        return
+    if len(raw) > LINE_LENGTH:
+        for line in raw.split(b"\n")[:-1]:
+            text = _text(line) if len(line) <= LINE_LENGTH else None
+            yield Lines((text,), len(line) + 1, terminated=True)
+        return
+    texts: list[str]
+    try:
+        texts = raw.decode().split("\n")
+    except UnicodeDecodeError:
+        texts = [line.decode(errors="replace") for line in raw.split(b"\n")]
+    del texts[-1]
+    if b"\r\n" in raw:
+        texts = [text.removesuffix("\r") for text in texts]
+    yield Lines(texts, len(raw), terminated=True, raw=raw)
+
+
+def _text(line: bytes) -> str:
+    return line.removesuffix(b"\r").decode(errors="replace")

@@ -6,14 +6,14 @@ import hashlib
 import os
 from typing import BinaryIO, Literal
 
-from pydantic import BaseModel, ConfigDict
+import msgspec
 
 from exporter.model import DamagedCheckpointError
 
 _SAMPLE = 1024
 
 
-class FilePosition(BaseModel):
+class FilePosition(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How far a file was read.
 
     Reading continues there if the inode is the same, the file is not shorter, and the bytes at both
@@ -21,11 +21,10 @@ class FilePosition(BaseModel):
     again, so it is not compared.) Any other file of this name is read from its start.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
-
     unit: Literal["bytes", "records"]
     """Unit of ``done``: bytes of whole lines, or records (JSON, gzip)."""
-    done: int
+    done: int | None
+    """None: all records of the ``covered`` bytes, which were not split to count them."""
     inode: int
     covered: int
     """Bytes of the file that ``sample`` covers."""
@@ -51,17 +50,35 @@ class FilePosition(BaseModel):
             midline=midline,
         )
 
+    @classmethod
+    def in_records(
+        cls, stat: os.stat_result, done: int | None, fingerprint: str, *, finished: bool
+    ) -> FilePosition:
+        """After the first ``done`` records of a file with this ``sample``."""
+        return cls(
+            unit="records",
+            done=done,
+            inode=stat.st_ino,
+            covered=stat.st_size,
+            sample=fingerprint,
+            modified=stat.st_mtime_ns,
+            finished=finished,
+        )
+
     def encode(self) -> str:
         """As text."""
-        return self.model_dump_json()
+        return _ENCODER.encode(self).decode()
 
     @classmethod
     def decode(cls, text: str) -> FilePosition:
         """From text. Raises DamagedCheckpointError."""
         try:
-            return cls.model_validate_json(text)
-        except ValueError as error:
+            position = _DECODER.decode(text)
+        except (msgspec.MsgspecError, ValueError, RecursionError) as error:
             raise DamagedCheckpointError from error
+        if position.done is None and position.unit == "bytes":
+            raise DamagedCheckpointError
+        return position
 
     def holds_for(self, file: BinaryIO, stat: os.stat_result) -> bool:
         """Whether an open file is the one that was read, unchanged or with more at its end."""
@@ -79,6 +96,10 @@ class FilePosition(BaseModel):
             and stat.st_size == self.covered
             and stat.st_mtime_ns == self.modified
         )
+
+
+_ENCODER = msgspec.json.Encoder()
+_DECODER = msgspec.json.Decoder(FilePosition)
 
 
 def sample(file: BinaryIO, length: int) -> str:

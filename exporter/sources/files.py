@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import glob
 import io
-import itertools
 import math
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal
 
@@ -25,29 +25,40 @@ from exporter.model import (
     Partition,
     PartitionGoneError,
     PartitionKind,
+    Records,
     SourceError,
 )
 from exporter.sources.base import Discovery, Environment, Reading, SourceConfig
+from exporter.sources.file_batches import Batch, Messages, after, in_lists
 from exporter.sources.file_content import (
+    HEAD,
     Layout,
-    TextLine,
+    Lines,
+    again,
+    beginning,
     decode,
     inflate,
+    inflate_at_once,
     is_gzip,
+    is_list_of_records,
     layout_of,
+    pieces,
     read_chunks,
     split_lines,
 )
 from exporter.sources.file_position import FilePosition, sample
 from exporter.sources.json_records import (
     BrokenContentError,
+    records_in_line,
     split_records,
 )
 from exporter.sources.options import Distinct, Interval
 from exporter.yamlfile.globs import absolute_glob, is_path
 
 _TWO_WEEKS = 14 * 86_400_000
-_HEAD = 64 * 1024
+_AT_ONCE = 64 * 1024 * 1024
+_NOT_EVENTS = "file has records that are not log events, skipping them"
+_BROKEN = "file is broken, only events before that count"
 
 FILE = PartitionKind("path", "File", by_event_time=False)
 
@@ -108,8 +119,10 @@ class Files:
         complete: bool = False,
         batch_events: int = 5000,
         batch_bytes: int = 8 * 1024 * 1024,
+        at_once: int = _AT_ONCE,
         clock: Callable[[], float] = time.time,
     ) -> None:
+        """``at_once``: bytes of the longest document that is one reading, whatever its batches."""
         self.name = name
         self.format: EventFormat = format
         self.interval = interval
@@ -119,6 +132,7 @@ class Files:
         self._complete = complete
         self._batch_events = batch_events
         self._batch_bytes = batch_bytes
+        self._at_once = at_once
         self._clock = clock
         self._versions: dict[str, tuple[int, int]] = {}
         """Size and modification time of each line file at the last poll."""
@@ -189,16 +203,29 @@ class Files:
             position = FilePosition.in_lines(file, stat, 0)
             yield Reading((), position.encode())
         compressed = is_gzip(file)
-        content = inflate(file) if compressed else read_chunks(file, stat.st_size)
-        head, broken = _head(content)
-        layout = layout_of(path, self.format, head[:_HEAD])
+        whole = inflate_at_once(file, stat.st_size, self._at_once) if compressed else None
+        content: Iterator[bytes] = iter(())
+        broken = None
+        if whole is None:
+            content = inflate(file) if compressed else read_chunks(file, stat.st_size)
+            head, broken = beginning(content)
+        else:
+            head = bytes(whole[:HEAD])
+        layout = layout_of(path, self.format, head[:HEAD])
         if layout == "lines" and not compressed:
             yield from self._follow(path, file, stat, position)
             return
-        if position is not None and position.unit != "records":
+        if position is None or position.unit != "records":
             position = None
-        chunks = _again(head, content, broken)
-        yield from self._read_whole(path, file, stat, position, self._records(layout, chunks))
+            if layout == "documents" and not compressed and stat.st_size <= self._at_once:
+                whole = b"".join((head, *content))
+            if layout == "documents" and whole is not None and is_list_of_records(whole):
+                yield from self._read_document(path, file, stat, whole)
+                return
+        chunks = pieces(whole) if whole is not None else again(head, content, broken)
+        done = 0 if position is None else self._done(position, file, compressed=compressed)
+        # What was counted before and what is broken is found again.
+        yield from self._read_whole(path, file, stat, done, self._messages(layout, chunks))
 
     def _follow(
         self,
@@ -213,101 +240,141 @@ class Files:
         self._versions[path] = version
         start, midline = 0, False
         if position is not None and position.unit == "bytes":
-            start, midline = position.done, position.midline
+            start, midline = position.done or 0, position.midline
         done = start
-        batch = _Batch(self._now())
+        batch = self._batch()
 
         def reading() -> Reading:
-            after = FilePosition.in_lines(file, stat, done, midline=midline)
-            return batch.take(after, size=done - start)
+            position = FilePosition.in_lines(file, stat, done, midline=midline)
+            return batch.take(position, size=done - start)
 
         file.seek(start)
-        for line in split_lines(read_chunks(file, stat.st_size - start)):
-            if not midline:
-                if not (line.terminated or settled or line.text is None):
-                    break
-                self._add_line(path, line, batch, first=done == 0)
-            midline = not line.terminated
-            done += line.length
-            if batch.full(self._batch_events, self._batch_bytes):
-                yield reading()
-                start = done
+        for lines in split_lines(read_chunks(file, stat.st_size - start)):
+            rest = lines
+            if midline:
+                counted, rest = lines.cut(1)
+                midline = not counted.terminated
+                done += counted.length
+            while rest.texts and (rest.terminated or settled or rest.texts[0] is None):
+                part, rest = rest.cut(batch.room(rest.texts))
+                messages = self._messages_in(part, first=done == 0)
+                if batch.add(messages):
+                    what = "a line that is too long, skipping it"
+                    if part.texts[0] is not None:
+                        what = "lines that are not CloudTrail records"
+                    self._warn_once(path, f"file has {what}")
+                midline = not part.terminated
+                done += part.length
+                if batch.full:
+                    yield reading()
+                    start = done
         if done > start:
             yield reading()
 
-    def _add_line(self, path: str, line: TextLine, batch: _Batch, *, first: bool) -> None:
-        if line.text is None:
-            self._warn_once(path, "file has a line that is too long, skipping it")
-            batch.undecodable += 1
-            return
-        text = line.text.removeprefix("\ufeff") if first else line.text
-        for message in self._messages(text):
-            if message is None:
-                self._warn_once(path, "file has lines that are not CloudTrail records")
-            batch.add(message)
+    def _messages_in(self, lines: Lines, *, first: bool) -> Messages:
+        """The messages of lines; ``first``: they are at the beginning of the file."""
+        texts = lines.texts
+        if first and texts[0]:
+            texts = [texts[0].removeprefix("\ufeff"), *texts[1:]]
+        if self.format == "cloudtrail":
+            return [message for text in texts if text != "" for message in records_in_line(text)]
+        # AWS: a log event's message has at least one character.
+        return texts if "" not in texts else [text for text in texts if text != ""]
 
-    def _messages(self, line: str) -> Iterator[str | None]:
-        """The line, or the CloudTrail records in it; None if it has none."""
-        if self.format != "cloudtrail":
-            if line:  # AWS: a log event's message has at least one character
-                yield line
-            return
-        try:
-            yield from split_records((line,), cloudtrail=True)
-        except BrokenContentError:
-            yield None
-
-    def _records(self, layout: Layout, chunks: Iterator[bytes]) -> Iterator[str | None]:
+    def _messages(self, layout: Layout, chunks: Iterator[bytes]) -> Iterator[Messages]:
         """The messages of a file; None for each record that is not a message."""
         if layout == "documents":
-            yield from split_records(decode(chunks), cloudtrail=self.format == "cloudtrail")
+            yield from in_lists(
+                split_records(decode(chunks), cloudtrail=self.format == "cloudtrail")
+            )
             return
-        for index, line in enumerate(split_lines(chunks)):
-            if line.text is None:
-                yield None
-                continue
-            yield from self._messages(line.text.removeprefix("\ufeff") if index == 0 else line.text)
+        first = True
+        for lines in split_lines(chunks):
+            yield self._messages_in(lines, first=first)
+            first = False
+
+    def _done(self, position: FilePosition, file: io.BufferedReader, *, compressed: bool) -> int:
+        """How many records of a file were counted before it grew."""
+        if position.done is not None:
+            return position.done
+        data = os.pread(file.fileno(), position.covered, 0)
+        chunks = inflate(io.BytesIO(data)) if compressed else pieces(data)
+        count = 0
+        with suppress(BrokenContentError):
+            for messages in self._messages("documents", chunks):
+                count += len(messages)
+        return count
+
+    def _read_document(
+        self,
+        path: str,
+        file: io.BufferedReader,
+        stat: os.stat_result,
+        document: bytes | bytearray,
+    ) -> Iterator[Reading]:
+        """Read a document of records in one reading, without splitting it."""
+        now = self._now()
+        undecodable = 0
+
+        def split() -> list[LogEvent]:
+            nonlocal undecodable
+            events: list[LogEvent] = []
+            undecodable = 0
+            try:
+                for messages in self._messages("documents", pieces(document)):
+                    events += [LogEvent(text, now) for text in messages if text is not None]
+                    undecodable += messages.count(None)
+                    if None in messages:
+                        self._warn_once(path, _NOT_EVENTS)
+            except BrokenContentError as error:
+                self._warn_once(path, f"{_BROKEN}: {error}")
+                undecodable += 1
+            return events
+
+        position = FilePosition.in_records(
+            stat, None, sample(file, stat.st_size), finished=True
+        ).encode()
+        yield Reading(Records(document, now, split), position, size=stat.st_size)
+        if undecodable:
+            yield Reading((), position, undecodable=undecodable)
 
     def _read_whole(
         self,
         path: str,
         file: io.BufferedReader,
         stat: os.stat_result,
-        position: FilePosition | None,
-        records: Iterator[str | None],
+        done: int,
+        lists: Iterator[Messages],
     ) -> Iterator[Reading]:
-        """Read the records after the position, to the end or the first damage."""
-        done = 0 if position is None else position.done
+        """Read the records after the first ``done``, to the end or the first damage."""
         fingerprint = sample(file, stat.st_size)
-        batch = _Batch(self._now())
+        batch = self._batch()
         read = 0
 
         def reading(*, finished: bool = False) -> Reading:
             nonlocal read
             before, read = read, stat.st_size if finished else file.tell()
-            after = FilePosition(
-                unit="records",
-                done=done,
-                inode=stat.st_ino,
-                covered=stat.st_size,
-                sample=fingerprint,
-                modified=stat.st_mtime_ns,
-                finished=finished,
-            )
-            return batch.take(after, size=read - before)
+            position = FilePosition.in_records(stat, done, fingerprint, finished=finished)
+            return batch.take(position, size=read - before)
 
         try:
-            for record in itertools.islice(records, done, None):
-                if record is None:
-                    self._warn_once(path, "file has records that are not log events, skipping them")
-                batch.add(record)
-                done += 1
-                if batch.full(self._batch_events, self._batch_bytes):
-                    yield reading()
+            for messages in after(done, lists):
+                rest = messages
+                while rest:
+                    room = batch.room(rest)
+                    if batch.add(rest[:room]):
+                        self._warn_once(path, _NOT_EVENTS)
+                    done += len(rest[:room])
+                    rest = rest[room:]
+                    if batch.full:
+                        yield reading()
         except BrokenContentError as error:
-            self._warn_once(path, f"file is broken, only events before that count: {error}")
+            self._warn_once(path, f"{_BROKEN}: {error}")
             batch.undecodable += 1
         yield reading(finished=True)
+
+    def _batch(self) -> Batch:
+        return Batch(self._now(), self._batch_events, self._batch_bytes)
 
     def _warn_once(self, path: str, message: str) -> None:
         if (path, message) not in self._warned:
@@ -316,52 +383,6 @@ class Files:
 
     def _now(self) -> int:
         return round(self._clock() * 1000)
-
-
-class _Batch:
-    """Log events of the next reading."""
-
-    def __init__(self, now: int) -> None:
-        self._now = now
-        self._events: list[LogEvent] = []
-        self._characters = 0
-        self.undecodable = 0
-
-    def add(self, message: str | None) -> None:
-        if message is None:
-            self.undecodable += 1
-            return
-        self._events.append(LogEvent(message, self._now))
-        self._characters += len(message)
-
-    def full(self, events: int, characters: int) -> bool:
-        return len(self._events) + self.undecodable >= events or self._characters >= characters
-
-    def take(self, position: FilePosition, *, size: int) -> Reading:
-        reading = Reading(self._events, position.encode(), size=size, undecodable=self.undecodable)
-        self._events, self._characters, self.undecodable = [], 0, 0
-        return reading
-
-
-def _head(content: Iterator[bytes]) -> tuple[bytes, BrokenContentError | None]:
-    """The first _HEAD bytes of a file or more, and the error after them, if any."""
-    head = bytearray()
-    try:
-        while len(head) < _HEAD and (chunk := next(content, b"")):
-            head += chunk
-    except BrokenContentError as error:
-        return bytes(head), error
-    return bytes(head), None
-
-
-def _again(
-    head: bytes, rest: Iterator[bytes], broken: BrokenContentError | None
-) -> Iterator[bytes]:
-    """The whole content, from its head and the rest."""
-    yield head
-    if broken is not None:
-        raise broken
-    yield from rest
 
 
 def _existing(pattern: str) -> set[str]:

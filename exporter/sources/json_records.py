@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, TypedDict
 
 import msgspec
@@ -68,6 +68,18 @@ def split_records(chunks: Iterable[str], *, cloudtrail: bool = False) -> Iterato
         complete = text.complete_object()
         for raw, value in text.records() if complete is None else (complete,):
             yield _record(raw, value, cloudtrail)
+
+
+def records_in_line(line: str | None) -> Sequence[str | None]:
+    """The CloudTrail records in a line; None if it has none, or has more than records."""
+    if line is None:
+        return (None,)
+    records: list[str | None] = []
+    try:
+        records.extend(split_records((line,), cloudtrail=True))
+    except BrokenContentError:
+        records.append(None)
+    return records
 
 
 def _record(raw: str, value: object, cloudtrail: bool) -> str | None:

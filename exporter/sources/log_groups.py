@@ -10,6 +10,7 @@ from pydantic import AfterValidator
 
 from exporter.aws.calls import Call
 from exporter.aws.iam_policy import Deployment, Grant
+from exporter.aws.records import FilteredLogEvent
 from exporter.model import (
     EventFormat,
     Partition,
@@ -124,7 +125,7 @@ class LogGroups(RegionalSource):
 
     resolution = 1
     page_size = _LIKELY_PAGE_EVENTS
-    members = ("message", "timestamp", "eventId")
+    record = FilteredLogEvent
 
     def __init__(
         self, config: LogGroupsConfig, environment: Environment, since: Mapping[str, int]

@@ -70,6 +70,12 @@ class Progress:
         unread = (span.positions[0] for span in self.backlog if span.positions[0] < span.end)
         return min([self.positions[0], *unread])
 
+    def was_read(self, window: Window) -> bool:
+        """Whether any of the window's time was read before."""
+        return window.start < self.positions[0] and not any(
+            span.positions[0] <= window.start and window.end <= span.end for span in self.backlog
+        )
+
     def windows(self, schedule: Schedule, now: int, *, complete: bool) -> list[Window]:
         """The windows to read now, newest first; windows of two spans may touch."""
         windows = schedule.due(self.positions, now, complete=complete)

@@ -6,9 +6,11 @@ import re
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
+from typing import cast
 
 from exporter.aws.calls import Call
 from exporter.aws.quotas import CallCost
+from exporter.aws.records import LATEST, TypedRecord
 from exporter.model import LogEvent, Partition, SourceError
 from exporter.sources.base import Discovery, Environment
 from exporter.sources.options import Regions
@@ -18,8 +20,6 @@ from exporter.yamlfile.validation import Fields
 
 _DEFAULT_REGION = "default"
 """Names the session's region in ``parts``, if a source has no ``regions``."""
-_LAST = 253_402_300_799_999
-"""The end of the year 9999, in milliseconds."""
 
 
 def milliseconds(value: object, unit: int = 1) -> int | None:
@@ -31,7 +31,7 @@ def milliseconds(value: object, unit: int = 1) -> int | None:
         return round(value.timestamp() * 1000)
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
-    return round(value * unit) if 0 <= value <= _LAST / unit else None
+    return round(value * unit) if 0 <= value <= LATEST / unit else None
 
 
 class RegionalConfig(TimelineConfig):
@@ -86,8 +86,8 @@ class RegionalConfig(TimelineConfig):
 class RegionalSource(TimelineSource):
     """Finds the partitions of each region, and reads AWS's records."""
 
-    members: tuple[str, str, str]
-    """Keys of a record's message, time and id."""
+    record: type[TypedRecord]
+    """A record with all that a log event needs."""
 
     def __init__(
         self, config: RegionalConfig, environment: Environment, since: Mapping[str, int]
@@ -142,20 +142,34 @@ class RegionalSource(TimelineSource):
 
     def _call(self, call: Call, parameters: Mapping[str, object]) -> Iterator[EventPage]:
         for records in self._accounts.pages(call, parameters):
-            events = [event for event in map(self._event, records) if event is not None]
-            yield EventPage(events, undecodable=len(records) - len(events))
+            yield self._page(records)
+
+    def _page(self, records: Sequence[object]) -> EventPage:
+        """The log events in the records of a page: all of them are typed, or none is."""
+        if records and isinstance(records[0], self.record):
+            return EventPage(_log_events(cast("Sequence[TypedRecord]", records), self.resolution))
+        events = [event for event in map(self._event, records) if event is not None]
+        return EventPage(events, undecodable=len(records) - len(events))
 
     def _event(self, record: object) -> LogEvent | None:
         """The log event in a record; None if a member is missing or has a wrong type."""
         if not isinstance(record, Mapping):
             return None
-        message, sent_time, event_id = map(record.get, self.members)
+        message, sent_time, event_id = map(record.get, self.record.__struct_encode_fields__)
         time = milliseconds(sent_time, self.resolution)
         if not (isinstance(message, str) and message) or time is None:
             return None
         if not (isinstance(event_id, str) and event_id and event_id.isascii()):
             return None
         return LogEvent(message, time, event_id)
+
+
+def _log_events(records: Sequence[TypedRecord], unit: int) -> list[LogEvent]:
+    """The log events of typed records; ``unit``: milliseconds of a unit of time."""
+    if unit == 1:
+        # A page has up to 10,000 of them, so rounding is left out where times are whole already.
+        return [LogEvent(one.message, one.time, one.id) for one in records]  # type: ignore[arg-type]
+    return [LogEvent(one.message, round(one.time * unit), one.id) for one in records]
 
 
 def _sentence(error: SourceError) -> str:

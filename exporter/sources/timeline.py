@@ -193,6 +193,7 @@ class TimelineSource(ABC):
         while work:
             window, backfill = due = work.pop()
             rest = window
+            again = progress.was_read(window)
             for page, done in self._read(partition, window, pace):
                 after = progress
                 if done is not None:
@@ -203,7 +204,7 @@ class TimelineSource(ABC):
                         else progress.after(self._schedule, done, now)
                     )
                 behind = bool(work) or rest.length > 0
-                reading = self._reading(page, progress, after, backfill, behind=behind)
+                reading = self._reading(page, progress, after, backfill, behind=behind, again=again)
                 if done is not None:
                     reading = replace(reading, completes="fresh" if due is fresh else "older")
                 yield reading
@@ -286,6 +287,7 @@ class TimelineSource(ABC):
         backfill: frozenset[str] = _ALL_RULES,
         *,
         behind: bool,
+        again: bool = False,
     ) -> Reading:
         return Reading(
             page.events,
@@ -296,6 +298,7 @@ class TimelineSource(ABC):
             read_up_to=after.read_up_to,
             behind=behind,
             undecodable=page.undecodable,
+            again=again,
         )
 
     def _now(self) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gzip
 import itertools
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -70,15 +70,25 @@ def _pack(content: bytes, packing: _Packing, cut: int) -> bytes:
 def _check_pieces(content: bytes, size: int) -> None:
     """Chunks of any size give the same text, lines and records."""
     text = "".join(decode((content,)))
-    lines = list(split_lines((content,)))
+    lines = _lines((content,))
     records = _outcome((text,))
     for step in {1, size} if len(content) < 2000 else {size}:
         assert "".join(decode(_pieces(content, step))) == text
-        assert list(split_lines(_pieces(content, step))) == lines
+        assert _lines(_pieces(content, step)) == lines
         assert _outcome(_pieces(text, step)) == records
-    assert sum(line.length for line in lines) == len(content)
+    assert sum(length for _, length, _ in lines) == len(content)
     expected = _expected(text)
     assert expected is None or records == (expected, False)
+
+
+def _lines(chunks: Iterable[bytes]) -> list[tuple[str | None, int, bool]]:
+    """Each line: its text, its length in bytes, and whether it has a newline."""
+    found = []
+    for lines in split_lines(chunks):
+        while lines.texts:
+            line, lines = lines.cut(1)  # noqa: PLW2901
+            found.append((line.texts[0], line.length, line.terminated))
+    return found
 
 
 def _pieces(content: Any, size: int) -> Iterator[Any]:
@@ -107,11 +117,11 @@ def _expected(text: str) -> list[str | None] | None:
 def _check_readings(
     path: Path, event_format: EventFormat, *, size: int, batch: int, damaged: bool
 ) -> list[str]:
-    """Chunks, batches and restarts make no difference. Returns the messages."""
+    """Whole documents, chunks, batches and restarts make no difference. Returns the messages."""
     whole = _read(path, event_format)
     file_content.CHUNK = size
     try:
-        readings = _read(path, event_format, batch=batch)
+        readings = _read(path, event_format, batch=batch, at_once=0)
     finally:
         file_content.CHUNK = _CHUNK
     if damaged:  # how much of it can be inflated depends on the chunks
@@ -143,7 +153,12 @@ def _check_growth(
 
 
 def _read(
-    path: Path, event_format: EventFormat, *, checkpoint: str | None = None, batch: int = 5000
+    path: Path,
+    event_format: EventFormat,
+    *,
+    checkpoint: str | None = None,
+    batch: int = 5000,
+    at_once: int = 2**20,
 ) -> list[Reading]:
     files = Files(
         [str(path)],
@@ -151,12 +166,18 @@ def _read(
         format=event_format,
         complete=True,
         batch_events=batch,
+        at_once=at_once,
         clock=lambda: 0.0,
     )
+    partition = Partition("fuzz", resource=str(path))
+    readings = []
     try:
-        return list(files.poll(Partition("fuzz", resource=str(path)), checkpoint, own_starts={}))
+        for reading in files.poll(partition, checkpoint, own_starts={}):
+            len(reading.events)  # what is left out of a document is known once it is split
+            readings.append(reading)
     except SourceError as error:
         raise AssertionError("the file can be read") from error
+    return readings
 
 
 def _contents(readings: Sequence[Reading]) -> tuple[list[str], int]:

@@ -32,6 +32,7 @@ class Reader:
         complete: bool = True,
         batch_events: int = 5000,
         batch_bytes: int = 2**20,
+        at_once: int = 2**20,
     ) -> None:
         self.partition = Partition("files", resource=str(path))
         self.source = Files(
@@ -41,6 +42,7 @@ class Reader:
             complete=complete,
             batch_events=batch_events,
             batch_bytes=batch_bytes,
+            at_once=at_once,
         )
         self.checkpoint: str | None = None
         self.messages: list[str] = []
@@ -236,15 +238,18 @@ def test_cloudtrail_lines_may_hold_records_or_documents_and_nothing_else(tmp_pat
 # JSON documents and gzip
 
 
+@pytest.mark.parametrize(("at_once", "readings"), [(10**6, [20]), (100, [6, 6, 6, 2])])
 @pytest.mark.parametrize("name", ["a.json", "a.json.gz", "a.bin", "a", "a.gz"])
-def test_a_cloudtrail_file_is_known_by_name_or_content(tmp_path: Path, name: str) -> None:
+def test_a_cloudtrail_file_is_known_by_name_or_content(
+    tmp_path: Path, name: str, at_once: int, readings: list[int]
+) -> None:
     path = tmp_path / name
     content = _document(range(20)).encode()
     path.write_bytes(gzip.compress(content) if name.endswith("gz") else content)
-    reader = Reader(path, "cloudtrail", batch_events=6)
+    reader = Reader(path, "cloudtrail", batch_events=6, at_once=at_once)
 
     assert _ids(reader.poll()) == list(range(20))
-    assert reader.readings == [6, 6, 6, 2]
+    assert reader.readings == readings
     assert reader.poll() == []
 
 
