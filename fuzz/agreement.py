@@ -10,13 +10,12 @@ from exporter.configuration import Reference, ValueSpec
 from exporter.configuration.references import parse_reference
 from exporter.model import Increment, Partition
 from exporter.patterns import Document, FilterPattern, termset
-from exporter.rules import Facts, columns, increments, lines, taking
+from exporter.rules import columns, increments, lines, taking
 from exporter.rules.lines import LineProgram
 from exporter.rules.places import Place
 from exporter.rules.rule import Rule
 
 _PARTITION = Partition("logs", "111122223333", "eu-west-1")
-_FACTS = Facts("id", "", 0, "111122223333", "eu-west-1")
 _PLACE = Place.of("111122223333", "eu-west-1", _PARTITION)
 
 
@@ -45,11 +44,7 @@ def little_memory() -> Iterator[None]:
 def _reference(rules: Sequence[Rule], message: str) -> list[Increment]:
     document = Document(message)
     matches = [(rule, rule.pattern.match_document(document)) for rule in rules]
-    return [
-        rule.increment(document, match, _FACTS, _PARTITION)
-        for rule, match in matches
-        if match is not None
-    ]
+    return [rule.increment(document, match, _PLACE) for rule, match in matches if match is not None]
 
 
 def _rule(number: int, pattern: FilterPattern) -> Rule:

@@ -39,6 +39,11 @@ _DECODER = json.JSONDecoder(
 )
 
 
+def may_be_object(message: str) -> bool:
+    """Whether ``Document.json`` can be an object; false without decoding most other messages."""
+    return message.startswith("{") or message.lstrip(" \t\n\r").startswith("{")
+
+
 class LineField(NamedTuple):
     """A field of a line, and its position with its delimiters."""
 

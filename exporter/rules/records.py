@@ -34,7 +34,7 @@ class Facts:
 
 
 def facts(
-    event: LogEvent, document: Document, partition: Partition, event_format: EventFormat
+    event: LogEvent, document: Document | None, partition: Partition, event_format: EventFormat
 ) -> Facts:
     """A CloudTrail record speaks for itself, wherever it was read; else the partition does.
 
@@ -42,8 +42,10 @@ def facts(
     organization's trail is not the account of the bucket or log group. In the format ``auto``
     nothing is taken from a message but what CloudTrail can have written, and its id holds within
     its log group only: whoever can write to another log group can copy it.
+
+    ``document``: None if the message is no JSON object.
     """
-    record = document.json if event_format != "lines" else None
+    record = document.json if document is not None and event_format != "lines" else None
     event_time = event.time if partition.kind.by_event_time else None
     is_declared = event_format == "cloudtrail"
     if record is None or not (is_declared or is_record(record)):
@@ -62,14 +64,14 @@ def facts(
 
 
 def aliases(
-    event: LogEvent, document: Document, partition: Partition, fact: Facts
+    event: LogEvent, document: Document | None, partition: Partition, fact: Facts
 ) -> tuple[Identity, ...]:
     """What a log group's event is remembered by under the source's other formats.
 
     A source whose format changes counts nothing again, nor does a ledger of the time when any
     message with an ``eventID`` was taken for a record whose id holds in all log groups.
     """
-    record = document.json if partition.kind.local_ids else None
+    record = document.json if document is not None and partition.kind.local_ids else None
     event_id = "" if record is None else _text(record, "eventID")
     if record is None or event.id is None or not event_id:
         return ()

@@ -10,11 +10,10 @@ from decimal import Decimal
 from exporter.configuration import DEFAULT_METRIC, LabelValue, Reference, RuleConfig, ValueSpec
 from exporter.configuration.names import DEFAULT_METRIC_LABEL
 from exporter.configuration.references import parse_label_value, parse_value
-from exporter.model import OVERFLOW, Increment, Partition, SeriesKey
+from exporter.model import OVERFLOW, Increment, SeriesKey
 from exporter.patterns import Document, FilterPattern, Match, compile_pattern
 from exporter.rules.labels import label_value, metric_value
 from exporter.rules.places import Place
-from exporter.rules.records import Facts
 
 
 def definition(rule: RuleConfig) -> str:
@@ -78,15 +77,12 @@ class Rule:
             dynamic={k: v.references for k, v in labels.items() if v.literal is None},
         )
 
-    def increment(
-        self, document: Document, match: Match, fact: Facts, partition: Partition
-    ) -> Increment:
+    def increment(self, document: Document, match: Match, place: Place) -> Increment:
         """What one match adds, and where."""
         values = [label_value(references, document, match) for references in self.dynamic.values()]
         value = self.value.number
         if self.value.reference is not None:
             value = metric_value(self.value, document, match)
-        place = Place.of(fact.account_id, fact.region, partition)
         return self.increment_at(place, values, value)
 
     def increment_at(self, place: Place, values: Sequence[str], value: float | None) -> Increment:

@@ -22,9 +22,10 @@ from exporter.model import (
     Partition,
     SeriesKey,
 )
-from exporter.patterns import Document, FilterPattern
-from exporter.rules.places import Place
-from exporter.rules.records import aliases, facts
+from exporter.patterns import Document, FilterPattern, may_be_object
+from exporter.rules.lines import LineProgram
+from exporter.rules.places import Place, Places
+from exporter.rules.records import Facts, aliases, facts
 from exporter.rules.rule import Rule, definition
 
 _log = structlog.get_logger(__name__)
@@ -108,21 +109,18 @@ class RuleSet:
         evaluated again.
         """
         judges = self._judges_of(partition.source)
+        places = Places(partition)
         judged: list[JudgedEvent] = []
         for event in events:
-            document = Document(event.message)
+            document = Document(event.message) if may_be_object(event.message) else None
             fact = facts(event, document, partition, event_format)
             happened = None if watermark is None else fact.happened
-            rules, names = judges.judge(happened, may_count(event.time, watermark, backfill))
+            panel = judges.judge(happened, may_count(event.time, watermark, backfill))
             if known is not None and fact.event_id is not None:
                 counted = known([(fact.scope, fact.event_id, fact.event_time)])[0]
-                if counted is not None and names <= counted:
+                if counted is not None and panel.names <= counted:
                     continue
-            increments = []
-            for rule in rules:
-                match = rule.pattern.match_document(document)
-                if match is not None:
-                    increments.append(rule.increment(document, match, fact, partition))
+            increments = panel.increments(event.message, document, fact, places)
             if increments:
                 judged.append(
                     JudgedEvent(
@@ -130,7 +128,7 @@ class RuleSet:
                         scope=fact.scope,
                         time=event.time,
                         event_time=fact.event_time,
-                        judged=names,
+                        judged=panel.names,
                         increments=tuple(increments),
                         aliases=aliases(event, document, partition, fact),
                     )
@@ -159,18 +157,17 @@ class _Judges:
     def __init__(self, rules: Iterable[tuple[RuleVersion, Rule]]) -> None:
         self._rules = dict(rules)
         self._timeline = Timeline(self._rules)
-        self._known: dict[object, tuple[Sequence[Rule], frozenset[str]]] = {}
-        self.in_force, names = self.judge(None, None)
+        self._known: dict[object, _Panel] = {}
+        latest = self.judge(None, None)
+        self.in_force, names = latest.rules, latest.names
         self.own_starts = {
             version.rule: version.since
             for version in self._rules
             if version.own_start and version.since is not None and version.rule in names
         }
 
-    def judge(
-        self, happened: tuple[int, int] | None, only: frozenset[str] | None
-    ) -> tuple[Sequence[Rule], frozenset[str]]:
-        """The rules that judge an event, and their names: the same objects for most events.
+    def judge(self, happened: tuple[int, int] | None, only: frozenset[str] | None) -> _Panel:
+        """The rules that judge an event: the same object for most events.
 
         ``happened``: its earliest and latest time; None to use the latest versions. ``only``: the
         rules that may count it; None for all.
@@ -181,12 +178,40 @@ class _Judges:
         found = self._known.get(key)
         if found is None:
             versions = timeline.judges(stretch)
-            rules = [self._rules[v] for v in versions if only is None or v.rule in only]
-            found = rules, frozenset(rule.name for rule in rules)
+            found = _Panel([self._rules[v] for v in versions if only is None or v.rule in only])
             if len(self._known) >= _MOST_JUDGES:
                 self._known = {}
             self._known[key] = found
         return found
+
+
+class _Panel:
+    """Rules that judge events together."""
+
+    def __init__(self, rules: Sequence[Rule]) -> None:
+        self.rules = rules
+        self.names = frozenset(rule.name for rule in rules)
+        self._order = {rule.name: number for number, rule in enumerate(rules)}
+        self._objects = [rule for rule in rules if rule.pattern.kind == "json"]
+        self._lines = LineProgram(rule for rule in rules if rule.pattern.kind != "json")
+
+    def increments(
+        self, message: str, document: Document | None, fact: Facts, places: Places
+    ) -> list[Increment]:
+        """What a message adds, in the order of the rules.
+
+        ``document``: None if the message is no JSON object.
+        """
+        place = places.of(fact.account_id, fact.region)
+        increments = self._lines.increments(message, place)
+        if document is None or not self._objects:
+            return increments
+        for rule in self._objects:
+            match = rule.pattern.match_document(document)
+            if match is not None:
+                increments.append(rule.increment(document, match, place))
+        increments.sort(key=lambda increment: self._order[increment.rule])
+        return increments
 
 
 def _read(version: RuleVersion, patterns: Mapping[str, FilterPattern]) -> Rule | None:
