@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from decimal import Decimal
 
-from exporter.patterns.compile import condition_test, field_decimal, field_test
+from exporter.patterns.compile import field_decimal
+from exporter.patterns.fused import fused_test
 from exporter.patterns.syntax import (
     And,
     Condition,
@@ -54,7 +55,7 @@ class Column:
             self.rules |= rules
             alternatives = _equalities(condition)
             if alternatives is None:
-                self._tests.append((rules, condition_test(condition, field_test)))
+                self._tests.append((rules, fused_test(condition)))
                 continue
             self._of_equality |= rules
             for value in alternatives:

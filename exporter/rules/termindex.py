@@ -21,12 +21,17 @@ class TermIndex:
                 numbers.setdefault(term.value, len(numbers))
         self._set = TermSet(list(numbers))
         self._always: list[_Need] = []
+        self._decided: dict[int, int] = {}
+        """By term: the rules that match any message with it."""
         self._needs: dict[int, list[_Need]] = {}
         """By one term without which the pattern cannot match."""
         for bit, pattern in patterns.items():
             need = _Need(bit, pattern, numbers)
             for number in need.hooks:
-                self._needs.setdefault(number, []).append(need)
+                if need.hook_decides:
+                    self._decided[number] = self._decided.get(number, 0) | bit
+                else:
+                    self._needs.setdefault(number, []).append(need)
             if not need.hooks:
                 self._always.append(need)
         self._kept: dict[tuple[int, ...], int] = {}
@@ -47,6 +52,7 @@ class TermIndex:
         for need in self._always:
             rules |= need.judge(found)
         for number in found:
+            rules |= self._decided.get(number, 0)
             for need in self._needs.get(number, ()):
                 rules |= need.judge(found)
         return rules
@@ -69,6 +75,11 @@ class _Need:
         self._excluded = frozenset(by_mode["excluded"])
         self.hooks = by_mode["optional"] or set(sorted(by_mode["required"])[:1])
         """Terms of which one must be found; empty if none must."""
+
+    @property
+    def hook_decides(self) -> bool:
+        """Whether a message with one of the hooks matches."""
+        return self._required <= self.hooks and not self._excluded
 
     def judge(self, found: frozenset[int]) -> int:
         """The rule's bit if a message with these terms, and one of the hooks, matches; else 0."""
