@@ -10,7 +10,7 @@ from exporter.configuration import Reference, ValueSpec
 from exporter.configuration.references import parse_reference
 from exporter.model import Increment, Partition
 from exporter.patterns import Document, FilterPattern, termset
-from exporter.rules import columns, increments, lines, taking
+from exporter.rules import columns, increments, lines, memo, taking, termindex
 from exporter.rules.lines import LineProgram
 from exporter.rules.places import Place
 from exporter.rules.rule import Rule
@@ -32,9 +32,10 @@ def little_memory() -> Iterator[None]:
     """Everything that is kept is dropped at once, and sets of terms are used for the fewest."""
     with (
         mock.patch.object(columns, "_MOST_KEPT", 2),
-        mock.patch.object(columns, "_TRY_AGAIN", 3),
+        mock.patch.object(memo, "_TRY_AGAIN", 3),
         mock.patch.object(taking, "_MOST_KEPT", 1),
         mock.patch.object(lines, "_MOST_KEPT", 1),
+        mock.patch.object(termindex, "_MOST_KEPT", 1),
         mock.patch.object(increments, "MOST_KEPT", 1),
         mock.patch.object(termset, "_FEW", 0),
     ):

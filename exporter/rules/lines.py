@@ -11,6 +11,7 @@ from exporter.patterns import Document
 from exporter.patterns.syntax import AllPattern, JsonPattern, SpacePattern, TermsPattern
 from exporter.rules.fieldindex import FieldIndex
 from exporter.rules.increments import Increments
+from exporter.rules.memo import Memo
 from exporter.rules.places import Place
 from exporter.rules.rule import Rule
 from exporter.rules.taking import Amounts, Decode, Extracted, Take, decoding, taking
@@ -59,11 +60,13 @@ class LineProgram:
         ]
         self._prepared: dict[tuple[int, int, Place], _Prepared] = {}
         """By a rule, the number of fields, and the place."""
-        self._outcomes: dict[tuple[int, int, Place], _Outcome] = {}
+        self._outcomes: Memo[tuple[int, int, Place], _Outcome] = Memo(_MOST_KEPT)
         """By a set of rules, the number of fields, and the place."""
+        self._messages = 0
 
     def increments(self, message: str, place: Place) -> list[Increment]:
         """What a message adds at a place, in the order of the rules."""
+        self._messages += 1
         rules = self._always
         if self._terms is not None:
             rules |= self._terms.matching(message)
@@ -100,9 +103,7 @@ class LineProgram:
             left ^= bit
             key = (bit, count if bit & self._spaced else 0, place)
             outcome.add(prepared.get(key) or self._prepare(key))
-        if len(self._outcomes) >= _MOST_KEPT:
-            self._outcomes = {}
-        self._outcomes[rules, count, place] = outcome
+        self._outcomes.keep((rules, count, place), outcome, self._messages)
         return outcome
 
     def _prepare(self, key: tuple[int, int, Place]) -> _Prepared:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from exporter.patterns.syntax import Regex, Term, TermsPattern, Text
 from exporter.patterns.termset import TermSet
+from exporter.rules.memo import Memo
 
 _MOST_KEPT = 4096
 """Sets of found terms whose rules are kept."""
@@ -34,17 +35,17 @@ class TermIndex:
                     self._needs.setdefault(number, []).append(need)
             if not need.hooks:
                 self._always.append(need)
-        self._kept: dict[tuple[int, ...], int] = {}
+        self._kept: Memo[tuple[int, ...], int] = Memo(_MOST_KEPT)
+        self._messages = 0
 
     def matching(self, message: str) -> int:
         """The rules whose pattern a message matches."""
+        self._messages += 1
         found = self._set.find(message)
         rules = self._kept.get(found)
         if rules is None:
             rules = self._judge(frozenset(found))
-            if len(self._kept) >= _MOST_KEPT:
-                self._kept = {}
-            self._kept[found] = rules
+            self._kept.keep(found, rules, self._messages)
         return rules
 
     def _judge(self, found: frozenset[int]) -> int:
