@@ -12,8 +12,8 @@ from exporter.patterns.compile import term_test
 from exporter.patterns.document import Document
 from exporter.patterns.syntax import Regex, Term, Text
 
-_MAX_MEMORY = 32 << 20
-"""Bytes for one set."""
+_MEMORY_OF_INSTRUCTION = 256
+"""Bytes of memory for a set, above those for one expression."""
 _MAX_PROGRAM = 2 * regex.MAX_PROGRAM
 """Instructions in one set; more expressions go to another."""
 _FEW = 8
@@ -35,8 +35,8 @@ class TermSet:
         alone = set(range(len(values)))
         self._sets: list[tuple[Any, list[int]]] = []
         if weight >= _FEW:
-            for members in _divided(values):
-                made = _compiled([_expression(values[index]) for index in members])
+            for members, size in _divided(values):
+                made = _compiled([_expression(values[index]) for index in members], size)
                 if made is not None:
                     self._sets.append((made, members))
                     alone -= set(members)
@@ -57,22 +57,22 @@ class TermSet:
         return tuple(found)
 
 
-def _divided(values: Sequence[Text | Regex]) -> list[list[int]]:
-    """The indexes of the values that sets can have, divided by the size of their programs."""
-    divided: list[list[int]] = []
-    room = 0
+def _divided(values: Sequence[Text | Regex]) -> list[tuple[list[int], int]]:
+    """The indexes of the values that sets can have, and the size of each set's program."""
+    divided: list[tuple[list[int], int]] = []
+    members: list[int] = []
+    total = 0
     for index, value in enumerate(values):
         expression = _expression(value)
         if expression is None:
             continue
-        literal = isinstance(value, Text)
-        size = len(expression) if literal else regex.size(expression)
-        if size > room:
-            divided.append([])
-            room = _MAX_PROGRAM
-        room -= size
-        divided[-1].append(index)
-    return divided
+        size = regex.size(expression) if isinstance(value, Regex) else len(expression)
+        if members and total + size > _MAX_PROGRAM:
+            divided.append((members, total))
+            members, total = [], 0
+        members.append(index)
+        total += size
+    return [*divided, (members, total)] if members else divided
 
 
 def _expression(value: Text | Regex) -> str | None:
@@ -83,9 +83,9 @@ def _expression(value: Text | Regex) -> str | None:
     return "".join(map(regex.literal, value.text)) if encodable else None
 
 
-def _compiled(expressions: Sequence[str | None]) -> Any | None:  # re2 has no types
+def _compiled(expressions: Sequence[str | None], size: int) -> Any | None:  # re2 has no types
     options = re2.Options()
-    options.max_mem = _MAX_MEMORY
+    options.max_mem = regex.MAX_MEMORY + _MEMORY_OF_INSTRUCTION * size
     options.log_errors = False
     made = re2.Set.SearchSet(options)
     try:
