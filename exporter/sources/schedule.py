@@ -110,10 +110,11 @@ class Schedule:
     def due(
         self, positions: Positions, now: int, *, end: int | None = None, complete: bool = False
     ) -> list[Window]:
-        """The windows to read now, newest first; no two touch.
+        """The windows to read now, newest first; no two overlap.
 
         ``end`` is the end of the span. ``complete`` returns the whole lookback, even if it was just
-        read.
+        read. The fresh window of a span without an end is never joined with older ones, which
+        would be read before it.
         """
         last = self._floor(now) if end is None else min(end, self._floor(now))
         if complete:
@@ -125,7 +126,15 @@ class Schedule:
                 if now - age - position >= self._patience(age)
                 or (end is not None and now - age >= end)
             ]
-        return _joined(window for window in windows if window.length > 0)
+        fresh: list[Window] = []
+        if end is None and not complete:
+            fresh = [window for window in windows[:1] if window.start == positions[0]]
+            older = windows[len(fresh) :]
+            windows = [replace(window, end=min(window.end, positions[0])) for window in older]
+        return [
+            *(window for window in fresh if window.length > 0),
+            *_joined(window for window in windows if window.length > 0),
+        ]
 
     def detach(self, positions: Positions, now: int) -> tuple[Positions, BacklogSpan | None]:
         """Return the positions for fresh events, and a separate span for the backlog, if any."""

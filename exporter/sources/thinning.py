@@ -44,6 +44,36 @@ class Rereads:
         """Whether some re-reads are left out."""
         return self.reads < self.all_reads
 
+    @property
+    def short(self) -> bool:
+        """Whether even these reads do not fit."""
+        return self.load > 1
+
+    @property
+    def reason(self) -> str:
+        """What was measured, as a sentence."""
+        if not self.page_seconds:
+            return "They were when the exporter stopped."
+        return (
+            f"All {self.all_reads} reads of an event take {self.full_load:.0%} of the interval,"
+            f" at {self.page_seconds:.2f} s a page."
+        )
+
+    def __str__(self) -> str:
+        """What a user should know; empty if all reads are made in time."""
+        texts = []
+        if self.thinned:
+            texts.append(
+                f"Re-reads are thinned out: factor {self.factor:.1f}, {self.reads} reads an event"
+                f" instead of {self.all_reads}. {self.reason}"
+            )
+        if self.short:
+            texts.append(
+                f"It falls behind: {self.reads} reads an event take {self.load:.0%} of the"
+                " interval. Nothing is lost, but late events are counted later."
+            )
+        return " ".join(texts)
+
 
 class Thinning:
     """Chooses one of the forms of a schedule, by the time that pages take.
