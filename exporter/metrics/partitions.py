@@ -15,6 +15,7 @@ from prometheus_client.registry import Collector
 
 from exporter.model import Partition
 from exporter.sources import RESOURCE_LABELS
+from exporter.sources.thinning import Rereads
 
 _PLACE: Final = ("source", "account_id", "region")
 _COUNTERS: Final = (
@@ -38,6 +39,8 @@ class Meter:
     """Whether the last poll succeeded."""
     read_up_to: int | None = None
     """Event time up to which everything was read, milliseconds; None for files."""
+    rereads: Rereads | None = None
+    """How often its events are read; None for files, and before the first read."""
     bytes: int = 0
     events: int = 0
     late: int = 0
@@ -124,6 +127,16 @@ class PartitionMetrics(Collector):
             "partition_read_up_to_timestamp_seconds",
             "Event time up to which the partition has been read completely.",
         )
+        factor = self._gauge(
+            "partition_reread_factor",
+            "Growth of the ages at which an event is read again: 1.5, or more while re-reads are"
+            " thinned out because they do not fit into the interval.",
+        )
+        load = self._gauge(
+            "partition_read_load_ratio",
+            "Share of the interval that the scheduled reads take, thinned or not; above 1 the"
+            " partition falls behind.",
+        )
         for meter in meters:
             partition = meter.partition
             kind, resource = partition.kind, partition.resource
@@ -133,7 +146,10 @@ class PartitionMetrics(Collector):
             success.add_metric(labels, meter.last_success or meter.found)
             if meter.read_up_to is not None:
                 read_up_to.add_metric(labels, meter.read_up_to / 1000)
-        yield from (up, success, read_up_to)
+            if meter.rereads is not None:
+                factor.add_metric(labels, meter.rereads.factor)
+                load.add_metric(labels, meter.rereads.load)
+        yield from (up, success, read_up_to, factor, load)
 
     def _gauge(self, name: str, text: str) -> GaugeMetricFamily:
         return GaugeMetricFamily(self._prefix + name, text, labels=(*_PLACE, *RESOURCE_LABELS))

@@ -15,6 +15,7 @@ from exporter.rules import RuleSet
 from exporter.runtime.pipeline import Evaluated, Pipeline
 from exporter.runtime.scheduling import Request
 from exporter.sources.base import Source
+from exporter.sources.thinning import Rereads
 
 _log = structlog.get_logger(__name__)
 
@@ -202,6 +203,7 @@ class Reader:
         meter.bytes += _bytes(reading.events)
         meter.undecodable += reading.undecodable
         meter.read_up_to = reading.read_up_to
+        self._note_rereads(reading.rereads)
         if reading.watermark is None:
             return
         if not reading.backfill:
@@ -212,6 +214,18 @@ class Reader:
             # Earlier events may have arrived while nothing was read.
             if event.event_time is not None and event.event_time >= self._since:
                 delays.observe(max(0, now - event.event_time) / 1000)
+
+    def _note_rereads(self, rereads: Rereads | None) -> None:
+        """Show how often events are read, and log when that begins or ends to be less."""
+        before, self.meter.rereads = self.meter.rereads, rereads
+        if rereads is None or rereads.thinned == (before is not None and before.thinned):
+            return
+        _log.warning(
+            "re-reads are thinned out" if rereads.thinned else "re-reads are complete again",
+            source=self.partition.source,
+            partition=self.partition.key,
+            why=rereads.reason,
+        )
 
     def _note_end(
         self, source: Source, progress: _Progress, error: SourceError | LedgerError | None

@@ -44,6 +44,7 @@ def _partition_status(reader: Reader, now: float) -> PartitionStatus:
         polls=reader.attempts,
         events=meter.events,
         error=error,
+        notice=str(meter.rereads or ""),
         next_poll=None if due_in is None else datetime.now(UTC) + timedelta(seconds=due_in),
     )
 

@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict
 from exporter.aws.iam_policy import Deployment, Grant
 from exporter.model import EventFormat, LogEvent, Partition, PartitionKind, SourceError
 from exporter.sources.options import SourceName
+from exporter.sources.thinning import Rereads
 from exporter.yamlfile.documents import Value
 from exporter.yamlfile.problems import Problem
 from exporter.yamlfile.validation import Fields
@@ -43,6 +44,8 @@ class Reading:
     once. None if the source does not read by time (files)."""
     behind: bool = False
     """Whether a backlog remains, so the next poll should follow soon."""
+    rereads: Rereads | None = None
+    """How often events are read; None if they are read once."""
     completes: Literal["fresh", "older"] | None = None
     """Whether it completes a slice, of the newest window that is due or of an older one."""
     size: int = 0

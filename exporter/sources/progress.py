@@ -138,13 +138,15 @@ class Progress:
         )
         return document.model_dump_json(exclude_defaults=True)
 
+    @staticmethod
+    def ages(text: str) -> list[int]:
+        """The ages of the schedule that was used. Raises DamagedCheckpointError."""
+        return [age for age, _ in _document(text).sweep]
+
     @classmethod
     def decode(cls, text: str, schedule: Schedule, now: int) -> Progress:
         """From text, converted to the schedule's ages. Raises DamagedCheckpointError."""
-        try:
-            document = _Document.model_validate_json(text)
-        except ValueError as error:
-            raise DamagedCheckpointError from error
+        document = _document(text)
         progress = cls(
             schedule.fit(document.sweep),
             tuple(BacklogSpan(schedule.fit(levels), end) for levels, end in document.backlog),
@@ -171,3 +173,10 @@ class Progress:
         return replace(
             self, positions=positions, backlog=tuple(span for span in backlog if not span.done)
         )
+
+
+def _document(text: str) -> _Document:
+    try:
+        return _Document.model_validate_json(text)
+    except ValueError as error:
+        raise DamagedCheckpointError from error

@@ -6,13 +6,15 @@ the event time up to which it has read. After a stop the windows are wider.
 
 An event that becomes visible ``d`` after its time, d ≤ lookback, is found at an age of at most
 2·d + 2 intervals, by at most ``len(ages)`` reads of its time (more only if windows are merged).
+A thinned schedule has fewer ages between the first and the last: late events are found later, at
+the end of the lookback at the latest.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 Positions = tuple[int, ...]
@@ -24,6 +26,8 @@ _BACKLOG_INTERVALS = 2
 """Fewer unread intervals before that are not a backlog: the poll was a little late."""
 _JOINED_PAGES = 4
 """Maximum pages of merged windows."""
+_FACTOR = 1.5
+"""Growth of the ages, if the API allows all reads."""
 _READS_PER_AGE = 3
 """A level of age ``a`` reads every ``a / 3`` instead of every interval, which saves most calls for
 old slices. Three keeps the bound: 1.5·d (the next level) + 0.5·d (its period)."""
@@ -61,23 +65,43 @@ class Schedule:
     """The age levels of a partition, and the windows that they have to read.
 
     ``interval``: between two polls. ``lookback``: allowed lateness of an event. ``resolution``:
-    positions are multiples of it. ``factor``: growth of the ages.
+    positions are multiples of it. ``factor``: growth of the ages. The first reads after the fresh
+    one are left out first.
     """
 
     interval: int
     lookback: int
     resolution: int = 1
-    factor: float = 1.5
+    factor: float = _FACTOR
 
     @cached_property
     def ages(self) -> tuple[int, ...]:
         """The ages at which a slice is read: 0, the interval, … and the lookback."""
         ages = [0]
-        age = float(self.interval)
+        age = self.interval * self.factor / _FACTOR
         while age < self.lookback:
             ages.append(round(age))
             age *= self.factor
         return (*ages, self.lookback)
+
+    @cached_property
+    def thinned(self) -> tuple[Schedule, ...]:
+        """Itself and its thinned forms, each with fewer ages; the last has 0 and the lookback."""
+        forms = [self]
+        factor = self.factor
+        while len(forms[-1].ages) > len((0, self.lookback)):
+            factor *= _FACTOR
+            form = replace(self, factor=factor)
+            if len(form.ages) < len(forms[-1].ages):
+                forms.append(form)
+        return tuple(forms)
+
+    def pages(self, pages_per_ms: float) -> float:
+        """The pages to read in an interval, about, at a density of event time."""
+        periods = [max(self.interval, age / _READS_PER_AGE) for age in self.ages]
+        windows = sum(max(1, period * pages_per_ms) / period for period in periods)
+        # Windows are merged, if reading the gaps between them needs no further page.
+        return min(windows * self.interval, max(1, self.lookback * pages_per_ms))
 
     def begin(self, origin: int) -> Positions:
         """The positions of a new partition, which is read from ``origin``."""
@@ -86,10 +110,11 @@ class Schedule:
     def due(
         self, positions: Positions, now: int, *, end: int | None = None, complete: bool = False
     ) -> list[Window]:
-        """The windows to read now, newest first; no two touch.
+        """The windows to read now, newest first; no two overlap.
 
         ``end`` is the end of the span. ``complete`` returns the whole lookback, even if it was just
-        read.
+        read. The fresh window of a span without an end is never joined with older ones, which
+        would be read before it.
         """
         last = self._floor(now) if end is None else min(end, self._floor(now))
         if complete:
@@ -101,7 +126,15 @@ class Schedule:
                 if now - age - position >= self._patience(age)
                 or (end is not None and now - age >= end)
             ]
-        return _joined(window for window in windows if window.length > 0)
+        fresh: list[Window] = []
+        if end is None and not complete:
+            fresh = [window for window in windows[:1] if window.start == positions[0]]
+            older = windows[len(fresh) :]
+            windows = [replace(window, end=min(window.end, positions[0])) for window in older]
+        return [
+            *(window for window in fresh if window.length > 0),
+            *_joined(window for window in windows if window.length > 0),
+        ]
 
     def detach(self, positions: Positions, now: int) -> tuple[Positions, BacklogSpan | None]:
         """Return the positions for fresh events, and a separate span for the backlog, if any."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import time
 from abc import ABC, abstractmethod
-from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
@@ -19,6 +18,7 @@ from exporter.sources.base import Discovery, Reading, SourceConfig
 from exporter.sources.options import Interval, Lookback, Start
 from exporter.sources.progress import Progress
 from exporter.sources.schedule import Schedule, Window, merge
+from exporter.sources.thinning import Thinning
 from exporter.yamlfile.durations import format_duration
 from exporter.yamlfile.validation import BetweenFieldsError
 
@@ -65,6 +65,9 @@ class TimelineConfig(SourceConfig):
 class _Pace:
     """The event density of a partition, learned from its answers."""
 
+    thinning: Thinning
+    caught_up: bool = False
+    """Whether the last poll has read everything that was due."""
     events_per_ms: float | None = None
     page_events: float | None = None
     """Events of a full page; None before the first."""
@@ -83,6 +86,10 @@ class _Pace:
         # A short window is no reason for shorter slices.
         choose = min if pages > _PAGES else max
         self.slice_length = choose(self.slice_length, fitting)
+
+    def full_page(self, most: int) -> float:
+        """Events of a full page, of which the API returns ``most`` at most."""
+        return min(most, self.page_events or math.inf)
 
     def shorten(self, piece: Window, by: int) -> None:
         self.slice_length = max(1, piece.length // by)
@@ -127,7 +134,7 @@ class TimelineSource(ABC):
         self._clock = clock
         self._monotonic = monotonic
         self._loaded = self._now()
-        self._paces: dict[str, _Pace] = defaultdict(_Pace)
+        self._paces: dict[str, _Pace] = {}
 
     @abstractmethod
     def discover(self) -> Discovery:
@@ -173,20 +180,21 @@ class TimelineSource(ABC):
 
         The reading that completes a slice moves the checkpoint past it.
         """
-        ends_at = self._monotonic() + turn
-        now = self._now()
+        began, now = self._monotonic(), self._now()
+        pace = self._pace(partition, checkpoint)
+        if not self._complete:
+            pace.thinning.begin_poll(began, caught_up=pace.caught_up)
+        pace.caught_up = False
+        schedule = pace.thinning.schedule
         if checkpoint is None:
-            progress = Progress(
-                self._schedule.begin(self._origin(partition, own_starts.values(), now))
-            )
+            progress = Progress(schedule.begin(self._origin(partition, own_starts.values(), now)))
             # Stored before anything is read: a partition that fails for days still begins here.
-            yield self._reading(EventPage(()), progress, progress, behind=True)
+            yield _reading(EventPage(()), progress, progress, pace, behind=True)
         else:
-            progress = Progress.decode(checkpoint, self._schedule, now)
+            progress = Progress.decode(checkpoint, schedule, now)
         progress = progress.with_backfills(own_starts)
         if not self._complete:
-            progress = progress.detached(self._schedule, now)
-        pace = self._paces[partition.key]
+            progress = progress.detached(schedule, now)
         work = self._work(progress, now, pace)
         # There may be no fresh window: AWS's times are whole seconds, and failed polls retry soon.
         fresh = work[-1] if work and work[-1][0].end > progress.positions[0] else None
@@ -201,10 +209,12 @@ class TimelineSource(ABC):
                     after = (
                         progress.after_backfill(done)
                         if backfill
-                        else progress.after(self._schedule, done, now)
+                        else progress.after(schedule, done, now)
                     )
                 behind = bool(work) or rest.length > 0
-                reading = self._reading(page, progress, after, backfill, behind=behind, again=again)
+                reading = _reading(
+                    page, progress, after, pace, backfill, behind=behind, again=again
+                )
                 if done is not None:
                     reading = replace(reading, completes="fresh" if due is fresh else "older")
                 yield reading
@@ -213,19 +223,27 @@ class TimelineSource(ABC):
                     done is not None
                     and behind
                     and due is not fresh
-                    and self._monotonic() >= ends_at
+                    and self._monotonic() >= began + turn
                 ):
                     pace.oldest_first = not pace.oldest_first
                     return
+        pace.caught_up = True
+
+    def _pace(self, partition: Partition, checkpoint: str | None) -> _Pace:
+        pace = self._paces.get(partition.key)
+        if pace is None:
+            # After a restart, re-reads stay thinned as they were.
+            ages = () if checkpoint is None else Progress.ages(checkpoint)
+            pace = self._paces[partition.key] = _Pace(Thinning(self._schedule, ages))
+        return pace
 
     def _work(
         self, progress: Progress, now: int, pace: _Pace
     ) -> list[tuple[Window, frozenset[str]]]:
         """A stack of windows, each with the only rules that count in it (all if empty)."""
-        windows = progress.windows(self._schedule, now, complete=self._complete)
+        windows = progress.windows(pace.thinning.schedule, now, complete=self._complete)
         if pace.events_per_ms is not None:
-            page_events = min(self.page_size, pace.page_events or math.inf)
-            windows = merge(windows, pace.events_per_ms, page_events)
+            windows = merge(windows, pace.events_per_ms, pace.full_page(self.page_size))
         fresh, older = windows[:1], windows[1:]
         if pace.oldest_first:
             older.reverse()
@@ -261,6 +279,7 @@ class TimelineSource(ABC):
             page, pages, events, complete = EventPage(()), 0, 0, True
             try:
                 for following in self.pages(partition, piece.start, piece.end):
+                    pace.thinning.called(self._monotonic())
                     if pages:
                         yield page, None
                     page, pages = following, pages + 1
@@ -268,38 +287,44 @@ class TimelineSource(ABC):
                     if pages > _MANY_PAGES and piece.length > self._schedule.resolution:
                         complete = False
                         break
-            except SourceError:
+            except SourceError as error:
+                if error.reason == "throttled":
+                    pace.thinning.called(self._monotonic())
                 pace.failed(piece)
                 raise
             if complete:
                 pace.learn(piece, max(pages, 1), events)
+                used = pages if pages > 1 else min(1, events / pace.full_page(self.page_size))
+                pace.thinning.read(piece.length, used)
                 yield page, piece
                 start = piece.end
             else:
                 pace.shorten(piece, _PAGES)
                 yield page, None
 
-    def _reading(
-        self,
-        page: EventPage,
-        before: Progress,
-        after: Progress,
-        backfill: frozenset[str] = _ALL_RULES,
-        *,
-        behind: bool,
-        again: bool = False,
-    ) -> Reading:
-        return Reading(
-            page.events,
-            after.encode(self._schedule.ages),
-            watermark=before.watermark,
-            remember_from=after.remember_from,
-            backfill=backfill,
-            read_up_to=after.read_up_to,
-            behind=behind,
-            undecodable=page.undecodable,
-            again=again,
-        )
-
     def _now(self) -> int:
         return math.floor(self._clock() * 1000)
+
+
+def _reading(
+    page: EventPage,
+    before: Progress,
+    after: Progress,
+    pace: _Pace,
+    backfill: frozenset[str] = _ALL_RULES,
+    *,
+    behind: bool,
+    again: bool = False,
+) -> Reading:
+    return Reading(
+        page.events,
+        after.encode(pace.thinning.schedule.ages),
+        watermark=before.watermark,
+        remember_from=after.remember_from,
+        backfill=backfill,
+        read_up_to=after.read_up_to,
+        behind=behind,
+        rereads=pace.thinning.rereads,
+        undecodable=page.undecodable,
+        again=again,
+    )
