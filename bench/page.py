@@ -174,6 +174,7 @@ def loaded(folder: Path, *, openmetrics: bool) -> int:
     ledger = SqliteLedger.open(folder)
     store = SeriesStore(birth_hold=None)
     store.load(ledger.series())
+    store.compact()
     exposition = Exposition(store, Telemetry(), ledger)
     for _ in range(3):
         exposition.scrape(ACCEPT[openmetrics], "gzip")

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Iterator, Sequence
-from functools import partial
+from collections.abc import Iterator, Sequence
 from typing import Final, Generic, TypeVar
 
 from exporter.compression import Deflated, deflate
 
 T = TypeVar("T")
 
-MOST: Final = 192
+MOST: Final = 96
 """Series in a block. If 1 % of all series changes at random, most blocks change, whatever their
 size. Smaller blocks save more when changes are close together, and compress worse."""
 
@@ -19,27 +18,26 @@ size. Smaller blocks save more when changes are close together, and compress wor
 class Text:
     """A part of a page as it was at one moment."""
 
-    __slots__ = ("_deflated", "_keep", "is_of_block", "raw")
+    __slots__ = ("_kept", "_openmetrics", "raw")
 
     def __init__(
-        self,
-        raw: bytes,
-        *,
-        deflated: Deflated | None = None,
-        keep: Callable[[Deflated], None] | None = None,
+        self, raw: bytes, kept: list[Deflated | None] | None = None, *, openmetrics: bool = False
     ) -> None:
-        """``keep`` takes the compressed text; it is ``deflated`` if it was kept."""
+        """``kept``: where a block keeps the compressed text of this moment, by format."""
         self.raw = raw
-        """Empty if the compressed text was kept."""
-        self._deflated = deflated
-        self._keep = keep
-        self.is_of_block = deflated is not None or keep is not None
+        self._kept = kept
+        self._openmetrics = openmetrics
+
+    @property
+    def is_of_block(self) -> bool:
+        """Whether its compressed text is kept."""
+        return self._kept is not None
 
     def deflated(self) -> Deflated:
         """The text, compressed."""
-        deflated = self._deflated or deflate(self.raw)
-        if self._keep is not None:
-            self._keep(deflated)
+        deflated = deflate(self.raw)
+        if self._kept is not None:
+            self._kept[self._openmetrics] = deflated
         return deflated
 
 
@@ -47,52 +45,45 @@ class Block(Generic[T]):
     """Some series in a row.
 
     The text of a series is in two columns (counters: the sample, and what OpenMetrics has after
-    it, the end of the line included) or in four (histograms: see ``families.Pieces``).
+    it, the end of the line included) or in four (see ``families.histogram_pieces``).
     """
 
-    __slots__ = ("columns", "kept", "keys", "states", "version")
+    __slots__ = ("columns", "kept", "keys", "states")
 
     def __init__(self, keys: list[bytes] | None, columns: list[list[bytes]], states: list[T]):
         """``keys``: None if the first column begins with them."""
         self.keys = columns[0] if keys is None else keys
         self.columns = columns
         self.states = states
-        self.version = 0
-        """Grows with each change."""
-        self.kept: list[tuple[int, Deflated] | None] = [None, None]
-        """The compressed text in each format (0.0.4, OpenMetrics), and of which version it is."""
+        self.kept: list[Deflated | None] = [None, None]
+        """The compressed text in each format (0.0.4, OpenMetrics). A new list for each change, so
+        that text of an earlier moment is not kept."""
 
-    def text(self, *, openmetrics: bool, compressed: bool) -> Text:
-        """The block's text at this moment; without ``raw`` if it is kept compressed."""
-        kept = self.kept[openmetrics]
-        if compressed and kept is not None and kept[0] == self.version:
-            return Text(b"", deflated=kept[1])
-        return Text(
-            self._render(openmetrics=openmetrics),
-            keep=partial(self._keep, self.version, openmetrics),
-        )
-
-    def _keep(self, version: int, openmetrics: bool, deflated: Deflated) -> None:
-        self.kept[openmetrics] = (version, deflated)
-
-    def change(self) -> None:
-        """Forget the compressed text."""
-        self.version += 1
-        self.kept = [None, None]
+    def text(self, *, openmetrics: bool) -> Text:
+        """The block's text at this moment."""
+        if openmetrics:
+            raw = _interleaved(self.columns)
+        elif len(self.columns) == 2:
+            raw = b"\n".join((*self.columns[0], b""))
+        else:
+            raw = _interleaved(self.columns[0::2])
+        return Text(raw, self.kept, openmetrics=openmetrics)
 
     def replace(self, index: int, pieces: Sequence[bytes], state: T) -> None:
         """Set the text and the state of the series at a place."""
         for column, piece in zip(self.columns, pieces, strict=True):
             column[index] = piece
         self.states[index] = state
-        self.change()
+        self.kept = [None, None]
 
-    def _render(self, *, openmetrics: bool) -> bytes:
-        if openmetrics:
-            return _interleaved(self.columns)
-        if len(self.columns) == 2:
-            return b"\n".join((*self.columns[0], b""))
-        return _interleaved(self.columns[0::2])
+    def copy(self) -> list[list[bytes]]:
+        """Copy the text of all series to new places in memory; return the old text."""
+        separate = self.keys is not self.columns[0]
+        old = []
+        for column in (*self.columns, *([self.keys] if separate else [])):
+            old.append(column.copy())
+            column[:] = [piece[:1] + piece[1:] if len(piece) > 1 else piece for piece in column]
+        return old
 
 
 class Blocks(Generic[T]):
@@ -141,7 +132,7 @@ class Blocks(Generic[T]):
         for column, piece in zip(block.columns, pieces, strict=True):
             column.insert(index, piece)
         block.states.insert(index, state)
-        block.change()
+        block.kept = [None, None]
         if index == 0:
             self._firsts[number] = key
         if len(block.states) > MOST:
@@ -161,9 +152,18 @@ class Blocks(Generic[T]):
         for column in block.columns:
             del column[index]
         del block.states[index]
-        block.change()
+        block.kept = [None, None]
         if not block.states:
             del self._blocks[number], self._firsts[number]
+
+    def render(self, *, openmetrics: bool, compressed: bool) -> list[Text | Deflated]:
+        """The text of all series at this moment; ``compressed``: where it is kept so."""
+        if compressed:
+            return [
+                block.kept[openmetrics] or block.text(openmetrics=openmetrics)
+                for block in self._blocks
+            ]
+        return [block.text(openmetrics=openmetrics) for block in self._blocks]
 
     def series(self) -> Iterator[tuple[bytes, tuple[bytes, ...], T]]:
         """Each series: its key, its text in pieces, its state."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from itertools import groupby
 from typing import Any, Final
 
 from prometheus_client import CollectorRegistry, Metric, generate_latest
@@ -15,7 +14,7 @@ from exporter.compression import Deflated, deflate, gzip_file
 from exporter.ledger.base import Ledger, LedgerError
 from exporter.logs import Failures
 from exporter.metrics.blocks import Text
-from exporter.metrics.rendering import RenderedFamily
+from exporter.metrics.rendering import RenderedFamily, raw_texts
 from exporter.metrics.scrapers import Client, Edition
 from exporter.metrics.series import SeriesStore
 from exporter.metrics.telemetry import Telemetry
@@ -83,7 +82,7 @@ class Exposition:
             body = gzip_file(_deflated(texts))
             headers["Content-Encoding"] = "gzip"
         else:
-            body = b"".join([text.raw for text in texts])
+            body = b"".join(raw_texts(texts))
         return Page(body, headers, edition)
 
     def delivered(self, page: Page, client: Client) -> None:
@@ -105,13 +104,19 @@ class Exposition:
         return families, rendered.edition
 
 
-def _deflated(texts: Iterable[Text]) -> Iterator[Deflated]:
-    """The texts, compressed; those that are not kept are compressed together."""
-    for kept, together in groupby(texts, key=lambda text: text.is_of_block):
-        if kept:
-            yield from (text.deflated() for text in together)
-        else:
-            yield deflate(b"".join([text.raw for text in together]))
+def _deflated(parts: Iterable[Text | Deflated]) -> Iterator[Deflated]:
+    """The parts, compressed; neighbours that are not kept are compressed together."""
+    together: list[bytes] = []
+    for part in parts:
+        if isinstance(part, Text) and not part.is_of_block:
+            together.append(part.raw)
+            continue
+        if together:
+            yield deflate(b"".join(together))
+            together = []
+        yield part.deflated() if isinstance(part, Text) else part
+    if together:
+        yield deflate(b"".join(together))
 
 
 def registry_families(

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from exporter.compression import Deflated
 from exporter.ledger.base import SeriesTotal
 from exporter.metrics.blocks import Block, Blocks, Text
 from exporter.metrics.families import (
@@ -30,12 +31,12 @@ class RenderedFamily:
 
     name: str
     """The family's name in the format it is rendered in."""
-    parts: Sequence[Text]
+    parts: Sequence[Text | Deflated]
 
     @property
     def text(self) -> str:
-        """The family's text, unless it was rendered to be compressed."""
-        return b"".join(part.raw for part in self.parts).decode()
+        """The family's text; it must not have been rendered ``compressed``."""
+        return b"".join(raw_texts(self.parts)).decode()
 
 
 class FamilyText:
@@ -96,15 +97,24 @@ class FamilyText:
         self._hidden.remove(unique)
 
     def render(self, *, openmetrics: bool, compressed: bool) -> RenderedFamily:
-        """The text at this moment. ``compressed``: see ``Block.text``."""
+        """The text at this moment. ``compressed``: see ``Blocks.render``."""
         described = self._described
         return RenderedFamily(
             described.base if openmetrics else described.name,
             [
                 Text(described.header(openmetrics=openmetrics).encode()),
-                *(b.text(openmetrics=openmetrics, compressed=compressed) for b in self._exposed),
+                *self._exposed.render(openmetrics=openmetrics, compressed=compressed),
             ],
         )
+
+    def copy(self) -> list[object]:
+        """Copy what is kept of the series to new places in memory; return what was kept."""
+        old: list[object] = []
+        for block in (*self._exposed, *self._hidden):
+            old += (block.copy(), block.states.copy())
+            if self.kind == "counter":
+                block.states[:] = [progress_of(state)[1] + 0.0 for state in block.states]
+        return old
 
     def _fitting(self, metric: str, described: MetricFamily | None) -> MetricFamily:
         if described is None or described.type != self.kind:
@@ -145,6 +155,11 @@ class FamilyText:
                 line = pieces[0].decode()
                 exposed = rules is None or label_value(line, "rule") in rules
                 (self._exposed if exposed else self._hidden).add(key, pieces, state)
+
+
+def raw_texts(parts: Iterable[Text | Deflated]) -> list[bytes]:
+    """The texts of parts that are not compressed."""
+    return [part.raw for part in parts if isinstance(part, Text)]
 
 
 def progress_of(state: State) -> tuple[int, float]:

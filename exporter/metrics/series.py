@@ -124,6 +124,17 @@ class SeriesStore:
             self._loading = self.holds and revealed
             self._loaded_at = self._clock()
 
+    def compact(self) -> None:
+        """Move the text of all series together in memory.
+
+        Call it after ``load``, once the loaded totals are freed: they lie between the texts, and
+        Python can only return memory that is free in one piece.
+        """
+        with self._lock:
+            # The copies must not take the places of what they replace.
+            old = [family.copy() for family in self._families.values()]
+        del old
+
     def apply(self, totals: Iterable[SeriesTotal]) -> None:
         """Take over committed totals.
 

@@ -87,6 +87,8 @@ class Daemon:
         totals = ledger.series()
         self._series.load(totals)
         _log.info("ledger opened", path=ledger.condition().location, series=len(totals))
+        del totals
+        self._series.compact()
         self._clock = Clock()
         self._scheduler = Scheduler()
         self._pipeline = Pipeline(ledger, self._series, self._telemetry, self._clock)
