@@ -79,7 +79,7 @@ class Exposition:
         if text_format.openmetrics:
             texts.append(_EOF)
         if compressed:
-            body = gzip_file(_deflated(texts))
+            body = gzip_file(deflated(texts))
             headers["Content-Encoding"] = "gzip"
         else:
             body = b"".join(raw_texts(texts))
@@ -104,7 +104,7 @@ class Exposition:
         return families, rendered.edition
 
 
-def _deflated(parts: Iterable[Text | Deflated]) -> Iterator[Deflated]:
+def deflated(parts: Iterable[Text | Deflated]) -> Iterator[Deflated]:
     """The parts, compressed; neighbours that are not kept are compressed together."""
     together: list[bytes] = []
     for part in parts:
