@@ -99,7 +99,7 @@ class Pages:
         self._store.describe([MetricFamily(METRIC, "counter", "Calls.")])
         self._store.load(totals)
         self._exposition = Exposition(self._store, Telemetry(), SqliteLedger.open(folder))
-        disable_created_metrics()
+        disable_created_metrics()  # type: ignore[no-untyped-call]
         self._registry = CollectorRegistry()
         counter = Counter(METRIC.removesuffix("_total"), "Calls.", LABELS, registry=self._registry)
         self._children = [
@@ -150,9 +150,7 @@ def pages(series: int, rounds: int, folder: Path) -> bool:
                 )
                 times.append(both.round(changed, openmetrics=openmetrics))
             ours = median(own for own, _, _ in times)
-            ratio, zipped_ratio = (
-                median(one[peer] / one[0] for one in times) for peer in (1, 2)
-            )
+            ratio, zipped_ratio = (median(one[peer] / one[0] for one in times) for peer in (1, 2))
             other, zipped = (median(one[peer] for one in times) for peer in (1, 2))
             name = "OpenMetrics" if openmetrics else "text 0.0.4"
             print(
@@ -174,7 +172,6 @@ def loaded(folder: Path, *, openmetrics: bool) -> int:
     ledger = SqliteLedger.open(folder)
     store = SeriesStore(birth_hold=None)
     store.load(ledger.series())
-    store.compact()
     exposition = Exposition(store, Telemetry(), ledger)
     for _ in range(3):
         exposition.scrape(ACCEPT[openmetrics], "gzip")
@@ -191,7 +188,7 @@ def memory(series: int, folder: Path) -> bool:
         none, many = (
             int(
                 subprocess.run(
-                    [sys.executable, "-m", "bench.page", "--loaded", folder / name]
+                    [sys.executable, "-m", "bench.page", "--loaded", str(folder / name)]
                     + ["--openmetrics"] * openmetrics,
                     capture_output=True,
                     check=True,
@@ -218,6 +215,7 @@ def telemetry(rounds: int, folder: Path) -> bool:
     for meter in meters:
         own.read.add(meter)
     exposition = Exposition(SeriesStore(birth_hold=None), own, SqliteLedger.open(folder))
+    generate: Callable[[Any], bytes] = generate_openmetrics
     times, others = [], []
     for number in range(rounds):
         for meter in meters:
@@ -238,7 +236,7 @@ def telemetry(rounds: int, folder: Path) -> bool:
                     outcome=outcome,
                 )
         times.append(cpu(lambda: exposition.scrape(ACCEPT[True], "gzip"))[0])
-        others.append(cpu(lambda: generate_openmetrics(own.registry))[0])
+        others.append(cpu(lambda: generate(own.registry))[0])
     print(
         f"Own metrics of {len(places):,} places: {1000 * median(times):.1f} ms a scrape (at most"
         f" {1000 * TELEMETRY:.0f}); by prometheus_client {1000 * median(others):.0f} ms."

@@ -76,15 +76,6 @@ class Block(Generic[T]):
         self.states[index] = state
         self.kept = [None, None]
 
-    def copy(self) -> list[list[bytes]]:
-        """Copy the text of all series to new places in memory; return the old text."""
-        separate = self.keys is not self.columns[0]
-        old = []
-        for column in (*self.columns, *([self.keys] if separate else [])):
-            old.append(column.copy())
-            column[:] = [piece[:1] + piece[1:] if len(piece) > 1 else piece for piece in column]
-        return old
-
 
 class Blocks(Generic[T]):
     """Series by their key: the text before the value, which ends in a space.

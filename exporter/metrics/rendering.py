@@ -107,15 +107,6 @@ class FamilyText:
             ],
         )
 
-    def copy(self) -> list[object]:
-        """Copy what is kept of the series to new places in memory; return what was kept."""
-        old: list[object] = []
-        for block in (*self._exposed, *self._hidden):
-            old += (block.copy(), block.states.copy())
-            if self.kind == "counter":
-                block.states[:] = [progress_of(state)[1] + 0.0 for state in block.states]
-        return old
-
     def _fitting(self, metric: str, described: MetricFamily | None) -> MetricFamily:
         if described is None or described.type != self.kind:
             return unknown_family(metric, self.kind)

@@ -113,27 +113,21 @@ class SeriesStore:
             for name, family in self._families.items():
                 family.describe(described.get(name))
 
-    def load(self, totals: Iterable[SeriesTotal]) -> None:
-        """Take over series from the ledger, at the start; those revealed stay so until seen."""
-        revealed = False
+    def load(self, totals: Iterable[SeriesTotal]) -> int:
+        """Take over series from the ledger, at the start; those revealed stay so until seen.
+
+        Returns how many there are.
+        """
+        count, revealed = 0, False
         with self._lock:
             now = self._clock()
             for total in totals:
                 self._apply(total, now)
+                count += 1
                 revealed = revealed or total.revealed
             self._loading = self.holds and revealed
             self._loaded_at = self._clock()
-
-    def compact(self) -> None:
-        """Move the text of all series together in memory.
-
-        Call it after ``load``, once the loaded totals are freed: they lie between the texts, and
-        Python can only return memory that is free in one piece.
-        """
-        with self._lock:
-            # The copies must not take the places of what they replace.
-            old = [family.copy() for family in self._families.values()]
-        del old
+        return count
 
     def apply(self, totals: Iterable[SeriesTotal]) -> None:
         """Take over committed totals.

@@ -84,11 +84,8 @@ class Daemon:
         self._telemetry = Telemetry()
         self._telemetry.watch_ledger(ledger)
         self._series = SeriesStore(settings.metrics_birth_hold, created=settings.metrics_created)
-        totals = ledger.series()
-        self._series.load(totals)
-        _log.info("ledger opened", path=ledger.condition().location, series=len(totals))
-        del totals
-        self._series.compact()
+        loaded = self._series.load(ledger.series())
+        _log.info("ledger opened", path=ledger.condition().location, series=loaded)
         self._clock = Clock()
         self._scheduler = Scheduler()
         self._pipeline = Pipeline(ledger, self._series, self._telemetry, self._clock)

@@ -47,7 +47,6 @@ steps = st.lists(
         st.tuples(st.just("end"), st.lists(series, max_size=4)),
         st.tuples(st.just("describe"), st.sets(st.sampled_from(range(len(FAMILIES))))),
         st.tuples(st.just("scrape"), st.booleans()),
-        st.tuples(st.just("compact"), st.none()),
     ),
     max_size=25,
 )
@@ -106,8 +105,6 @@ class Story:
         elif what == "describe":
             self.families = [FAMILIES[index] for index in sorted(how)]
             self.store.describe(self.families)
-        elif what == "compact":
-            self.store.compact()
         else:
             unzipped(self.store, openmetrics=how)
 
