@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -237,8 +237,8 @@ class Ledger(Protocol):
     def reveal(self, keys: Iterable[SeriesKey]) -> None:
         """Record that these series may be exposed at their totals from now on."""
 
-    def series(self) -> list[SeriesTotal]:
-        """Return all series, oldest first."""
+    def series(self) -> Iterator[SeriesTotal]:
+        """Yield all series in any order, one at a time, since there may be 100,000."""
 
     def rule_totals(self) -> list[RuleTotal]:
         """Return the totals of all rules, including those that are no longer loaded."""

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import accumulate
 from typing import Final
 
@@ -198,14 +197,11 @@ class StoredLedger:
             rows = transaction.read(SERIES, [(series_id(key),) for key in keys])
             transaction.write(SERIES, [row._replace(revealed=1) for row in rows])
 
-    def series(self) -> list[SeriesTotal]:
+    def series(self) -> Iterator[SeriesTotal]:
         """See ``Ledger.series``."""
         with self._store.reading() as transaction:
-            totals = defaultdict(list)
-            for total in transaction.scan(TOTALS):
-                totals[total.series].append(total)
-            rows = sorted(transaction.scan(SERIES), key=lambda row: (row.created, row[1:3]))
-            return [state_of(row, totals[row.id]).shown() for row in rows]
+            for row in transaction.scan(SERIES):
+                yield state_of(row, transaction.read(TOTALS, [(row.id,)])).shown()
 
     def rule_totals(self) -> list[RuleTotal]:
         """See ``Ledger.rule_totals``."""

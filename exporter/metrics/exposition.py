@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import gzip
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -11,16 +10,17 @@ from prometheus_client import CollectorRegistry, Metric, generate_latest
 from prometheus_client.openmetrics.exposition import generate_latest as generate_openmetrics
 from prometheus_client.registry import Collector
 
+from exporter.compression import Deflated, deflate, gzip_file
 from exporter.ledger.base import Ledger, LedgerError
 from exporter.logs import Failures
+from exporter.metrics.blocks import Text
+from exporter.metrics.rendering import RenderedFamily, raw_texts
 from exporter.metrics.scrapers import Client, Edition
-from exporter.metrics.series import RenderedFamily, SeriesStore
+from exporter.metrics.series import SeriesStore
 from exporter.metrics.telemetry import Telemetry
-from exporter.metrics.text import TextFormat, accepts_gzip, encodable, negotiate
+from exporter.metrics.text import accepts_gzip, encodable, negotiate
 
-_EOF: Final = "# EOF\n"
-_GZIP_LEVEL: Final = 1
-"""A page repeats itself: higher levels cost double and save a few percent."""
+_EOF: Final = Text(b"# EOF\n")
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,29 +72,51 @@ class Exposition:
     def scrape(self, accept: str | None = None, accept_encoding: str | None = None) -> Page:
         """The page for these request headers (``Accept``, ``Accept-Encoding``)."""
         text_format = negotiate(accept)
-        body, edition = self._render(text_format)
+        compressed = accepts_gzip(accept_encoding)
+        families, edition = self._render(text_format.openmetrics, compressed=compressed)
         headers = {"Content-Type": text_format.content_type, "Vary": "Accept, Accept-Encoding"}
-        if accepts_gzip(accept_encoding):
-            body = gzip.compress(body, compresslevel=_GZIP_LEVEL, mtime=0)
+        texts = [text for family in families for text in family.parts]
+        if text_format.openmetrics:
+            texts.append(_EOF)
+        if compressed:
+            body = gzip_file(deflated(texts))
             headers["Content-Encoding"] = "gzip"
+        else:
+            body = b"".join(raw_texts(texts))
         return Page(body, headers, edition)
 
     def delivered(self, page: Page, client: Client) -> None:
         """Note that the page was sent whole to a client, who has seen its series."""
         self._store.delivered(page.edition, client)
 
-    def _render(self, text_format: TextFormat) -> tuple[bytes, Edition]:
-        openmetrics = text_format.openmetrics
-        rendered = self._store.render(openmetrics=openmetrics)
-        own = registry_families(
-            self._telemetry.registry, openmetrics=openmetrics, created=self._store.created
-        )
-        families = [*rendered.families, *own]
+    def _render(
+        self, openmetrics: bool, *, compressed: bool
+    ) -> tuple[list[RenderedFamily], Edition]:
+        rendered = self._store.render(openmetrics=openmetrics, compressed=compressed)
+        created = self._store.created
+        families = [
+            *rendered.families,
+            *registry_families(self._telemetry.library, openmetrics=openmetrics, created=created),
+        ]
+        for tables in self._telemetry.tables:
+            families += tables.render(openmetrics=openmetrics, created=created)
         families.sort(key=lambda family: family.name)
-        texts = [family.text for family in families]
-        if openmetrics:
-            texts.append(_EOF)
-        return "".join(texts).encode("utf-8"), rendered.edition
+        return families, rendered.edition
+
+
+def deflated(parts: Iterable[Text | Deflated]) -> Iterator[Deflated]:
+    """The parts, compressed; neighbours that are not kept are compressed together."""
+    together: list[bytes] = []
+    for part in parts:
+        if isinstance(part, Text) and not part.is_of_block:
+            together.append(part.raw)
+            continue
+        if together:
+            yield deflate(b"".join(together))
+            together = []
+        yield part.deflated() if isinstance(part, Text) else part
+    if together:
+        yield deflate(b"".join(together))
 
 
 def registry_families(
@@ -109,9 +131,9 @@ def registry_families(
     encode: Callable[[Any], bytes] = generate_openmetrics if openmetrics else generate_latest
     for metric in registry.collect():
         single = _SingleFamily(_cleaned(metric, created=created))
-        text = encode(single).decode("utf-8").removesuffix(_EOF)
+        text = encode(single).removesuffix(_EOF.raw)
         suffix = {"counter": "_total", "info": "_info"}.get(metric.type, "")
-        yield RenderedFamily(metric.name + ("" if openmetrics else suffix), text)
+        yield RenderedFamily(metric.name + ("" if openmetrics else suffix), [Text(text)])
 
 
 class _SingleFamily(Collector):

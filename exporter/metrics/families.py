@@ -1,31 +1,43 @@
-"""Families of rule series, and the lines that one series has on the page."""
+"""Metric families, and the pieces of text that one rule series has on the page."""
 
 from __future__ import annotations
 
 from bisect import bisect_left
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import accumulate
 from typing import Final, Literal
 
 from prometheus_client.utils import floatToGoString
 
 from exporter.ledger.base import SeriesTotal
-from exporter.metrics.text import escape_help, escape_value, labels_text, number, seconds
+from exporter.metrics.text import (
+    encodable,
+    escape_help,
+    escape_value,
+    escaped,
+    labels_text,
+    number,
+    seconds,
+)
 from exporter.model import SeriesKey
 
 _EXEMPLAR_LENGTH: Final = 128
 """OpenMetrics 1.0: an exemplar's label names and values together, in characters."""
+_NEWLINE: Final = b"\n"
 _EXEMPLAR_LABEL: Final = "event_id"
 _UNKNOWN_HELP: Final = "Log events that matched a rule which is no longer configured."
 
 
+Kind = Literal["counter", "gauge", "histogram"]
+
+
 @dataclass(frozen=True, slots=True)
 class MetricFamily:
-    """A metric that rules count in."""
+    """A metric: one that rules count in, or the exporter's own."""
 
     name: str
-    """As in the rule: a counter's ends in ``_total``."""
-    type: Literal["counter", "histogram"]
+    """A counter's ends in ``_total``, unless a rule says otherwise."""
+    type: Kind
     help: str
     buckets: tuple[float, ...] = ()
     """Histograms: upper bounds, ascending, without +Inf."""
@@ -53,107 +65,81 @@ class MetricFamily:
         return self.name.removesuffix("_total") if self.type == "counter" else self.name
 
 
-def unknown_family(total: SeriesTotal) -> MetricFamily:
-    """The family of a series that no configured rule feeds any more.
+def unknown_family(metric: str, kind: Kind) -> MetricFamily:
+    """The family of a metric that no configured rule feeds any more.
 
     The bounds of a histogram are the rule's: without it, only sum and count are shown.
     """
-    kind: Literal["counter", "histogram"] = "counter" if total.buckets is None else "histogram"
-    return MetricFamily(total.key.metric, kind, _UNKNOWN_HELP)
+    return MetricFamily(metric, kind, _UNKNOWN_HELP)
 
 
-class Lines:
-    """One series' lines, rendered once and kept until it changes."""
-
-    __slots__ = ("_created", "_openmetrics", "_plain", "key", "labels")
-
-    def __init__(self, key: SeriesKey) -> None:
-        self.key = key
-        self.labels = labels_text(key.labels)
-        self.forget()
-
-    def forget(self) -> None:
-        """Drop the rendered text: the series or its family changed."""
-        self._plain: str | None = None
-        self._openmetrics: str | None = None
-
-    def text(
-        self,
-        total: SeriesTotal,
-        family: MetricFamily,
-        *,
-        shown: bool,
-        openmetrics: bool,
-        created: bool,
-    ) -> str:
-        """The lines; a series that is not ``shown`` yet is at 0, without exemplar.
-
-        ``created``: OpenMetrics has a ``_created`` line.
-        """
-        kept = self._openmetrics if openmetrics else self._plain
-        if kept is None:
-            render = _counter if family.type == "counter" else _histogram
-            kept = render(
-                self.labels,
-                total,
-                family,
-                shown=shown,
-                openmetrics=openmetrics,
-                created=created and openmetrics,
-            )
-            if openmetrics:
-                self._openmetrics = kept
-            else:
-                self._plain = kept
-        return kept
+def kind_of(total: SeriesTotal) -> Kind:
+    """The type of the metric that a series belongs to."""
+    return "counter" if total.buckets is None else "histogram"
 
 
-def _counter(
-    labels: str,
-    total: SeriesTotal,
-    family: MetricFamily,
-    *,
-    shown: bool,
-    openmetrics: bool,
-    created: bool,
-) -> str:
-    line = f"{family.name}{labels} {number(total.total) if shown else '0'}"
-    if not openmetrics or not family.name.endswith("_total"):
-        return line + "\n"
-    exemplar = _exemplar(total) if shown else ""
-    birth = f"{family.base}_created{labels} {seconds(total.created)}\n" if created else ""
-    return f"{line}{exemplar}\n{birth}"
+def at_zero(total: SeriesTotal) -> SeriesTotal:
+    """The series as it was before its first match."""
+    zeros = None if total.buckets is None else (0,) * len(total.buckets)
+    return replace(total, total=0.0, buckets=zeros, event_id=None)
 
 
-def _histogram(
-    labels: str,
-    total: SeriesTotal,
-    family: MetricFamily,
-    *,
-    shown: bool,
-    openmetrics: bool,
-    created: bool,
-) -> str:
-    name, counts = family.name, total.buckets or ()
-    if not shown:
-        counts = (0,) * len(counts)
+def series_key(key: SeriesKey) -> tuple[bytes, bytes]:
+    """The text of a series up to its value: as its unique name, and as the page has it.
+
+    They differ if a label value has a lone surrogate, which UTF-8 cannot encode.
+    """
+    shown = f"{key.metric}{labels_text(key.labels)} ".encode()
+    if b"\\" not in shown or all(encodable(value) == value for _, value in key.labels):
+        return shown, shown
+    labels = ",".join(f'{name}="{escaped(value)}"' for name, value in key.labels)
+    return f"{key.metric}{{{labels}}} ".encode("utf-8", "surrogatepass"), shown
+
+
+def counter_pieces(
+    shown: bytes, total: SeriesTotal, family: MetricFamily, *, created: bool
+) -> tuple[bytes, bytes]:
+    """A counter's line without its end, and what OpenMetrics has from there on.
+
+    ``shown``: see ``series_key``. ``created``: OpenMetrics has a ``_created`` line.
+    """
+    line = shown + number(total.total).encode()
+    if not family.name.endswith("_total"):
+        return line, _NEWLINE
+    exemplar = _exemplar(total)
+    if not created:
+        return line, f"{exemplar}\n".encode() if exemplar else _NEWLINE
+    labels = shown.decode()[len(family.name) :]
+    birth = f"{family.base}_created{labels}{seconds(total.created)}\n"
+    return line, f"{exemplar}\n{birth}".encode()
+
+
+def histogram_pieces(
+    total: SeriesTotal, family: MetricFamily, *, created: bool
+) -> tuple[bytes, bytes, bytes, bytes]:
+    """A histogram's lines up to the exemplar, the exemplar, the other lines, and ``_created``.
+
+    The second and the last are OpenMetrics'.
+    """
+    name, counts, labels = family.name, total.buckets or (), labels_text(total.key.labels)
     observations = sum(counts)
     # A family without the rule's bounds still has +Inf, which both formats want.
     bounds = family.buckets if len(family.buckets) + 1 == len(counts) else ()
-    exemplar, marked = "", -1
-    if openmetrics and shown and observations:
-        exemplar, marked = _exemplar(total), bisect_left(bounds, total.event_value)
     start = labels[:-1] + "," if labels else "{"
     cumulated = [*accumulate(counts[: len(bounds)]), observations]
     lines = [
-        f'{name}_bucket{start}le="{_bound(bound)}"}} {count}{exemplar if index == marked else ""}\n'
-        for index, (bound, count) in enumerate(zip((*bounds, float("inf")), cumulated, strict=True))
+        f'\n{name}_bucket{start}le="{_bound(bound)}"}} {count}'
+        for bound, count in zip((*bounds, float("inf")), cumulated, strict=True)
     ]
-    lines.append(f"{name}_sum{labels} {number(total.total) if shown else '0'}\n")
-    lines.append(f"{name}_count{labels} {observations}\n")
-    if created:
-        lines.append(f"{name}_created{labels} {seconds(total.created)}\n")
-    return "".join(lines)
+    lines.append(f"\n{name}_sum{labels} {number(total.total)}")
+    lines.append(f"\n{name}_count{labels} {observations}\n")
+    marked = 1 + (bisect_left(bounds, total.event_value) if observations else 0)
+    return (
+        "".join(lines[:marked]).removeprefix("\n").encode(),
+        (_exemplar(total) if observations else "").encode(),
+        "".join(lines[marked:]).encode(),
+        (f"{name}_created{labels} {seconds(total.created)}\n" if created else "").encode(),
+    )
 
 
 def _bound(bound: float) -> str:

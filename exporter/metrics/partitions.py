@@ -9,21 +9,44 @@ from dataclasses import dataclass, field, replace
 from operator import attrgetter
 from typing import Final
 
-from prometheus_client import Metric
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
-from prometheus_client.registry import Collector
-
+from exporter.metrics.families import MetricFamily
+from exporter.metrics.tables import Row, Table, Tables
+from exporter.metrics.text import labels_text
 from exporter.model import Partition
 from exporter.sources import RESOURCE_LABELS
 from exporter.sources.thinning import Rereads
 
 _PLACE: Final = ("source", "account_id", "region")
+_OUTCOMES: Final = ("success", "error")
 _COUNTERS: Final = (
     ("read_bytes", "Bytes of log events read from sources."),
     ("log_events_read", "Log events read, each time that they were read."),
     ("late_events", "Log events seen later than the lookback; they are not counted."),
     ("undecodable_events", "Records that are no log events; left out."),
 )
+_GAUGES: Final = (
+    ("partition_up", "Whether the partition's last poll succeeded."),
+    (
+        "partition_last_success_timestamp_seconds",
+        "When the partition was last polled with success; before that, when it was found.",
+    ),
+    (
+        "partition_read_up_to_timestamp_seconds",
+        "Event time up to which the partition has been read completely.",
+    ),
+    (
+        "partition_reread_factor",
+        "Growth of the ages at which an event is read again: 1.5, or more while re-reads are"
+        " thinned out because they do not fit into the interval.",
+    ),
+    (
+        "partition_read_load_ratio",
+        "Share of the interval that the scheduled reads take, thinned or not; above 1 the"
+        " partition falls behind.",
+    ),
+)
+_POLLS: Final = (*_PLACE, "outcome")
+_RESOURCE: Final = (*_PLACE, *RESOURCE_LABELS)
 
 
 @dataclass(slots=True)
@@ -62,6 +85,10 @@ class _Place:
     counts: tuple[int, ...] = (0,) * 6
     """Sums over the partitions that are gone: counters must not go down with them."""
     created: float = field(default_factory=time.time)
+    text: str = ""
+    """The label set of a counter."""
+    polls: tuple[str, ...] = ()
+    """The label sets of ``polls``, one for each of ``_OUTCOMES``."""
 
     def plus(self, meter: Meter) -> _Place:
         """With the counts of one more partition."""
@@ -69,7 +96,7 @@ class _Place:
         return replace(self, counts=counts)
 
 
-class PartitionMetrics(Collector):
+class PartitionMetrics(Tables):
     """Reads the meters of all partitions when it is scraped; thread-safe."""
 
     def __init__(self, prefix: str) -> None:
@@ -77,83 +104,78 @@ class PartitionMetrics(Collector):
         self._prefix = prefix
         self._lock = threading.Lock()
         self._meters: dict[Partition, Meter] = {}
+        self._texts: dict[Partition, str] = {}
+        """The label set of each partition's gauges."""
         self._places: dict[tuple[str, str, str], _Place] = {}
 
     def add(self, meter: Meter) -> None:
         """Expose a partition, from its counters' zeros on."""
+        name = _place(meter.partition)
         with self._lock:
             self._meters[meter.partition] = meter
-            self._places.setdefault(_place(meter.partition), _Place())
+            self._texts[meter.partition] = _text(_RESOURCE, _resource(meter.partition))
+            if name not in self._places:
+                polls = tuple(_text(_POLLS, (*name, outcome)) for outcome in _OUTCOMES)
+                self._places[name] = _Place(text=_text(_PLACE, name), polls=polls)
 
     def remove(self, meter: Meter) -> None:
         """Drop a partition's gauges; its counts stay in the sums."""
         with self._lock:
             if self._meters.get(meter.partition) is meter:
-                del self._meters[meter.partition]
+                del self._meters[meter.partition], self._texts[meter.partition]
                 name = _place(meter.partition)
                 self._places[name] = self._places[name].plus(meter)
 
-    def collect(self) -> Iterator[Metric]:
-        """See ``Collector.collect``."""
+    def tables(self) -> Iterator[Table]:
+        """See ``Tables.tables``."""
         with self._lock:
-            meters = list(self._meters.values())
+            meters = [(meter, self._texts[name]) for name, meter in self._meters.items()]
             places = dict(self._places)
-        for meter in meters:
+        for meter, _ in meters:
             name = _place(meter.partition)
             places[name] = places[name].plus(meter)
         for index, (metric, text) in enumerate(_COUNTERS):
-            counter = CounterMetricFamily(self._prefix + metric, text, labels=_PLACE)
-            for name, place in places.items():
-                counter.add_metric(name, place.counts[index], created=place.created)
-            yield counter
-        polls = CounterMetricFamily(
-            self._prefix + "polls",
-            "Polls of partitions, by how they ended.",
-            labels=(*_PLACE, "outcome"),
-        )
-        for name, place in places.items():
-            for outcome, count in zip(("success", "error"), place.counts[4:], strict=True):
-                polls.add_metric((*name, outcome), count, created=place.created)
-        yield polls
+            family = MetricFamily(f"{self._prefix}{metric}_total", "counter", text)
+            rows = [
+                Row(name, place.text, float(place.counts[index]), place.created)
+                for name, place in places.items()
+            ]
+            yield Table(family, _PLACE, rows)
+        polls = [
+            Row((*name, outcome), text, float(count), place.created)
+            for name, place in places.items()
+            for outcome, text, count in zip(_OUTCOMES, place.polls, place.counts[4:], strict=True)
+        ]
+        help_text = "Polls of partitions, by how they ended."
+        yield Table(MetricFamily(self._prefix + "polls_total", "counter", help_text), _POLLS, polls)
         yield from self._gauges(meters)
 
-    def _gauges(self, meters: list[Meter]) -> Iterator[Metric]:
-        up = self._gauge("partition_up", "Whether the partition's last poll succeeded.")
-        success = self._gauge(
-            "partition_last_success_timestamp_seconds",
-            "When the partition was last polled with success; before that, when it was found.",
-        )
-        read_up_to = self._gauge(
-            "partition_read_up_to_timestamp_seconds",
-            "Event time up to which the partition has been read completely.",
-        )
-        factor = self._gauge(
-            "partition_reread_factor",
-            "Growth of the ages at which an event is read again: 1.5, or more while re-reads are"
-            " thinned out because they do not fit into the interval.",
-        )
-        load = self._gauge(
-            "partition_read_load_ratio",
-            "Share of the interval that the scheduled reads take, thinned or not; above 1 the"
-            " partition falls behind.",
-        )
-        for meter in meters:
-            partition = meter.partition
-            kind, resource = partition.kind, partition.resource
-            resources = (resource if kind.label == label else "" for label in RESOURCE_LABELS)
-            labels = (*_place(partition), *resources)
-            up.add_metric(labels, meter.up)
-            success.add_metric(labels, meter.last_success or meter.found)
+    def _gauges(self, meters: list[tuple[Meter, str]]) -> Iterator[Table]:
+        rows: tuple[list[Row], ...] = tuple([] for _ in _GAUGES)
+        up, success, read_up_to, factor, load = rows
+        for meter, text in meters:
+            labels = _resource(meter.partition)
+            up.append(Row(labels, text, float(meter.up)))
+            success.append(Row(labels, text, meter.last_success or meter.found))
             if meter.read_up_to is not None:
-                read_up_to.add_metric(labels, meter.read_up_to / 1000)
+                read_up_to.append(Row(labels, text, meter.read_up_to / 1000))
             if meter.rereads is not None:
-                factor.add_metric(labels, meter.rereads.factor)
-                load.add_metric(labels, meter.rereads.load)
-        yield from (up, success, read_up_to, factor, load)
-
-    def _gauge(self, name: str, text: str) -> GaugeMetricFamily:
-        return GaugeMetricFamily(self._prefix + name, text, labels=(*_PLACE, *RESOURCE_LABELS))
+                factor.append(Row(labels, text, meter.rereads.factor))
+                load.append(Row(labels, text, meter.rereads.load))
+        for (metric, help_text), of_metric in zip(_GAUGES, rows, strict=True):
+            yield Table(
+                MetricFamily(self._prefix + metric, "gauge", help_text), _RESOURCE, of_metric
+            )
 
 
 def _place(partition: Partition) -> tuple[str, str, str]:
     return partition.source, partition.account_id, partition.region
+
+
+def _resource(partition: Partition) -> tuple[str, ...]:
+    label, resource = partition.kind.label, partition.resource
+    return *_place(partition), *(resource if label == name else "" for name in RESOURCE_LABELS)
+
+
+def _text(names: tuple[str, ...], values: tuple[str, ...]) -> str:
+    return labels_text(tuple(zip(names, values, strict=True)))

@@ -6,22 +6,14 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final
 
 from exporter.ledger.base import SeriesTotal
-from exporter.metrics.families import Lines, MetricFamily, unknown_family
+from exporter.metrics.families import MetricFamily, at_zero, kind_of
+from exporter.metrics.rendering import FamilyText, RenderedFamily, progress_of
 from exporter.metrics.scrapers import LONGEST_WAIT, Client, Edition, Scrapers
-from exporter.model import Labels, SeriesKey
-
-
-@dataclass(frozen=True, slots=True)
-class RenderedFamily:
-    """One metric family's part of a page."""
-
-    name: str
-    """The family's name in the format it is rendered in."""
-    text: str
+from exporter.model import SeriesKey
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,48 +26,16 @@ class Rendered:
 
 
 @dataclass(slots=True)
-class _Entry:
-    total: SeriesTotal
-    lines: Lines
-
-
-@dataclass(slots=True)
 class _Held:
     """A series that is not revealed."""
 
+    total: SeriesTotal
+    """As committed."""
     since: float
     first_page: int
     """The number of the first page that has it at 0."""
     recorded: bool = False
     """Whether the ledger knows that it may be revealed."""
-
-
-class _Family:
-    """The series of one metric, in the order of their labels."""
-
-    def __init__(self, described: MetricFamily) -> None:
-        self.described = described
-        self.entries: dict[Labels, _Entry] = {}
-        self._order: list[Labels] = []
-        self._sorted = True
-
-    def add(self, entry: _Entry) -> None:
-        labels = entry.lines.key.labels
-        self.entries[labels] = entry
-        self._order.append(labels)
-        self._sorted = False
-
-    def remove(self, labels: Labels) -> bool:
-        """Take a series out, and say whether it was the last."""
-        if self.entries.pop(labels, None) is not None:
-            self._order.remove(labels)
-        return not self.entries
-
-    def sorted_entries(self) -> list[_Entry]:
-        if not self._sorted:
-            self._order.sort()
-            self._sorted = True
-        return [self.entries[labels] for labels in self._order]
 
 
 class SeriesStore:
@@ -118,12 +78,14 @@ class SeriesStore:
         self._birth_hold = birth_hold
         self._clock = clock
         self._lock = threading.Lock()
-        self._families: dict[str, _Family] = {}
+        self._families: dict[str, FamilyText] = {}
         self._described: dict[str, MetricFamily] | None = None
         self._held: dict[SeriesKey, _Held] = {}
-        self._loaded: dict[SeriesKey, SeriesTotal | None] = {}
-        """Series that are shown at their loaded totals, and their totals committed since."""
+        self._loading = False
+        """Whether the series that were loaded stay at their loaded totals."""
         self._loaded_at = 0.0
+        self._since_loaded: dict[SeriesKey, SeriesTotal] = {}
+        """Totals of shown series that were committed in that time."""
         self._scrapers = Scrapers()
         self._served: deque[tuple[Client, Edition]] = deque()
         """Pages that were sent and are not yet noted in ``_scrapers``."""
@@ -149,19 +111,23 @@ class SeriesStore:
             for held in hidden:
                 held.first_page = self._pages + 1
             for name, family in self._families.items():
-                first = next(iter(family.entries.values())).total
-                family.described = described.get(name) or unknown_family(first)
-                for entry in family.entries.values():
-                    entry.lines.forget()
+                family.describe(described.get(name))
 
-    def load(self, totals: Iterable[SeriesTotal]) -> None:
-        """Take over series from the ledger, at the start; those revealed stay so until seen."""
-        totals = list(totals)
-        self.apply(totals)
+    def load(self, totals: Iterable[SeriesTotal]) -> int:
+        """Take over series from the ledger, at the start; those revealed stay so until seen.
+
+        Returns how many there are.
+        """
+        count, revealed = 0, False
         with self._lock:
-            if self.holds:
-                self._loaded = {total.key: None for total in totals if total.revealed}
-                self._loaded_at = self._clock()
+            now = self._clock()
+            for total in totals:
+                self._apply(total, now)
+                count += 1
+                revealed = revealed or total.revealed
+            self._loading = self.holds and revealed
+            self._loaded_at = self._clock()
+        return count
 
     def apply(self, totals: Iterable[SeriesTotal]) -> None:
         """Take over committed totals.
@@ -171,22 +137,24 @@ class SeriesStore:
         with self._lock:
             now = self._clock()
             for total in totals:
-                if total.key not in self._loaded:
+                if self._loading and total.key not in self._held and self._shows(total):
+                    later = self._since_loaded.get(total.key)
+                    if later is None or progress_of(total) > progress_of(later):
+                        self._since_loaded[total.key] = total
+                else:
                     self._apply(total, now)
-                    continue
-                pending = self._loaded[total.key]
-                if pending is None or _progress(total) > _progress(pending):
-                    self._loaded[total.key] = total
 
     def end(self, keys: Iterable[SeriesKey]) -> None:
         """Drop series that ended; one with the same labels starts again at zero."""
         with self._lock:
             for key in keys:
                 self._held.pop(key, None)
-                self._loaded.pop(key, None)
+                self._since_loaded.pop(key, None)
                 family = self._families.get(key.metric)
-                if family is not None and family.remove(key.labels):
-                    del self._families[key.metric]
+                if family is not None:
+                    family.remove(key)
+                    if not family:
+                        del self._families[key.metric]
 
     def due(self) -> list[SeriesKey]:
         """The series that may be revealed: record that in the ledger, then call ``recorded``."""
@@ -209,42 +177,23 @@ class SeriesStore:
             for key, held in self._revealable(client):
                 if held.recorded:
                     del self._held[key]
-                    entry = self._families[key.metric].entries[key.labels]
-                    entry.total = replace(entry.total, revealed=True)
-                    entry.lines.forget()
+                    self._families[key.metric].advance(held.total)
 
-    def render(self, *, openmetrics: bool) -> Rendered:
-        """All series as they may be shown now: one moment, between two commits."""
+    def render(self, *, openmetrics: bool, compressed: bool = False) -> Rendered:
+        """All series as they may be shown now: one moment, between two commits.
+
+        ``compressed``: the text is needed compressed only, and most of it is kept so.
+        """
         with self._lock:
             self._pages += 1
             edition = Edition(self._pages, self._clock())
             if edition.number == 1:
                 self._first_page_at = edition.at
-            parts = [
-                (
-                    family.described,
-                    [
-                        entry.lines.text(
-                            entry.total,
-                            family.described,
-                            shown=entry.total.revealed,
-                            openmetrics=openmetrics,
-                            created=self.created,
-                        )
-                        for entry in family.sorted_entries()
-                        if family.described.exposes(entry.total.key)
-                    ],
-                )
+            families = [
+                family.render(openmetrics=openmetrics, compressed=compressed)
                 for name, family in self._families.items()
                 if self._described is None or name in self._described
             ]
-        families = [
-            RenderedFamily(
-                described.base if openmetrics else described.name,
-                described.header(openmetrics=openmetrics) + "".join(lines),
-            )
-            for described, lines in parts
-        ]
         families.sort(key=lambda family: family.name)
         return Rendered(families, edition)
 
@@ -252,26 +201,17 @@ class SeriesStore:
         """A page was sent completely to a client. Never waits."""
         self._served.append((client, page))
 
-    def totals(self) -> list[SeriesTotal]:
-        """Every series as committed, shown or not."""
-        with self._lock:
-            return [
-                entry.total
-                for family in self._families.values()
-                for entry in family.sorted_entries()
-            ]
-
     def _revealable(self, client: Client | None) -> list[tuple[SeriesKey, _Held]]:
         """The series at 0 that may be shown at their totals now, before a page for ``client``."""
         while self._served:
             self._scrapers.served(*self._served.popleft())
         if self._birth_hold is None:
             return list(self._held.items())
-        if not (self._held or self._loaded):
+        if not (self._held or self._loading):
             return []
         now = self._clock()
         seen = self._seen(client, now)
-        if client and self._loaded and (seen or self._nobody_came(now)):
+        if client and self._loading and (seen or self._nobody_came(now)):
             self._catch_up(now)
         until = now - self._birth_hold
         return [
@@ -293,10 +233,10 @@ class SeriesStore:
         return now - self._loaded_at >= max(LONGEST_WAIT, self._birth_hold or 0)
 
     def _catch_up(self, now: float) -> None:
-        pending, self._loaded = self._loaded, {}
+        pending, self._since_loaded = self._since_loaded, {}
+        self._loading = False
         for total in pending.values():
-            if total is not None:
-                self._apply(total, now)
+            self._apply(total, now)
 
     def _exposes(self, key: SeriesKey) -> bool:
         if self._described is None:
@@ -304,29 +244,34 @@ class SeriesStore:
         family = self._described.get(key.metric)
         return family is not None and family.exposes(key)
 
+    def _shows(self, total: SeriesTotal) -> bool:
+        family = self._families.get(total.key.metric)
+        return family is not None and family.has(total.key)
+
     def _apply(self, total: SeriesTotal, now: float) -> None:
         key = total.key
-        family = self._families.get(key.metric)
-        if family is None:
-            described = (self._described or {}).get(key.metric) or unknown_family(total)
-            family = self._families[key.metric] = _Family(described)
-        entry = family.entries.get(key.labels)
-        if entry is None:
-            family.add(_Entry(total, Lines(key)))
-            if not total.revealed:
-                self._held[key] = _Held(now, self._pages + 1)
-            return
-        if _progress(total) < _progress(entry.total):
-            return
         held = self._held.get(key)
         if held is not None:
-            # The ledger may know already that it may be revealed; ``reveal`` does that.
-            held.recorded = held.recorded or total.revealed
-        shown = held is None
-        entry.total = total if total.revealed == shown else replace(total, revealed=shown)
-        entry.lines.forget()
+            if progress_of(total) >= progress_of(held.total):
+                held.total = total
+                # The ledger may know already that it may be revealed; ``reveal`` does that.
+                held.recorded = held.recorded or total.revealed
+            return
+        family = self._family(total)
+        if family.advance(total):
+            return
+        if not total.revealed:
+            self._held[key] = _Held(total, now, self._pages + 1)
+            total = at_zero(total)
+        family.add(total)
 
-
-def _progress(total: SeriesTotal) -> tuple[int, float]:
-    """A number that only grows from commit to commit."""
-    return sum(total.buckets or ()), total.total
+    def _family(self, total: SeriesTotal) -> FamilyText:
+        metric = total.key.metric
+        family = self._families.get(metric)
+        if family is None or family.kind != kind_of(total):
+            # The ledger ends all series of a metric whose type changes.
+            if family is not None:
+                self._held = {key: held for key, held in self._held.items() if key.metric != metric}
+            described = (self._described or {}).get(metric)
+            family = self._families[metric] = FamilyText(total, described, created=self.created)
+        return family

@@ -6,11 +6,11 @@ import platform
 import threading
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Literal, TypeVar
 
+import prometheus_client
 from prometheus_client import (
     CollectorRegistry,
-    Counter,
     Gauge,
     GCCollector,
     Histogram,
@@ -19,12 +19,16 @@ from prometheus_client import (
     PlatformCollector,
     ProcessCollector,
 )
-from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from exporter import __version__
 from exporter.ledger.base import Committed, Ledger, RuleTotal
+from exporter.metrics.families import MetricFamily
 from exporter.metrics.partitions import PartitionMetrics
+from exporter.metrics.tables import LabelledMetric, Row, Table, Tables
+from exporter.metrics.text import labels_text
+
+T = TypeVar("T", bound=Tables)
 
 PREFIX: Final = "metric_filter_exporter_"
 RULE_INFO: Final = "metric_filter_rule_info"
@@ -32,6 +36,7 @@ RULE_INFO: Final = "metric_filter_rule_info"
 LEDGER_OPERATIONS: Final = ("commit", "declare", "reveal", "forget")
 
 _SOURCE_PLACE: Final = ("source", "account_id", "region")
+_FACTS: Final = ("rule", "title", "severity", "metric", "type", "pack", "controls")
 _API: Final = ("service", "operation", "account_id", "region")
 _ARRIVAL_BUCKETS: Final = (
     *(1, 5, 15, 30, 60, 120, 180, 300, 600, 900, 1800),
@@ -70,15 +75,22 @@ class SourceInfo:
 class Telemetry:
     """The exporter's own metrics, in a separate registry; thread-safe.
 
-    Each attribute is a prometheus_client metric: ``telemetry.matches.labels(…).inc()``; ``read``
-    has those of partitions.
+    Each attribute is a metric of prometheus_client, or, if it may have many label sets, a
+    ``LabelledMetric``, which is used in the same way: ``telemetry.matches.labels(…).inc()``.
+    ``read`` has the metrics of partitions.
     """
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
-        ProcessCollector(registry=self.registry)
-        PlatformCollector(registry=self.registry)
-        GCCollector(registry=self.registry)
+        """All metrics, as prometheus_client reads them."""
+        self.library = CollectorRegistry()
+        """The metrics that prometheus_client renders."""
+        self.tables: list[Tables] = []
+        """The other ones."""
+        self.registry.register(_Forwarding(self.library))
+        ProcessCollector(registry=self.library)
+        PlatformCollector(registry=self.library)
+        GCCollector(registry=self.library)
         self._lock = threading.Lock()
         self._totals: dict[tuple[str, str], RuleTotal] = {}
         self._limited: frozenset[str] = frozenset()
@@ -88,11 +100,14 @@ class Telemetry:
         self._add_process()
 
     def _add_reading(self) -> None:
-        self.api_requests = self._counter(
-            "api_requests", "Requests to AWS APIs, by how they ended.", (*_API, "outcome")
+        self.api_requests = self._labelled(
+            "counter",
+            "api_requests",
+            "Requests to AWS APIs, by how they ended.",
+            (*_API, "outcome"),
         )
-        self.api_throttles = self._counter(
-            "api_throttles", "Requests that AWS answered with throttling.", _API
+        self.api_throttles = self._labelled(
+            "counter", "api_throttles", "Requests that AWS answered with throttling.", _API
         )
         self.poll_duration = self._histogram(
             "poll_duration_seconds", "How long polls took.", ("source",), _POLL_BUCKETS
@@ -103,8 +118,7 @@ class Telemetry:
             ("source",),
             _ARRIVAL_BUCKETS,
         )
-        self.read = PartitionMetrics(PREFIX)
-        self.registry.register(self.read)
+        self.read = self._add(PartitionMetrics(PREFIX))
         self.partitions = self._gauge("partitions", "Partitions of the source.", ("source",))
         self.source_interval = self._gauge(
             "source_interval_seconds", "How often the source's partitions are polled.", ("source",)
@@ -114,7 +128,8 @@ class Telemetry:
             "How late a log event of the source may arrive and still be counted.",
             ("source",),
         )
-        self.discovery_failures = self._counter(
+        self.discovery_failures = self._labelled(
+            "counter",
             "discovery_failures",
             "Looks for partitions that failed, by reason.",
             (*_SOURCE_PLACE, "reason"),
@@ -122,18 +137,26 @@ class Telemetry:
 
     def _add_counting(self) -> None:
         by_rule = ("source", "rule")
-        self.matches = self._counter("matches", "Log events counted for the rule.", by_rule)
-        self.value_errors = self._counter(
+        self.matches = self._labelled(
+            "counter", "matches", "Log events counted for the rule.", by_rule
+        )
+        self.value_errors = self._labelled(
+            "counter",
             "value_errors",
             "Matches without a usable value (missing, not a number, negative or too large).",
             by_rule,
         )
-        self.series = self._gauge(
-            "series", "Label sets of the rule, the overflow series not counted.", ("rule",)
+        self.series = self._labelled(
+            "gauge", "series", "Label sets of the rule, the overflow series not counted.", ("rule",)
         )
-        self.series_limit = self._gauge("series_limit", "The rule's max_series.", ("rule",))
-        self.series_overflow = self._counter(
-            "series_overflow", "Matches that went to the rule's overflow series.", by_rule
+        self.series_limit = self._labelled(
+            "gauge", "series_limit", "The rule's max_series.", ("rule",)
+        )
+        self.series_overflow = self._labelled(
+            "counter",
+            "series_overflow",
+            "Matches that went to the rule's overflow series.",
+            by_rule,
         )
         self.ledger_commit_duration = self._histogram(
             "ledger_commit_duration_seconds", "How long ledger commits took.", (), _COMMIT_BUCKETS
@@ -170,10 +193,9 @@ class Telemetry:
             "Whether --web.config.file is in use as it is now.",
         )
         self.web_config_last_reload_successful.set(1)
-        self.build_info = Info(PREFIX + "build", "The exporter's version.", registry=self.registry)
+        self.build_info = Info(PREFIX + "build", "The exporter's version.", registry=self.library)
         self.build_info.info({"version": __version__, "python_version": platform.python_version()})
-        self._rules = _RuleInfoCollector()
-        self.registry.register(self._rules)
+        self._rules = self._add(_RuleInfos())
 
     def watch_ledger(self, ledger: Ledger) -> None:
         """Show the ledger's condition from now on."""
@@ -184,7 +206,7 @@ class Telemetry:
         """Replace the facts and limits of all rules: at the start and on each reload."""
         rules = list(rules)
         with self._lock:
-            self._rules.rules = rules
+            self._rules.set(rules)
             names = frozenset(rule.rule for rule in rules)
             for gone in self._limited - names:
                 for gauge in (self.series, self.series_limit):
@@ -260,34 +282,57 @@ class Telemetry:
 
     def api_calls(self) -> int:
         """AWS API requests since the start."""
-        samples = (s for metric in self.api_requests.collect() for s in metric.samples)
-        return round(sum(s.value for s in samples if s.name.endswith("_total")))
+        return round(self.api_requests.total())
 
-    def _counter(self, name: str, text: str, labels: tuple[str, ...]) -> Counter:
-        return Counter(PREFIX + name, text, labels, registry=self.registry)
+    def _add(self, tables: T) -> T:
+        self.tables.append(tables)
+        self.registry.register(tables)
+        return tables
+
+    def _labelled(
+        self, kind: Literal["counter", "gauge"], name: str, text: str, labels: tuple[str, ...]
+    ) -> LabelledMetric:
+        full = PREFIX + name + ("_total" if kind == "counter" else "")
+        return self._add(LabelledMetric(MetricFamily(full, kind, text), labels))
+
+    def _counter(self, name: str, text: str, labels: tuple[str, ...]) -> prometheus_client.Counter:
+        return prometheus_client.Counter(PREFIX + name, text, labels, registry=self.library)
 
     def _gauge(self, name: str, text: str, labels: tuple[str, ...] = ()) -> Gauge:
-        return Gauge(PREFIX + name, text, labels, registry=self.registry)
+        return Gauge(PREFIX + name, text, labels, registry=self.library)
 
     def _histogram(
         self, name: str, text: str, labels: tuple[str, ...], buckets: tuple[float, ...]
     ) -> Histogram:
-        return Histogram(PREFIX + name, text, labels, buckets=buckets, registry=self.registry)
+        return Histogram(PREFIX + name, text, labels, buckets=buckets, registry=self.library)
 
 
-class _RuleInfoCollector(Collector):
+class _RuleInfos(Tables):
     """``metric_filter_rule_info``: replaced as a whole, a scrape never sees half of the rules."""
 
     def __init__(self) -> None:
-        self.rules: list[RuleInfo] = []
+        self._rows: list[Row] = []
+
+    def set(self, rules: Iterable[RuleInfo]) -> None:
+        """Replace the facts of all rules."""
+        rows = []
+        for rule in rules:
+            facts = (rule.rule, rule.title, rule.severity, rule.metric, rule.type)
+            values = (*facts, rule.pack, rule.controls)
+            rows.append(Row(values, labels_text(tuple(zip(_FACTS, values, strict=True))), 1.0))
+        self._rows = rows
+
+    def tables(self) -> Iterator[Table]:
+        """See ``Tables.tables``."""
+        text = "Facts of each configured rule; always 1."
+        yield Table(MetricFamily(RULE_INFO, "gauge", text), _FACTS, self._rows)
+
+
+class _Forwarding(Collector):
+    """Makes the metrics of one registry part of another one."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._registry = registry
 
     def collect(self) -> Iterator[Metric]:
-        family = GaugeMetricFamily(
-            RULE_INFO,
-            "Facts of each configured rule; always 1.",
-            labels=("rule", "title", "severity", "metric", "type", "pack", "controls"),
-        )
-        for rule in self.rules:
-            facts = (rule.rule, rule.title, rule.severity, rule.metric, rule.type)
-            family.add_metric((*facts, rule.pack, rule.controls), 1)
-        yield family
+        return iter(self._registry.collect())

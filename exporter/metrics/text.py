@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
@@ -13,6 +14,8 @@ from exporter.model import Labels
 
 _OPENMETRICS: Final = "application/openmetrics-text"
 _PLAIN: Final = "text/plain"
+_LABEL: Final = re.compile(r'([^="{}, ]+)="((?:[^"\\]|\\.)*)",?', re.DOTALL)
+_ESCAPED: Final = re.compile(r"\\(.)", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,15 +53,33 @@ def labels_text(labels: Labels) -> str:
     """``{name="value",…}``, or nothing if there are no labels."""
     if not labels:
         return ""
-    return "{" + ",".join(f'{name}="{escape_value(value)}"' for name, value in labels) + "}"
+    text = ",".join([f'{name}="{value}"' for name, value in labels])
+    # One look at all values: hardly any needs escaping.
+    if "\\" in text or "\n" in text or text.count('"') != 2 * len(labels) or not text.isascii():
+        text = ",".join([f'{name}="{escape_value(value)}"' for name, value in labels])
+    return "{" + text + "}"
 
 
 def escape_value(value: str) -> str:
+    """A label value that UTF-8 can encode, escaped for the quotes."""
+    return escaped(encodable(value))
+
+
+def escaped(value: str) -> str:
     """A label value, escaped for the quotes."""
-    value = encodable(value)
     if "\\" in value or "\n" in value or '"' in value:
         return value.replace("\\", r"\\").replace("\n", r"\n").replace('"', r"\"")
     return value
+
+
+def label_value(line: str, label: str) -> str | None:
+    """The value of a label in a sample's line; None if the line does not have it."""
+    position = line.find("{") + 1
+    while position and (found := _LABEL.match(line, position)):
+        if found[1] == label:
+            return _ESCAPED.sub(lambda escape: "\n" if escape[1] == "n" else escape[1], found[2])
+        position = found.end()
+    return None
 
 
 def escape_help(text: str, *, openmetrics: bool) -> str:

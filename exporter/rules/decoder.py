@@ -122,7 +122,7 @@ class Decoder:
             return None
         return Whole(self._root.exact(obj), obj) if self._needs_all else self._root.exact(obj)
 
-    def records(self, document: bytes) -> list[Any] | None:
+    def records(self, document: bytes | bytearray) -> list[Any] | None:
         """The fields of the records of ``{"Records": […]}``; None if they do not fit."""
         if self._needs_all:
             return None

@@ -246,7 +246,7 @@ def test_a_ledger_that_may_not_grow_fails_the_commit_only(tmp_path: Path) -> Non
     connection.execute("PRAGMA max_page_count = 30")
     with pytest.raises(LedgerError, match="disk is full"):
         commit(ledger, batch(*(increment("a", event_id=f"n{i}") for i in range(5000))))
-    assert (ledger.series(), ledger.checkpoint(PARTITION)) == ([], None)
+    assert (list(ledger.series()), ledger.checkpoint(PARTITION)) == ([], None)
     commit(ledger, batch(increment("a", event_id="1")))
     assert [series.total for series in ledger.series()] == [1.0]
     ledger.close()

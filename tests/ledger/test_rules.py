@@ -162,7 +162,7 @@ def test_an_edit_that_series_cannot_survive_begins_the_metric_anew_and_no_other(
     }, "earlier versions feed the new series"
     patterns = [json.loads(one.definition)["pattern"] for one in ours]
     assert patterns == ["x", ""], "each judges by the pattern that it had"
-    assert ledger.series() == [before["others_total"]]
+    assert list(ledger.series()) == [before["others_total"]]
     # What has counted is remembered: the past does not count again.
     assert commit(ledger, batch(event)).new == []
 
@@ -197,7 +197,7 @@ def test_many_series_are_declared_at_once(ledger: SqliteLedger) -> None:
     assert [(one.key, one.total, one.revealed) for one in declared] == [
         (key, 0.0, False) for _, key in wanted
     ]
-    assert len(ledger.series()) == 1000
+    assert len(list(ledger.series())) == 1000
     assert ledger.declare(wanted) == declared
 
 

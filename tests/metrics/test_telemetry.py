@@ -11,6 +11,7 @@ from prometheus_client import Counter, Gauge, Histogram, Info, generate_latest
 from exporter import __version__
 from exporter.ledger.base import Committed, RuleChange, RuleTotal
 from exporter.metrics.partitions import Meter
+from exporter.metrics.tables import LabelledMetric
 from exporter.metrics.telemetry import PREFIX, RuleInfo, SourceInfo, Telemetry
 from exporter.model import Partition
 from exporter.sources.log_groups import LOG_GROUP
@@ -18,7 +19,7 @@ from tests.support.counting import RULE, SOURCE
 
 PLACE = {"source": SOURCE, "account_id": "1", "region": "us-east-1"}
 RULE_LABELS = {"source": SOURCE, "rule": RULE}
-METRICS = (Counter, Gauge, Histogram, Info)
+METRICS = (Counter, Gauge, Histogram, Info, LabelledMetric)
 FACTS = (RULE, "Sign-ins", "high", "logins_total", "counter", 10)
 INFO = RuleInfo(*FACTS, pack="cis", controls="cis-v3.0.0/4.3")
 

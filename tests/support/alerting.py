@@ -12,6 +12,7 @@ import yaml
 from prometheus_client.metrics import MetricWrapperBase
 
 from exporter.metrics.partitions import Meter
+from exporter.metrics.tables import LabelledMetric
 from exporter.metrics.telemetry import RULE_INFO, RuleInfo, Telemetry
 from exporter.model import Partition
 from tests.support.promql import Labels, output_labels
@@ -103,6 +104,9 @@ def _telemetry_labels() -> dict[str, Labels]:
         if isinstance(metric, MetricWrapperBase):
             for family in metric.describe():
                 labels |= _names(family.name, family.type, _SCRAPED.union(metric._labelnames))
+        elif isinstance(metric, LabelledMetric):
+            for family in metric.collect():
+                labels |= _names(family.name, family.type, _SCRAPED.union(metric.labelnames))
     for family in telemetry.read.collect():
         own = frozenset(label for sample in family.samples for label in sample.labels)
         labels |= _names(family.name, family.type, _SCRAPED | own)
