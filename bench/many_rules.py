@@ -46,7 +46,7 @@ _WITHOUT_NAME = (
     ' ($.userIdentity.invokedBy NOT EXISTS) && ($.eventSource != "{service}.amazonaws.com") &&'
     ' ($.awsRegion != "us-*") && ($.eventName != "List*") && ($.errorCode NOT EXISTS) }}',
 )
-_WORDS = "Quota Policy Limit Token Region Stack Bucket Tunnel Replica Cache Domain Session".split()
+_WORDS = ("Quota", "Policy", "Limit", "Token", "Stack", "Bucket", "Replica", "Cache", "Domain")
 
 
 def rule_file(folder: Path, rules: int, *, mixed: bool) -> Path:
