@@ -2,7 +2,7 @@
 
     python -m bench.page [--series 100000] [--rounds 7]
 
-Both show the same series, of which 1 % change before each scrape, at random places or in a row.
+Both show the same series. 1 % of them change before each scrape, at random places or in a row.
 Changes are as committed totals, and taking them over counts too; changing the values of
 prometheus_client does not. Its times are with ``disable_created_metrics()``, without gzip and with
 it, as its own server compresses. CPU time, medians; the values of both pages are compared.
