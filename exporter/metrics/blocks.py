@@ -34,8 +34,9 @@ class Text:
         return self._kept is not None
 
     def deflated(self) -> Deflated:
-        """The text, compressed."""
-        deflated = deflate(self.raw)
+        """The text, compressed; ``raw`` is freed for the next one's."""
+        raw, self.raw = self.raw, b""
+        deflated = deflate(raw)
         if self._kept is not None:
             self._kept[self._openmetrics] = deflated
         return deflated
