@@ -18,11 +18,11 @@ _LAST_BLOCK: Final = b"\x03\0"
 _RAW: Final = -15
 """Window bits of a deflate stream without a header."""
 _LEVELS: Final[tuple[tuple[ModuleType, int], ...]] = (
-    (isal_zlib, 1),
-    (zlib_ng, 2),
+    (isal_zlib, 0),
+    (zlib_ng, 1),
     (zlib, 1),
 )
-"""Levels that make pages about equally small. libdeflate cannot continue a stream."""
+"""The quickest level of each. libdeflate cannot join a file from parts."""
 _ROUNDS: Final = 5
 _TRAILER: Final = 8
 """Bytes at the end of a member: checksum and size of its content."""
