@@ -129,7 +129,7 @@ class Decoder:
         try:
             if not document.isascii():
                 document.decode()
-            found: list[Any] = self._decode_document(document).records
+            found: list[Any] = self._decode_document(document).records  # type: ignore[arg-type]
         except (ValueError, RecursionError):
             return None
         return found
