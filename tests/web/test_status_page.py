@@ -247,7 +247,7 @@ def hostile_page(text: str) -> StatusPage:
     # What is empty or blank is left out of the page, which is another structure.
     text = f"x{text}"
     now = datetime(2026, 3, 1, tzinfo=UTC)
-    partition = PartitionStatus(text, text, text, "failing", now, 1.0, 1, 1, text, now)
+    partition = PartitionStatus(text, text, text, "failing", now, 1.0, 1, 1, text, now, text)
     counts = (1, 1, 1, 0, 0, now)
     facts = ([text], text, text, [text], text)
     rule = RuleStatus(text, text + "y", text, text, text, [text], *counts, *facts)
