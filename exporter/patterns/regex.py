@@ -112,7 +112,7 @@ def compile_set(expressions: Iterable[str], instructions: int) -> Any:
     """Compile expressions to a set with the memory for a program of a size.
 
     If RE2 runs out of memory, a set matches nothing at all. So its last expression matches any
-    text: ``Match`` returns None if the expressions must be searched for one by one. Raises
+    text: ``Match`` returns None if the expressions must be searched for one at a time. Raises
     ``re2.error`` if the program is too large.
     """
     options = re2.Options()
