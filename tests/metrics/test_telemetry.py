@@ -15,9 +15,8 @@ from exporter.metrics.tables import LabelledMetric
 from exporter.metrics.telemetry import PREFIX, RuleInfo, SourceInfo, Telemetry
 from exporter.model import Partition
 from exporter.sources.log_groups import LOG_GROUP
-from tests.support.counting import RULE, SOURCE
 from exporter.sources.thinning import Rereads
-from tests.support.counting import RULE, SOURCE, increment
+from tests.support.counting import RULE, SOURCE
 
 PLACE = {"source": SOURCE, "account_id": "1", "region": "us-east-1"}
 RULE_LABELS = {"source": SOURCE, "rule": RULE}
