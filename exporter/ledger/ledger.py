@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import accumulate
@@ -28,7 +29,7 @@ from exporter.ledger.retention import Expiry
 from exporter.ledger.rule_sets import KnownSets, RuleSets
 from exporter.ledger.rules import load_scopes, load_versions, specs, version_of
 from exporter.ledger.shown import rule_totals, state_of
-from exporter.ledger.store import Store, Transaction
+from exporter.ledger.store import PAUSE_SECONDS, Store, Transaction
 from exporter.ledger.tables import (
     CHECKPOINTS,
     FACTS,
@@ -224,6 +225,7 @@ class StoredLedger:
             count += sum(segment.entries for segment in together)
             if len(together) == len(segments):
                 break
+            time.sleep(PAUSE_SECONDS)
         while self._earlier is not None:
             with self._store.transaction() as transaction:
                 deleted = self._earlier.expire(transaction, source, expiry.before)
