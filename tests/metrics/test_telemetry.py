@@ -59,6 +59,8 @@ NAMES = {
     "ledger_errors": "ledger_errors_total",
     "fenced_commits": "fenced_commits_total",
     "ledger_created": "ledger_created_timestamp_seconds",
+    "ledger_free": "ledger_volume_free_bytes",
+    "ledger_size": "ledger_size_bytes",
     "ledger_files_lost": "ledger_files_lost_total",
     "config_last_reload_successful": "config_last_reload_successful",
     "config_last_reload_success_timestamp_seconds": "config_last_reload_success_timestamp_seconds",
