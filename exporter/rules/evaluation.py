@@ -123,7 +123,7 @@ class Batch:
             fact = self._facts(event, fields)
         program = self._program(event, fact)
         lines = program.lines
-        matching: Sequence[int] = ()
+        matching: list[int] | None = None
         if fields is not None and program.matching is not None:
             matching = program.matching(fields)
         if not matching and lines is None:

@@ -10,7 +10,7 @@ from exporter.patterns.compile import ValueTest, value_test
 from exporter.patterns.syntax import Comparison, Condition, JsonPattern
 from exporter.rules.codegen import Generator, Run
 from exporter.rules.patternset import PatternSet, is_in_set
-from exporter.rules.predicates import Entry, entries, is_equality, is_exists
+from exporter.rules.predicates import Entry, are_exclusive, entries, is_equality, is_exists
 from exporter.rules.rule import Rule
 
 _MOST_KEPT = 4096
@@ -83,9 +83,13 @@ class JsonIndex:
         self._equal: dict[Selector, dict[str, _Bucket]] = {}
         self._patterns: dict[Selector, dict[Comparison, _Bucket]] = {}
         self._has_always = False
+        self.repeats = False
+        """Whether ``matching`` may return a number more than once."""
         for number, rule in rules:
             tree = rule.pattern.tree
-            for entry in entries(cast(JsonPattern, tree).condition):
+            ways = entries(cast(JsonPattern, tree).condition)
+            self.repeats = self.repeats or not are_exclusive(ways)
+            for entry in ways:
                 self._bucket(entry).add(number, entry.residual)
         self.matching = self._generate()
         """Returns the numbers of the rules that the fields of a message satisfy: not sorted, and
