@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from itertools import repeat
 from typing import Any
 
 from exporter.exactness import may_count
@@ -58,10 +59,19 @@ class Batch:
         decoded = self._decoded(events)
         if known is not None:
             return self._judge_unknown(events, decoded, known)
+        quick = None
+        if self._watermark is None and self._latest.lines is None:
+            quick = self._latest.matching
         judged = []
         for index, (event, fields) in enumerate(decoded):
             try:
-                one = self._judged(event, fields)
+                if quick is None:
+                    one = self._judged(event, fields)
+                else:
+                    matching = fields and quick(fields)
+                    if not matching:
+                        continue
+                    one = self._made(event, fields, None, self._latest, matching)
             except InexactError:
                 one = self._judged(*self._exact(events[index]))
             if one is not None:
@@ -79,10 +89,10 @@ class Batch:
                 if records is not None:
                     events.counted(len(records))
                     unsplit = LogEvent("", events.time)
-                    return [(unsplit, fields) for fields in records]
+                    return zip(repeat(unsplit), records)
             events = events.events
         if not self._reads_fields:
-            return [(event, None) for event in events]
+            return zip(events, repeat(None))
         decode = self._decode
         return ((event, decode(event.message)) for event in events)
 
@@ -122,18 +132,28 @@ class Batch:
         if fact is None and self._is_timed:
             fact = self._facts(event, fields)
         program = self._program(event, fact)
-        lines = program.lines
-        matching: Sequence[int] = ()
+        matching: list[int] = []
         if fields is not None and program.matching is not None:
             matching = program.matching(fields)
-        if not matching and lines is None:
+        if not matching and program.lines is None:
             return None
+        return self._made(event, fields, fact, program, matching)
+
+    def _made(
+        self,
+        event: LogEvent,
+        fields: Any,
+        fact: Facts | None,
+        program: Program,
+        matching: list[int],
+    ) -> JudgedEvent | None:
+        """What an event adds. ``matching``: the rules with JSON patterns that match."""
         if fact is None:
             fact = self._facts(event, fields)
         place = self._places.of(fact.account_id, fact.region)
         increments: Sequence[Increment] = program.made(matching, fields, place) if matching else []
-        if lines is not None:
-            of_lines = lines.increments(event.message, place)
+        if program.lines is not None:
+            of_lines = program.lines.increments(event.message, place)
             increments = program.in_order([*increments, *of_lines]) if increments else of_lines
             if not increments:
                 return None
