@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from itertools import repeat
 from typing import Any
 
 from exporter.exactness import may_count
@@ -75,11 +76,11 @@ class Batch:
         """The events with their fields. Those of an unsplit document have no messages."""
         if isinstance(events, Records):
             if not self._judges.reads_lines:
-                records = self._judges.decoder.records(events.document)
+                is_declared = self._format == "cloudtrail"
+                records = self._judges.decoder.records(events, cloudtrail=is_declared)
                 if records is not None:
                     events.counted(len(records))
-                    unsplit = LogEvent("", events.time)
-                    return [(unsplit, fields) for fields in records]
+                    return zip(repeat(LogEvent("", events.time)), records)
             events = events.events
         if not self._reads_fields:
             return [(event, None) for event in events]
