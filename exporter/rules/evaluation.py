@@ -59,10 +59,31 @@ class Batch:
         decoded = self._decoded(events)
         if known is not None:
             return self._judge_unknown(events, decoded, known)
+        if self._watermark is None and self._latest.lines is None:
+            return self._judge_by_fields(events, decoded)
         judged = []
         for index, (event, fields) in enumerate(decoded):
             try:
                 one = self._judged(event, fields)
+            except InexactError:
+                one = self._judged(*self._exact(events[index]))
+            if one is not None:
+                judged.append(one)
+        return judged
+
+    def _judge_by_fields(
+        self, events: Sequence[LogEvent], decoded: Iterable[tuple[LogEvent, Any]]
+    ) -> list[JudgedEvent]:
+        """Judge events by the same rules, which all have JSON patterns: most match none."""
+        matching = self._latest.matching
+        judged: list[JudgedEvent] = []
+        if matching is None:
+            return judged
+        for index, (event, fields) in enumerate(decoded):
+            try:
+                if fields is None or not (found := matching(fields)):
+                    continue
+                one = self._made(event, fields, self._facts(event, fields), self._latest, found)
             except InexactError:
                 one = self._judged(*self._exact(events[index]))
             if one is not None:
@@ -123,14 +144,19 @@ class Batch:
         if fact is None and self._is_timed:
             fact = self._facts(event, fields)
         program = self._program(event, fact)
-        lines = program.lines
         matching: Sequence[int] = ()
         if fields is not None and program.matching is not None:
             matching = program.matching(fields)
-        if not matching and lines is None:
+        if not matching and program.lines is None:
             return None
-        if fact is None:
-            fact = self._facts(event, fields)
+        fact = fact or self._facts(event, fields)
+        return self._made(event, fields, fact, program, matching)
+
+    def _made(
+        self, event: LogEvent, fields: Any, fact: Facts, program: Program, matching: Sequence[int]
+    ) -> JudgedEvent | None:
+        """What matching rules with JSON patterns, and all others, make of an event."""
+        lines = program.lines
         place = self._places.of(fact.account_id, fact.region)
         increments: Sequence[Increment] = program.made(matching, fields, place) if matching else []
         if lines is not None:
