@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from functools import cache
 from itertools import chain
@@ -38,7 +38,8 @@ class SqliteTransaction:
             together = min(_READ_TOGETHER, 1 << (len(keys) - start).bit_length() - 1)
             part = keys[start : start + together]
             query = _select_any(table, len(part[0]), together)
-            rows += self._rows(table, query, tuple(chain.from_iterable(part)))
+            found = self.cursor.execute(query, tuple(chain.from_iterable(part))).fetchall()
+            rows += [_checked(table, row) for row in found]
             start += together
         return rows
 
@@ -53,8 +54,9 @@ class SqliteTransaction:
 
     def write(self, table: Table[Row], rows: Iterable[Row]) -> None:
         """See ``Transaction.write``."""
-        checksum = table.checksum
-        self.cursor.executemany(_upsert(table), ((*row, checksum(row)) for row in rows))
+        checked = [(*row, table.checksum(row)) for row in rows]
+        if checked:
+            self.cursor.executemany(_upsert(table), checked)
 
     def delete(self, table: Table[Row], prefixes: Iterable[Key]) -> None:
         """See ``Transaction.delete``."""
@@ -63,14 +65,19 @@ class SqliteTransaction:
             self.cursor.execute(f"DELETE FROM {table.name} WHERE {where}", prefix)  # noqa: S608
 
     def _rows(self, table: Table[Row], query: str, key: Key = ()) -> Iterator[Row]:
-        make: Callable[[Any], Row] = table.row._make  # type: ignore[attr-defined]
-        for *values, checksum in self.cursor.execute(query, key):
-            if table.checksum(tuple(values)) != checksum:
-                raise UnreadableRowError(
-                    f"table {table.name} has a row that has changed: "
-                    f"{_described(table, values)} does not match its checksum"
-                )
-            yield make(values)
+        for row in self.cursor.execute(query, key):
+            yield _checked(table, row)
+
+
+def _checked(table: Table[Row], row: tuple[Any, ...]) -> Row:
+    """Return a row without its checksum, which is compared."""
+    values = row[:-1]
+    if table.checksum(values) != row[-1]:
+        raise UnreadableRowError(
+            f"table {table.name} has a row that has changed: "
+            f"{_described(table, values)} does not match its checksum"
+        )
+    return table.make(values)
 
 
 @contextmanager
@@ -131,7 +138,7 @@ def _where(table: Table[Any], length: int) -> str:
     return " AND ".join(f"{column} = ?" for column in table.key[:length]) or "1 = 1"
 
 
-def _described(table: Table[Any], values: list[Any]) -> str:
+def _described(table: Table[Any], values: tuple[Any, ...]) -> str:
     names = zip(table.key, values, strict=False)
     return ", ".join(
         f"{name} {value.hex() if isinstance(value, bytes) else repr(value)}"

@@ -14,11 +14,11 @@ from exporter.ledger.tally import Group
 from exporter.model import JudgedEvent
 
 _EXACT: Final = 2.0**53
-"""Up to here, whole numbers add up exactly in any order."""
+"""Below it, whole numbers add up exactly in any order."""
 
 
 class Sum:
-    """The part of a series' total that one lane counts."""
+    """The part of a series' total that is counted in one ``lane``."""
 
     def __init__(self, state: SeriesState, lane: str) -> None:
         self.state = state
@@ -55,7 +55,7 @@ class Sum:
             value * one.count for value, one in zip(values, groups, strict=True)
         )
         whole = all(map(float.is_integer, (*values, *self._others, self._total)))
-        if not whole or after + sum(self._others) > _EXACT:
+        if not whole or after + sum(self._others) >= _EXACT:
             return False
         self._total = after
         # The last match is the last one of the latest time, as if they were added in order.
