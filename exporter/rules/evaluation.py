@@ -144,7 +144,7 @@ class Batch:
         if fact is None and self._is_timed:
             fact = self._facts(event, fields)
         program = self._program(event, fact)
-        matching: Sequence[int] = ()
+        matching: list[int] | None = None
         if fields is not None and program.matching is not None:
             matching = program.matching(fields)
         if not matching and program.lines is None:
@@ -153,7 +153,12 @@ class Batch:
         return self._made(event, fields, fact, program, matching)
 
     def _made(
-        self, event: LogEvent, fields: Any, fact: Facts, program: Program, matching: Sequence[int]
+        self,
+        event: LogEvent,
+        fields: Any,
+        fact: Facts,
+        program: Program,
+        matching: list[int] | None,
     ) -> JudgedEvent | None:
         """What matching rules with JSON patterns, and all others, make of an event."""
         lines = program.lines
