@@ -141,13 +141,19 @@ RULES = RuleSet.of(
 )
 
 
+_PLAIN, _TWICE = '{{"Records":[{}]}}', '{{"Records":[{}],"Records":[{{"eventID":"8"}}]}}'
+
+
 @settings(deadline=None, max_examples=200)
 @given(
     elements=st.lists(_ELEMENTS, max_size=4),
-    around=_AROUND,
+    around=st.just(_PLAIN) | _AROUND,
     event_format=st.sampled_from(["auto", "cloudtrail"]),
     zipped=st.booleans(),
 )
+@example(elements=['{"awsAccountId":"1"}'], around=_PLAIN, event_format="cloudtrail", zipped=True)
+@example(elements=['{"awsAccountId":"1"}'], around=_PLAIN, event_format="auto", zipped=True)
+@example(elements=['{"eventID":"1"}'], around=_TWICE, event_format="cloudtrail", zipped=True)
 def test_rules_count_the_same_in_a_document_that_is_not_split(
     elements: list[str], around: str, event_format: EventFormat, zipped: bool
 ) -> None:
