@@ -85,7 +85,7 @@ def _read(
     return messages, undecodable, checkpoint
 
 
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None, max_examples=150)
 @given(
     elements=st.lists(_ELEMENTS, max_size=4),
     around=_AROUND,
@@ -144,7 +144,7 @@ RULES = RuleSet.of(
 _PLAIN, _TWICE = '{{"Records":[{}]}}', '{{"Records":[{}],"Records":[{{"eventID":"8"}}]}}'
 
 
-@settings(deadline=None, max_examples=200)
+@settings(deadline=None, max_examples=100)
 @given(
     elements=st.lists(_ELEMENTS, max_size=4),
     around=st.just(_PLAIN) | _AROUND,
@@ -207,7 +207,7 @@ _LIKE_A = gzip.compress(b"a")[-8:]
 """Bytes that are no member, but end as one of the content ``a`` does."""
 
 
-@settings(max_examples=300)
+@settings(max_examples=150)
 @given(
     contents=st.lists(st.sampled_from([b"", b"a", b"abc" * 400, os.urandom(40)]), max_size=3),
     level=st.integers(0, 9),
