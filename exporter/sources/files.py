@@ -56,7 +56,7 @@ from exporter.sources.options import Distinct, Interval
 from exporter.yamlfile.globs import absolute_glob, is_path
 
 _TWO_WEEKS = 14 * 86_400_000
-_AT_ONCE = 64 * 1024 * 1024
+_AT_ONCE = 32 * 1024 * 1024
 _NOT_EVENTS = "file has records that are not log events, skipping them"
 _BROKEN = "file is broken, only events before that count"
 
