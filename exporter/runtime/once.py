@@ -90,7 +90,7 @@ def _read(engine: Engine, pipeline: Pipeline) -> _Work:
             free: list[Reader] = []
             called: list[Reader] = []
             for reader in engine.readers(source.name):
-                (called if source.cost(reader.partition) else free).append(reader)
+                (free if source.cost(reader.partition) is None else called).append(reader)
             # Where nothing is waited for, more threads are no faster.
             polls.append(pool.submit(poll_together, pipeline, source, free))
             polls += [pool.submit(_poll, source, reader) for reader in called]
