@@ -124,12 +124,13 @@ class Decoder:
 
         ``cloudtrail``: whether only objects that can be CloudTrail records are log events.
         """
-        if self._needs_all:
+        array = records.array
+        if self._needs_all or array is None:
             return None
         try:
             if not records.document.isascii():
                 records.document.decode()
-            found = self._decode_all(records.array)
+            found = self._decode_all(array)
         except (ValueError, RecursionError):
             return None
         if cloudtrail and any(fields.eventID is MISSING for fields in found):

@@ -32,10 +32,6 @@ _BOMB_RATIO = 200
 
 _LINE_SUFFIXES = frozenset({".jsonl", ".ndjson", ".log"})
 _JSON_START = re.compile(rb'\{\s*["}]|\[\s*[{\]]')
-_RECORDS_START = re.compile(rb'[ \t\r\n]*\{[ \t\r\n]*"Records"[ \t\r\n]*:[ \t\r\n]*\[')
-_RECORDS_END = re.compile(rb"\][ \t\r\n]*\}[ \t\r\n]*\Z")
-_END = 256
-"""Bytes in which the end of a document is looked for."""
 _UTF8_BOM = codecs.BOM_UTF8
 
 
@@ -148,11 +144,6 @@ def _is_record(line: bytes | bytearray) -> bool:
 def decode(chunks: Iterable[bytes]) -> Iterator[str]:
     """UTF-8 text without byte order mark; invalid bytes become U+FFFD."""
     return codecs.iterdecode(chunks, "utf-8-sig", errors="replace")
-
-
-def is_list_of_records(document: bytes | bytearray) -> bool:
-    """Whether a document begins and ends like ``{"Records": […]}`` (see ``model.Records``)."""
-    return bool(_RECORDS_START.match(document) and _RECORDS_END.search(document[-_END:]))
 
 
 def beginning(content: Iterator[bytes]) -> tuple[bytes, BrokenContentError | None]:

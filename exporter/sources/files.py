@@ -27,6 +27,7 @@ from exporter.model import (
     PartitionKind,
     Records,
     SourceError,
+    array_of_records,
 )
 from exporter.sources.base import Discovery, Environment, Reading, SourceConfig
 from exporter.sources.file_batches import Batch, Messages, after, in_lists
@@ -40,7 +41,6 @@ from exporter.sources.file_content import (
     inflate,
     inflate_at_once,
     is_gzip,
-    is_list_of_records,
     layout_of,
     pieces,
     read_chunks,
@@ -219,7 +219,7 @@ class Files:
             position = None
             if layout == "documents" and not compressed and stat.st_size <= self._at_once:
                 whole = b"".join((head, *content))
-            if layout == "documents" and whole is not None and is_list_of_records(whole):
+            if layout == "documents" and whole and array_of_records(whole):
                 yield from self._read_document(path, file, stat, whole)
                 return
         chunks = pieces(whole) if whole is not None else again(head, content, broken)
