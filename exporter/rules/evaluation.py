@@ -85,7 +85,8 @@ class Batch:
         """The events with their fields. Those of an unsplit document have no messages."""
         if isinstance(events, Records):
             if not self._judges.reads_lines:
-                records = self._judges.decoder.records(events.document)
+                is_declared = self._format == "cloudtrail"
+                records = self._judges.decoder.records(events, cloudtrail=is_declared)
                 if records is not None:
                     events.counted(len(records))
                     unsplit = LogEvent("", events.time)

@@ -122,7 +122,8 @@ def test_a_document_of_records_is_judged_without_being_split() -> None:
     def split() -> list[LogEvent]:
         raise AssertionError("the document was split")
 
-    document = json.dumps({"Records": [{"eventName": "a"}, {"eventName": "b"}, {}]}).encode()
+    names: list[dict[str, str]] = [{"eventName": "a"}, {"eventName": "b"}, {}]
+    document = json.dumps({"Records": [{"eventID": "1", **one} for one in names]}).encode()
     records = Records(document, NOW, split)
     rules = rule_set('{ $.eventName = "a" }', "{ $.eventName NOT EXISTS }")
     events = rules.evaluate(records, TRAIL_FILE, "cloudtrail").events
