@@ -6,8 +6,6 @@ from typing import Final
 
 import deflate
 
-MAGIC: Final = b"\x1f\x8b\x08"
-"""The first bytes of each member of a gzip file."""
 _TRAILER: Final = 8
 """Bytes at the end of a member: checksum and size of its content."""
 
@@ -15,17 +13,17 @@ _TRAILER: Final = 8
 def inflate(data: bytes, limit: int) -> bytearray | None:
     """The content of a gzip file that is one undamaged member, of 1 to ``limit`` bytes.
 
-    None for any other file, and for the few that look as if they had a second member: what can be
-    read of them has to be found out by the standard library. libdeflate ignores what follows the
-    first member, so the file must end in the size and the checksum of the content.
+    None for any other file: what can be read of it has to be found out by the standard library.
     """
     trailer = data[-_TRAILER:]
     size = int.from_bytes(trailer[4:], "little")
-    if not 0 < size <= limit or not data.startswith(MAGIC) or data.find(MAGIC, 1) > 0:
+    if not 0 < size <= limit:
         return None
     try:
         content: bytearray = deflate.gzip_decompress(data, size)
     except (deflate.DeflateError, ValueError):
         return None
-    checksum = int.from_bytes(trailer[:4], "little")
-    return content if (len(content), deflate.crc32(content)) == (size, checksum) else None
+    # libdeflate has found checksum and size after the first member, and ignores what follows: they
+    # must be the last bytes of the file, and nowhere before.
+    found = deflate.crc32(content).to_bytes(4, "little") + len(content).to_bytes(4, "little")
+    return content if data.find(found) == len(data) - _TRAILER else None

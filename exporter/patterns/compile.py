@@ -39,7 +39,9 @@ FieldTest: TypeAlias = Callable[[str], bool]
 """A predicate on one field of a line."""
 DocumentTest: TypeAlias = Callable[[Document], bool]
 
-_ORDERED: dict[str, Callable[[Decimal, Decimal], bool]] = {
+_SHORT = 40
+"""Characters of a number; the time to read a longer one as a float could grow faster."""
+_ORDERED: dict[str, Callable[[Any, Any], bool]] = {
     "<": operator.lt,
     "<=": operator.le,
     ">": operator.gt,
@@ -167,11 +169,26 @@ def field_test(test: FieldComparison) -> FieldTest:
     lexeme = test.value.lexeme
     number = decimal_of(lexeme)
     if test.operator in _ORDERED:
-        compare = _ORDERED[test.operator]
-        return lambda text: (value := field_decimal(text)) is not None and compare(value, number)
+        return _ordered_test(_ORDERED[test.operator], number)
     if test.operator == "=":
         return lambda text: text == lexeme or field_decimal(text) == number
     return lambda text: text != lexeme and field_decimal(text) != number
+
+
+def _ordered_test(compare: Callable[[Any, Any], bool], number: Decimal) -> FieldTest:
+    """Compare a number with a field, by the nearest floats if these differ."""
+    nearest = float(number)
+
+    def test(text: str) -> bool:
+        if NUMBER.fullmatch(text) is None:
+            return False
+        if len(text) <= _SHORT:
+            value = float(text)
+            if value != nearest:
+                return compare(value, nearest)
+        return compare(decimal_of(text), number)
+
+    return test
 
 
 def field_decimal(text: str) -> Decimal | None:
@@ -181,6 +198,12 @@ def field_decimal(text: str) -> Decimal | None:
 
 def _text_test(value: Text | Regex) -> Callable[[str], bool]:
     if isinstance(value, Regex):
+        literal = regex.literal_of(value.expression)
+        if literal is not None:
+            plain = literal.text
+            if literal.at_start:
+                return lambda text: text.startswith(plain)
+            return lambda text: plain in text
         search = regex.search(value.expression)
         return lambda text: search(regex.encode(text))
     return wildcard_test(value.text)
@@ -283,6 +306,16 @@ class Aligner:
                 (self._tail if self._any_fields else self._head).append(entry)
         self.minimum = len(self._head) + len(self._tail) + (not pattern.entries)
         """Number of fields that a line needs; ``[]`` needs one, ``[...]`` none."""
+
+    @property
+    def takes_rest(self) -> bool:
+        """Whether the last entry takes the rest of a line that has more fields than ``minimum``."""
+        return not self._any_fields
+
+    @property
+    def from_start(self) -> bool:
+        """Whether all entries count from the start of the line."""
+        return not self._tail
 
     @property
     def entries(self) -> list[tuple[int, Field]]:

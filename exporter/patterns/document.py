@@ -39,6 +39,11 @@ _DECODER = json.JSONDecoder(
 )
 
 
+def decode_value(text: str) -> Any:
+    """Decode any JSON value as ``Document.json`` does. Raises ValueError or RecursionError."""
+    return _DECODER.decode(text)
+
+
 class LineField(NamedTuple):
     """A field of a line, and its position with its delimiters."""
 
@@ -62,7 +67,7 @@ class Document:
         a plain value, or an object with text before or after it.
         """
         try:
-            value = _DECODER.decode(self.message)
+            value = decode_value(self.message)
         except RecursionError:
             self._json_error = "it is nested too deeply"
         except ValueError as error:

@@ -40,6 +40,9 @@ _CLASSES = {
     "W": r"\x{0}-/:-@\[-\^`\x{7b}-\x{10ffff}",
 }
 _COUNTS = re.compile(r"\{ *([0-9]{0,9}) *(?:(,) *([0-9]{0,9}) *)?\}")
+_START = r"(?:\A)"
+_PLAIN = re.compile(rf"({re.escape(_START)})?((?:[A-Za-z0-9 _]|\\x\{{[0-9a-f]+\}})+)")
+_ESCAPED = re.compile(r"\\x\{([0-9a-f]+)\}")
 _HEX = re.compile(r"[0-9A-Fa-f]{2}")
 
 
@@ -51,14 +54,35 @@ def translate(source: str, text: str, offset: int, warnings: list[PatternWarning
     """
     expression = _Translator(source, text, offset, warnings).run()
     try:
-        size = _compile(expression).programsize
+        instructions = size(expression)
     except re2.error as error:
         message = f"The regular expression cannot be compiled ({error}); make its counts smaller."
         raise PatternError(message, text, offset) from error
-    if size > MAX_PROGRAM:
+    if instructions > MAX_PROGRAM:
         message = "The regular expression is too large; make its counts smaller."
         raise PatternError(message, text, offset)
     return expression
+
+
+class Literal(NamedTuple):
+    """An expression without operators, except for ``^`` at its beginning."""
+
+    text: str
+    at_start: bool
+
+
+def literal_of(expression: str) -> Literal | None:
+    """What an expression in RE2's syntax searches for, if it is a literal text."""
+    found = _PLAIN.fullmatch(expression)
+    if found is None:
+        return None
+    text = _ESCAPED.sub(lambda escape: chr(int(escape[1], 16)), found[2])
+    return Literal(text, at_start=bool(found[1]))
+
+
+def size(expression: str) -> int:
+    """The instructions of a compiled expression in RE2's syntax."""
+    return int(_compile(expression).programsize)
 
 
 def search(expression: str) -> Callable[[bytes], bool]:
@@ -137,19 +161,19 @@ class _Translator:
         if char == ".":
             return _ANY
         if char == "^":
-            return r"(?:\A)"
+            return _START
         if char == "$":
             return _END
         if char == "[":
             return self.set()
         if char == "\\":
             escape = self.escape(start)
-            return f"[{escape.class_}]" if escape.class_ else _literal(escape.char)
+            return f"[{escape.class_}]" if escape.class_ else literal(escape.char)
         if char in "]}":
             self.warn(f"A {char} that closes nothing is written as \\{char}", start)
         elif char not in _LITERALS:
             raise self.error(_not_allowed(char), start)
-        return _literal(char)
+        return literal(char)
 
     def escape(self, start: int) -> _Escape:
         char = self.source[self.at : self.at + 1]
@@ -198,12 +222,12 @@ class _Translator:
             return low.class_
         following = self.source[self.at : self.at + 2]
         if not (following[:1] == "-" and len(following) == 2 and following != "-]"):
-            return _literal(low.char)
+            return literal(low.char)
         self.at += 1
         high = self.member()
         if high.class_ is not None or high.char < low.char:
             raise self.error("This range is not in order; write it as in [a-z].", start)
-        return f"{_literal(low.char)}-{_literal(high.char)}"
+        return f"{literal(low.char)}-{literal(high.char)}"
 
     def member(self) -> _Escape:
         start = self.at
@@ -255,7 +279,8 @@ class _Translator:
             raise self.error(f"{quantifier} cannot follow another quantifier.", start)
 
 
-def _literal(char: str) -> str:
+def literal(char: str) -> str:
+    """A character in RE2's syntax."""
     if char.isascii() and (char.isalnum() or char in " _"):
         return char
     return rf"\x{{{ord(char):x}}}"

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import lru_cache
+from typing import Protocol
+
+from exporter.rules.values import is_object, settled
 
 _VERSION = re.compile(r"1\.[0-9]{1,2}")
 _UUID = re.compile("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
@@ -16,7 +18,29 @@ _SERVICE = ".amazonaws."
 _INSIGHT = "AwsCloudTrailInsight"
 
 
-def is_record(document: Mapping[str, object]) -> bool:
+class RecordFields(Protocol):
+    """The fields of a JSON message that a CloudTrail record is recognised and described by.
+
+    ``rules/decoder.py`` makes them; ``MISSING`` where the message has none.
+    """
+
+    eventID: object  # noqa: N815 (CloudTrail's own names)
+    eventTime: object  # noqa: N815
+    eventVersion: object  # noqa: N815
+    awsRegion: object  # noqa: N815
+    recipientAccountId: object  # noqa: N815
+    eventType: object  # noqa: N815
+    eventSource: object  # noqa: N815
+    eventName: object  # noqa: N815
+    insightDetails: object  # noqa: N815
+    userIdentity: object  # noqa: N815
+
+
+FIELDS = tuple(RecordFields.__annotations__)
+"""Their names."""
+
+
+def is_record(fields: RecordFields) -> bool:
     """Whether a JSON message has what only CloudTrail writes together.
 
     AWS: every record has ``eventVersion`` (major version 1), ``eventTime``, ``awsRegion`` and
@@ -26,33 +50,41 @@ def is_record(document: Mapping[str, object]) -> bool:
     Other writers' events (a DynamoDB stream, S3 notifications, an application's own) lack some.
     """
     if not (
-        _has(document, "eventVersion", _VERSION)
-        and _has(document, "eventID", _UUID)
-        and _has(document, "awsRegion", _REGION)
-        and milliseconds(_string(document, "eventTime")) is not None
+        _is_version(_string(fields.eventVersion))
+        and _UUID.fullmatch(_string(fields.eventID))
+        and _is_region(_string(fields.awsRegion))
+        and milliseconds(_string(fields.eventTime)) is not None
     ):
         return False
-    delivered = _has(document, "recipientAccountId", _ACCOUNT_ID)
-    if _string(document, "eventType") == _INSIGHT:
-        return delivered and isinstance(document.get("insightDetails"), dict)
+    delivered = is_account_id(_string(fields.recipientAccountId))
+    if _string(fields.eventType) == _INSIGHT:
+        return delivered and is_object(fields.insightDetails)
     return (
-        _SERVICE in _string(document, "eventSource")
-        and bool(_string(document, "eventName"))
-        and (delivered or isinstance(document.get("userIdentity"), dict))
+        _SERVICE in _string(fields.eventSource)
+        and bool(_string(fields.eventName))
+        and (delivered or is_object(fields.userIdentity))
     )
 
 
+@lru_cache(maxsize=1024)
 def is_account_id(value: str) -> bool:
     """Whether a text can be an account's id: 12 digits."""
     return _ACCOUNT_ID.fullmatch(value) is not None
 
 
-def _has(document: Mapping[str, object], key: str, form: re.Pattern[str]) -> bool:
-    return form.fullmatch(_string(document, key)) is not None
+@lru_cache(maxsize=1024)
+def _is_region(value: str) -> bool:
+    return _REGION.fullmatch(value) is not None
 
 
-def _string(document: Mapping[str, object], key: str) -> str:
-    value = document.get(key)
+@lru_cache(maxsize=1024)
+def _is_version(value: str) -> bool:
+    return _VERSION.fullmatch(value) is not None
+
+
+def _string(value: object) -> str:
+    if value.__class__ is not str:
+        value = settled(value)
     # A number is a NumberText, a str of another type.
     return value if type(value) is str else ""
 

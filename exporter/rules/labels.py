@@ -26,7 +26,7 @@ def label_value(references: Iterable[Reference], document: Document, match: Matc
     for reference in references:
         value = _look_up(reference, document, match)
         if value is not MISSING and value is not None:
-            return label_text(_text(value))
+            return label_text(scalar_text(value))
     return ""
 
 
@@ -43,12 +43,18 @@ def label_text(text: str) -> str:
 
 
 def metric_value(spec: ValueSpec, document: Document, match: Match) -> float | None:
-    """The value that a rule reads from the log event, scaled: what a match adds.
+    """The value that a rule reads from the log event, scaled: what a match adds."""
+    return (
+        None if spec.reference is None else amount(spec, _look_up(spec.reference, document, match))
+    )
+
+
+def amount(spec: ValueSpec, value: object) -> float | None:
+    """A referenced value, scaled.
 
     None if it is missing, not a number (a text that reads as a decimal number is one), negative,
     above the rule's ``max_value``, or written as a whole number that a float cannot hold exactly.
     """
-    value = None if spec.reference is None else _look_up(spec.reference, document, match)
     if not isinstance(value, str) or len(value) > MAX_LABEL_LENGTH:
         return None
     if _NUMBER.fullmatch(value) is None:
@@ -71,7 +77,8 @@ def _look_up(reference: Reference, document: Document, match: Match) -> object:
     return match.fields.get(reference.field or "", MISSING)
 
 
-def _text(value: object) -> str:
+def scalar_text(value: object) -> str:
+    """A string, a number or a boolean as text; a list, an object and null as the empty string."""
     if value is True:
         return "true"
     if value is False:

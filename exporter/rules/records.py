@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from exporter.model import EventFormat, EventKey, LogEvent, Partition
-from exporter.patterns import Document
-from exporter.rules.cloudtrail import is_account_id, is_record, milliseconds
+from exporter.rules.cloudtrail import RecordFields, is_account_id, is_record, milliseconds
 from exporter.rules.labels import label_text
+from exporter.rules.values import settled
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,22 +34,27 @@ class Facts:
 
 
 def facts(
-    event: LogEvent, document: Document, partition: Partition, event_format: EventFormat
+    event: LogEvent,
+    fields: RecordFields | None,
+    partition: Partition,
+    event_format: EventFormat,
 ) -> Facts:
     """A CloudTrail record speaks for itself, wherever it was read; else the partition does.
+
+    ``fields``: of the message, None if it is not a JSON object.
 
     AWS: ``recipientAccountId`` is the account that the record was delivered to, which in an
     organization's trail is not the account of the bucket or log group. In the format ``auto``
     nothing is taken from a message but what CloudTrail can have written, and its id holds within
     its log group only: whoever can write to another log group can copy it.
     """
-    record = document.json if event_format != "lines" else None
+    record = fields if event_format != "lines" else None
     event_time = event.time if partition.kind.by_event_time else None
     is_declared = event_format == "cloudtrail"
     if record is None or not (is_declared or is_record(record)):
         return Facts(event.id, partition.key, event_time, partition.account_id, partition.region)
-    event_id, happened = _text(record, "eventID"), _text(record, "eventTime")
-    account_id, region = _text(record, "recipientAccountId"), _text(record, "awsRegion")
+    event_id, happened = _text(record.eventID), _text(record.eventTime)
+    account_id, region = _text(record.recipientAccountId), _text(record.awsRegion)
     return Facts(
         event_id or event.id,
         "" if event_id and (is_declared or not partition.kind.local_ids) else partition.key,
@@ -62,25 +67,27 @@ def facts(
 
 
 def aliases(
-    event: LogEvent, document: Document, partition: Partition, fact: Facts
+    event: LogEvent, fields: RecordFields | None, partition: Partition, fact: Facts
 ) -> tuple[EventKey, ...]:
     """What a log group's event is remembered by under the source's other formats.
 
     A source whose format changes counts nothing again, nor does a ledger of the time when any
     message with an ``eventID`` was taken for a record whose id holds in all log groups.
     """
-    record = document.json if partition.kind.local_ids else None
-    event_id = "" if record is None else _text(record, "eventID")
-    if record is None or event.id is None or not event_id:
+    if fields is None or event.id is None or not partition.kind.local_ids:
         return ()
-    happened = milliseconds(_text(record, "eventTime")) or event.time
+    event_id = _text(fields.eventID)
+    if not event_id:
+        return ()
+    happened = milliseconds(_text(fields.eventTime)) or event.time
     keys = [("", event_id, happened), (partition.key, event.id, event.time)]
-    if fact.event_id == event_id or is_record(record):
+    if fact.event_id == event_id or is_record(fields):
         keys.append((partition.key, event_id, happened))
     own = (fact.scope, fact.event_id, fact.event_time)
     return tuple(key for key in keys if key != own)
 
 
-def _text(record: dict[str, object], key: str) -> str:
-    value = record.get(key)
+def _text(value: object) -> str:
+    if value.__class__ is not str:
+        value = settled(value)
     return value if isinstance(value, str) else ""

@@ -10,10 +10,9 @@ from decimal import Decimal
 from exporter.configuration import DEFAULT_METRIC, LabelValue, Reference, RuleConfig, ValueSpec
 from exporter.configuration.names import DEFAULT_METRIC_LABEL
 from exporter.configuration.references import parse_label_value, parse_value
-from exporter.model import OVERFLOW, Increment, Partition, SeriesKey
-from exporter.patterns import Document, FilterPattern, Match, compile_pattern
-from exporter.rules.labels import label_value, metric_value
-from exporter.rules.records import Facts
+from exporter.model import OVERFLOW, Increment, SeriesKey
+from exporter.patterns import FilterPattern, compile_pattern
+from exporter.rules.places import Place
 
 
 def definition(rule: RuleConfig) -> str:
@@ -77,31 +76,15 @@ class Rule:
             dynamic={k: v.references for k, v in labels.items() if v.literal is None},
         )
 
-    def increment(
-        self, document: Document, match: Match, fact: Facts, partition: Partition
-    ) -> Increment:
-        """What one match adds, and where."""
-        labels = {
-            name: label_value(references, document, match)
-            for name, references in self.dynamic.items()
-        }
-        series = overflow = self.series(fact, partition, labels)
-        if labels:
-            overflow = self.series(fact, partition, dict.fromkeys(labels, OVERFLOW))
-        value = self.value.number
-        if self.value.reference is not None:
-            value = metric_value(self.value, document, match)
+    def increment_at(self, place: Place, values: Sequence[str], value: float | None) -> Increment:
+        """What a match adds that has these values of the dynamic labels, in their order."""
+        series = overflow = self.series(place, values)
+        if values:
+            overflow = self.series(place, [OVERFLOW] * len(values))
         return Increment(self.name, series, overflow, value)
 
-    def series(self, fact: Facts, partition: Partition, dynamic: Mapping[str, str]) -> SeriesKey:
-        """The series with these dynamic labels, and those that all series of a partition carry."""
-        labels = {
-            **self.literal,
-            **dynamic,
-            "account_id": fact.account_id,
-            "region": fact.region,
-            "source": partition.source,
-        }
-        if partition.kind.on_series:
-            labels[partition.kind.label] = partition.resource
+    def series(self, place: Place, values: Sequence[str]) -> SeriesKey:
+        """The series with these values of the dynamic labels, in their order."""
+        labels = {**self.literal, **dict(zip(self.dynamic, values, strict=True))}
+        labels.update(place.labels)
         return SeriesKey(self.metric, tuple(sorted(labels.items())))

@@ -1,38 +1,33 @@
 """The rule set: a batch of log events in, judged events out.
 
-Each message is decoded once, for all rules. This module is the seam for speed: what calls it knows
-batches and judged events, not how many rules looked at an event.
+This module is the seam for speed: what calls it knows batches and judged events, not how rules are
+compiled. ``docs/architecture.md`` describes the fast way.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import structlog
 
 from exporter.configuration import RuleConfig
-from exporter.exactness import RuleVersion, Timeline, may_count
+from exporter.exactness import RuleVersion
 from exporter.model import (
     EventFormat,
-    EventKey,
     Increment,
     JudgedEvent,
     LogEvent,
     Partition,
     SeriesKey,
 )
-from exporter.patterns import Document, FilterPattern
-from exporter.rules.records import Facts, aliases, facts
+from exporter.patterns import FilterPattern
+from exporter.rules.evaluation import Batch, Known
+from exporter.rules.judges import Judges
+from exporter.rules.places import Place
 from exporter.rules.rule import Rule, definition
 
 _log = structlog.get_logger(__name__)
-
-Known = Callable[[Sequence[EventKey]], Sequence[frozenset[str] | None]]
-"""Returns for each event the rules that have judged it; None if it is not remembered."""
-
-_MOST_JUDGES = 256
-"""Ranges of time whose rules are kept for a source; forged event times can request any."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +55,7 @@ class RuleSet:
         """
         patterns = {rule.pattern: rule.compiled for rule in rules}
         known: dict[tuple[str, str], Rule | None] = {}
-        self._judges: dict[str, _Judges] = {}
+        self._judges: dict[str, Judges] = {}
         for source, of in versions.items():
             usable: list[tuple[RuleVersion, Rule]] = []
             for version in of:
@@ -68,7 +63,7 @@ class RuleSet:
                 rule = known[key] = known[key] if key in known else _read(version, patterns)
                 if rule is not None:
                     usable.append((version, rule))
-            self._judges[source] = _Judges(usable)
+            self._judges[source] = Judges(usable)
 
     @classmethod
     def of(cls, rules: Iterable[RuleConfig]) -> RuleSet:
@@ -106,92 +101,25 @@ class RuleSet:
         Reading. ``known``: returns the rules that have judged each of these events; those are not
         evaluated again.
         """
-        judges = self._judges_of(partition.source)
-        documents = [Document(event.message) for event in events]
-        of = [
-            facts(event, document, partition, event_format)
-            for event, document in zip(events, documents, strict=True)
-        ]
-        asked = [
-            (one.scope, one.event_id, one.event_time) for one in of if one.event_id is not None
-        ]
-        counted = dict(zip(asked, known(asked), strict=True)) if known and asked else {}
-        judged: list[JudgedEvent] = []
-        for event, document, fact in zip(events, documents, of, strict=True):
-            happened = None if watermark is None else fact.happened
-            rules, names = judges.judge(happened, may_count(event.time, watermark, backfill))
-            key = (fact.scope, fact.event_id or "", fact.event_time)
-            if counted and names <= (counted.get(key) or frozenset()):
-                continue
-            increments = []
-            for rule in rules:
-                match = rule.pattern.match_document(document)
-                if match is not None:
-                    increments.append(rule.increment(document, match, fact, partition))
-            if increments:
-                judged.append(
-                    JudgedEvent(
-                        event_id=fact.event_id,
-                        scope=fact.scope,
-                        time=event.time,
-                        event_time=fact.event_time,
-                        judged=names,
-                        increments=tuple(increments),
-                        aliases=aliases(event, document, partition, fact),
-                    )
-                )
-        return Evaluation(judged)
+        batch = Batch(
+            self._judges_of(partition.source), partition, event_format, watermark, backfill
+        )
+        return Evaluation(batch.judge(events, known))
 
     def static_series(self, partition: Partition) -> dict[str, SeriesKey]:
         """By rule, the series of a partition that are known before any match.
 
         These are the series of rules whose labels are all literal.
         """
-        fact = Facts(None, "", None, partition.account_id, partition.region)
+        place = Place.of(partition.account_id, partition.region, partition)
         return {
-            rule.name: rule.series(fact, partition, {})
+            rule.name: rule.series(place, ())
             for rule in self._judges_of(partition.source).in_force
             if not rule.dynamic
         }
 
-    def _judges_of(self, source: str) -> _Judges:
-        return self._judges.get(source) or _Judges(())
-
-
-class _Judges:
-    """The rules that judge the events of a source, by when these happened."""
-
-    def __init__(self, rules: Iterable[tuple[RuleVersion, Rule]]) -> None:
-        self._rules = dict(rules)
-        self._timeline = Timeline(self._rules)
-        self._known: dict[object, tuple[Sequence[Rule], frozenset[str]]] = {}
-        self.in_force, names = self.judge(None, None)
-        self.own_starts = {
-            version.rule: version.since
-            for version in self._rules
-            if version.own_start and version.since is not None and version.rule in names
-        }
-
-    def judge(
-        self, happened: tuple[int, int] | None, only: frozenset[str] | None
-    ) -> tuple[Sequence[Rule], frozenset[str]]:
-        """The rules that judge an event, and their names: the same objects for most events.
-
-        ``happened``: its earliest and latest time; None to use the latest versions. ``only``: the
-        rules that may count it; None for all.
-        """
-        timeline = self._timeline
-        stretch = timeline.latest if happened is None else timeline.stretch(*happened)
-        key = (stretch, only)
-        found = self._known.get(key)
-        if found is None:
-            versions = timeline.judges(stretch)
-            rules = [self._rules[v] for v in versions if only is None or v.rule in only]
-            found = rules, frozenset(rule.name for rule in rules)
-            if len(self._known) >= _MOST_JUDGES:
-                self._known = {}
-            self._known[key] = found
-        return found
+    def _judges_of(self, source: str) -> Judges:
+        return self._judges.get(source) or Judges(())
 
 
 def _read(version: RuleVersion, patterns: Mapping[str, FilterPattern]) -> Rule | None:

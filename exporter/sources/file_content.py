@@ -6,11 +6,11 @@ import codecs
 import gzip
 import io
 import json
+import os
 import re
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import PurePath
 from typing import BinaryIO, Literal
 
 from exporter import compression
@@ -124,10 +124,10 @@ def layout_of(path: str, event_format: EventFormat, head: bytes | bytearray) -> 
     """The layout of a file; ``head`` is the beginning of its content."""
     if event_format == "lines":
         return "lines"
-    name = PurePath(path.lower().removesuffix(".gz"))
-    if name.suffix == ".json":
+    _, suffix = os.path.splitext(path.lower().removesuffix(".gz"))  # noqa: PTH122 - quicker
+    if suffix == ".json":
         return "documents"
-    if name.suffix in _LINE_SUFFIXES:
+    if suffix in _LINE_SUFFIXES:
         return "lines"
     start = head.removeprefix(_UTF8_BOM).lstrip()
     if not _JSON_START.match(start):

@@ -180,7 +180,7 @@ class Files:
         """Read the new records; raises PartitionGoneError if the file is gone, else SourceError."""
         path = partition.resource
         try:
-            with Path(path).open("rb") as file:
+            with open(path, "rb") as file:  # noqa: PTH123 - quicker
                 yield from self._read(path, file, checkpoint)
         except FileNotFoundError as error:
             raise PartitionGoneError(f"File {path} is gone.", reason="not_found") from error

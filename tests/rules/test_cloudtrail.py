@@ -7,10 +7,11 @@ from typing import Any
 
 import pytest
 
-from exporter.patterns import Document
 from exporter.rules.cloudtrail import is_record
+from exporter.rules.decoder import Decoder
 from tests.support.samples import cloudtrail_files, log_files
 
+DECODER = Decoder(())
 CALL = {
     "eventVersion": "1.11",
     "userIdentity": {"type": "Root"},
@@ -68,8 +69,8 @@ AUDIT = {
 
 
 def recognised(message: dict[str, Any] | str) -> bool:
-    document = Document(message if isinstance(message, str) else json.dumps(message)).json
-    return document is not None and is_record(document)
+    fields = DECODER.exact(message if isinstance(message, str) else json.dumps(message))
+    return fields is not None and is_record(fields)
 
 
 def without(record: dict[str, Any], *keys: str) -> dict[str, Any]:

@@ -1,0 +1,196 @@
+"""The typed decoder: builds only the fields of a JSON message that rules look at."""
+
+from __future__ import annotations
+
+import keyword
+import re
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, NamedTuple, Union, cast
+
+import msgspec
+
+from exporter.model import Records
+from exporter.patterns import MISSING, Document, Selector
+from exporter.patterns.syntax import Comparison, Number, Step, all_tests
+from exporter.rules.cloudtrail import FIELDS
+from exporter.rules.rule import Rule
+
+_DEEPEST = 20
+"""Levels of objects that are typed; deeper ones are decoded exactly, from their text."""
+_NAME = re.compile("[A-Za-z][A-Za-z0-9_]*")
+
+# Numbers need their text, which int and float do not keep: see ``values.settled``.
+_SCALAR = Union[None, bool, int, float, str, list[Any]]  # noqa: UP007
+_Nothing = msgspec.defstruct("_Nothing", [], gc=False)
+
+
+class Access(NamedTuple):
+    """How generated code reads the value at a selector."""
+
+    expression: str
+    """The value at the typed part of the path, of the fields ``e``; not settled yet."""
+    rest: tuple[Step, ...]
+    """The steps that remain inside this value, once it is settled."""
+
+
+class _Node:
+    """An object of messages, by the path to it; or a value, if no path leads further."""
+
+    def __init__(self) -> None:
+        self.children: dict[str, _Node] = {}
+        self.is_text = False
+        """Whether it is kept as its JSON text, from which the exact decoder reads it."""
+        self.number = 0
+        self.struct: type[msgspec.Struct] = _Nothing
+
+    def add(self, steps: tuple[Step, ...], depth: int, *, is_text: bool) -> None:
+        if not steps:
+            self.is_text = self.is_text or is_text
+            return
+        key = steps[0]
+        if not isinstance(key, str) or depth == _DEEPEST or not _is_encodable(key):
+            self.is_text = True
+            return
+        self.children.setdefault(key, _Node()).add(steps[1:], depth + 1, is_text=is_text)
+
+    def build(self, structs: list[type[msgspec.Struct]]) -> Any:
+        """Make the types; returns the type of a field with this value."""
+        if self.is_text:
+            return msgspec.Raw
+        if self.children:
+            fields = [
+                (_attribute(key), child.build(structs), MISSING)
+                for key, child in self.children.items()
+            ]
+            names = {_attribute(key): key for key in self.children}
+            self.number = len(structs)
+            self.struct = msgspec.defstruct("Fields", fields, gc=False, rename=names)
+            structs.append(self.struct)
+        return Union[self.struct, _SCALAR]  # noqa: UP007
+
+    def exact(self, value: Mapping[str, Any]) -> Any:
+        """The struct with the values that the exact decoder read."""
+        made = self.struct()
+        for key, child in self.children.items():
+            if key in value:
+                inner = value[key]
+                if child.children and not child.is_text and isinstance(inner, dict):
+                    inner = child.exact(inner)
+                setattr(made, _attribute(key), inner)
+        return made
+
+
+class Decoder:
+    """Decodes JSON messages into the fields that some rules and the facts of an event look at."""
+
+    def __init__(self, rules: Iterable[Rule]) -> None:
+        self._root = _Node()
+        for name in FIELDS:
+            self._root.add((name,), 0, is_text=False)
+        for rule in rules:
+            for selector, is_text in _selectors(rule):
+                self._root.add(selector.steps, 0, is_text=is_text)
+        self._needs_all = self._root.is_text
+        self._root.is_text = False
+        self.structs: list[type[msgspec.Struct]] = []
+        """The types of objects; generated code knows them as ``S0``, ``S1``, …"""
+        self._root.build(self.structs)
+        root = self._root.struct
+        self._decode = msgspec.json.Decoder(root).decode
+        self._decode_all: Callable[[memoryview], list[Any]] = msgspec.json.Decoder(
+            list[root],  # type: ignore[valid-type]
+        ).decode
+
+    def decode(self, message: str) -> Any | None:
+        """The fields of a message; None if it is not a JSON object."""
+        if message[:1] != "{" and not message.lstrip(" \t\n\r").startswith("{"):
+            return None
+        if not self._needs_all:
+            try:
+                return self._decode(message)
+            except (ValueError, RecursionError):
+                pass
+        return self.exact(message)
+
+    def exact(self, message: str) -> Any | None:
+        """The fields as the exact decoder reads them; None if the message is not a JSON object."""
+        obj = Document(message).json
+        if obj is None:
+            return None
+        return Whole(self._root.exact(obj), obj) if self._needs_all else self._root.exact(obj)
+
+    def records(self, records: Records, *, cloudtrail: bool) -> list[Any] | None:
+        """The fields of each record of a document; None if it has to be split.
+
+        ``cloudtrail``: whether only objects that can be CloudTrail records are log events.
+        """
+        if self._needs_all:
+            return None
+        try:
+            if not records.document.isascii():
+                records.document.decode()
+            found = self._decode_all(records.array)
+        except (ValueError, RecursionError):
+            return None
+        if cloudtrail and any(fields.eventID is MISSING for fields in found):
+            return None
+        return found
+
+    def access(self, selector: Selector) -> Access:
+        """How to read a selector that one of the rules has."""
+        node, steps = self._root, selector.steps
+        if self._needs_all and (not isinstance(steps[0], str) or not _is_encodable(steps[0])):
+            return Access("e._all", steps)
+        expression, conditions = "e", []
+        for index, key in enumerate(steps):
+            if index and not node.is_text:
+                conditions.append(f"(x{index} := {expression}).__class__ is S{node.number}")
+                expression = f"x{index}"
+            if node.is_text:
+                return Access(_guarded(expression, conditions), steps[index:])
+            node = node.children[cast(str, key)]
+            expression = f"{expression}.{_attribute(cast(str, key))}"
+        return Access(_guarded(expression, conditions), ())
+
+
+class Whole:
+    """The fields of a message together with all of it, for selectors such as ``$.*``."""
+
+    __slots__ = ("_all", "_fields")
+
+    def __init__(self, fields: Any, whole: Mapping[str, Any]) -> None:
+        self._fields = fields
+        self._all = whole
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._fields, name)
+
+
+def _guarded(expression: str, conditions: list[str]) -> str:
+    if not conditions:
+        return expression
+    return f"({expression} if {' and '.join(conditions)} else MISSING)"
+
+
+def _attribute(key: str) -> str:
+    if _NAME.fullmatch(key) and not keyword.iskeyword(key):
+        return key
+    return f"_x{key.encode().hex()}"
+
+
+def _is_encodable(key: str) -> bool:
+    return not any("\ud800" <= char <= "\udfff" for char in key)
+
+
+def _selectors(rule: Rule) -> Iterable[tuple[Selector, bool]]:
+    """What a rule with a JSON pattern looks at, and whether that needs the text of a number."""
+    for test in all_tests(rule.pattern.tree):
+        selector = getattr(test, "selector", None)
+        if isinstance(selector, Selector):
+            yield selector, isinstance(test, Comparison) and isinstance(test.value, Number)
+    for references in rule.dynamic.values():
+        for reference in references:
+            if reference.selector is not None:
+                yield reference.selector, False
+    if rule.value.reference is not None and rule.value.reference.selector is not None:
+        yield rule.value.reference.selector, True

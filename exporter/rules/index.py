@@ -1,0 +1,132 @@
+"""Finds the rules with JSON patterns that a message satisfies, by their access predicates."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, cast
+
+from exporter.patterns import NumberText, Selector
+from exporter.patterns.compile import ValueTest, value_test
+from exporter.patterns.syntax import Comparison, Condition, JsonPattern
+from exporter.rules.codegen import Generator
+from exporter.rules.predicates import Entry, entries, is_equality, is_exists
+from exporter.rules.rule import Rule
+
+_MOST_KEPT = 4096
+"""Distinct values of a selector whose patterns are kept."""
+_LONGEST_KEPT = 256
+"""Characters of a value that is kept."""
+
+Run = Callable[[Any, list[int]], object]
+"""Appends the numbers of the rules that the fields of a message satisfy."""
+
+
+class _Bucket:
+    """The rules that hang on one access predicate. Its code is generated when it first holds."""
+
+    __slots__ = ("_generator", "_members", "run")
+
+    def __init__(self, generator: Generator) -> None:
+        self._generator = generator
+        self._members: list[tuple[int, Condition | None]] = []
+        self.run: Run = self._first
+
+    def add(self, number: int, residual: Condition | None) -> None:
+        self._members.append((number, residual))
+
+    def _first(self, fields: Any, out: list[int]) -> None:
+        body = []
+        always = tuple(number for number, residual in self._members if residual is None)
+        if always:
+            body.append(f"out += {always!r}")
+        for number, residual in self._members:
+            if residual is not None:
+                body.append(f"if {self._generator.condition(residual)}: out.append({number})")
+        self.run = self._generator.function("e, out", body)
+        self.run(fields, out)
+
+
+class _Patterns:
+    """The patterns on one selector. Which of them a value satisfies is kept for each value."""
+
+    __slots__ = ("_tests", "numbers", "texts")
+
+    def __init__(self, tests: dict[Comparison, _Bucket]) -> None:
+        self._tests: list[tuple[ValueTest, _Bucket]] = [
+            (value_test(test), bucket) for test, bucket in tests.items()
+        ]
+        self.texts: dict[str, Sequence[_Bucket]] = {}
+        self.numbers: dict[str, Sequence[_Bucket]] = {}
+
+    def find(self, value: str) -> Sequence[_Bucket]:
+        """The buckets of a string or number that is not kept yet."""
+        found = tuple([bucket for holds, bucket in self._tests if holds(value)])
+        if len(value) <= _LONGEST_KEPT:
+            kept = self.numbers if isinstance(value, NumberText) else self.texts
+            if len(kept) >= _MOST_KEPT:
+                kept.clear()
+            kept[value] = found
+        return found
+
+
+class JsonIndex:
+    """Rules with JSON patterns, each hanging on one access predicate of its condition."""
+
+    def __init__(self, rules: Iterable[tuple[int, Rule]], generator: Generator) -> None:
+        """``rules``: with the numbers that ``matching`` returns."""
+        self._generator = generator
+        self._always = _Bucket(generator)
+        self._exists: dict[Selector, _Bucket] = {}
+        self._equal: dict[Selector, dict[str, _Bucket]] = {}
+        self._patterns: dict[Selector, dict[Comparison, _Bucket]] = {}
+        self._has_always = False
+        for number, rule in rules:
+            tree = rule.pattern.tree
+            for entry in entries(cast(JsonPattern, tree).condition):
+                self._bucket(entry).add(number, entry.residual)
+        self.matching = self._generate()
+        """Returns the numbers of the rules that the fields of a message satisfy: not sorted, and
+        more than once if an ``||`` holds twice. Raises InexactError."""
+
+    def _bucket(self, entry: Entry) -> _Bucket:
+        test = entry.predicate
+        if test is None:
+            self._has_always = True
+            return self._always
+        selector = test.selector
+        if is_equality(test):
+            equal = self._equal.setdefault(selector, {})
+            return equal.setdefault(test.value.text, _Bucket(self._generator))  # type: ignore[union-attr]
+        if is_exists(test):
+            return self._exists.setdefault(selector, _Bucket(self._generator))
+        patterns = self._patterns.setdefault(selector, {})
+        return patterns.setdefault(test, _Bucket(self._generator))
+
+    def _generate(self) -> Callable[[Any], list[int]]:
+        generator, body = self._generator, ["out = []"]
+        for selector in dict.fromkeys([*self._equal, *self._patterns, *self._exists]):
+            body.append(f"value = {generator.value(selector)}")
+            lines = [f"    {line}" for line in self._lines(selector)]
+            body += ["if value.__class__ is str or value.__class__ is NumberText:", *lines]
+        if self._has_always:
+            body.append(f"{generator.name(self._always, self._always)}.run(e, out)")
+        return generator.function("e", [*body, "return out"])
+
+    def _lines(self, selector: Selector) -> Iterable[str]:
+        name = self._generator.name
+        equal = self._equal.get(selector)
+        if equal is not None:
+            yield f"found = {name(equal.get, ('equal', selector))}(value)"
+            yield "if found is not None: found.run(e, out)"
+        tests = self._patterns.get(selector)
+        if tests is not None:
+            patterns = _Patterns(tests)
+            texts = name(patterns.texts, ("texts", selector))
+            numbers = name(patterns.numbers, ("numbers", selector))
+            find = name(patterns.find, ("find", selector))
+            yield f"kept = ({texts} if value.__class__ is str else {numbers}).get(value)"
+            yield f"if kept is None: kept = {find}(value)"
+            yield "for found in kept: found.run(e, out)"
+        exists = self._exists.get(selector)
+        if exists is not None:
+            yield f"{name(exists, ('exists', selector))}.run(e, out)"

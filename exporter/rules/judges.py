@@ -1,0 +1,77 @@
+"""The rules that judge the events of a source, by when these happened."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from exporter.exactness import RuleVersion, Timeline
+from exporter.patterns.syntax import JsonPattern
+from exporter.rules.decoder import Decoder
+from exporter.rules.program import Program
+from exporter.rules.rule import Rule
+
+_MOST_PROGRAMS = 256
+"""Ranges of time whose rules are kept for a source; forged event times can request any."""
+
+
+class Judges:
+    """The versions of rules of a source, and the programs that they are compiled to when needed.
+
+    Thread-safe; can be pickled.
+    """
+
+    def __init__(self, rules: Iterable[tuple[RuleVersion, Rule]]) -> None:
+        self._rules = dict(rules)
+        self._timeline = Timeline(self._rules)
+        self.is_timeless = self._timeline.latest == (0, 0)
+        """Whether the same versions judge all events, whenever they happened."""
+        self.reads_lines = any(
+            not isinstance(rule.pattern.tree, JsonPattern) for rule in self._rules.values()
+        )
+        """Whether a rule looks at the text of messages."""
+        self.reads_json = any(
+            isinstance(rule.pattern.tree, JsonPattern) for rule in self._rules.values()
+        )
+        """Whether a rule looks at the fields of JSON messages."""
+        self._decoder: Decoder | None = None
+        self._programs: dict[object, Program] = {}
+        self.in_force = self._judging(self._timeline.latest, None)
+        names = {rule.name for rule in self.in_force}
+        self.own_starts = {
+            version.rule: version.since
+            for version in self._rules
+            if version.own_start and version.since is not None and version.rule in names
+        }
+
+    @property
+    def decoder(self) -> Decoder:
+        """Decodes messages for all programs."""
+        if self._decoder is None:
+            self._decoder = Decoder(
+                rule for rule in self._rules.values() if isinstance(rule.pattern.tree, JsonPattern)
+            )
+        return self._decoder
+
+    def program(self, happened: tuple[int, int] | None, only: frozenset[str] | None) -> Program:
+        """The rules that judge an event: the same object for most events.
+
+        ``happened``: its earliest and latest time; None to use the latest versions. ``only``: the
+        rules that may count it; None for all.
+        """
+        timeline = self._timeline
+        stretch = timeline.latest if happened is None else timeline.stretch(*happened)
+        key = (stretch, only)
+        found = self._programs.get(key)
+        if found is None:
+            found = Program(self._judging(stretch, only), self.decoder)
+            if len(self._programs) >= _MOST_PROGRAMS:
+                self._programs = {}
+            self._programs[key] = found
+        return found
+
+    def _judging(self, stretch: tuple[int, int], only: frozenset[str] | None) -> list[Rule]:
+        versions = self._timeline.judges(stretch)
+        return [self._rules[v] for v in versions if only is None or v.rule in only]
+
+    def __reduce__(self) -> tuple[object, tuple[list[tuple[RuleVersion, Rule]]]]:
+        return Judges, (list(self._rules.items()),)

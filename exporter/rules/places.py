@@ -1,0 +1,45 @@
+"""Where log events happened: the labels that all series of a place carry."""
+
+from __future__ import annotations
+
+import msgspec
+
+from exporter.model import Labels, Partition
+
+_MOST_KEPT = 4096
+"""Pairs of account and region; a CloudTrail record can name any."""
+
+
+class Place(msgspec.Struct, frozen=True, gc=False, cache_hash=True):
+    """An account and a region as a partition reads them."""
+
+    labels: Labels
+    """``account_id``, ``region``, ``source``, and the resource's label if series carry it."""
+
+    @classmethod
+    def of(cls, account_id: str, region: str, partition: Partition) -> Place:
+        """The place of an event that a partition reads."""
+        labels = ("account_id", account_id), ("region", region), ("source", partition.source)
+        if partition.kind.on_series:
+            return cls((*labels, (partition.kind.label, partition.resource)))
+        return cls(labels)
+
+
+class Places:
+    """The places of a partition, each made once."""
+
+    __slots__ = ("_known", "_partition")
+
+    def __init__(self, partition: Partition) -> None:
+        self._partition = partition
+        self._known: dict[tuple[str, str], Place] = {}
+
+    def of(self, account_id: str, region: str) -> Place:
+        """The place of an event of an account and a region."""
+        place = self._known.get((account_id, region))
+        if place is None:
+            if len(self._known) >= _MOST_KEPT:
+                self._known = {}
+            place = Place.of(account_id, region, self._partition)
+            self._known[account_id, region] = place
+        return place

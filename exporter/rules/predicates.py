@@ -1,0 +1,77 @@
+"""The access predicates of rules: tests without one of which a condition cannot hold."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from exporter.patterns.syntax import And, Comparison, Condition, Or, Regex, Step, Text
+
+_RARE: dict[tuple[Step, ...], int] = {("eventName",): 0, ("eventSource",): 2}
+"""How often equalities hold: of CloudTrail records, few have the same name, more the source."""
+_ALWAYS = 6
+"""The cost of a condition without an access predicate."""
+
+
+class Entry(NamedTuple):
+    """One way to satisfy a condition."""
+
+    predicate: Comparison | None
+    """Must hold; None if there is no such test that can be looked up."""
+    residual: Condition | None
+    """What must hold as well; None if nothing."""
+
+
+def entries(condition: Condition) -> Sequence[Entry]:
+    """The ways to satisfy a condition; it holds if one of them does.
+
+    An ``&&`` has the access predicates of its cheapest operand, an ``||`` those of all operands.
+    """
+    return _planned(condition)[1]
+
+
+def _planned(condition: Condition) -> tuple[int, Sequence[Entry]]:
+    if isinstance(condition, Or):
+        plans = [_planned(operand) for operand in condition.operands]
+        cost = max(cost for cost, _ in plans)
+        if cost == _ALWAYS:
+            return _ALWAYS, (Entry(None, condition),)
+        return cost, [entry for _, found in plans for entry in found]
+    if isinstance(condition, And):
+        plans = [_planned(operand) for operand in condition.operands]
+        best = min(range(len(plans)), key=lambda index: plans[index][0])
+        cost, found = plans[best]
+        if cost == _ALWAYS:
+            return _ALWAYS, (Entry(None, condition),)
+        others = condition.operands[:best] + condition.operands[best + 1 :]
+        return cost, [Entry(one.predicate, _conjunction(one.residual, others)) for one in found]
+    cost = _cost(condition)
+    if cost == _ALWAYS or not isinstance(condition, Comparison):
+        return _ALWAYS, (Entry(None, condition),)
+    return cost, (Entry(condition, None),)
+
+
+def _conjunction(first: Condition | None, others: tuple[Condition, ...]) -> Condition:
+    operands = others if first is None else (*others, first)
+    return operands[0] if len(operands) == 1 else And(operands)
+
+
+def _cost(test: Condition) -> int:
+    """How often a test holds, roughly: rules hang on the one that holds least."""
+    if not isinstance(test, Comparison) or test.operator == "!=" or test.selector.has_wildcard:
+        return _ALWAYS
+    if is_equality(test):
+        return _RARE.get(test.selector.steps, 1)
+    if isinstance(test.value, Text):
+        return 5 if is_exists(test) else 3
+    return 3 if isinstance(test.value, Regex) else 4
+
+
+def is_equality(test: Comparison) -> bool:
+    """Whether only one text satisfies a comparison."""
+    return test.operator == "=" and isinstance(test.value, Text) and "*" not in test.value.text
+
+
+def is_exists(test: Comparison) -> bool:
+    """Whether every text and number satisfies a comparison: ``$.field = *``."""
+    return isinstance(test.value, Text) and not test.value.text.strip("*")

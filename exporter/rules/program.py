@@ -1,0 +1,105 @@
+"""The rules that judge an event, compiled together."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+from exporter.configuration import Reference
+from exporter.model import Increment
+from exporter.patterns import MISSING
+from exporter.patterns.syntax import JsonPattern
+from exporter.rules.codegen import Generator, Read
+from exporter.rules.decoder import Decoder
+from exporter.rules.increments import Increments
+from exporter.rules.index import JsonIndex
+from exporter.rules.labels import amount, label_text, scalar_text
+from exporter.rules.lines import LineProgram
+from exporter.rules.places import Place
+from exporter.rules.rule import Rule
+
+Make = Callable[[Any, Place], Increment]
+"""Makes the increment of a match from the fields of the message."""
+
+
+class Program:
+    """Rules compiled together: what a message adds for all of them.
+
+    It gives the increments that ``FilterPattern.match_document`` and ``Rule.increment`` give, rule
+    by rule. Thread-safe.
+    """
+
+    def __init__(self, rules: Sequence[Rule], decoder: Decoder) -> None:
+        self.names = frozenset(rule.name for rule in rules)
+        self._rules = rules
+        self._order = {rule.name: number for number, rule in enumerate(rules)}
+        self._generator = Generator(decoder)
+        of_json = [
+            (number, rule)
+            for number, rule in enumerate(rules)
+            if isinstance(rule.pattern.tree, JsonPattern)
+        ]
+        self.matching = JsonIndex(of_json, self._generator).matching if of_json else None
+        """See JsonIndex; None if no rule has a JSON pattern."""
+        numbers = {number for number, _ in of_json}
+        of_lines = [rule for number, rule in enumerate(rules) if number not in numbers]
+        self.lines = LineProgram(of_lines) if of_lines else None
+        """None if all rules have JSON patterns."""
+        self._makes: dict[int, Make] = {}
+
+    def made(self, matching: Sequence[int], fields: Any, place: Place) -> list[Increment]:
+        """The increments of matching rules with JSON patterns, in the order of the rules.
+
+        ``matching``: as JsonIndex returns it. Raises InexactError.
+        """
+        if len(matching) > 1:
+            matching = sorted(set(matching))
+        return [(self._makes.get(n) or self._make(n))(fields, place) for n in matching]
+
+    def in_order(self, increments: Iterable[Increment]) -> list[Increment]:
+        """Sort increments by their rules."""
+        return sorted(increments, key=lambda increment: self._order[increment.rule])
+
+    def _make(self, number: int) -> Make:
+        make = self._makes[number] = _making(self._rules[number], self._generator)
+        return make
+
+
+def _making(rule: Rule, generator: Generator) -> Make:
+    make = Increments(rule).make
+    labels = [_label(references, generator) for references in rule.dynamic.values()]
+    spec = rule.value
+    if spec.reference is None:
+        constant = spec.number
+        if not labels:
+            return lambda _fields, place: make(place, (), constant)
+        if len(labels) == 1:
+            (label,) = labels
+            return lambda fields, place: make(place, (label(fields),), constant)
+        return lambda fields, place: make(
+            place, tuple([label(fields) for label in labels]), constant
+        )
+    read = _reader(spec.reference, generator)
+    return lambda fields, place: make(
+        place, tuple([label(fields) for label in labels]), amount(spec, read(fields))
+    )
+
+
+def _reader(reference: Reference, generator: Generator) -> Read:
+    if reference.selector is None:
+        # A field of a line, which a JSON pattern does not extract.
+        return lambda _fields: MISSING
+    return generator.reader(reference.selector)
+
+
+def _label(references: Sequence[Reference], generator: Generator) -> Callable[[Any], str]:
+    reads = [_reader(reference, generator) for reference in references]
+
+    def label(fields: Any) -> str:
+        for read in reads:
+            value = read(fields)
+            if value is not MISSING and value is not None:
+                return label_text(scalar_text(value))
+        return ""
+
+    return label
