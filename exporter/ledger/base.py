@@ -78,8 +78,8 @@ class RuleChange:
     """Increments that went to an overflow series."""
     last_event_time: int | None = None
     """The latest of the added events, milliseconds."""
-    series: int | None = None
-    """Series of the rule over all sources from now on; None if they are as many as before."""
+    series: int = 0
+    """Series of the rule over all sources from now on, without overflow series."""
 
     def add(self, other: RuleChange) -> None:
         """Add another change of the same rule on the same source."""
@@ -111,7 +111,7 @@ class RuleTotal:
             self.matches + change.matches,
             self.value_errors + change.value_errors,
             self.overflowed + change.overflowed,
-            max(self.series, change.series or 0),
+            max(self.series, change.series),
             later(self.last_event_time, change.last_event_time),
         )
 
@@ -168,6 +168,10 @@ class LedgerCondition:
     """Whether it is still being checked for damage."""
     problem: str | None = None
     """Why nothing can be committed, a sentence; None if no problem is known."""
+    size: int | None = None
+    """Bytes of its files; None if unknown."""
+    free: int | None = None
+    """Bytes that are free on its volume; None if unknown."""
 
 
 class Ledger(Protocol):

@@ -25,21 +25,19 @@ _FEW: Final = 16
 """So many names are searched for; for more, the block is decoded."""
 
 
-def look_up(entries: bytes, names: Sequence[bytes]) -> Iterator[tuple[bytes, int]]:
-    """Yield the entries with these names (time and digest): the name and the number of its set."""
+def look_up(entries: bytes, names: Sequence[bytes]) -> dict[bytes, int]:
+    """Return the entries with these names (time and digest): the numbers of their sets."""
     if len(names) > _FEW:
-        numbers = dict(_ENTRY.iter_unpack(entries))
-        for name in names:
-            number = numbers.get(name)
-            if number is not None:
-                yield name, number
-        return
+        numbers: dict[bytes, int] = dict(_ENTRY.iter_unpack(entries))
+        return {name: numbers[name] for name in names if name in numbers}
+    found = {}
     for name in names:
         at = entries.find(name)
         while at > 0 and at % ENTRY_BYTES:
             at = entries.find(name, at + 1)
         if at >= 0:
-            yield name, int.from_bytes(entries[at + NAME_BYTES : at + ENTRY_BYTES], "big")
+            found[name] = int.from_bytes(entries[at + NAME_BYTES : at + ENTRY_BYTES], "big")
+    return found
 
 
 def insert(block: Block, added: Mapping[bytes, int], names: Sequence[bytes]) -> Iterator[Block]:

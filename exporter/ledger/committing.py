@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import chain, groupby
 from typing import Protocol
 
@@ -142,7 +142,7 @@ class Commit:
         memory = self._memory(feed)
         memory.use_format(format_)
         earlier = self._earlier.judged(self._transaction, feed, events) if self._earlier else {}
-        judge = Judge(memory.find(events), earlier)
+        judge = Judge(*memory.find(events), earlier)
         new: list[tuple[Batch, Sequence[JudgedEvent]]] = [
             (batch, judge.new(of, read_at=memory.now if batch.remember_from is None else None))
             for batch, of in batches
@@ -170,19 +170,9 @@ class Commit:
                 if known is not change:
                     known.add(change)
         write(self._transaction, placement)
-        self._count_series(changes.values())
+        for row in self._transaction.read(MEMBER_COUNTS, [(rule,) for rule in changes]):
+            changes[row.rule].series += row.series
         return list(changes.values())
-
-    def _count_series(self, changes: Iterable[RuleChange]) -> None:
-        """Set the numbers of series of rules that have got more."""
-        grown = {rule for rule, _ in self._placement.changed_counts}
-        if not grown:
-            return
-        numbers = dict.fromkeys(grown, 0)
-        for row in self._transaction.read(MEMBER_COUNTS, [(rule,) for rule in grown]):
-            numbers[row.rule] += row.series
-        for change in changes:
-            change.series = numbers.get(change.rule)
 
     def _memory(self, feed: str) -> Memory:
         memory = self._memories.get(feed)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
@@ -15,8 +16,10 @@ from exporter.ledger.audit import audit
 from exporter.ledger.base import LedgerCondition, LedgerError
 from exporter.ledger.errors import damaged, explained
 from exporter.ledger.migration import migrate
+from exporter.ledger.space import free_bytes, give_back, size_of
 from exporter.ledger.sqlite_store import SqliteTransaction, begun
-from exporter.ledger.storage import DatabaseFile, connect, make_directory, schema_of
+from exporter.ledger.storage import DatabaseFile, connect, make_directory, schema_of, suffixed
+from exporter.ledger.store import PAUSE_SECONDS
 from exporter.ledger.tables import SCHEMA_VERSION
 from exporter.logs import Failures
 
@@ -77,7 +80,23 @@ class Database:
             files_lost=self._losses,
             checking=self._check is not None and self._check.running,
             problem=None if problem is None else str(problem),
+            size=self._size(),
+            free=free_bytes(self._path),
         )
+
+    def give_back(self) -> None:
+        """Return the space of large deletions to the volume, in short transactions."""
+        while True:
+            with self.transaction() as transaction:
+                if not give_back(transaction.cursor):
+                    return
+            time.sleep(PAUSE_SECONDS)
+
+    def _size(self) -> int | None:
+        try:
+            return size_of((self._path, suffixed(self._path, "-wal")))
+        except OSError:
+            return None
 
     def close(self) -> None:
         """Close the database, saving lost files first if possible; idempotent."""

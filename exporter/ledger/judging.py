@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Final
 
 from msgspec.structs import replace
@@ -18,13 +19,13 @@ _NO_RULES: Final[frozenset[str]] = frozenset()
 
 @dataclass(frozen=True, slots=True)
 class Remembered:
-    """An entry of memory."""
+    """An entry of memory by reading time."""
 
     judged: frozenset[str]
     """Rules that have judged the event."""
-    time: int | None = None
-    """None if it was found by the event's own time. Else the time that its API selects by, modulo
-    TIME_PERIOD, to recognise another event that copies the id."""
+    time: int
+    """The time that its API selects by, modulo TIME_PERIOD, to recognise another event that copies
+    the id."""
 
 
 class Judge:
@@ -32,17 +33,20 @@ class Judge:
 
     def __init__(
         self,
-        known: Mapping[EventKey, Remembered],
-        earlier: Mapping[Identity, frozenset[str]] | None = None,
+        known: Mapping[EventKey, frozenset[str]],
+        by_reading_time: Mapping[EventKey, Remembered] = MappingProxyType({}),
+        earlier: Mapping[Identity, frozenset[str]] = MappingProxyType({}),
     ) -> None:
         """Begin with what memory has.
 
         Args:
-            known: entries of memory for the events' keys and aliases.
+            known: rules that have judged the events, by their keys and aliases.
+            by_reading_time: entries of the other events by reading time.
             earlier: rules that counted an event according to memory of schema 1, by its identity.
         """
         self._known = known
-        self._earlier = earlier or {}
+        self._by_reading_time = by_reading_time
+        self._earlier = earlier
         self.remember: dict[EventKey, frozenset[str]] = {}
         """New and changed entries of memory: the rules that have judged the event."""
         self.times: dict[EventKey, int] = {}
@@ -57,18 +61,23 @@ class Judge:
         ``read_at``: reading time, if events come once; memory of them goes by it.
         """
         new: list[JudgedEvent] = []
-        known, remember = self._known, self.remember
+        known, remember, by_reading_time = self._known, self.remember, self._by_reading_time
+        last: tuple[frozenset[str] | None, frozenset[str]] = (None, _NO_RULES)
         for event in events:
             if event.event_id is None:
                 new.append(event)
                 continue
             own = (event.scope, event.event_id, event.event_time)
-            before = remember.get(own)
-            if before is None and own in known:
-                before = known[own].judged
-            if before is not None and self._union(before, event.judged) is before:
-                continue
+            before = remember.get(own) or known.get(own)
+            if before is not None:
+                if before is last[0] and event.judged is last[1]:
+                    continue
+                if self._union(before, event.judged) is before:
+                    last = before, event.judged
+                    continue
             judged = before or _NO_RULES
+            if own in by_reading_time:
+                judged = self._union(judged, by_reading_time[own].judged)
             if event.aliases:
                 judged = self._with_aliases(judged, event)
             counted = judged
@@ -91,12 +100,12 @@ class Judge:
     def _with_aliases(self, judged: frozenset[str], event: JudgedEvent) -> frozenset[str]:
         """Return the rules, and those that judged the event when its source had another format."""
         for alias in event.aliases:
-            found = self._known.get(alias)
-            if found is None:
-                continue
-            is_same_time = found.time in (None, event.time % TIME_PERIOD)
-            if is_same_time or alias[1] == event.event_id:
-                judged |= found.judged
+            judged = self._union(judged, self._known.get(alias, _NO_RULES))
+            found = self._by_reading_time.get(alias)
+            if found is not None and (
+                found.time == event.time % TIME_PERIOD or alias[1] == event.event_id
+            ):
+                judged = self._union(judged, found.judged)
         return judged
 
     def _union(self, judged: frozenset[str], more: frozenset[str]) -> frozenset[str]:

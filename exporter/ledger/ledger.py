@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import accumulate
@@ -28,7 +29,7 @@ from exporter.ledger.retention import Expiry
 from exporter.ledger.rule_sets import KnownSets, RuleSets
 from exporter.ledger.rules import load_scopes, load_versions, specs, version_of
 from exporter.ledger.shown import rule_totals, state_of
-from exporter.ledger.store import Store, Transaction
+from exporter.ledger.store import PAUSE_SECONDS, Store, Transaction
 from exporter.ledger.tables import (
     CHECKPOINTS,
     FACTS,
@@ -163,9 +164,12 @@ class StoredLedger:
         """See ``Ledger.judged``."""
         with self._store.reading() as transaction:
             sets = RuleSets(transaction, self._sets)
-            found = self._memory(transaction, feed, sets).find_all(events)
+            found = self._memory(transaction, feed, sets).look_up(events)
         self._sets = sets.committed()
-        return list(map(found.get, events))
+        if not found.by_reading_time:
+            return list(map(found.judged.get, events))
+        older = {key: one.judged for key, one in found.by_reading_time.items()}
+        return [found.judged.get(key, older.get(key)) for key in events]
 
     def commit(self, *batches: Batch) -> Committed:
         """See ``Ledger.commit``."""
@@ -229,6 +233,7 @@ class StoredLedger:
             count += sum(segment.entries for segment in together)
             if len(together) == len(segments):
                 break
+            time.sleep(PAUSE_SECONDS)
         while self._earlier is not None:
             with self._store.transaction() as transaction:
                 deleted = self._earlier.expire(transaction, source, expiry.before)

@@ -12,7 +12,7 @@ import hashlib
 import json
 from bisect import bisect_left
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from typing import Final, TypeAlias
+from typing import Final, NamedTuple, TypeAlias
 
 from exporter.ledger.base import LedgerError
 from exporter.ledger.blocks import DIGEST_BYTES, ENTRY_BYTES, OFFSET_BYTES, insert, look_up
@@ -46,6 +46,15 @@ _BLOCKS_KEPT: Final = 64
 
 _Place: TypeAlias = tuple[str, int]
 """A scope and a segment."""
+
+
+class Found(NamedTuple):
+    """Entries of memory, by the keys of their events."""
+
+    judged: Mapping[EventKey, frozenset[str]]
+    """The rules that have judged each event."""
+    by_reading_time: Mapping[EventKey, Remembered]
+    """Entries from before memory went by event time."""
 
 
 class Memory:
@@ -86,7 +95,7 @@ class Memory:
             self._is_stored = True
             self._transaction.write(FEEDS, [feed])
 
-    def find(self, events: Iterable[JudgedEvent]) -> dict[EventKey, Remembered]:
+    def find(self, events: Iterable[JudgedEvent]) -> Found:
         """Return the entries of events, by their keys and aliases.
 
         Aliases are looked up only after a change of the format, until memory from before it has
@@ -99,32 +108,24 @@ class Memory:
         }
         if self.feed.changed >= 0:
             keys.update(alias for event in events for alias in event.aliases)
-        found = {key: Remembered(rules) for key, rules in self.look_up(keys).items()}
-        if self.feed.segment >= 0 and len(found) < len(keys):
-            found |= self._find_by_reading_time(keys - found.keys())
-        return found
+        return self.look_up(keys)
 
-    def look_up(self, keys: Collection[EventKey]) -> dict[EventKey, frozenset[str]]:
-        """Return the rules that have judged events, for those that are remembered by event time."""
+    def look_up(self, keys: Collection[EventKey]) -> Found:
+        """Return the entries of events."""
         found: dict[EventKey, frozenset[str]] = {}
         sets: dict[int, frozenset[str]] = {}
         for place, names in self._places(keys).items():
             for segment in self._candidates(place):
                 for block, part in self._blocks((place[0], segment), names):
-                    for name, number in look_up(block.entries, part):
+                    for name, number in look_up(block.entries, part).items():
                         rules = sets.get(number)
                         if rules is None:
                             rules = sets[number] = self._sets.rules(number)
                         found[names[name]] = rules
-        return found
-
-    def find_all(self, keys: Collection[EventKey]) -> dict[EventKey, frozenset[str]]:
-        """Return the rules that have judged events, for those that are remembered."""
-        found = self.look_up(keys)
-        if self.feed.segment >= 0 and len(found) < len(keys):
-            earlier = self._find_by_reading_time([one for one in keys if one not in found])
-            found |= {key: one.judged for key, one in earlier.items()}
-        return found
+        if self.feed.segment < 0 or len(found) == len(keys):
+            return Found(found, {})
+        left = [key for key in keys if key not in found]
+        return Found(found, self._look_up_by_reading_time(left))
 
     def remember(
         self, changes: Mapping[EventKey, frozenset[str]], times: Mapping[EventKey, int]
@@ -185,20 +186,23 @@ class Memory:
     def _places(self, keys: Iterable[EventKey]) -> dict[_Place, dict[bytes, EventKey]]:
         """Return the names of entries and their keys, by scope and segment."""
         places: dict[_Place, dict[bytes, EventKey]] = {}
-        scope, copy = None, self._state.copy
+        scope: str | None = None
+        segment = -1
+        copy, names = self._state.copy, {}
         for key in keys:
             if key[0] != scope:
-                scope = key[0]
+                scope, segment = key[0], -1
                 state = self._state.copy()
                 state.update(_scope(scope) + b"\0")
                 copy = state.copy
+            # In line, because it runs for each event of each page: see slot_of.
+            time = key[2]
+            slot, offset = (-1, 0) if time is None else divmod(time, SLOT)
+            if slot + _EPOCH != segment:
+                segment, offset = slot_of(time, self.now)
+                names = places.setdefault((scope, segment), {})
             digest = copy()
             digest.update(key[1].encode("utf-8", "surrogatepass"))
-            slot, offset = slot_of(key[2], self.now)
-            place = (scope, slot)
-            names = places.get(place)
-            if names is None:
-                names = places[place] = {}
             names[offset.to_bytes(OFFSET_BYTES, "big") + digest.digest()] = key
         return places
 
@@ -249,7 +253,7 @@ class Memory:
         self._read.pop(place, None)
         return (after - before) // ENTRY_BYTES
 
-    def _find_by_reading_time(self, keys: Iterable[EventKey]) -> dict[EventKey, Remembered]:
+    def _look_up_by_reading_time(self, keys: Iterable[EventKey]) -> dict[EventKey, Remembered]:
         by_scope: dict[str, dict[bytes, list[EventKey]]] = {}
         for (scope, _), names in self._places(keys).items():
             digests = by_scope.setdefault(scope, {})

@@ -53,8 +53,9 @@ class SqliteTransaction:
 
     def write(self, table: Table[Row], rows: Iterable[Row]) -> None:
         """See ``Transaction.write``."""
-        checksum = table.checksum
-        self.cursor.executemany(_upsert(table), ((*row, checksum(row)) for row in rows))
+        checked = [(*row, table.checksum(row)) for row in rows]
+        if checked:
+            self.cursor.executemany(_upsert(table), checked)
 
     def delete(self, table: Table[Row], prefixes: Iterable[Key]) -> None:
         """See ``Transaction.delete``."""

@@ -14,7 +14,7 @@ from exporter.ledger.tally import Group
 from exporter.model import JudgedEvent
 
 _EXACT: Final = 2.0**53
-"""Up to here, whole numbers add up exactly in any order."""
+"""Below it, whole numbers add up exactly in any order."""
 
 
 class Sum:
@@ -55,7 +55,7 @@ class Sum:
             value * one.count for value, one in zip(values, groups, strict=True)
         )
         whole = all(map(float.is_integer, (*values, *self._others, self._total)))
-        if not whole or after + sum(self._others) > _EXACT:
+        if not whole or after + sum(self._others) >= _EXACT:
             return False
         self._total = after
         # The last match is the last one of the latest time, as if they were added in order.

@@ -111,7 +111,7 @@ def test_committed_tells_only_what_changed_as_it_stands(ledger: SqliteLedger) ->
         2.0,
         7_000,
     )
-    assert committed.rules == [RuleChange(SOURCE, RULE, 1, 0, 0, 7_000)]
+    assert committed.rules == [RuleChange(SOURCE, RULE, 1, 0, 0, 7_000, series=2)]
     assert ledger.rule_totals() == [RuleTotal(SOURCE, RULE, 3, 0, 0, 2, 7_000)]
 
 
@@ -278,11 +278,10 @@ def test_a_large_batch_is_quick(ledger: SqliteLedger) -> None:
 def test_a_commit_never_mixes_observations_of_two_sets_of_buckets() -> None:
     row = Series(series_id(key()), METRIC, labels_text(key().labels), "[0.5, 1.0]", 0, 0)
     for buckets in ((0.5, 2.0), None):
-        placement = Placement({(RULE, METRIC): RuleSpec(9, buckets)}, "", 0)
+        placement = Placement({(RULE, METRIC): RuleSpec(9, buckets)}, 0)
         placement.series[key()] = state_of(row, ())
         with pytest.raises(LedgerError, match="rename the rule's metric"):
-            placement.add(SOURCE, increment(event_id="1"))
-        assert placement.new == []
+            placement.add(SOURCE, "", Tally.of([increment(event_id="1")]))
 
 
 def test_a_rule_that_feeds_another_metric_has_all_of_max_series_again(

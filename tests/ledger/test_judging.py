@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from bisect import bisect_left
 from dataclasses import dataclass, field
 
@@ -24,29 +25,34 @@ VALUES = (
     *(1.0, 1.0, 1.0, 0.0, 3.0, 0.1, 0.25, 1e-9, 2.0**53, 2.0**53 - 1, 1e300),
     *(None, -1.0, float("nan"), 10**400),
 )
-POOL = [
-    Increment(rule, key(user), OVER, value) for rule in RULES for user in "uvw" for value in VALUES
-]
+POOL = {
+    rule: [Increment(rule, key(user), OVER, value) for user in "uvw" for value in VALUES]
+    for rule in RULES
+}
 """As the evaluator makes them: many matches have the same object."""
 
 
 @st.composite
 def judged_events(draw: st.DrawFn) -> JudgedEvent:
     """An event that some rules judged, of which some matched."""
-    judged = draw(st.frozensets(st.sampled_from(RULES), min_size=1))
-    own = [one for one in POOL if one.rule in judged]
-    increments = draw(
-        st.lists(st.sampled_from(own), min_size=1, max_size=3, unique_by=lambda one: one.rule)
+    matched, more = draw(st.integers(1, 7)), draw(st.integers(0, 7))
+    rules = [rule for bit, rule in enumerate(RULES) if matched >> bit & 1]
+    judged = frozenset(rules) | {rule for bit, rule in enumerate(RULES) if more >> bit & 1}
+    increments = tuple(draw(st.sampled_from(POOL[rule])) for rule in rules)
+    event_id = draw(st.sampled_from([None, "1", "2", "3"]))
+    aliases = draw(st.sampled_from(ALIASES))
+    time, event_time = draw(st.sampled_from(TIMES))
+    return JudgedEvent(
+        event_id, draw(st.sampled_from(["", "p"])), time, event_time, judged, increments, aliases
     )
-    event_id = draw(st.one_of(st.none(), st.sampled_from("123")))
-    aliases = draw(
-        st.lists(st.tuples(st.just("old"), st.sampled_from("123x"), st.just(5)), max_size=2)
-    )
-    time = draw(st.sampled_from([5, 6, 5 + TIME_PERIOD]))
-    event_time = draw(st.sampled_from([5, 6, 7, None]))
-    scope = draw(st.sampled_from(["", "p"]))
-    return JudgedEvent(event_id, scope, time, event_time, judged, tuple(increments), tuple(aliases))
 
+
+ALIASES: list[tuple[EventKey, ...]] = [
+    (),
+    *((("old", name, 5),) for name in "123x"),
+    (("old", "1", 5), ("old", "x", 5)),
+]
+TIMES = [(time, at) for time in (5, 6, 5 + TIME_PERIOD) for at in (5, 6, 7, None)]
 
 batches = st.lists(st.lists(judged_events(), max_size=6), max_size=6)
 
@@ -55,7 +61,7 @@ batches = st.lists(st.lists(judged_events(), max_size=6), max_size=6)
 def test_a_rule_judges_an_event_once_in_whatever_batches_it_comes(
     batches: list[list[JudgedEvent]], together: bool
 ) -> None:
-    known: dict[EventKey, Remembered] = {}
+    known: dict[EventKey, frozenset[str]] = {}
     model: dict[EventKey, set[str]] = {}
     judge = Judge(known)
     for number, events in enumerate(batches):
@@ -74,10 +80,10 @@ def test_a_rule_judges_an_event_once_in_whatever_batches_it_comes(
         counted = [(event.event_id, one.rule) for event in new for one in event.increments]
         assert counted == expected, number
         if not together:
-            known |= {own: Remembered(rules) for own, rules in judge.remember.items()}
+            known |= judge.remember
             judge = Judge(known)
-    known |= {own: Remembered(rules) for own, rules in judge.remember.items()}
-    assert {own: set(one.judged) for own, one in known.items()} == model
+    known |= judge.remember
+    assert {own: set(rules) for own, rules in known.items()} == model
 
 
 @given(
@@ -88,11 +94,13 @@ def test_a_rule_judges_an_event_once_in_whatever_batches_it_comes(
 def test_an_alias_is_the_event_unless_an_older_entry_has_another_time(
     events: list[JudgedEvent], known: set[str], by_event_time: bool
 ) -> None:
-    one = Remembered(frozenset(RULES), None if by_event_time else 5)
-    memory: dict[EventKey, Remembered] = {("old", name, 5): one for name in known}
-    counted = [
-        (new.scope, new.event_id, new.event_time) for new in Judge(memory).new(events, read_at=None)
-    ]
+    memory: list[EventKey] = [("old", name, 5) for name in known]
+    if by_event_time:
+        judge = Judge(dict.fromkeys(memory, frozenset(RULES)))
+    else:
+        judge = Judge({}, dict.fromkeys(memory, Remembered(frozenset(RULES), 5)))
+    new = judge.new(events, read_at=None)
+    counted = [(one.scope, one.event_id, one.event_time) for one in new]
     keys = [(event.scope, event.event_id, event.event_time) for event in events]
     for event, own in zip(events, keys, strict=True):
         is_known = event.event_id is not None and any(
@@ -141,7 +149,7 @@ class OneByOne:
 
     def observe(self, at: tuple[SeriesKey, str], value: float, event: JudgedEvent) -> bool:
         before = self.totals.get(at, 0.0)
-        everywhere = sum(total for other, total in self.totals.items() if other[0] == at[0])
+        everywhere = math.fsum(total for other, total in self.totals.items() if other[0] == at[0])
         after = sum_exactly(before, value)
         if after is None or sum_exactly(everywhere, value) is None:
             return False

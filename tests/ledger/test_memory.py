@@ -403,7 +403,7 @@ class Memory(RuleBasedStateMachine):
     @rule(record=st.sampled_from("xyz"), path=st.sampled_from("ab"), off=st.integers(-YEAR, YEAR))
     def read_file(self, record: str, path: str, off: int) -> None:
         time = self.time.wall + off
-        one = increment("f", event_id=record, time=time, rule="f", metric="f_total")
+        one = increment("f", event_id=record, time=time, event_time=NOW, rule="f", metric="f_total")
         file = Partition("files", resource=path)
         committed = commit(self.ledger, batch(one, partition=file))
         if record in self.read_at and self.time.wall - self.read_at[record] < REMEMBERED:

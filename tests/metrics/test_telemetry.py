@@ -14,7 +14,7 @@ from exporter.metrics.partitions import Meter
 from exporter.metrics.telemetry import PREFIX, RuleInfo, SourceInfo, Telemetry
 from exporter.model import Partition
 from exporter.sources.log_groups import LOG_GROUP
-from tests.support.counting import RULE, SOURCE, increment
+from tests.support.counting import RULE, SOURCE
 
 PLACE = {"source": SOURCE, "account_id": "1", "region": "us-east-1"}
 RULE_LABELS = {"source": SOURCE, "rule": RULE}
@@ -57,6 +57,8 @@ NAMES = {
     "ledger_errors": "ledger_errors_total",
     "fenced_commits": "fenced_commits_total",
     "ledger_created": "ledger_created_timestamp_seconds",
+    "ledger_free": "ledger_volume_free_bytes",
+    "ledger_size": "ledger_size_bytes",
     "ledger_files_lost": "ledger_files_lost_total",
     "config_last_reload_successful": "config_last_reload_successful",
     "config_last_reload_success_timestamp_seconds": "config_last_reload_success_timestamp_seconds",

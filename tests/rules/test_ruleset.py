@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from exporter.configuration import load
 from exporter.model import EventFormat, Increment, JudgedEvent, LogEvent, Partition
 from exporter.rules import RuleSet
+from exporter.rules.cloudtrail import milliseconds
 from exporter.sources import files
 from exporter.sources.log_groups import LOG_GROUP
 
@@ -296,15 +297,20 @@ def test_an_event_of_a_log_group_is_known_by_the_names_it_has_in_other_formats(
 ) -> None:
     rules = make_rules({"pattern": "event"})
     event_id = str(RECORD["eventID"])
-    names = {("", event_id), (GROUP.key, event_id), (GROUP.key, "id-0")}
+    happened = milliseconds(str(RECORD["eventTime"]))
+    names = {
+        ("", event_id, happened),
+        (GROUP.key, event_id, happened),
+        (GROUP.key, "id-0", 1_700_000_000_000),
+    }
     formats: tuple[EventFormat, ...] = ("auto", "cloudtrail", "lines")
     for event_format in formats:
         (event,) = judge(rules, RECORD, partition=GROUP, event_format=event_format)
-        own = (event.scope, event.event_id)
+        own = (event.scope, event.event_id, event.event_time)
         assert {own, *event.aliases} == names
         assert own not in event.aliases
     (lookalike,) = judge(rules, {"eventID": "7", "eventTime": "now"}, partition=GROUP)
-    assert lookalike.aliases == (("", "7"),)
+    assert lookalike.aliases == (("", "7", 1_700_000_000_000),)
     assert judge(rules, "event", partition=GROUP)[0].aliases == ()
 
 
