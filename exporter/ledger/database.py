@@ -16,6 +16,7 @@ from exporter.ledger.audit import audit
 from exporter.ledger.base import LedgerCondition, LedgerError
 from exporter.ledger.errors import damaged, explained
 from exporter.ledger.migration import migrate
+from exporter.ledger.row_cache import RowCache
 from exporter.ledger.space import free_bytes, give_back, size_of
 from exporter.ledger.sqlite_store import SqliteTransaction, begun
 from exporter.ledger.storage import DatabaseFile, connect, make_directory, schema_of, suffixed
@@ -43,6 +44,7 @@ class Database:
         self._path = path
         self._file = DatabaseFile.open(path)
         self._mutex = threading.RLock()
+        self._rows = RowCache()
         self._closed = False
         self._losses = 0
         self.on_loss: Callable[[], object] = lambda: None
@@ -134,12 +136,17 @@ class Database:
         connection = self._file.connection
         if self._closed or connection is None:
             raise self._lost or LedgerError(f"The ledger {self._path} is closed.")
-        with (
-            closing(connection.cursor()) as cursor,
-            explained(self._path, doing),
-            begun(cursor, write=write),
-        ):
-            yield SqliteTransaction(cursor)
+        try:
+            with (
+                closing(connection.cursor()) as cursor,
+                explained(self._path, doing),
+                begun(cursor, write=write),
+            ):
+                self._rows.begin(cursor)
+                yield SqliteTransaction(cursor, self._rows)
+        except BaseException:
+            self._rows.clear()
+            raise
 
     def _keep_files(self) -> None:
         """Save the ledger again if its files were removed or replaced (three stat calls).

@@ -225,13 +225,17 @@ class StoredLedger:
                 expiry = Expiry.of(
                     transaction, kept, source, partitions, looked_at=looked_at, memory=memory
                 )
-                segments = [one for one in kept.segments() if expiry.is_over(one, one.newest)]
-                together = _first(segments, _DELETED_TOGETHER)
+                segments = kept.segments()
+                over = [one for one in segments if expiry.is_over(one, one.newest)]
+                together = _first(over, _DELETED_TOGETHER)
                 kept.delete(together)
-                if len(together) == len(segments):
-                    kept.settle(expiry.is_over)
-            count += sum(segment.entries for segment in together)
-            if len(together) == len(segments):
+                count += sum(segment.entries for segment in together)
+                is_done = len(together) == len(over)
+                if is_done:
+                    kept.settle(set(segments).difference(over), expiry.is_over)
+                    if count:
+                        kept.drop_sets()
+            if is_done:
                 break
             time.sleep(PAUSE_SECONDS)
         while self._earlier is not None:

@@ -26,7 +26,9 @@ def give_back(cursor: sqlite3.Cursor) -> bool:
     more = int(free) - max(_KEPT_PAGES, int(pages) // _KEPT_SHARE)
     if mode != _INCREMENTAL or more <= 0:
         return False
-    cursor.execute(f"PRAGMA incremental_vacuum({min(more, _PAGES)})").fetchall()
+    for _ in range(min(more, _PAGES)):
+        # One page each: Python's module takes a single step of a statement without columns.
+        cursor.execute("PRAGMA incremental_vacuum(1)")
     return more > _PAGES
 
 

@@ -61,12 +61,19 @@ class Batch:
         decoded = self._decoded(events)
         if known is not None:
             return self._judge_unknown(events, decoded, known)
+        quick = None
         if self._watermark is None and self._latest.lines is None:
-            return self._judge_by_fields(events, decoded)
+            quick = self._latest.matching
         judged = []
         for index, (event, fields) in enumerate(decoded):
             try:
-                one = self._judged(event, fields)
+                if quick is None:
+                    one = self._judged(event, fields)
+                else:
+                    matching = fields and quick(fields)
+                    if not matching:
+                        continue
+                    one = self._made(event, fields, None, self._latest, matching)
             except InexactError:
                 one = self._judged(*self._exact(events[index]))
             if one is not None:
@@ -126,25 +133,6 @@ class Batch:
         except InexactError:
             return aliases(*self._exact(event), self._partition, fact)
 
-    def _judge_by_fields(
-        self, events: Sequence[LogEvent], decoded: Iterable[tuple[LogEvent, Any]]
-    ) -> list[JudgedEvent]:
-        """Judge events by the same rules, which all have JSON patterns: most match none."""
-        matching = self._latest.matching
-        judged: list[JudgedEvent] = []
-        if matching is None:
-            return judged
-        for index, (event, fields) in enumerate(decoded):
-            try:
-                if fields is None or not (found := matching(fields)):
-                    continue
-                one = self._made(event, fields, self._facts(event, fields), self._latest, found)
-            except InexactError:
-                one = self._judged(*self._exact(events[index]))
-            if one is not None:
-                judged.append(one)
-        return judged
-
     def _exact(self, event: LogEvent) -> tuple[LogEvent, Any]:
         return event, self._judges.decoder.exact(event.message)
 
@@ -156,10 +144,11 @@ class Batch:
                 records = self._judges.decoder.records(events, cloudtrail=is_declared)
                 if records is not None:
                     events.counted(len(records))
-                    return zip(repeat(LogEvent("", events.time)), records)
+                    unsplit = LogEvent("", events.time)
+                    return zip(repeat(unsplit), records)
             events = events.events
         if not self._reads_fields:
-            return [(event, None) for event in events]
+            return zip(events, repeat(None))
         decode = self._decode
         return ((event, decode(event.message)) for event in events)
 
@@ -199,23 +188,28 @@ class Batch:
         if fact is None and self._is_timed:
             fact = self._facts(event, fields)
         program = self._program(event, fact)
-        matching: Sequence[int] = ()
+        matching: list[int] = []
         if fields is not None and program.matching is not None:
             matching = program.matching(fields)
         if not matching and program.lines is None:
             return None
-        fact = fact or self._facts(event, fields)
         return self._made(event, fields, fact, program, matching)
 
     def _made(
-        self, event: LogEvent, fields: Any, fact: Facts, program: Program, matching: Sequence[int]
+        self,
+        event: LogEvent,
+        fields: Any,
+        fact: Facts | None,
+        program: Program,
+        matching: list[int],
     ) -> JudgedEvent | None:
-        """What matching rules with JSON patterns, and all others, make of an event."""
-        lines = program.lines
+        """What an event adds. ``matching``: the rules with JSON patterns that match."""
+        if fact is None:
+            fact = self._facts(event, fields)
         place = self._places.of(fact.account_id, fact.region)
         increments: Sequence[Increment] = program.made(matching, fields, place) if matching else []
-        if lines is not None:
-            of_lines = lines.increments(event.message, place)
+        if program.lines is not None:
+            of_lines = program.lines.increments(event.message, place)
             increments = program.in_order([*increments, *of_lines]) if increments else of_lines
             if not increments:
                 return None

@@ -30,6 +30,16 @@ def entries(condition: Condition) -> Sequence[Entry]:
     return _planned(condition)[1]
 
 
+def are_exclusive(ways: Sequence[Entry]) -> bool:
+    """Whether a message can satisfy one of these at most: one field equals different texts."""
+    tests = [way.predicate for way in ways]
+    return len(tests) < 2 or (
+        all(test is not None and is_equality(test) for test in tests)
+        and len({test.selector for test in tests if test is not None}) == 1
+        and len(set(tests)) == len(tests)
+    )
+
+
 def _planned(condition: Condition) -> tuple[int, Sequence[Entry]]:
     if isinstance(condition, Or):
         plans = [_planned(operand) for operand in condition.operands]

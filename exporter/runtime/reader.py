@@ -130,7 +130,7 @@ class Reader:
             return wanted
 
     def commit(self, steps: Steps, waiting: Evaluated) -> Evaluated | None:
-        """Commit a reading of ``steps``, and go on to the next step. Raises StopIteration."""
+        """Commit a reading of ``steps``, and continue to the next step. Raises StopIteration."""
         try:
             committed = self._pipeline.commit(waiting)
         except Exception as error:

@@ -187,7 +187,7 @@ def split_lines(chunks: Iterable[bytes]) -> Iterator[Lines]:
         end = chunk.rfind(b"\n") + 1
         if end:
             if length <= LINE_LENGTH:
-                yield from _whole_lines(b"".join((*pending, chunk[:end])))
+                yield from _whole_lines(b"".join((*pending, memoryview(chunk)[:end])))
             else:
                 first = chunk.find(b"\n") + 1
                 yield Lines((None,), length + first, terminated=True)
@@ -219,7 +219,7 @@ def _whole_lines(raw: bytes) -> Iterator[Lines]:
     except UnicodeDecodeError:
         texts = [line.decode(errors="replace") for line in raw.split(b"\n")]
     del texts[-1]
-    if b"\r\n" in raw:
+    if b"\r" in raw:
         texts = [text.removesuffix("\r") for text in texts]
     yield Lines(texts, len(raw), terminated=True, raw=raw)
 

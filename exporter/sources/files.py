@@ -224,7 +224,6 @@ class Files:
                 return
         chunks = pieces(whole) if whole is not None else again(head, content, broken)
         done = 0 if position is None else self._done(position, file, compressed=compressed)
-        # What was counted before and what is broken is found again.
         yield from self._read_whole(path, file, stat, done, self._messages(layout, chunks))
 
     def _follow(

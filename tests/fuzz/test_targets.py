@@ -22,6 +22,7 @@ _EXAMPLES = {
     "web": 150,
     "rules": 250,
     "negotiation": 200,
+    "compiled": 20,
 }
 
 
