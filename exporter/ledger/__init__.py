@@ -10,7 +10,7 @@ Memory is blocks of entries (``blocks.py``) that refer to sets of rules (``rule_
 ``reading_time.py`` reads the entries of earlier versions.
 
 All read and write rows (``tables.py``) through ``store.py``. ``sqlite_store.py`` stores rows in
-SQLite and keeps some of them (``row_cache.py``), ``database.py``, ``storage.py`` and ``space.py`` look after the file, ``sqlite.py`` puts the
-parts together. ``audit.py`` finds damage, ``review.py`` previews a new configuration, and
-``migration.py`` converts a ledger of schema 1.
+SQLite and keeps some of them (``row_cache.py``), ``database.py``, ``storage.py`` and ``space.py``
+look after the file, ``sqlite.py`` puts the parts together. ``audit.py`` finds damage, ``review.py``
+previews a new configuration, and ``migration.py`` converts a ledger of schema 1.
 """
