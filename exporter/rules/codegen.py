@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
+from itertools import count
 from typing import Any, cast
 
 from exporter.patterns import MISSING, NumberText, Selector
@@ -68,6 +69,8 @@ class Generator:
             **{f"S{number}": struct for number, struct in enumerate(decoder.structs)},
         }
         self._named: dict[object, str] = {}
+        # Several threads may generate at once.
+        self._numbers = count()
 
     def function(self, arguments: str, body: Iterable[str]) -> Callable[..., Any]:
         """Make a function of these arguments from its lines."""
@@ -80,7 +83,7 @@ class Generator:
         """The name of an object in generated code; objects with equal keys are the same."""
         name = self._named.get(key)
         if name is None:
-            name = f"n{len(self._names)}"
+            name = f"n{next(self._numbers)}"
             self._names[name] = value
             if key is not None:
                 self._named[key] = name
@@ -110,8 +113,8 @@ class Generator:
         )
         body = [
             f"{shared.local(selector)} = {self.value(selector)}"
-            for selector, count in times.items()
-            if count > 1
+            for selector, number in times.items()
+            if number > 1
         ]
         return self.function("e, out", [*body, *shared.lines(pending, 0)])
 

@@ -19,11 +19,11 @@ _LONGEST_KEPT = 256
 """Characters of a value that is kept."""
 
 _LEAST_IN_SET = 12
-"""Fewer wildcards and regular expressions are tested one by one."""
+"""Fewer wildcards and regular expressions are tested one at a time."""
 
 
 class _Bucket:
-    """The rules that hang on one access predicate. Its code is generated when it first holds."""
+    """The rules that depend on one access predicate. Its code is generated when it first holds."""
 
     __slots__ = ("_generator", "_members", "run")
 
@@ -73,7 +73,7 @@ class _Patterns:
 
 
 class JsonIndex:
-    """Rules with JSON patterns, each hanging on one access predicate of its condition."""
+    """Rules with JSON patterns, each found by an access predicate of its condition."""
 
     def __init__(self, rules: Iterable[tuple[int, Rule]], generator: Generator) -> None:
         """``rules``: with the numbers that ``matching`` returns."""

@@ -17,7 +17,7 @@ class PatternSet(Generic[T]):
     """Finds what belongs to the tests that a value satisfies. Compiled when it is first needed."""
 
     def __init__(self, members: Mapping[Comparison, T]) -> None:
-        """``members``: by tests of which ``is_in_set`` is true."""
+        """``members``: by tests, all ``is_in_set``."""
         self._tests: list[tuple[ValueTest, T]] = [
             (value_test(test), member) for test, member in members.items()
         ]
