@@ -56,6 +56,8 @@ class Batch:
 
     def judge(self, events: Sequence[LogEvent], known: Known | None) -> list[JudgedEvent]:
         """The events that a rule matches, of those that are not ``known`` to be judged."""
+        if not self._reads_fields and not isinstance(events, Records):
+            return self._judge_lines(events, known)
         decoded = self._decoded(events)
         if known is not None:
             return self._judge_unknown(events, decoded, known)
@@ -77,6 +79,59 @@ class Batch:
             if one is not None:
                 judged.append(one)
         return judged
+
+    def _judge_lines(self, events: Sequence[LogEvent], known: Known | None) -> list[JudgedEvent]:
+        """Judge events that have the partition's facts, whatever their messages say."""
+        scope, is_by_time = self._partition.key, self._partition.kind.by_event_time
+        counted: Iterable[frozenset[str] | None] = repeat(None, len(events))
+        if known is not None:
+            # No event has an empty id.
+            counted = known([(scope, e.id or "", e.time if is_by_time else None) for e in events])
+        place = self._places.of(self._partition.account_id, self._partition.region)
+        common = self._common_program(events)
+        judged: list[JudgedEvent] = []
+        for event, before in zip(events, counted, strict=True):
+            program = common or self._program(event, self._facts(event, None))
+            if before is not None and program.names <= before:
+                continue
+            if program.lines is None or not (
+                increments := program.lines.increments(event.message, place)
+            ):
+                continue
+            fact = self._facts(event, None)
+            judged.append(
+                JudgedEvent(
+                    event_id=event.id,
+                    scope=scope,
+                    time=event.time,
+                    event_time=fact.event_time,
+                    judged=program.names,
+                    increments=tuple(increments),
+                    aliases=self._aliases(event, fact),
+                )
+            )
+        return judged
+
+    def _common_program(self, events: Sequence[LogEvent]) -> Program | None:
+        """The rules that judge all these events, by their own times; None if these differ."""
+        if self._watermark is None or not events:
+            return self._latest
+        times = [event.time for event in events]
+        first, last = min(times), max(times)
+        if first < self._watermark:
+            return None
+        if not self._is_timed:
+            return self._latest
+        program = self._judges.program((first, first), None)
+        return program if self._judges.program((last, last), None) is program else None
+
+    def _aliases(self, event: LogEvent, fact: Facts) -> tuple[EventKey, ...]:
+        if not self._partition.kind.local_ids:
+            return ()
+        try:
+            return aliases(event, self._decode(event.message), self._partition, fact)
+        except InexactError:
+            return aliases(*self._exact(event), self._partition, fact)
 
     def _exact(self, event: LogEvent) -> tuple[LogEvent, Any]:
         return event, self._judges.decoder.exact(event.message)

@@ -58,7 +58,7 @@ class Groups(TimelineSource):
             self.calls += 1
             self.waited += self.call_seconds
             part = times[first : first + self.page_size]
-            yield EventPage([LogEvent("GET /", at, str(at)) for at in part])
+            yield EventPage([LogEvent(f"GET /{at // 1000 % 10}", at, str(at)) for at in part])
 
     def cost(self, partition: Partition) -> CallCost:
         return CallCost(Quotas(), "FilterLogEvents", partition.account_id, partition.region)
