@@ -6,7 +6,7 @@ text → ``parse`` → ``syntax`` → ``compile`` and ``explain``, which evaluat
 from __future__ import annotations
 
 from exporter.patterns.compile import Match
-from exporter.patterns.document import Document, NumberText, json_text
+from exporter.patterns.document import Document, NumberText, json_text, may_be_object
 from exporter.patterns.errors import PatternError, PatternWarning, caret
 from exporter.patterns.explain import Explanation
 from exporter.patterns.pattern import FilterPattern, compile_pattern
@@ -26,5 +26,6 @@ __all__ = [
     "caret",
     "compile_pattern",
     "json_text",
+    "may_be_object",
     "parse_selector",
 ]

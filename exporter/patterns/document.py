@@ -44,6 +44,11 @@ def decode_value(text: str) -> Any:
     return _DECODER.decode(text)
 
 
+def may_be_object(message: str) -> bool:
+    """Whether ``Document.json`` can be an object; false without decoding most other messages."""
+    return message.startswith("{") or message.lstrip(" \t\n\r").startswith("{")
+
+
 class LineField(NamedTuple):
     """A field of a line, and its position with its delimiters."""
 

@@ -5,23 +5,26 @@
 
 from __future__ import annotations
 
+import sys
+
 from exporter.patterns.document import split_fields
 
 _BLANKS = " \t\r\n"
 
 
-def split_texts(message: str, most: int | None = None) -> list[str]:
+def split_texts(message: str, most: int = sys.maxsize) -> list[str]:
     """The texts of a line's fields; more than ``most`` fields need not be returned."""
-    if most is not None:
+    if most < len(message):
         head = _head(message, most)
         if head is not None:
             return head
-    if '"' in message and _opens(message, '"'):
-        texts = _quoted(message)
-    elif "[" in message:
-        texts = _joined(message)
+    texts = None
+    if '"' in message:
+        texts = _quoted(message, most)
+        if texts is None and not _opens(message, '"'):
+            texts = _bracketed(message)
     else:
-        return _words(message)
+        texts = _bracketed(message)
     return [field.text for field in split_fields(message)] if texts is None else texts
 
 
@@ -51,74 +54,77 @@ def _opens(text: str, delimiter: str) -> bool:
     return text.startswith(delimiter) or any(blank + delimiter in text for blank in _BLANKS)
 
 
-def _words(text: str) -> list[str]:
-    """The fields of a text without quotes and brackets."""
-    # str.split() without a separator would also split at other white space.
+def _flat(text: str) -> str:
+    """The text with blanks as its only white space, of the same length."""
     if "\t" in text or "\n" in text or "\r" in text:
-        text = text.replace("\t", " ").replace("\n", " ").replace("\r", " ")
-    words = text.split(" ")
+        return text.replace("\t", " ").replace("\n", " ").replace("\r", " ")
+    return text
+
+
+def _words(flat: str) -> list[str]:
+    """The fields of a flat text in which no delimiter opens a field."""
+    # str.split() without a separator would also split at other white space.
+    words = flat.strip(" ").split(" ")
     return [word for word in words if word] if "" in words else words
 
 
-def _quoted(message: str) -> list[str] | None:
-    """The fields if each quote begins or ends a field, and only blanks separate fields.
+def _quoted(message: str, most: int) -> list[str] | None:
+    """The fields if each quote begins or ends one, else None.
 
     Every second piece between quotes is then the text of a field.
     """
-    if "\t" in message or "\n" in message or "\r" in message:
-        message = message.rstrip(_BLANKS)
-        if "\t" in message or "\n" in message or "\r" in message:
-            return None
     pieces = message.split('"')
-    last = pieces.pop()
-    if len(pieces) & 1 or (last and last[0] != " "):
+    if not len(pieces) & 1:
         return None
+    outside = pieces[::2]
     texts: list[str] = []
-    pairs = iter(pieces)
-    between = False
-    for outside, inside in zip(pairs, pairs, strict=True):
-        if outside != " ":
-            if between:
-                if len(outside) < 2 or outside[0] != " " or outside[-1] != " ":
+    for before, text, after in zip(outside, pieces[1::2], outside[1:], strict=False):
+        if before != " ":
+            if before:
+                if before[-1] not in _BLANKS:
                     return None
-            elif outside and outside[-1] != " ":
+                words = _bracketed(before)
+                if words is None:
+                    return None
+                texts += words
+            elif texts:
                 return None
-            words = _joined(outside) if "[" in outside else _words(outside)
-            if words is None:
+        texts.append(text)
+        if after:
+            if after[0] not in _BLANKS:
                 return None
-            texts += words
-        between = True
-        texts.append(inside)
-    if last:
-        words = _joined(last) if "[" in last else _words(last)
+            if len(texts) >= most:
+                return texts
+    if outside[-1]:
+        words = _bracketed(outside[-1])
         if words is None:
             return None
         texts += words
     return texts
 
 
-def _joined(text: str) -> list[str] | None:
-    """The fields of a text without quotes, in which ``[`` may open a field.
-
-    None if such a field is not closed in the text, or if its white space is not single blanks.
-    """
-    if not _opens(text, "["):
-        return _words(text)
-    if "\t" in text or "\n" in text or "\r" in text or "  " in text:
-        return None
-    words = text.split(" ")
+def _bracketed(text: str) -> list[str] | None:
+    """The fields of a text in which no quote opens one; None if a bracket is not closed in it."""
+    flat = _flat(text)
+    start = flat.find("[")
+    if start < 0:
+        return _words(flat)
     texts: list[str] = []
-    opened: int | None = None
-    for index, word in enumerate(words):
-        if opened is None:
-            if not word.startswith("["):
-                if word:
-                    texts.append(word)
-                continue
-            opened = index
-            if len(word) < 2:
-                continue
-        if word.endswith("]"):
-            texts.append(" ".join(words[opened : index + 1])[1:-1])
-            opened = None
-    return texts if opened is None else None
+    done = 0
+    while start >= 0:
+        if start and flat[start - 1] != " ":
+            start = flat.find("[", start + 1)
+            continue
+        end = flat.find("] ", start + 1)
+        if end < 0:
+            end = len(flat) - 1
+            if end <= start or flat[end] != "]":
+                return None
+        if start > done:
+            texts += _words(flat[done:start])
+        texts.append(text[start + 1 : end])
+        done = end + 1
+        start = flat.find("[", done)
+    if done < len(flat):
+        texts += _words(flat[done:])
+    return texts

@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from decimal import Decimal
 
-from exporter.patterns.compile import condition_test, field_decimal, field_test
+from exporter.patterns.compile import field_decimal
+from exporter.patterns.fused import fused_test
 from exporter.patterns.syntax import (
     And,
     Condition,
@@ -16,15 +17,12 @@ from exporter.patterns.syntax import (
     Regex,
     decimal_of,
 )
+from exporter.rules.memo import Memo
 
 _MOST_KEPT = 4096
 """Distinct texts of a column whose rules are kept."""
 _LONGEST_KEPT = 256
 """Characters of a text that is kept."""
-_LEAST_HITS = 4
-"""Look-ups per kept text that pay for keeping it."""
-_TRY_AGAIN = 200_000
-"""Texts of a column that are not kept before it is tried again."""
 
 
 class Column:
@@ -34,7 +32,7 @@ class Column:
     of many distinct texts only what the remaining rules ask is tested.
     """
 
-    __slots__ = ("_keeps", "_numbers", "_of_equality", "_seen", "_tests", "_texts", "kept", "rules")
+    __slots__ = ("_numbers", "_of_equality", "_tests", "_texts", "kept", "rules")
 
     def __init__(self, conditions: Iterable[tuple[int, Condition]]) -> None:
         """``conditions``: each with the bit of its rule; a rule has one at most."""
@@ -44,7 +42,7 @@ class Column:
             by_condition[unnamed] = by_condition.get(unnamed, 0) | bit
         self.rules = 0
         """All rules with a condition."""
-        self.kept: dict[str, int] = {}
+        self.kept: Memo[str, int] = Memo(_MOST_KEPT)
         """By text: the rules whose condition it satisfies, and all without one."""
         self._texts: dict[str, int] = {}
         self._numbers: dict[Decimal, int] = {}
@@ -54,7 +52,7 @@ class Column:
             self.rules |= rules
             alternatives = _equalities(condition)
             if alternatives is None:
-                self._tests.append((rules, condition_test(condition, field_test)))
+                self._tests.append((rules, fused_test(condition)))
                 continue
             self._of_equality |= rules
             for value in alternatives:
@@ -62,31 +60,24 @@ class Column:
                     self._numbers[value] = self._numbers.get(value, 0) | rules
                 else:
                     self._texts[value] = self._texts.get(value, 0) | rules
-        self._keeps = True
-        self._seen = 0
 
     @property
     def varied(self) -> bool:
         """Whether its texts repeat too seldom to be kept."""
-        return not self._keeps
+        return not self.kept.keeps
 
     def judge(self, text: str, asked: int, lines: int) -> int:
         """The rules whose condition a text satisfies, and all rules without one.
 
         Correct for the rules ``asked``. ``lines``: how many have been judged until now.
         """
-        if not self._keeps:
-            self._seen += 1
-            if self._seen >= _TRY_AGAIN:
-                self._keeps, self._seen = True, lines
+        # Another thread may change ``keeps`` in between; what is kept must be right for all rules.
+        if self.varied:
+            self.kept.skip(lines)
             return ~self._failing(text, asked)
         passing = ~self._failing(text, self.rules)
-        if len(self.kept) >= _MOST_KEPT:
-            repeats = lines - self._seen >= _MOST_KEPT * _LEAST_HITS
-            self._keeps, self._seen = repeats, lines if repeats else 0
-            self.kept = {}
-        elif len(text) <= _LONGEST_KEPT:
-            self.kept[text] = passing
+        if len(text) <= _LONGEST_KEPT:
+            self.kept.keep(text, passing, lines)
         return passing
 
     def _failing(self, text: str, asked: int) -> int:
@@ -113,7 +104,7 @@ def _unnamed(condition: Condition) -> Condition:
 
 
 def _equalities(condition: Condition) -> list[str | Decimal] | None:
-    """The texts and numbers one of which the condition demands; None if it demands another."""
+    """The texts and numbers that satisfy the condition, if it lists nothing else; else None."""
     alternatives = condition.operands if isinstance(condition, Or) else (condition,)
     values: list[str | Decimal] = []
     for test in alternatives:

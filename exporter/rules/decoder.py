@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, Union, cast
 import msgspec
 
 from exporter.model import Records
-from exporter.patterns import MISSING, Document, Selector
+from exporter.patterns import MISSING, Document, Selector, may_be_object
 from exporter.patterns.syntax import Comparison, Number, Step, all_tests
 from exporter.rules.cloudtrail import FIELDS
 from exporter.rules.rule import Rule
@@ -103,7 +103,7 @@ class Decoder:
 
     def decode(self, message: str) -> Any | None:
         """The fields of a message; None if it is not a JSON object."""
-        if message[:1] != "{" and not message.lstrip(" \t\n\r").startswith("{"):
+        if not may_be_object(message):
             return None
         if not self._needs_all:
             try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Collection, Mapping, Sequence
 
 from exporter.patterns.compile import Aligner
@@ -30,7 +31,7 @@ class FieldIndex:
                     conditions.setdefault((index, last), []).append((bit, entry.condition))
         self._columns = {place: Column(tests) for place, tests in conditions.items()}
         self.most = _most(self.aligners.values(), references)
-        """Fields of a line that are needed; None for all."""
+        """Fields of a line that are needed."""
         self._plans: dict[int, _Plan] = {}
         self._lines = 0
 
@@ -40,7 +41,7 @@ class FieldIndex:
 
     def count(self, texts: Sequence[str]) -> int:
         """The number of fields, or of those that are needed."""
-        return len(texts) if self.most is None else min(len(texts), self.most)
+        return min(len(texts), self.most)
 
     def matching(self, message: str, texts: Sequence[str], count: int) -> int:
         """The rules whose pattern a line matches."""
@@ -105,9 +106,9 @@ class _Plan:
         ]
 
 
-def _most(aligners: Collection[Aligner], references: Sequence[str]) -> int | None:
+def _most(aligners: Collection[Aligner], references: Sequence[str]) -> int:
     if not all(aligner.from_start for aligner in aligners):
-        return None
+        return sys.maxsize
     # One more shows whether a last entry takes several fields.
     most = max(aligner.minimum + aligner.takes_rest for aligner in aligners)
     numbers = [int(name[1:]) for name in references if name[1:].isdecimal() and len(name) < 10]

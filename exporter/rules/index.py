@@ -124,7 +124,8 @@ class JsonIndex:
         equal = self._equal.get(selector)
         if equal is not None:
             yield f"found = {name(equal.get)}(value)"
-            yield "if found is not None: found.run(e, out)"
+            yield "if found is not None:"
+            yield " found.run(e, out)"
         tests = self._patterns.get(selector)
         if tests is not None:
             patterns = _Patterns(tests)
@@ -132,7 +133,8 @@ class JsonIndex:
             numbers = name(patterns.numbers)
             find = name(patterns.find)
             yield f"kept = ({texts} if value.__class__ is str else {numbers}).get(value)"
-            yield f"if kept is None: kept = {find}(value)"
+            yield "if kept is None:"
+            yield f" kept = {find}(value)"
             yield "for found in kept: found.run(e, out)"
         exists = self._exists.get(selector)
         if exists is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 
 from exporter.configuration import ValueSpec
 from exporter.model import Increment, SeriesKey
@@ -10,9 +11,10 @@ from exporter.patterns import Document
 from exporter.patterns.syntax import AllPattern, JsonPattern, SpacePattern, TermsPattern
 from exporter.rules.fieldindex import FieldIndex
 from exporter.rules.increments import Increments
+from exporter.rules.memo import Memo
 from exporter.rules.places import Place
 from exporter.rules.rule import Rule
-from exporter.rules.taking import Amounts, Decode, Take, decoding, taking
+from exporter.rules.taking import Amounts, Decode, Extracted, Take, decoding, taking
 from exporter.rules.termindex import TermIndex
 
 _MOST_KEPT = 4096
@@ -56,10 +58,15 @@ class LineProgram:
             (Increments(rule), amounts.setdefault(rule.value, Amounts(rule.value)))
             for rule in self.rules
         ]
-        self._outcomes: dict[tuple[int, int, Place], _Outcome] = {}
+        self._prepared: dict[tuple[int, int, Place], _Prepared] = {}
+        """By a rule, the number of fields, and the place."""
+        self._outcomes: Memo[tuple[int, int, Place], _Outcome] = Memo(_MOST_KEPT)
+        """By a set of rules, the number of fields, and the place."""
+        self._messages = 0
 
     def increments(self, message: str, place: Place) -> list[Increment]:
         """What a message adds at a place, in the order of the rules."""
+        self._messages += 1
         rules = self._always
         if self._terms is not None:
             rules |= self._terms.matching(message)
@@ -88,33 +95,43 @@ class LineProgram:
         return made
 
     def _outcome(self, rules: int, count: int, place: Place) -> _Outcome:
-        if len(self._outcomes) >= _MOST_KEPT:
-            self._outcomes = {}
         outcome = _Outcome()
+        prepared = self._prepared
         left = rules
         while left:
             bit = left & -left
             left ^= bit
-            extracted = {}
-            if self._fields is not None and bit & self._spaced:
-                extracted = self._fields.extracted(bit, count)
-            increments, amounts = self._parts[bit.bit_length() - 1]
-            index = len(outcome.prepared)
-            decode = decoding(increments, place)
-            if decode is not None:
-                outcome.decoded.append((index, decode))
-                outcome.prepared.append(_PENDING)
-                continue
-            made = taking(increments, amounts, extracted, place)
-            if not isinstance(made, Increment):
-                outcome.taken.append((index, made))
-                made = _PENDING
-            outcome.prepared.append(made)
-        self._outcomes[rules, count, place] = outcome
+            key = (bit, count if bit & self._spaced else 0, place)
+            outcome.add(prepared.get(key) or self._prepare(key))
+        self._outcomes.keep((rules, count, place), outcome, self._messages)
         return outcome
+
+    def _prepare(self, key: tuple[int, int, Place]) -> _Prepared:
+        bit, count, place = key
+        increments, amounts = self._parts[bit.bit_length() - 1]
+        extracted: Extracted = {}
+        if self._fields is not None and bit & self._spaced:
+            extracted = self._fields.extracted(bit, count)
+        decode = decoding(increments, place)
+        made = _Prepared(decode=decode)
+        if decode is None:
+            one = taking(increments, amounts, extracted, place)
+            made = _Prepared(one) if isinstance(one, Increment) else _Prepared(take=one)
+        if len(self._prepared) >= _MOST_KEPT + len(self.rules):
+            self._prepared = {}
+        self._prepared[key] = made
+        return made
 
     def __reduce__(self) -> tuple[object, tuple[tuple[Rule, ...]]]:
         return LineProgram, (self.rules,)
+
+
+class _Prepared(NamedTuple):
+    """A rule's increment, as far as it is known before the line."""
+
+    increment: Increment = _PENDING
+    take: Take | None = None
+    decode: Decode | None = None
 
 
 class _Outcome:
@@ -128,6 +145,15 @@ class _Outcome:
         """By their index in ``prepared``, those that depend on the line."""
         self.decoded: list[tuple[int, Decode]] = []
         """By their index, those that depend on the message as JSON."""
+
+    def add(self, one: _Prepared) -> None:
+        """Add the next rule's."""
+        increment, take, decode = one
+        if take is not None:
+            self.taken.append((len(self.prepared), take))
+        elif decode is not None:
+            self.decoded.append((len(self.prepared), decode))
+        self.prepared.append(increment)
 
 
 def _references(rules: Iterable[Rule]) -> list[str]:

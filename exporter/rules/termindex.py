@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from exporter.patterns.syntax import Regex, Term, TermsPattern, Text
 from exporter.patterns.termset import TermSet
+from exporter.rules.memo import Memo
 
 _MOST_KEPT = 4096
 """Sets of found terms whose rules are kept."""
@@ -21,25 +22,30 @@ class TermIndex:
                 numbers.setdefault(term.value, len(numbers))
         self._set = TermSet(list(numbers))
         self._always: list[_Need] = []
+        self._decided: dict[int, int] = {}
+        """By term: the rules that match any message with it."""
         self._needs: dict[int, list[_Need]] = {}
         """By one term without which the pattern cannot match."""
         for bit, pattern in patterns.items():
             need = _Need(bit, pattern, numbers)
             for number in need.hooks:
-                self._needs.setdefault(number, []).append(need)
+                if need.hook_decides:
+                    self._decided[number] = self._decided.get(number, 0) | bit
+                else:
+                    self._needs.setdefault(number, []).append(need)
             if not need.hooks:
                 self._always.append(need)
-        self._kept: dict[tuple[int, ...], int] = {}
+        self._kept: Memo[tuple[int, ...], int] = Memo(_MOST_KEPT)
+        self._messages = 0
 
     def matching(self, message: str) -> int:
         """The rules whose pattern a message matches."""
+        self._messages += 1
         found = self._set.find(message)
         rules = self._kept.get(found)
         if rules is None:
             rules = self._judge(frozenset(found))
-            if len(self._kept) >= _MOST_KEPT:
-                self._kept = {}
-            self._kept[found] = rules
+            self._kept.keep(found, rules, self._messages)
         return rules
 
     def _judge(self, found: frozenset[int]) -> int:
@@ -47,6 +53,7 @@ class TermIndex:
         for need in self._always:
             rules |= need.judge(found)
         for number in found:
+            rules |= self._decided.get(number, 0)
             for need in self._needs.get(number, ()):
                 rules |= need.judge(found)
         return rules
@@ -68,7 +75,12 @@ class _Need:
         self._required = frozenset(by_mode["required"])
         self._excluded = frozenset(by_mode["excluded"])
         self.hooks = by_mode["optional"] or set(sorted(by_mode["required"])[:1])
-        """Terms of which one must be found; empty if none must."""
+        """At least one of these terms must be found; empty if none must."""
+
+    @property
+    def hook_decides(self) -> bool:
+        """Whether a message with one of the hooks matches."""
+        return self._required <= self.hooks and not self._excluded
 
     def judge(self, found: frozenset[int]) -> int:
         """The rule's bit if a message with these terms, and one of the hooks, matches; else 0."""

@@ -21,6 +21,7 @@ _EXAMPLES = {
     "configuration": 300,
     "web": 150,
     "rules": 250,
+    "lines": 200,
     "negotiation": 200,
     "compiled": 20,
 }

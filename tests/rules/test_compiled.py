@@ -16,12 +16,14 @@ from exporter.model import LogEvent, Partition, Records
 from exporter.patterns import PatternError, compile_pattern
 from exporter.rules import RuleSet
 from exporter.sources.files import FILE
+from exporter.sources.log_groups import LOG_GROUP
 from fuzz.targets import compiled
 from tests.patterns.test_conformance import cases
 
 HISTORY = Partition("trail", "111122223333", "eu-west-1")
 TRAIL_FILE = Partition("trail", resource="/var/log/trail.json", kind=FILE)
 NOW = 1_700_000_000_000
+UUID = "11111111-2222-3333-4444-555555555555"
 
 
 def rule_set(*patterns: str, labels: dict[str, Any] | None = None, value: Any = 1.0) -> RuleSet:
@@ -186,3 +188,11 @@ def test_deeply_nested_conditions_and_selectors_are_right() -> None:
         '{"c": "0", "b": "y"}',
         json.dumps(nested),
     ) == [["rule_0"], [], ["rule_0"], ["rule_1"]]
+
+
+def test_a_line_whose_event_time_is_a_float_counts() -> None:
+    partition = Partition("trail", "111122223333", "eu-west-1", resource="/app", kind=LOG_GROUP)
+    message = json.dumps({"eventID": "x", "eventVersion": "1.08", "eventTime": 1.5})
+    events = [LogEvent(message.replace('"x"', f'"{UUID}", "awsRegion": "eu-west-1"'), NOW, "id")]
+    (event,) = rule_set("eventID").evaluate(events, partition, "lines").events
+    assert event.aliases == (("", UUID),)
