@@ -195,4 +195,4 @@ def test_a_line_whose_event_time_is_a_float_counts() -> None:
     message = json.dumps({"eventID": "x", "eventVersion": "1.08", "eventTime": 1.5})
     events = [LogEvent(message.replace('"x"', f'"{UUID}", "awsRegion": "eu-west-1"'), NOW, "id")]
     (event,) = rule_set("eventID").evaluate(events, partition, "lines").events
-    assert event.aliases == (("", UUID),)
+    assert event.aliases == (("", UUID, NOW),)
