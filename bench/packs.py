@@ -5,7 +5,7 @@
 In this process: decoded messages become log events of a log group, RuleSet.evaluate judges pages
 of 1 MB of them, and SqliteLedger.commit writes each page to a new ledger. All events are new. The
 first three pages, which make most of the series, are not measured.
-Beside it, the time in which the patterns alone match the same messages one by one, as ``match``
+Beside it, the time in which the patterns alone match the same messages one at a time, as ``match``
 and ``explain`` do. Exits with 1 if the two find different numbers of matches.
 """
 
@@ -110,7 +110,7 @@ class Bench:
         return took
 
     def matching(self) -> float:
-        """CPU seconds an event: the patterns alone, one by one."""
+        """CPU seconds an event: the patterns alone, one at a time."""
         patterns = [rule.compiled for rule in self.configuration.rules]
         began, self.matches = time.process_time(), 0
         for line in itertools.chain.from_iterable(self.pages[WARM_UP:]):
