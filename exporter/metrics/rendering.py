@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from array import array
+from collections.abc import Iterable, MutableSequence, Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import TypeAlias, cast
 
 from exporter.compression import Deflated
 from exporter.ledger.base import SeriesTotal
@@ -113,8 +114,9 @@ class FamilyText:
         return described
 
     def _no_blocks(self) -> Blocks[State]:
-        counters = self.kind == "counter"
-        return Blocks(2 if counters else 4, separate_keys=not counters)
+        if self.kind == "counter":
+            return Blocks(2, cast(MutableSequence[State], array("d")), separate_keys=False)
+        return Blocks(4, [], separate_keys=True)
 
     def _find(self, key: bytes) -> tuple[Block[State], int] | None:
         return self._exposed.find(key) or self._hidden.find(key)
