@@ -66,10 +66,11 @@ def deflate(text: bytes) -> Deflated:
 def gzip_file(parts: Iterable[Deflated]) -> bytes:
     """Join parts to a gzip file of one member; many clients read only the first."""
     data, crc, length = [_GZIP_HEADER], 0, 0
-    for part in parts:
-        data.append(part.data)
-        crc = isal_zlib.crc32_combine(crc, part.crc, part.length)
-        length += part.length
+    combine = isal_zlib.crc32_combine
+    for text, text_crc, text_length in parts:
+        data.append(text)
+        crc = combine(crc, text_crc, text_length)
+        length += text_length
     trailer = crc.to_bytes(4, "little") + (length & 0xFFFFFFFF).to_bytes(4, "little")
     return b"".join((*data, _LAST_BLOCK, trailer))
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from array import array
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterator, MutableSequence, Sequence
-from typing import Final, Generic, TypeVar
+from collections.abc import Iterator, MutableSequence
+from itertools import accumulate
+from typing import Final, Generic, TypeAlias, TypeVar
 
 from exporter.compression import Deflated, deflate
 
@@ -43,31 +44,65 @@ class Text:
         return deflated
 
 
-class Block(Generic[T]):
-    """Some series in a row, as one text.
+Pieces: TypeAlias = tuple[bytes, bytes]
+"""A series' lines in both formats: 0.0.4 and OpenMetrics."""
 
-    A series has two pieces of it (counters: the sample, and what OpenMetrics has after it, the end
-    of the line included) or four (see ``families.histogram_pieces``). Every second piece is
-    OpenMetrics' only. One text takes less memory than many, and is in few places of it.
+
+class Lines:
+    """The lines of some series in one format, as one text.
+
+    It takes less memory than many texts, and lies in fewer places of it.
     """
 
-    __slots__ = ("_bounds", "_text", "_width", "kept", "keys", "states")
+    __slots__ = ("bounds", "text")
+
+    def __init__(self, text: bytearray, bounds: array[int]) -> None:
+        """``bounds``: 0, and where the lines of each series end."""
+        self.text = text
+        self.bounds = bounds
+
+    def of(self, index: int) -> bytes:
+        """The lines of the series at a place."""
+        return bytes(self.text[self.bounds[index] : self.bounds[index + 1]])
+
+    def put(self, first: int, last: int, *lines: bytes) -> None:
+        """Replace the series from one place up to another."""
+        bounds = self.bounds
+        start = bounds[first]
+        end = bounds[last]
+        self.text[start:end] = b"".join(lines)
+        moved = start - end + sum(map(len, lines))
+        if moved or len(lines) != last - first:
+            ends = [start + length for length in accumulate(map(len, lines))]
+            ends += [bound + moved for bound in bounds[last + 1 :]]
+            bounds[first + 1 :] = array("I", ends)
+
+    def cut(self, index: int) -> Lines:
+        """Take out the series from a place on."""
+        at = self.bounds[index]
+        rest = array("I", [bound - at for bound in self.bounds[index:]])
+        lines = Lines(self.text[at:], rest)
+        # A copy, since a text that is shortened in place keeps its memory.
+        self.text = self.text[:at]
+        self.bounds = self.bounds[: index + 1]
+        return lines
+
+
+class Block(Generic[T]):
+    """Some series in a row."""
+
+    __slots__ = ("_openmetrics", "_plain", "kept", "keys", "states")
 
     def __init__(
         self,
-        width: int,
-        text: bytearray,
-        bounds: array[int],
+        plain: Lines,
+        openmetrics: Lines,
         states: MutableSequence[T],
         keys: list[bytes] | None,
     ) -> None:
-        """``width``: pieces of a series. ``bounds``: 0, and where each piece ends.
-
-        ``keys``: None if the text of each series begins with its key.
-        """
-        self._width = width
-        self._text = text
-        self._bounds = bounds
+        """``keys``: None if the lines of each series begin with its key."""
+        self._plain = plain
+        self._openmetrics = openmetrics
         self.states = states
         self.keys = keys
         self.kept: list[Deflated | None] = [None, None]
@@ -76,22 +111,18 @@ class Block(Generic[T]):
 
     def text(self, *, openmetrics: bool) -> Text:
         """The block's text at this moment."""
-        raw = bytes(self._text)
-        if not openmetrics:
-            bounds = self._bounds
-            shown = map(raw.__getitem__, map(slice, bounds[:-1:2], bounds[1::2]))
-            raw = b"\n".join((*shown, b"")) if self._width == 2 else b"".join(shown)
-        return Text(raw, self.kept, openmetrics=openmetrics)
+        lines = self._openmetrics if openmetrics else self._plain
+        return Text(bytes(lines.text), self.kept, openmetrics=openmetrics)
 
     def place(self, key: bytes) -> int:
         """Where a series is or would be inserted."""
         if self.keys is not None:
             return bisect_left(self.keys, key)
-        text, bounds, width, length = self._text, self._bounds, self._width, len(key)
-        low, high = 0, len(self.states)
+        text, bounds, length = self._plain.text, self._plain.bounds, len(key)
+        low, high = 0, len(bounds) - 1
         while low < high:
             middle = (low + high) >> 1
-            start = bounds[middle * width]
+            start = bounds[middle]
             if text[start : start + length] < key:
                 low = middle + 1
             else:
@@ -104,82 +135,59 @@ class Block(Generic[T]):
             return False
         if self.keys is not None:
             return self.keys[index] == key
-        return self._text.startswith(key, self._bounds[index * self._width])
+        return self._plain.text.startswith(key, self._plain.bounds[index])
 
     def key(self, index: int) -> bytes:
         """The key of the series at a place."""
         if self.keys is not None:
             return self.keys[index]
-        first = index * self._width
-        line = self._text[self._bounds[first] : self._bounds[first + 1]]
-        return bytes(line[: line.rindex(b" ") + 1])
+        line = self._plain.of(index)
+        return line[: line.rindex(b" ") + 1]
 
-    def replace(self, index: int, pieces: Sequence[bytes], state: T) -> None:
-        """Set the text and the state of the series at a place."""
-        self._put(index * self._width, (index + 1) * self._width, pieces)
+    def replace(self, index: int, pieces: Pieces, state: T) -> None:
+        """Set the lines and the state of the series at a place."""
+        self._plain.put(index, index + 1, pieces[0])
+        self._openmetrics.put(index, index + 1, pieces[1])
         self.states[index] = state
+        self.kept = [None, None]
 
-    def insert(self, index: int, key: bytes, pieces: Sequence[bytes], state: T) -> None:
+    def insert(self, index: int, key: bytes, pieces: Pieces, state: T) -> None:
         """Insert a series at a place."""
-        self._put(index * self._width, index * self._width, pieces)
+        self._plain.put(index, index, pieces[0])
+        self._openmetrics.put(index, index, pieces[1])
         self.states.insert(index, state)
         if self.keys is not None:
             self.keys.insert(index, key)
+        self.kept = [None, None]
 
     def remove(self, index: int) -> None:
         """Take out the series at a place."""
-        self._put(index * self._width, (index + 1) * self._width, ())
+        self._plain.put(index, index + 1)
+        self._openmetrics.put(index, index + 1)
         del self.states[index]
         if self.keys is not None:
             del self.keys[index]
+        self.kept = [None, None]
 
     def cut(self, index: int) -> Block[T]:
         """Take out the series from a place on, as a block of their own."""
-        first = index * self._width
-        at = self._bounds[first]
-        rest = Block(
-            self._width,
-            self._text[at:],
-            array("I", [bound - at for bound in self._bounds[first:]]),
-            self.states[index:],
-            None if self.keys is None else self.keys[index:],
-        )
-        # A copy, since a text that is shortened in place keeps its memory.
-        self._text = self._text[:at]
-        self._bounds = self._bounds[: first + 1]
+        keys = None if self.keys is None else self.keys[index:]
+        plain, openmetrics = self._plain.cut(index), self._openmetrics.cut(index)
+        rest = Block(plain, openmetrics, self.states[index:], keys)
         self.states = self.states[:index]
-        self.keys = None if self.keys is None else self.keys[:index]
+        if self.keys is not None:
+            del self.keys[index:]
         self.kept = [None, None]
         return rest
 
     def separate_keys(self) -> None:
-        """Keep the keys from now on in addition to the text."""
+        """Keep the keys from now on in addition to the lines."""
         self.keys = [self.key(index) for index in range(len(self.states))]
 
-    def series(self) -> Iterator[tuple[bytes, list[bytes], T]]:
-        """Each series: its key, its text in pieces, its state."""
-        text, bounds = bytes(self._text), self._bounds
+    def series(self) -> Iterator[tuple[bytes, Pieces, T]]:
+        """Each series: its key, its lines, its state."""
         for index, state in enumerate(self.states):
-            places = range(index * self._width, (index + 1) * self._width)
-            yield self.key(index), [text[bounds[at] : bounds[at + 1]] for at in places], state
-
-    def _put(self, first: int, last: int, pieces: Sequence[bytes]) -> None:
-        """Replace the pieces from one place up to another."""
-        bounds = self._bounds
-        start = bounds[first]
-        end = bounds[last]
-        self._text[start:end] = b"".join(pieces)
-        ends = []
-        for piece in pieces:
-            start += len(piece)
-            ends.append(start)
-        if start != end:
-            moved = start - end
-            ends += [bound + moved for bound in bounds[last + 1 :]]
-            bounds[first + 1 :] = array("I", ends)
-        elif ends:
-            bounds[first + 1 : last + 1] = array("I", ends)
-        self.kept = [None, None]
+            yield self.key(index), (self._plain.of(index), self._openmetrics.of(index)), state
 
 
 class Blocks(Generic[T]):
@@ -189,12 +197,11 @@ class Blocks(Generic[T]):
     kept in addition to them.
     """
 
-    def __init__(self, width: int, states: MutableSequence[T], *, separate_keys: bool) -> None:
-        """``width``: pieces of text of a series. ``states``: an empty sequence to keep states in.
+    def __init__(self, states: MutableSequence[T], *, separate_keys: bool) -> None:
+        """``states``: an empty sequence; states are kept in copies of it.
 
-        ``separate_keys``: the text of a series does not begin with its key.
+        ``separate_keys``: the lines of a series do not begin with its key.
         """
-        self._width = width
         self._no_states = states
         self.has_separate_keys = separate_keys
         self._blocks: list[Block[T]] = []
@@ -216,12 +223,12 @@ class Blocks(Generic[T]):
         index = block.place(key)
         return (block, index) if block.has(key, index) else None
 
-    def add(self, key: bytes, pieces: Sequence[bytes], state: T) -> None:
+    def add(self, key: bytes, pieces: Pieces, state: T) -> None:
         """Insert a series that is not here yet."""
         if not self._blocks:
             keys: list[bytes] | None = [] if self.has_separate_keys else None
-            states = self._no_states[:]
-            self._blocks.append(Block(self._width, bytearray(), array("I", [0]), states, keys))
+            plain, openmetrics = (Lines(bytearray(), array("I", [0])) for _ in range(2))
+            self._blocks.append(Block(plain, openmetrics, self._no_states[:], keys))
             self._firsts.append(key)
         number = max(bisect_right(self._firsts, key) - 1, 0)
         block = self._blocks[number]
@@ -256,13 +263,13 @@ class Blocks(Generic[T]):
             ]
         return [block.text(openmetrics=openmetrics) for block in self._blocks]
 
-    def series(self) -> Iterator[tuple[bytes, list[bytes], T]]:
+    def series(self) -> Iterator[tuple[bytes, Pieces, T]]:
         """Each series: its key, its text in pieces, its state."""
         for block in self._blocks:
             yield from block.series()
 
     def separate_keys(self) -> None:
-        """Keep the keys from now on in addition to the text."""
+        """Keep the keys from now on in addition to the lines."""
         if self.has_separate_keys:
             return
         self.has_separate_keys = True

@@ -9,11 +9,11 @@ from typing import TypeAlias, cast
 
 from exporter.compression import Deflated
 from exporter.ledger.base import SeriesTotal
-from exporter.metrics.blocks import Block, Blocks, Text
+from exporter.metrics.blocks import Block, Blocks, Pieces, Text
 from exporter.metrics.families import (
     MetricFamily,
-    counter_pieces,
-    histogram_pieces,
+    counter_lines,
+    histogram_lines,
     kind_of,
     series_key,
     unknown_family,
@@ -115,8 +115,8 @@ class FamilyText:
 
     def _no_blocks(self) -> Blocks[State]:
         if self.kind == "counter":
-            return Blocks(2, cast(MutableSequence[State], array("d")), separate_keys=False)
-        return Blocks(4, [], separate_keys=True)
+            return Blocks(cast(MutableSequence[State], array("d")), separate_keys=False)
+        return Blocks([], separate_keys=True)
 
     def _find(self, key: bytes) -> tuple[Block[State], int] | None:
         return self._exposed.find(key) or self._hidden.find(key)
@@ -124,15 +124,15 @@ class FamilyText:
     def _state(self, total: SeriesTotal) -> State:
         return total.total if self.kind == "counter" else total
 
-    def _pieces(self, shown: bytes, total: SeriesTotal) -> Sequence[bytes]:
+    def _pieces(self, shown: bytes, total: SeriesTotal) -> Pieces:
         if self.kind == "counter":
-            return counter_pieces(shown, total, self._described, created=self._created)
-        return histogram_pieces(total, self._described, created=self._created)
+            return counter_lines(shown, total, self._described, created=self._created)
+        return histogram_lines(total, self._described, created=self._created)
 
     def _render_again(self, block: Block[State]) -> None:
         for index, state in enumerate(block.states):
             if isinstance(state, SeriesTotal):
-                pieces = histogram_pieces(state, self._described, created=self._created)
+                pieces = histogram_lines(state, self._described, created=self._created)
                 block.replace(index, pieces, state)
 
     def _sort_out(self) -> None:
