@@ -5,7 +5,6 @@ from __future__ import annotations
 from array import array
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, MutableSequence
-from itertools import accumulate
 from typing import Final, Generic, TypeAlias, TypeVar
 
 from exporter.compression import Deflated, deflate
@@ -16,19 +15,32 @@ MOST: Final = 64
 """Series in a block; about 44 if they come in any order. If 1 % of all series changes at random, a
 third of such blocks change. Larger ones compress better, and more of them change."""
 
+CONDENSED: Final = 64
+"""Blocks that a page looks at to compress them better, if they did not change since the last one:
+the quickest level makes the text half as large again, and is good enough for what changes often."""
+
 
 class Text:
     """A part of a page as it was at one moment."""
 
-    __slots__ = ("_kept", "_openmetrics", "raw")
+    __slots__ = ("_dense", "_kept", "_openmetrics", "raw")
 
     def __init__(
-        self, raw: bytes, kept: list[Deflated | None] | None = None, *, openmetrics: bool = False
+        self,
+        raw: bytes,
+        kept: list[Deflated | None] | None = None,
+        *,
+        openmetrics: bool = False,
+        dense: bool = False,
     ) -> None:
-        """``kept``: where a block keeps the compressed text of this moment, by format."""
+        """``kept``: where a block keeps the compressed text of this moment, by format.
+
+        ``dense``: see ``deflate``.
+        """
         self.raw = raw
         self._kept = kept
         self._openmetrics = openmetrics
+        self._dense = dense
 
     @property
     def is_of_block(self) -> bool:
@@ -38,7 +50,7 @@ class Text:
     def deflated(self) -> Deflated:
         """The text, compressed; ``raw`` is freed for the next one's."""
         raw, self.raw = self.raw, b""
-        deflated = deflate(raw)
+        deflated = deflate(raw, dense=self._dense)
         if self._kept is not None:
             self._kept[self._openmetrics] = deflated
         return deflated
@@ -65,17 +77,27 @@ class Lines:
         """The lines of the series at a place."""
         return bytes(self.text[self.bounds[index] : self.bounds[index + 1]])
 
-    def put(self, first: int, last: int, *lines: bytes) -> None:
-        """Replace the series from one place up to another."""
+    def replace(self, index: int, lines: bytes) -> None:
+        """Set the lines of the series at a place."""
         bounds = self.bounds
-        start = bounds[first]
-        end = bounds[last]
-        self.text[start:end] = b"".join(lines)
-        moved = start - end + sum(map(len, lines))
-        if moved or len(lines) != last - first:
-            ends = [start + length for length in accumulate(map(len, lines))]
-            ends += [bound + moved for bound in bounds[last + 1 :]]
-            bounds[first + 1 :] = array("I", ends)
+        start, end = bounds[index], bounds[index + 1]
+        self.text[start:end] = lines
+        if len(lines) != end - start:
+            self._move(index + 1, len(lines) - (end - start))
+
+    def insert(self, index: int, lines: bytes) -> None:
+        """Insert the lines of a series at a place."""
+        start = self.bounds[index]
+        self.text[start:start] = lines
+        self.bounds.insert(index, start)
+        self._move(index + 1, len(lines))
+
+    def remove(self, index: int) -> None:
+        """Take out the lines of the series at a place."""
+        start, end = self.bounds[index], self.bounds[index + 1]
+        del self.text[start:end]
+        del self.bounds[index]
+        self._move(index, start - end)
 
     def cut(self, index: int) -> Lines:
         """Take out the series from a place on."""
@@ -87,11 +109,15 @@ class Lines:
         self.bounds = self.bounds[: index + 1]
         return lines
 
+    def _move(self, first: int, by: int) -> None:
+        bounds = self.bounds
+        bounds[first:] = array("I", [bound + by for bound in bounds[first:]])
+
 
 class Block(Generic[T]):
     """Some series in a row."""
 
-    __slots__ = ("_openmetrics", "_plain", "kept", "keys", "states")
+    __slots__ = ("_hashes", "_openmetrics", "_plain", "kept", "keys", "states")
 
     def __init__(
         self,
@@ -99,23 +125,39 @@ class Block(Generic[T]):
         openmetrics: Lines,
         states: MutableSequence[T],
         keys: list[bytes] | None,
+        hashes: array[int],
     ) -> None:
-        """``keys``: None if the lines of each series begin with its key."""
+        """``keys``: None if the lines of each series begin with its key. ``hashes``: of the keys.
+
+        All are in the order of the series.
+        """
         self._plain = plain
         self._openmetrics = openmetrics
         self.states = states
         self.keys = keys
+        self._hashes = hashes
         self.kept: list[Deflated | None] = [None, None]
         """The compressed text in each format (0.0.4, OpenMetrics). A new list for each change, so
         that text of an earlier moment is not kept."""
 
-    def text(self, *, openmetrics: bool) -> Text:
+    def text(self, *, openmetrics: bool, dense: bool = False) -> Text:
         """The block's text at this moment."""
         lines = self._openmetrics if openmetrics else self._plain
-        return Text(bytes(lines.text), self.kept, openmetrics=openmetrics)
+        return Text(bytes(lines.text), self.kept, openmetrics=openmetrics, dense=dense)
+
+    def find(self, key: bytes) -> int | None:
+        """The place of a series. Hashes are quicker to search than text."""
+        number, index = hash(key), -1
+        try:
+            while True:
+                index = self._hashes.index(number, index + 1)
+                if self._is_at(index, key):
+                    return index
+        except ValueError:
+            return None
 
     def place(self, key: bytes) -> int:
-        """Where a series is or would be inserted."""
+        """Where a series that is not here belongs."""
         if self.keys is not None:
             return bisect_left(self.keys, key)
         text, bounds, length = self._plain.text, self._plain.bounds, len(key)
@@ -129,14 +171,6 @@ class Block(Generic[T]):
                 high = middle
         return low
 
-    def has(self, key: bytes, index: int) -> bool:
-        """Whether the series at this place is that one."""
-        if index == len(self.states):
-            return False
-        if self.keys is not None:
-            return self.keys[index] == key
-        return self._plain.text.startswith(key, self._plain.bounds[index])
-
     def key(self, index: int) -> bytes:
         """The key of the series at a place."""
         if self.keys is not None:
@@ -146,37 +180,44 @@ class Block(Generic[T]):
 
     def replace(self, index: int, pieces: Pieces, state: T) -> None:
         """Set the lines and the state of the series at a place."""
-        self._plain.put(index, index + 1, pieces[0])
-        self._openmetrics.put(index, index + 1, pieces[1])
+        self._plain.replace(index, pieces[0])
+        self._openmetrics.replace(index, pieces[1])
         self.states[index] = state
         self.kept = [None, None]
 
     def insert(self, index: int, key: bytes, pieces: Pieces, state: T) -> None:
         """Insert a series at a place."""
-        self._plain.put(index, index, pieces[0])
-        self._openmetrics.put(index, index, pieces[1])
+        self._plain.insert(index, pieces[0])
+        self._openmetrics.insert(index, pieces[1])
         self.states.insert(index, state)
         if self.keys is not None:
             self.keys.insert(index, key)
+        self._hashes.insert(index, hash(key))
         self.kept = [None, None]
 
     def remove(self, index: int) -> None:
         """Take out the series at a place."""
-        self._plain.put(index, index + 1)
-        self._openmetrics.put(index, index + 1)
+        self._plain.remove(index)
+        self._openmetrics.remove(index)
         del self.states[index]
         if self.keys is not None:
             del self.keys[index]
+        del self._hashes[index]
         self.kept = [None, None]
 
     def cut(self, index: int) -> Block[T]:
         """Take out the series from a place on, as a block of their own."""
-        keys = None if self.keys is None else self.keys[index:]
-        plain, openmetrics = self._plain.cut(index), self._openmetrics.cut(index)
-        rest = Block(plain, openmetrics, self.states[index:], keys)
+        rest = Block(
+            self._plain.cut(index),
+            self._openmetrics.cut(index),
+            self.states[index:],
+            None if self.keys is None else self.keys[index:],
+            self._hashes[index:],
+        )
         self.states = self.states[:index]
         if self.keys is not None:
             del self.keys[index:]
+        self._hashes = self._hashes[:index]
         self.kept = [None, None]
         return rest
 
@@ -188,6 +229,11 @@ class Block(Generic[T]):
         """Each series: its key, its lines, its state."""
         for index, state in enumerate(self.states):
             yield self.key(index), (self._plain.of(index), self._openmetrics.of(index)), state
+
+    def _is_at(self, index: int, key: bytes) -> bool:
+        if self.keys is not None:
+            return self.keys[index] == key
+        return self._plain.text.startswith(key, self._plain.bounds[index])
 
 
 class Blocks(Generic[T]):
@@ -207,6 +253,8 @@ class Blocks(Generic[T]):
         self._blocks: list[Block[T]] = []
         self._firsts: list[bytes] = []
         """The first key of each block."""
+        self._condensed = 0
+        """The block at which the next page goes on to compress better."""
 
     def __bool__(self) -> bool:
         return bool(self._blocks)
@@ -220,15 +268,15 @@ class Blocks(Generic[T]):
         if number < 0:
             return None
         block = self._blocks[number]
-        index = block.place(key)
-        return (block, index) if block.has(key, index) else None
+        index = block.find(key)
+        return None if index is None else (block, index)
 
     def add(self, key: bytes, pieces: Pieces, state: T) -> None:
         """Insert a series that is not here yet."""
         if not self._blocks:
             keys: list[bytes] | None = [] if self.has_separate_keys else None
             plain, openmetrics = (Lines(bytearray(), array("I", [0])) for _ in range(2))
-            self._blocks.append(Block(plain, openmetrics, self._no_states[:], keys))
+            self._blocks.append(Block(plain, openmetrics, self._no_states[:], keys, array("q")))
             self._firsts.append(key)
         number = max(bisect_right(self._firsts, key) - 1, 0)
         block = self._blocks[number]
@@ -257,10 +305,12 @@ class Blocks(Generic[T]):
     def render(self, *, openmetrics: bool, compressed: bool) -> list[Text | Deflated]:
         """The text of all series at this moment; ``compressed``: where it is kept so."""
         if compressed:
-            return [
+            parts = [
                 block.kept[openmetrics] or block.text(openmetrics=openmetrics)
                 for block in self._blocks
             ]
+            self._condense(parts, openmetrics=openmetrics)
+            return parts
         return [block.text(openmetrics=openmetrics) for block in self._blocks]
 
     def series(self) -> Iterator[tuple[bytes, Pieces, T]]:
@@ -275,3 +325,12 @@ class Blocks(Generic[T]):
         self.has_separate_keys = True
         for block in self._blocks:
             block.separate_keys()
+
+    def _condense(self, parts: list[Text | Deflated], *, openmetrics: bool) -> None:
+        """Choose a few blocks that did not change to be compressed better, in turn."""
+        begin = self._condensed if self._condensed < len(parts) else 0
+        self._condensed = begin + CONDENSED
+        for number in range(begin, min(self._condensed, len(parts))):
+            part = parts[number]
+            if isinstance(part, Deflated) and not part.dense:
+                parts[number] = self._blocks[number].text(openmetrics=openmetrics, dense=True)

@@ -144,9 +144,11 @@ def _bound(bound: float) -> str:
 def _exemplar(total: SeriesTotal) -> str:
     if total.event_id is None:
         return ""
-    event_id = escape_value(total.event_id)
+    event_id = total.event_id
     # No real id needs escaping, and some parsers do not know of it in exemplars.
-    if event_id != total.event_id or len(_EXEMPLAR_LABEL) + len(event_id) > _EXEMPLAR_LENGTH:
+    if not (event_id.isascii() and event_id.isalnum()) and escape_value(event_id) != event_id:
+        return ""
+    if len(_EXEMPLAR_LABEL) + len(event_id) > _EXEMPLAR_LENGTH:
         return ""
     time = "" if total.event_time is None else f" {seconds(total.event_time)}"
     return f' # {{{_EXEMPLAR_LABEL}="{event_id}"}} {number(total.event_value)}{time}'

@@ -78,7 +78,7 @@ class FamilyText:
         if found is None:
             return False
         block, index = found
-        if progress_of(total) >= progress_of(block.states[index]):
+        if not is_behind(total, block.states[index]):
             block.replace(index, self._pieces(shown, total), self._state(total))
         return True
 
@@ -153,6 +153,13 @@ class FamilyText:
 def raw_texts(parts: Iterable[Text | Deflated]) -> list[bytes]:
     """The texts of parts that are not compressed."""
     return [part.raw for part in parts if isinstance(part, Text)]
+
+
+def is_behind(total: SeriesTotal, state: State) -> bool:
+    """Whether a total is from before a state of the same series."""
+    if isinstance(state, float):
+        return total.total < state
+    return progress_of(total) < progress_of(state)
 
 
 def progress_of(state: State) -> tuple[int, float]:
