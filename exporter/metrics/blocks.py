@@ -19,6 +19,9 @@ CONDENSED: Final = 64
 """Blocks that a page looks at to compress them better, if they did not change since the last one:
 the quickest level makes the text half as large again, and is good enough for what changes often."""
 
+WAITING: Final = 3
+"""Changed lines of a block that wait in a format that is not scraped."""
+
 
 class Text:
     """A part of a page as it was at one moment."""
@@ -48,9 +51,8 @@ class Text:
         return self._kept is not None
 
     def deflated(self) -> Deflated:
-        """The text, compressed; ``raw`` is freed for the next one's."""
-        raw, self.raw = self.raw, b""
-        deflated = deflate(raw, dense=self._dense)
+        """The text, compressed."""
+        deflated = deflate(self.raw, dense=self._dense)
         if self._kept is not None:
             self._kept[self._openmetrics] = deflated
         return deflated
@@ -63,51 +65,76 @@ Pieces: TypeAlias = tuple[bytes, bytes]
 class Lines:
     """The lines of some series in one format, as one text.
 
-    It takes less memory than many texts, and lies in fewer places of it.
+    It takes less memory than many texts, and lies in fewer places of it. Changed lines wait until
+    the text is needed, or until there are several: a text is copied to be changed.
     """
 
-    __slots__ = ("bounds", "text")
+    __slots__ = ("_changed", "_text", "bounds")
 
-    def __init__(self, text: bytearray, bounds: array[int]) -> None:
+    def __init__(self, text: bytes, bounds: array[int]) -> None:
         """``bounds``: 0, and where the lines of each series end."""
-        self.text = text
+        self._text = text
+        self._changed: dict[int, bytes] = {}
         self.bounds = bounds
+
+    def text(self) -> bytes:
+        """All lines."""
+        if self._changed:
+            self._take_over()
+        return self._text
+
+    def begins_with(self, key: bytes, index: int) -> bool:
+        """Whether the lines of the series at a place begin with a key."""
+        return self._text.startswith(key, self.bounds[index])
 
     def of(self, index: int) -> bytes:
         """The lines of the series at a place."""
-        return bytes(self.text[self.bounds[index] : self.bounds[index + 1]])
+        return self.text()[self.bounds[index] : self.bounds[index + 1]]
 
     def replace(self, index: int, lines: bytes) -> None:
         """Set the lines of the series at a place."""
-        bounds = self.bounds
-        start, end = bounds[index], bounds[index + 1]
-        self.text[start:end] = lines
-        if len(lines) != end - start:
-            self._move(index + 1, len(lines) - (end - start))
+        self._changed[index] = lines
+        if len(self._changed) > WAITING:
+            self._take_over()
 
     def insert(self, index: int, lines: bytes) -> None:
         """Insert the lines of a series at a place."""
-        start = self.bounds[index]
-        self.text[start:start] = lines
+        text, start = self.text(), self.bounds[index]
+        self._text = b"".join((text[:start], lines, text[start:]))
         self.bounds.insert(index, start)
         self._move(index + 1, len(lines))
 
     def remove(self, index: int) -> None:
         """Take out the lines of the series at a place."""
-        start, end = self.bounds[index], self.bounds[index + 1]
-        del self.text[start:end]
+        text, start, end = self.text(), self.bounds[index], self.bounds[index + 1]
+        self._text = text[:start] + text[end:]
         del self.bounds[index]
         self._move(index, start - end)
 
     def cut(self, index: int) -> Lines:
         """Take out the series from a place on."""
-        at = self.bounds[index]
+        text, at = self.text(), self.bounds[index]
         rest = array("I", [bound - at for bound in self.bounds[index:]])
-        lines = Lines(self.text[at:], rest)
-        # A copy, since a text that is shortened in place keeps its memory.
-        self.text = self.text[:at]
+        self._text = text[:at]
         self.bounds = self.bounds[: index + 1]
-        return lines
+        return Lines(text[at:], rest)
+
+    def _take_over(self) -> None:
+        text, bounds, changed, at = self._text, self.bounds, self._changed, 0
+        parts: list[bytes | memoryview] = []
+        moved = []
+        view = memoryview(text)
+        for index in sorted(changed):
+            start, end, lines = bounds[index], bounds[index + 1], changed[index]
+            parts += (view[at:start], lines)
+            at = end
+            if len(lines) != end - start:
+                moved.append((index + 1, len(lines) - (end - start)))
+        parts.append(view[at:])
+        self._text = b"".join(parts)
+        self._changed = {}
+        for index, by in moved:
+            self._move(index, by)
 
     def _move(self, first: int, by: int) -> None:
         bounds = self.bounds
@@ -143,7 +170,7 @@ class Block(Generic[T]):
     def text(self, *, openmetrics: bool, dense: bool = False) -> Text:
         """The block's text at this moment."""
         lines = self._openmetrics if openmetrics else self._plain
-        return Text(bytes(lines.text), self.kept, openmetrics=openmetrics, dense=dense)
+        return Text(lines.text(), self.kept, openmetrics=openmetrics, dense=dense)
 
     def find(self, key: bytes) -> int | None:
         """The place of a series. Hashes are quicker to search than text."""
@@ -160,7 +187,7 @@ class Block(Generic[T]):
         """Where a series that is not here belongs."""
         if self.keys is not None:
             return bisect_left(self.keys, key)
-        text, bounds, length = self._plain.text, self._plain.bounds, len(key)
+        text, bounds, length = self._plain.text(), self._plain.bounds, len(key)
         low, high = 0, len(bounds) - 1
         while low < high:
             middle = (low + high) >> 1
@@ -233,7 +260,7 @@ class Block(Generic[T]):
     def _is_at(self, index: int, key: bytes) -> bool:
         if self.keys is not None:
             return self.keys[index] == key
-        return self._plain.text.startswith(key, self._plain.bounds[index])
+        return self._plain.begins_with(key, index)
 
 
 class Blocks(Generic[T]):
@@ -275,7 +302,7 @@ class Blocks(Generic[T]):
         """Insert a series that is not here yet."""
         if not self._blocks:
             keys: list[bytes] | None = [] if self.has_separate_keys else None
-            plain, openmetrics = (Lines(bytearray(), array("I", [0])) for _ in range(2))
+            plain, openmetrics = (Lines(b"", array("I", [0])) for _ in range(2))
             self._blocks.append(Block(plain, openmetrics, self._no_states[:], keys, array("q")))
             self._firsts.append(key)
         number = max(bisect_right(self._firsts, key) - 1, 0)
