@@ -19,9 +19,6 @@ CONDENSED: Final = 64
 """Blocks that a page looks at to compress them better, if they did not change since the last one:
 the quickest level makes the text half as large again, and is good enough for what changes often."""
 
-WAITING: Final = 3
-"""Changed lines of a block that wait in a format that is not scraped."""
-
 
 class Text:
     """A part of a page as it was at one moment."""
@@ -65,76 +62,72 @@ Pieces: TypeAlias = tuple[bytes, bytes]
 class Lines:
     """The lines of some series in one format, as one text.
 
-    It takes less memory than many texts, and lies in fewer places of it. Changed lines wait until
-    the text is needed, or until there are several: a text is copied to be changed.
+    It takes less memory than many texts, and lies in fewer places of it. It is bytes while it is
+    shown, and a bytearray while it changes, so that a page copies only what has changed.
     """
 
-    __slots__ = ("_changed", "_text", "bounds")
+    __slots__ = ("_text", "bounds")
 
-    def __init__(self, text: bytes, bounds: array[int]) -> None:
+    def __init__(self, text: bytes | bytearray, bounds: array[int]) -> None:
         """``bounds``: 0, and where the lines of each series end."""
         self._text = text
-        self._changed: dict[int, bytes] = {}
         self.bounds = bounds
 
     def text(self) -> bytes:
         """All lines."""
-        if self._changed:
-            self._take_over()
-        return self._text
+        text = self._text
+        if isinstance(text, bytearray):
+            text = self._text = bytes(text)
+        return text
 
     def begins_with(self, key: bytes, index: int) -> bool:
         """Whether the lines of the series at a place begin with a key."""
         return self._text.startswith(key, self.bounds[index])
 
+    def place(self, key: bytes) -> int:
+        """Where a series that is not here belongs."""
+        text, bounds, length = self._text, self.bounds, len(key)
+        low, high = 0, len(bounds) - 1
+        while low < high:
+            middle = (low + high) >> 1
+            start = bounds[middle]
+            if text[start : start + length] < key:
+                low = middle + 1
+            else:
+                high = middle
+        return low
+
     def of(self, index: int) -> bytes:
         """The lines of the series at a place."""
-        return self.text()[self.bounds[index] : self.bounds[index + 1]]
+        return bytes(self._text[self.bounds[index] : self.bounds[index + 1]])
 
     def replace(self, index: int, lines: bytes) -> None:
         """Set the lines of the series at a place."""
-        self._changed[index] = lines
-        if len(self._changed) > WAITING:
-            self._take_over()
+        text, bounds = self._text, self.bounds
+        if isinstance(text, bytes):
+            text = self._text = bytearray(text)
+        start, end = bounds[index], bounds[index + 1]
+        text[start:end] = lines
+        if len(lines) != end - start:
+            self._move(index + 1, len(lines) - (end - start))
 
     def insert(self, index: int, lines: bytes) -> None:
         """Insert the lines of a series at a place."""
-        text, start = self.text(), self.bounds[index]
-        self._text = b"".join((text[:start], lines, text[start:]))
-        self.bounds.insert(index, start)
-        self._move(index + 1, len(lines))
+        self.bounds.insert(index, self.bounds[index])
+        self.replace(index, lines)
 
     def remove(self, index: int) -> None:
         """Take out the lines of the series at a place."""
-        text, start, end = self.text(), self.bounds[index], self.bounds[index + 1]
-        self._text = text[:start] + text[end:]
+        self.replace(index, b"")
         del self.bounds[index]
-        self._move(index, start - end)
 
     def cut(self, index: int) -> Lines:
         """Take out the series from a place on."""
-        text, at = self.text(), self.bounds[index]
+        text, at = self._text, self.bounds[index]
         rest = array("I", [bound - at for bound in self.bounds[index:]])
         self._text = text[:at]
         self.bounds = self.bounds[: index + 1]
         return Lines(text[at:], rest)
-
-    def _take_over(self) -> None:
-        text, bounds, changed, at = self._text, self.bounds, self._changed, 0
-        parts: list[bytes | memoryview] = []
-        moved = []
-        view = memoryview(text)
-        for index in sorted(changed):
-            start, end, lines = bounds[index], bounds[index + 1], changed[index]
-            parts += (view[at:start], lines)
-            at = end
-            if len(lines) != end - start:
-                moved.append((index + 1, len(lines) - (end - start)))
-        parts.append(view[at:])
-        self._text = b"".join(parts)
-        self._changed = {}
-        for index, by in moved:
-            self._move(index, by)
 
     def _move(self, first: int, by: int) -> None:
         bounds = self.bounds
@@ -187,16 +180,7 @@ class Block(Generic[T]):
         """Where a series that is not here belongs."""
         if self.keys is not None:
             return bisect_left(self.keys, key)
-        text, bounds, length = self._plain.text(), self._plain.bounds, len(key)
-        low, high = 0, len(bounds) - 1
-        while low < high:
-            middle = (low + high) >> 1
-            start = bounds[middle]
-            if text[start : start + length] < key:
-                low = middle + 1
-            else:
-                high = middle
-        return low
+        return self._plain.place(key)
 
     def key(self, index: int) -> bytes:
         """The key of the series at a place."""
