@@ -1,4 +1,4 @@
-"""What a scrape costs: the exporter's page beside prometheus_client's ``generate_latest``.
+"""The cost of a scrape: the exporter's page and prometheus_client's ``generate_latest``.
 
     python -m bench.page [--series 100000] [--rounds 3]
 
@@ -8,7 +8,7 @@ The exporter's page is always compressed. prometheus_client's times are with
 standard library at its default level). A round has five scrapes of the exporter and one of
 prometheus_client. CPU time, medians of all scrapes and of the rounds' ratios; in the last round the
 values of both pages are compared. Taking over committed totals is not part of a scrape: it has a
-column of its own, in microseconds for each changed series.
+separate column, in microseconds for each changed series.
 
 Then: memory of a series, in processes of their own that load a ledger; and the exporter's own
 metrics of 1,700 places (100 accounts in 17 regions). The exit code is 1 if a bound is broken.
@@ -232,7 +232,7 @@ def memory(series: int, folder: Path) -> bool:
 
 
 def telemetry(rounds: int, folder: Path) -> bool:
-    """Print what the exporter's own metrics cost; return whether that is little enough."""
+    """Print the cost of the exporter's own metrics; return whether that is little enough."""
     own = Telemetry()
     places = [
         (f"{account:012}", f"region-{region}") for account in range(100) for region in range(17)

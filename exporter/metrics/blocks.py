@@ -265,7 +265,7 @@ class Blocks(Generic[T]):
         self._firsts: list[bytes] = []
         """The first key of each block."""
         self._condensed = 0
-        """The block at which the next page goes on to compress better."""
+        """The block at which the next page continues to compress better."""
 
     def __bool__(self) -> bool:
         return bool(self._blocks)
