@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import cast
 
@@ -110,13 +110,19 @@ class CallCost:
     operation: str
     account_id: str
     region: str
+    elsewhere: Callable[[], bool] = lambda: False
+    """Whether other threads make the call now; each books its own."""
 
     def book(self) -> float:
         """See ``Quotas.book``."""
+        if self.elsewhere():
+            return 0.0
         return self.quotas.book(self.operation, self.account_id, self.region)
 
     def paid(self) -> AbstractContextManager[None]:
         """See ``Quotas.paid``."""
+        if self.elsewhere():
+            return nullcontext()
         return self.quotas.paid(self.operation, self.account_id, self.region)
 
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from exporter.sources.ahead import THREADS
 from exporter.sources.schedule import Schedule
 
 _FULL: Final = 0.9
@@ -18,6 +19,10 @@ _MOST_PATIENCE: Final = 160
 """The patience doubles up to this each time that a step back was too early."""
 _SURE: Final = 2
 """Polls without room before a step of thinning: one slow call is no reason."""
+_BUSY: Final = 0.5
+"""Share of the time that all reads take above which pages are fetched ahead."""
+_QUIET: Final = _BUSY / (1 + THREADS)
+"""Share of the time below which they are not: it cannot be ``_BUSY`` one page after the other."""
 _KEPT: Final = 0.7
 """Share of the measured values that a poll keeps of those before."""
 
@@ -37,7 +42,8 @@ class Rereads:
     full_load: float
     """Share of the time that all reads would take."""
     page_seconds: float
-    """Time that a page takes: the wait for the quota, the call, retries and counting."""
+    """From one page to the next: the wait for the quota, the call, retries and counting. Less if
+    pages are fetched at the same time."""
 
     @property
     def thinned(self) -> bool:
@@ -93,6 +99,12 @@ class Thinning:
         self._over = self._under = 0
         self._patience = _PATIENCE
         self._stepped_back = False
+        self._busy = False
+
+    @property
+    def busy(self) -> bool:
+        """Whether all reads would take so long that pages should be fetched ahead."""
+        return self._busy
 
     @property
     def schedule(self) -> Schedule:
@@ -108,7 +120,7 @@ class Thinning:
             all_reads=len(self._forms[0].ages),
             load=self._load(self._step),
             full_load=self._load(0),
-            page_seconds=self._mean,
+            page_seconds=self.page_seconds,
         )
 
     def called(self, now: float) -> None:
@@ -127,9 +139,10 @@ class Thinning:
     def begin_poll(self, now: float, *, caught_up: bool) -> None:
         """Choose the form for a poll. ``caught_up``: the poll before has read all that was due."""
         self._ended = now
+        self._busy = self._load(0) > (_QUIET if self._busy else _BUSY)
         load = self._load(self._step)
         # A poll that was slow stays in the mean for a while, but was the only one.
-        slow = load * self._last / self._mean > _FULL if self._last else False
+        slow = load * self._last / self.page_seconds > _FULL if self._last else False
         self._over = self._over + 1 if slow and load > _FULL else 0
         self._last_seconds, self._last_calls = 0.0, 0
         room = caught_up and self._step > 0 and self._load(self._step - 1) <= _ROOM
@@ -154,11 +167,11 @@ class Thinning:
             return 0.0
         form = self._forms[step]
         pages = form.pages(self._pages / self._length)
-        return pages * self._mean / (form.interval / 1000)
+        return pages * self.page_seconds / (form.interval / 1000)
 
     @property
-    def _mean(self) -> float:
-        """Seconds a page."""
+    def page_seconds(self) -> float:
+        """See ``Rereads.page_seconds``."""
         return self._seconds / self._calls if self._calls else 0.0
 
     @property
