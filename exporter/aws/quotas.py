@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
-from typing import cast
+from typing import Final, cast
 
 from pyrate_limiter import InMemoryBucket, Rate, RateItem
 
@@ -31,6 +31,13 @@ _FILTER_LOG_EVENTS_BY_REGION = {
 _WINDOW = 1050
 """Milliseconds. A little more than a second, because requests that are sent a second apart may
 arrive closer together."""
+
+_FEWER: Final = 0.8
+"""What is left of a quota if AWS throttles: other tools use it too, or the account has less."""
+_THROTTLES_APART: Final = 1000
+"""Milliseconds within which further throttles have the same cause."""
+_CALM: Final = 15_000
+"""Milliseconds without a throttle after which a call a second more is tried."""
 
 
 def published_quota(operation: str, region: str) -> int | None:
@@ -85,6 +92,12 @@ class Quotas:
         if stop.is_set():
             raise stopping_error()
 
+    def throttled(self, operation: str, account_id: str, region: str) -> None:
+        """AWS throttled a call: make fewer for a while."""
+        quota = self._quota(operation, account_id, region)
+        if quota is not None:
+            quota.throttled()
+
     @contextmanager
     def paid(self, operation: str, account_id: str, region: str) -> Iterator[None]:
         """A context in which this thread's next call of the operation is booked already."""
@@ -133,10 +146,25 @@ class _Quota:
         self._sent = InMemoryBucket([Rate(limit, _WINDOW)])
         self._lock = threading.Lock()
         self._last = 0
+        self._most = self._limit = limit
+        self._changed = 0
+
+    def throttled(self) -> None:
+        with self._lock:
+            now = _milliseconds()
+            if now >= self._changed + _THROTTLES_APART or self._limit == self._most:
+                self._set(max(1, min(self._limit - 1, round(self._limit * _FEWER))), now)
+
+    def _set(self, limit: int, now: int) -> None:
+        self._limit, self._changed = limit, now
+        for bucket in (self._booked, self._sent):
+            bucket.rates = [Rate(limit, _WINDOW)]
 
     def book(self) -> float:
         with self._lock:
             now = _milliseconds()
+            if self._limit < self._most and now >= self._changed + _CALM:
+                self._set(self._limit + 1, now)
             self._booked.leak(now)
             self._last = max(now, self._last)
             # A booking is an item with a time in the future.
