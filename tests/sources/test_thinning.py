@@ -5,6 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
+from exporter.sources.ahead import THREADS
 from exporter.sources.schedule import Schedule
 from exporter.sources.thinning import Thinning
 
@@ -112,3 +113,18 @@ def test_a_partition_whose_reads_all_fit_has_nothing_to_say() -> None:
     thinning = Thinning(SCHEDULE)
     Reading(thinning).poll(0.01, 40)
     assert str(thinning.rereads) == ""
+
+
+def test_a_partition_is_busy_until_its_reads_would_fit_one_page_after_the_other() -> None:
+    thinning = Thinning(SCHEDULE)
+    reading = Reading(thinning)
+    one_after_the_other = 40 / SCHEDULE.pages(PAGES / MINUTE)
+    reading.poll(one_after_the_other / 2, 20)
+    assert not thinning.busy
+    reading.poll(one_after_the_other, 20)
+    assert thinning.busy
+    reading.poll(one_after_the_other / (1 + THREADS), 40)
+    assert thinning.busy, "it is as fast as that only because it fetches ahead"
+    assert not thinning.rereads.thinned
+    reading.poll(one_after_the_other / 10, 40)
+    assert not thinning.busy
