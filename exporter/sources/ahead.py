@@ -158,7 +158,7 @@ class Ahead(Generic[Page]):
         return sum(len(piece._unread) + piece._fetching for piece in self._slices)
 
     def _next_slice(self) -> Slice[Page] | None:
-        """The slice after all others; None if there is none. Needs the lock."""
+        """The slice after all others, None after the last. Needs the lock."""
         while self._of < len(self._windows):
             window = self._windows[self._of]
             if self._start < window.end:

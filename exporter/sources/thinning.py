@@ -103,7 +103,7 @@ class Thinning:
 
     @property
     def busy(self) -> bool:
-        """Whether all reads would take so long that pages should be fetched ahead."""
+        """Whether all reads would take much of the time, so that pages should be fetched ahead."""
         return self._busy
 
     @property
