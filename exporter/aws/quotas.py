@@ -92,6 +92,11 @@ class Quotas:
         if stop.is_set():
             raise stopping_error()
 
+    def seconds(self, operation: str, account_id: str, region: str) -> float:
+        """Seconds between two calls at the rate that is allowed now; 0 without a quota."""
+        quota = self._quota(operation, account_id, region)
+        return 0.0 if quota is None else quota.seconds
+
     def throttled(self, operation: str, account_id: str, region: str) -> None:
         """AWS throttled a call: make fewer for a while."""
         quota = self._quota(operation, account_id, region)
@@ -126,6 +131,11 @@ class CallCost:
     elsewhere: Callable[[], bool] = lambda: False
     """Whether other threads make the call now; each books its own."""
 
+    @property
+    def seconds(self) -> float:
+        """See ``Quotas.seconds``."""
+        return self.quotas.seconds(self.operation, self.account_id, self.region)
+
     def book(self) -> float:
         """See ``Quotas.book``."""
         if self.elsewhere():
@@ -148,6 +158,10 @@ class _Quota:
         self._last = 0
         self._most = self._limit = limit
         self._changed = 0
+
+    @property
+    def seconds(self) -> float:
+        return _WINDOW / self._limit / 1000
 
     def throttled(self) -> None:
         with self._lock:

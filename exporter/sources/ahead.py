@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -26,12 +27,15 @@ class Slice(Generic[Page]):
     window: Window
     of: int
     """The number of the window that it is a part of."""
-    _pages: Iterator[Page]
-    _unread: deque[Page] = field(default_factory=deque)
+    seconds: float = field(init=False, default=0.0)
+    """How long the page took that was read last, or the error."""
+    _pages: Iterator[Page] = field(kw_only=True)
+    _unread: deque[tuple[Page, float]] = field(default_factory=deque)
     _fetching: bool = False
     _ended: bool = False
     """Whether all pages were fetched, or one failed."""
     _error: BaseException | None = None
+    _error_seconds: float = 0.0
 
     @property
     def _begun(self) -> bool:
@@ -52,8 +56,10 @@ class Ahead(Generic[Page]):
         windows: Sequence[Window],
         length: Callable[[], int],
         fetch: Callable[[Window], Iterator[Page]],
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         """``length`` returns the length of the next slice; ``fetch`` its pages, in any thread."""
+        self._monotonic = monotonic
         self._windows = windows
         self._length = length
         self._fetch = fetch
@@ -128,13 +134,14 @@ class Ahead(Generic[Page]):
                 if not piece._unread:
                     if piece._error is not None:
                         # Else its frames, which have this slice, would keep it.
+                        piece.seconds = piece._error_seconds
                         error, piece._error = piece._error, None
                         try:
                             raise error
                         finally:
                             del error
                     return
-                page = piece._unread.popleft()
+                page, piece.seconds = piece._unread.popleft()
             yield page
             del page
 
@@ -164,7 +171,7 @@ class Ahead(Generic[Page]):
             if self._start < window.end:
                 part = Window(self._start, min(self._start + self._length(), window.end))
                 self._start = part.end
-                piece = Slice(part, self._of, self._fetch(part))
+                piece = Slice(part, self._of, _pages=self._fetch(part))
                 self._slices.append(piece)
                 return piece
             self._of += 1
@@ -206,10 +213,13 @@ class Ahead(Generic[Page]):
 
     def _fetch_page(self, piece: Slice[Page]) -> None:
         """Fetch the next page of a slice, which is marked as being fetched."""
-        page: list[Page] = []
+        page: list[tuple[Page, float]] = []
         error: BaseException | None = None
+        began = self._monotonic()
         try:
-            page.append(next(piece._pages))
+            following = next(piece._pages)
+            page.append((following, self._monotonic() - began))
+            del following
         except StopIteration:
             pass
         except BaseException as caught:
@@ -219,7 +229,7 @@ class Ahead(Generic[Page]):
             piece._unread.extend(page)
             piece._ended = not page
             if error is not None and piece in self._slices:
-                piece._error = error
+                piece._error, piece._error_seconds = error, self._monotonic() - began
                 self._drop_after(piece)
             del error
             self._changed.notify_all()

@@ -17,7 +17,7 @@ from pydantic import model_validator
 from exporter import exactness
 from exporter.aws.quotas import CallCost
 from exporter.model import EventFormat, LogEvent, Partition, SourceError
-from exporter.sources.ahead import Ahead
+from exporter.sources.ahead import Ahead, Slice
 from exporter.sources.base import Discovery, Reading, SourceConfig
 from exporter.sources.options import Interval, Lookback, Start
 from exporter.sources.progress import Progress
@@ -201,7 +201,12 @@ class TimelineSource(ABC):
         began, now = self._monotonic(), self._now()
         pace = self._pace(partition, checkpoint)
         if not self._complete:
-            pace.thinning.begin_poll(began, caught_up=pace.caught_up)
+            cost = self.cost(partition)
+            pace.thinning.begin_poll(
+                began,
+                caught_up=pace.caught_up,
+                quota_seconds=0.0 if cost is None else cost.seconds,
+            )
         pace.caught_up = False
         schedule = pace.thinning.schedule
         if checkpoint is None:
@@ -301,7 +306,7 @@ class TimelineSource(ABC):
             pages = self.pages(partition, piece.start, piece.end)
             yield from islice(pages, _MANY_PAGES + 1) if self._divisible(piece) else pages
 
-        pace.ahead = ahead = Ahead(windows, length, fetch)
+        pace.ahead = ahead = Ahead(windows, length, fetch, self._monotonic)
         try:
             yield ahead
         finally:
@@ -322,8 +327,7 @@ class TimelineSource(ABC):
             window = piece.window
             page, pages, events, complete = EventPage(()), 0, 0, True
             try:
-                for following in ahead.pages(piece):
-                    pace.thinning.called(self._monotonic())
+                for following in self._measured(ahead, piece, pace.thinning):
                     if pages:
                         yield piece.of, page, None
                     page, pages = following, pages + 1
@@ -333,7 +337,7 @@ class TimelineSource(ABC):
                         break
             except SourceError as error:
                 if error.reason == "throttled":
-                    pace.thinning.called(self._monotonic())
+                    pace.thinning.called(self._monotonic(), piece.seconds)
                 pace.failed(window)
                 raise
             if complete:
@@ -346,11 +350,24 @@ class TimelineSource(ABC):
                 ahead.again(piece)
                 yield piece.of, page, None
 
+    def _measured(
+        self, ahead: Ahead[EventPage], piece: Slice[EventPage], thinning: Thinning
+    ) -> Iterator[EventPage]:
+        pages = ahead.pages(piece)
+        while True:
+            thinning.asks(self._monotonic())
+            page = next(pages, None)
+            if page is None:
+                return
+            thinning.called(self._monotonic(), piece.seconds)
+            yield page
+
     def _hurry(self, ahead: Ahead[EventPage], pace: _Pace, began: float) -> None:
         """Fetch by threads if the partition is busy."""
         late = self._monotonic() >= began + self.interval * self.busy_load
         if (late or pace.thinning.busy) and not ahead.uses_threads and self._busy.acquire(False):
             ahead.use_threads()
+            pace.thinning.ahead = True
 
     def _divisible(self, piece: Window) -> bool:
         return piece.length > self._schedule.resolution
