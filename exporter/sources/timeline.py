@@ -200,13 +200,9 @@ class TimelineSource(ABC):
         """
         began, now = self._monotonic(), self._now()
         pace = self._pace(partition, checkpoint)
-        if not self._complete:
-            cost = self.cost(partition)
-            pace.thinning.begin_poll(
-                began,
-                caught_up=pace.caught_up,
-                quota_seconds=0.0 if cost is None else cost.seconds,
-            )
+        cost = self.cost(partition)
+        quota_seconds = 0.0 if cost is None else cost.seconds
+        pace.thinning.begin_poll(began, caught_up=pace.caught_up, quota_seconds=quota_seconds)
         pace.caught_up = False
         schedule = pace.thinning.schedule
         if checkpoint is None:
