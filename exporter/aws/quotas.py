@@ -38,6 +38,8 @@ _THROTTLES_APART: Final = 1000
 """Milliseconds within which further throttles have the same cause."""
 _CALM: Final = 15_000
 """Milliseconds without a throttle after which a call a second more is tried."""
+_MOST_CALM: Final = 32 * _CALM
+"""The calm doubles up to this each time that one more was too many."""
 
 
 def published_quota(operation: str, region: str) -> int | None:
@@ -158,6 +160,7 @@ class _Quota:
         self._last = 0
         self._most = self._limit = limit
         self._changed = 0
+        self._calm, self._raised = _CALM, False
 
     @property
     def seconds(self) -> float:
@@ -166,8 +169,20 @@ class _Quota:
     def throttled(self) -> None:
         with self._lock:
             now = _milliseconds()
-            if now >= self._changed + _THROTTLES_APART or self._limit == self._most:
-                self._set(max(1, min(self._limit - 1, round(self._limit * _FEWER))), now)
+            lowered = self._limit < self._most and not self._raised
+            if lowered and now < self._changed + _THROTTLES_APART:
+                return
+            fewer = self._limit - 1 if self._raised else round(self._limit * _FEWER)
+            self._calm = min(2 * self._calm, _MOST_CALM) if self._raised else _CALM
+            self._raised = False
+            self._set(max(1, min(self._limit - 1, fewer)), now)
+
+    def _raise(self, now: int) -> None:
+        """Try one more after a calm; the one before was not too many if it was raised before."""
+        if self._limit < self._most and now >= self._changed + self._calm:
+            self._calm = max(_CALM, self._calm // 2) if self._raised else self._calm
+            self._raised = True
+            self._set(self._limit + 1, now)
 
     def _set(self, limit: int, now: int) -> None:
         self._limit, self._changed = limit, now
@@ -177,8 +192,7 @@ class _Quota:
     def book(self) -> float:
         with self._lock:
             now = _milliseconds()
-            if self._limit < self._most and now >= self._changed + _CALM:
-                self._set(self._limit + 1, now)
+            self._raise(now)
             self._booked.leak(now)
             self._last = max(now, self._last)
             # A booking is an item with a time in the future.

@@ -80,10 +80,10 @@ class Ahead(Generic[Page]):
         return self._pool is not None
 
     @property
-    def kept(self) -> int:
-        """Pages that were fetched and not read, those being fetched included."""
+    def begun(self) -> int:
+        """Slices besides the one that is read of which pages were fetched, or are being fetched."""
         with self._changed:
-            return self._kept
+            return sum(piece._begun for piece in self._slices) - 1 if self._slices else 0
 
     def use_threads(self) -> None:
         """Fetch the following pages by threads."""

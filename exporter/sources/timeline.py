@@ -245,7 +245,7 @@ class TimelineSource(ABC):
                     done is not None
                     and behind
                     and not is_fresh
-                    and left <= ahead.kept * pace.thinning.page_seconds
+                    and left <= ahead.begun * _PAGES * pace.thinning.page_seconds
                     and not ahead.finish()
                 ):
                     pace.oldest_first = not pace.oldest_first

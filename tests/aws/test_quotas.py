@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -124,6 +125,26 @@ def test_calls_become_fewer_while_aws_throttles_and_more_again_after(
         now += 15_000
         at_once()
     assert at_once() == 25
+
+
+def test_one_more_that_is_throttled_is_tried_again_later_and_later(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now = 1_000_000
+    monkeypatch.setattr("exporter.aws.quotas._milliseconds", lambda: now)
+    quotas, place = Quotas(), ("FilterLogEvents", ACCOUNT, "us-east-1")
+    throttles = []
+    while now < 5_000_000:
+        now += 5_000
+        calls = 0
+        while quotas.book(*place) == 0:
+            calls += 1
+        if calls > 10:  # what AWS allows this account
+            quotas.throttled(*place)
+            throttles.append(now)
+    pauses = [later - earlier for earlier, later in itertools.pairwise(throttles)]
+    assert pauses == sorted(pauses)
+    assert pauses[-1] >= 480_000
 
 
 def test_a_step_whose_calls_are_made_elsewhere_takes_no_token() -> None:

@@ -108,7 +108,7 @@ def test_calls_are_made_side_by_side_and_wait_when_pages_are_not_read() -> None:
     assert list(ahead.pages(next(slices))) == [(0, 0)]
     wait_for("all threads to end their calls", lambda: len(fetched) == 1 + 12)
     assert sorted(fetched) == list(range(13))
-    assert ahead.kept == 12
+    assert ahead.begun == 12
     assert [list(ahead.pages(piece)) for piece, _ in zip(slices, range(987), strict=False)] == [
         [(n, 0)] for n in range(1, 988)
     ]
