@@ -81,7 +81,7 @@ class Ahead(Generic[Page]):
 
     @property
     def begun(self) -> int:
-        """Slices besides the one that is read of which pages were fetched, or are being fetched."""
+        """Slices whose pages are being fetched, or were, without the one that is read."""
         with self._changed:
             return sum(piece._begun for piece in self._slices) - 1 if self._slices else 0
 
@@ -133,13 +133,12 @@ class Ahead(Generic[Page]):
                 self._go_on()
                 if not piece._unread:
                     if piece._error is not None:
-                        # Else its frames, which have this slice, would keep it.
                         piece.seconds = piece._error_seconds
                         error, piece._error = piece._error, None
                         try:
                             raise error
                         finally:
-                            del error
+                            del error  # its frames have this one: without a cycle it goes at once
                     return
                 page, piece.seconds = piece._unread.popleft()
             yield page
@@ -157,7 +156,8 @@ class Ahead(Generic[Page]):
         with self._changed:
             self._last_turn = True
             while len(self._slices) > 1 and not self._slices[-1]._begun:
-                self._slices.pop()
+                last = self._slices.pop()
+                self._of, self._start = last.of, last.window.start
             return len(self._slices) > 1
 
     @property
