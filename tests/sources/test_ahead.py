@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from exporter.aws.quotas import stopping_error
 from exporter.model import SourceError
 from exporter.sources.ahead import THREADS, Ahead
 from exporter.sources.schedule import Window
@@ -199,3 +200,50 @@ def test_whoever_stops_reading_leaves_no_thread_and_no_page(closed: bool) -> Non
         assert [body() for body in bodies] == [None] * len(bodies)
     finally:
         gc.enable()
+
+
+def test_an_error_of_a_later_slice_waits_until_the_pages_before_it_are_read() -> None:
+    failed = threading.Event()
+
+    def fetch(piece: Window) -> Iterator[Page]:
+        if piece.start == 2:
+            failed.set()
+            raise SourceError("this slice fails", reason="error")
+        if piece.start == 1:
+            assert failed.wait(30)
+        yield piece.start, 0
+
+    ahead = reading([Window(0, 100)], fetch, length=1)
+    read: list[Page] = []
+
+    def read_all() -> None:
+        for piece in ahead.slices():
+            read.extend(ahead.pages(piece))
+
+    with pytest.raises(SourceError, match="this slice fails"):
+        read_all()
+    ahead.close()
+    assert read == [(0, 0), (1, 0)]
+
+
+def test_a_stop_ends_the_reader_with_the_calls_that_it_waits_for() -> None:
+    """Calls and waits for the quota end by themselves once the exporter stops."""
+    stop = threading.Event()
+
+    def fetch(piece: Window) -> Iterator[Page]:
+        if piece.start:
+            stop.wait(30)
+            raise stopping_error()
+        yield piece.start, 0
+
+    ahead = reading([Window(0, 100)], fetch)
+    slices = ahead.slices()
+    assert list(ahead.pages(next(slices))) == [(0, 0)]
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(lambda: list(ahead.pages(next(slices))))
+        stop.set()
+        with pytest.raises(SourceError) as caught:
+            waiting.result(timeout=5)
+    ahead.close()
+    assert caught.value.reason == "stopping"
+    wait_for("no thread to be left", lambda: threads() == 0)
