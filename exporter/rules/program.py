@@ -44,6 +44,7 @@ class Program:
         ]
         index = JsonIndex(of_json, self._generator) if of_json else None
         self.matching = index.matching if index else None
+        self.scan = index.scan if index else None
         """See JsonIndex; None if no rule has a JSON pattern."""
         self._repeats = index is not None and index.repeats
         numbers = {number for number, _ in of_json}
