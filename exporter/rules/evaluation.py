@@ -10,7 +10,6 @@ from exporter.exactness import may_count
 from exporter.model import (
     EventFormat,
     EventKey,
-    Increment,
     JudgedEvent,
     LogEvent,
     Partition,
@@ -52,6 +51,7 @@ class Batch:
         self._latest = judges.program(None, None)
         self._is_timed = watermark is not None and not judges.is_timeless
         """Whether the rules that judge an event depend on when it happened."""
+        self._has_aliases = partition.kind.local_ids
         self._reads_fields = judges.reads_json or event_format != "lines"
 
     def judge(self, events: Sequence[LogEvent], known: Known | None) -> list[JudgedEvent]:
@@ -232,22 +232,25 @@ class Batch:
         if fact is None:
             fact = self._facts(event, fields)
         place = self._places.of(fact.account_id, fact.region)
-        increments: Sequence[Increment] = program.made(matching, fields, place) if matching else []
+        increments = program.made(matching, fields, place) if matching else ()
         if program.lines is not None:
             of_lines = program.lines.increments(event.message, place)
-            increments = program.in_order([*increments, *of_lines]) if increments else of_lines
+            increments = (
+                tuple(program.in_order([*increments, *of_lines])) if increments else tuple(of_lines)
+            )
             if not increments:
                 return None
             if fields is None and not self._reads_fields and self._partition.kind.local_ids:
                 fields = self._decode(event.message)
+        also = aliases(event, fields, self._partition, fact) if self._has_aliases else ()
         return JudgedEvent(
-            event_id=fact.event_id,
-            scope=fact.scope,
-            time=event.time,
-            event_time=fact.event_time,
-            judged=program.names,
-            increments=tuple(increments),
-            aliases=aliases(event, fields, self._partition, fact),
+            fact.event_id,
+            fact.scope,
+            event.time,
+            fact.event_time,
+            program.names,
+            increments,
+            also,
         )
 
     def _facts(self, event: LogEvent, fields: Any) -> Facts:
