@@ -130,7 +130,7 @@ class _Plan:
 
 
 def _literals(patterns: Iterable[SpacePattern]) -> Sequence[str]:
-    """A text for each pattern that every line it matches has; empty if there are none, or many."""
+    """A text for each pattern that every line it matches has; empty if one has no such text, or they are many."""
     found: set[str] = set()
     for pattern in patterns:
         conditions = [entry.condition for entry in pattern.entries if isinstance(entry, Field)]
@@ -142,7 +142,7 @@ def _literals(patterns: Iterable[SpacePattern]) -> Sequence[str]:
 
 
 def _literal(condition: Condition) -> str:
-    """A text that every field has that satisfies a condition; empty if none is known."""
+    """A text that every field has that satisfies a condition; empty if unknown."""
     if isinstance(condition, And):
         return max(map(_literal, condition.operands), key=len)
     if not isinstance(condition, FieldComparison) or condition.operator != "=":
