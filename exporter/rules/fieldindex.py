@@ -130,7 +130,7 @@ class _Plan:
 
 
 def _literals(patterns: Iterable[SpacePattern]) -> Sequence[str]:
-    """A text for each pattern that every line it matches has; empty if one has no such text, or they are many."""
+    """A text for each pattern that every line it matches has; empty if one has none or for many."""
     found: set[str] = set()
     for pattern in patterns:
         conditions = [entry.condition for entry in pattern.entries if isinstance(entry, Field)]

@@ -70,7 +70,7 @@ def facts(
 
 @lru_cache(maxsize=1024)
 def _place(account_id: str, region: str, is_declared: bool) -> tuple[str, str]:
-    """The account and the region of a record as labels; the account is empty if its id is invalid."""
+    """The account and the region of a record as labels; an invalid account is empty."""
     is_account = is_declared or is_account_id(account_id)
     return label_text(account_id if is_account else ""), label_text(region)
 
