@@ -22,7 +22,7 @@ from exporter.patterns.syntax import (
 )
 from exporter.rules.decoder import Decoder
 from exporter.rules.predicates import is_equality
-from exporter.rules.values import settled
+from exporter.rules.values import InexactError, settled
 
 _DEEPEST = 20
 """Levels of ``&&`` and ``||`` in one expression, and of ``if``; Python allows fewer than 100."""
@@ -63,6 +63,7 @@ class Generator:
     def __init__(self, decoder: Decoder) -> None:
         self._decoder = decoder
         self._names: dict[str, object] = {
+            "InexactError": InexactError,
             "MISSING": MISSING,
             "NumberText": NumberText,
             "settled": settled,
@@ -167,7 +168,7 @@ class Generator:
     def _base(self, selector: Selector) -> tuple[str, Selector]:
         """The settled value of the typed part of a selector, and the selector inside it."""
         expression, rest = self._decoder.access(selector)
-        base = f"(v if (v := {expression}).__class__ is str else settled(v))"
+        base = f"(v if (v := {expression}).__class__ is str or v is MISSING else settled(v))"
         return base, Selector(rest)
 
 

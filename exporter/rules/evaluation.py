@@ -10,7 +10,6 @@ from exporter.exactness import may_count
 from exporter.model import (
     EventFormat,
     EventKey,
-    Increment,
     JudgedEvent,
     LogEvent,
     Partition,
@@ -52,13 +51,20 @@ class Batch:
         self._latest = judges.program(None, None)
         self._is_timed = watermark is not None and not judges.is_timeless
         """Whether the rules that judge an event depend on when it happened."""
+        self._has_aliases = partition.kind.local_ids
         self._reads_fields = judges.reads_json or event_format != "lines"
 
     def judge(self, events: Sequence[LogEvent], known: Known | None) -> list[JudgedEvent]:
         """The events that a rule matches, of those that are not ``known`` to be judged."""
-        if not self._reads_fields and not isinstance(events, Records):
+        if isinstance(events, Records):
+            judged = self._judge_document(events) if known is None else None
+            if judged is not None:
+                return judged
+            events = events.events
+        if not self._reads_fields:
             return self._judge_lines(events, known)
-        decoded = self._decoded(events)
+        decode = self._decode
+        decoded = ((event, decode(event.message)) for event in events)
         if known is not None:
             return self._judge_unknown(events, decoded, known)
         quick = None
@@ -79,6 +85,41 @@ class Batch:
             if one is not None:
                 judged.append(one)
         return judged
+
+    def _judge_document(self, records: Records) -> list[JudgedEvent] | None:
+        """Judge the records of a document; None if it has to be split."""
+        program = self._latest
+        if self._watermark is not None or self._judges.reads_lines:
+            return None
+        pieces = self._judges.decoder.records(records, cloudtrail=self._format == "cloudtrail")
+        if pieces is None:
+            return None
+        # Records of an unsplit document have no messages.
+        event = LogEvent("", records.time)
+        judged: list[JudgedEvent | None] = []
+        inexact: list[tuple[int, int]] = []
+        """Where in ``judged``, and which record."""
+        before = 0
+        try:
+            for piece in pieces:
+                found: list[tuple[int, Any, list[int] | None]] = []
+                if program.scan is not None:
+                    program.scan(piece, found)
+                for index, fields, matching in found:
+                    try:
+                        if matching is None:
+                            raise InexactError
+                        judged.append(self._made(event, fields, None, program, matching))
+                    except InexactError:
+                        inexact.append((len(judged), before + index))
+                        judged.append(None)
+                before += len(piece)
+        except (ValueError, RecursionError):
+            return None
+        records.counted(before)
+        for at, index in inexact:
+            judged[at] = self._judged(*self._exact(records.events[index]))
+        return [one for one in judged if one is not None]
 
     def _judge_lines(self, events: Sequence[LogEvent], known: Known | None) -> list[JudgedEvent]:
         """Judge events that have the partition's facts, whatever their messages say."""
@@ -136,22 +177,6 @@ class Batch:
     def _exact(self, event: LogEvent) -> tuple[LogEvent, Any]:
         return event, self._judges.decoder.exact(event.message)
 
-    def _decoded(self, events: Sequence[LogEvent]) -> Iterable[tuple[LogEvent, Any]]:
-        """The events with their fields. Those of an unsplit document have no messages."""
-        if isinstance(events, Records):
-            if not self._judges.reads_lines:
-                is_declared = self._format == "cloudtrail"
-                records = self._judges.decoder.records(events, cloudtrail=is_declared)
-                if records is not None:
-                    events.counted(len(records))
-                    unsplit = LogEvent("", events.time)
-                    return zip(repeat(unsplit), records)
-            events = events.events
-        if not self._reads_fields:
-            return zip(events, repeat(None))
-        decode = self._decode
-        return ((event, decode(event.message)) for event in events)
-
     def _judge_unknown(
         self, events: Sequence[LogEvent], decoded: Iterable[tuple[LogEvent, Any]], known: Known
     ) -> list[JudgedEvent]:
@@ -207,22 +232,25 @@ class Batch:
         if fact is None:
             fact = self._facts(event, fields)
         place = self._places.of(fact.account_id, fact.region)
-        increments: Sequence[Increment] = program.made(matching, fields, place) if matching else []
+        increments = program.made(matching, fields, place) if matching else ()
         if program.lines is not None:
             of_lines = program.lines.increments(event.message, place)
-            increments = program.in_order([*increments, *of_lines]) if increments else of_lines
+            increments = (
+                tuple(program.in_order([*increments, *of_lines])) if increments else tuple(of_lines)
+            )
             if not increments:
                 return None
             if fields is None and not self._reads_fields and self._partition.kind.local_ids:
                 fields = self._decode(event.message)
+        also = aliases(event, fields, self._partition, fact) if self._has_aliases else ()
         return JudgedEvent(
-            event_id=fact.event_id,
-            scope=fact.scope,
-            time=event.time,
-            event_time=fact.event_time,
-            judged=program.names,
-            increments=tuple(increments),
-            aliases=aliases(event, fields, self._partition, fact),
+            fact.event_id,
+            fact.scope,
+            event.time,
+            fact.event_time,
+            program.names,
+            increments,
+            also,
         )
 
     def _facts(self, event: LogEvent, fields: Any) -> Facts:

@@ -73,7 +73,7 @@ class LineProgram:
         texts: Sequence[str] = ()
         count = 0
         fields = self._fields
-        if fields is not None:
+        if fields is not None and fields.may_match(message):
             texts = fields.texts(message)
             count = fields.count(texts)
             matching = fields.matching(message, texts, count)
