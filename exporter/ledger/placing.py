@@ -8,7 +8,7 @@ from exporter.ledger.counting import Placement, any_account_region, series_id
 from exporter.ledger.shown import SeriesState
 from exporter.ledger.store import Transaction
 from exporter.ledger.tables import MEMBER_COUNTS, MEMBERS, RULE_COUNTS, SERIES, TOTALS
-from exporter.ledger.tally import Tally
+from exporter.ledger.tally import GroupKey, Tally
 from exporter.model import Increment, SeriesKey
 
 
@@ -19,14 +19,12 @@ def read_for(
     tallies: Sequence[tuple[str, Tally]],
 ) -> None:
     """Read what increments may change; ``tallies`` are by ``lane``."""
-    increments: dict[tuple[str, SeriesKey], Increment] = {}
+    increments: dict[GroupKey, Increment] = {}
     counts: dict[tuple[str, str, str], None] = {}
     for in_lane, tally in tallies:
-        for group in tally.groups.values():
-            one = group.increment
-            counts[source, one.rule, in_lane] = None
-            if group.value is not None:
-                increments.setdefault((one.rule, one.series), one)
+        rules = {rule for rule, _ in tally.groups} | {rule for rule, _ in tally.errors}
+        counts |= dict.fromkeys((source, rule, in_lane) for rule in rules)
+        increments |= {key: group.increment for key, group in tally.groups.items()}
     _read_series(transaction, placement, {series for _, series in increments})
     names = {(one.rule, one.series.metric, series_id(one.series)) for one in increments.values()}
     placement.members.update(row[:3] for row in transaction.read(MEMBERS, names))
