@@ -169,18 +169,25 @@ class Placement:
         spec = self._spec(rule, increment.series.metric)
         state, overflow = self.series.get(increment.series), False
         if state is None or not self._is_member(rule, state):
-            # A rule without dynamic labels has one series for each account and region.
-            fixed = increment.series == increment.overflow
-            count = self._count(rule, increment.series.metric)
-            if count.series < (MAX_ACCOUNT_REGIONS if fixed else spec.max_series):
+            if self.left(increment) > 0:
                 state = state or self._create(increment.series, spec)
                 self._join(rule, state)
             else:
-                key = any_account_region(increment.overflow) if fixed else increment.overflow
+                key = increment.overflow
+                if key == increment.series:
+                    key = any_account_region(key)
                 state, overflow = self._overflow(rule, key, spec), True
         check_buckets(rule, spec, state.row)
         self._chosen[rule, increment.series] = state, overflow
         return state, overflow
+
+    def left(self, increment: Increment) -> int:
+        """Return how many more series the increment's rule may have."""
+        rule, metric = increment.rule, increment.series.metric
+        # A rule without dynamic labels has one series for each account and region.
+        is_fixed = increment.series == increment.overflow
+        limit = MAX_ACCOUNT_REGIONS if is_fixed else self._spec(rule, metric).max_series
+        return limit - self._count(rule, metric).series
 
     def _overflow(self, rule: str, key: SeriesKey, spec: RuleSpec) -> SeriesState:
         """Return a rule's overflow series of an account and region, or the one of all others."""
