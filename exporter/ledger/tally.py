@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain, compress, repeat
 from operator import attrgetter
-from typing import Final, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from exporter.ledger.tables import LARGEST
 from exporter.model import Increment, JudgedEvent, SeriesKey
@@ -69,9 +69,9 @@ class Tally:
         tuples = list(map(_increments, kept))
         increments: list[Increment] = list(chain.from_iterable(tuples))
         owners = list(chain.from_iterable(map(repeat, range(len(kept)), map(len, tuples))))
-        values = list(map(_value, increments))
+        values: list[float] = list(map(_value, increments))
         errors: list[tuple[str, int | None]] = []
-        wrong = {value for value in set(values) if countable(value) is None}
+        wrong = _value_errors(set(values))
         if wrong:
             is_right = [value not in wrong for value in values]
             errors = [
@@ -100,6 +100,13 @@ class Tally:
         """Yield the increments one by one: the group, the amount and the event."""
         for key, value, owner in zip(self._keys, self._values, self._owners, strict=True):
             yield key, float(value), self._events[owner]
+
+
+def _value_errors(values: set[Any]) -> set[Any]:
+    """Return the values that are value errors."""
+    if set(map(type, values)) == {float} and min(values) >= 0 and math.isfinite(sum(values)):
+        return set()
+    return {value for value in values if countable(value) is None}
 
 
 def _times(events: Sequence[JudgedEvent]) -> tuple[list[int], int]:
