@@ -36,11 +36,10 @@ def look_up(entries: bytes, names: Sequence[bytes]) -> dict[bytes, int]:
     if not names or names[-1] < entries[:NAME_BYTES] or names[0] > entries[-ENTRY_BYTES:-2]:
         return {}
     if len(names) > _FEW:
-        known = set(_cells(entries, _NAME)).intersection(names)
-        if not known:
+        if set(_cells(entries, _NAME)).isdisjoint(names):
             return {}
         numbers: dict[bytes, int] = dict(_ENTRY.iter_unpack(entries))
-        return {name: numbers[name] for name in known}
+        return {name: numbers[name] for name in names if name in numbers}
     found = {}
     for name in names:
         at = entries.find(name)

@@ -41,6 +41,8 @@ _TIMELESS_SPAN: Final = 24 * 3600 * 1000
 _TIMELESS_END: Final = FIRST_SLOT + FIRST_SLOT // 2
 _EPOCH: Final = FIRST_SLOT * 2
 """The slot that begins at 1970."""
+_NEVER: Final = LARGEST * 4
+"""No event is in the segment that begins here."""
 _BLOCKS_KEPT: Final = 64
 """Blocks that a transaction keeps after it has read them."""
 
@@ -193,21 +195,23 @@ class Memory:
     def _places(self, keys: Iterable[EventKey]) -> dict[_Place, dict[bytes, EventKey]]:
         """Return the names of entries and their keys, by scope and segment."""
         places: dict[_Place, dict[bytes, EventKey]] = {}
+        names: dict[bytes, EventKey] = {}
+        copy = self._state.copy
         scope: str | None = None
-        segment = -1
-        copy, names = self._state.copy, {}
+        begin = _NEVER
         for key in keys:
             if key[0] != scope:
-                scope, segment = key[0], -1
+                scope, begin = key[0], _NEVER
                 state = self._state.copy()
                 state.update(_scope(scope) + b"\0")
                 copy = state.copy
-            # In line, because it runs for each event of each page: see slot_of.
             time = key[2]
-            slot, offset = (-1, 0) if time is None else divmod(time, SLOT)
-            if slot + _EPOCH != segment:
+            offset = -1 if time is None else time - begin
+            # Most events are in the segment of the one before.
+            if not 0 <= offset < SLOT:
                 segment, offset = slot_of(time, self.now)
                 names = places.setdefault((scope, segment), {})
+                begin = _NEVER if time is None or abs(time) > LARGEST else time - offset
             digest = copy()
             digest.update(key[1].encode("utf-8", "surrogatepass"))
             names[offset.to_bytes(OFFSET_BYTES, "big") + digest.digest()] = key
