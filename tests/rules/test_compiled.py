@@ -211,6 +211,17 @@ def test_conditions_that_rules_and_operands_share_are_right() -> None:
         assert matching(rules, message) == [alone]
 
 
+@pytest.mark.parametrize(
+    "key", ['"', "\\", "\n", "\0", "\x7f", "\ud800", "é", "\u2028", "class", "_x61"]
+)
+def test_keys_with_any_character_are_found(key: str) -> None:
+    rules = rule_set(f"{{ $.['{key}'] = v }}", f"{{ $.k.['a{key}'].k = v }}", "{ $.k.z = v }")
+    for ascii_ in (True, False):
+        first = json.dumps({key: "v"}, ensure_ascii=ascii_)
+        second = json.dumps({"k": {f"a{key}": {"k": "v"}, "z": "v"}}, ensure_ascii=ascii_)
+        assert matching(rules, first, second) == [["rule_0"], ["rule_1", "rule_2"]]
+
+
 def test_a_line_whose_event_time_is_a_float_counts() -> None:
     partition = Partition("trail", "111122223333", "eu-west-1", resource="/app", kind=LOG_GROUP)
     message = json.dumps({"eventID": "x", "eventVersion": "1.08", "eventTime": 1.5})
