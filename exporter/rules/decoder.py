@@ -22,6 +22,8 @@ _PIECE = 64 * 1024
 _OPENING = 16
 """Bytes by which the beginning of a record is recognised."""
 _NAME = re.compile("[A-Za-z][A-Za-z0-9_]*")
+_UNTYPED = re.compile(r'[\0-\x1f"\\\ud800-\udfff]')
+"""Characters that msgspec allows in no key of a struct: JSON escapes them, or UTF-8 has none."""
 
 # Numbers need their text, which int and float do not keep: see ``values.settled``.
 _SCALAR = Union[None, bool, int, float, str, list[Any]]  # noqa: UP007
@@ -52,7 +54,7 @@ class _Node:
             self.is_text = self.is_text or is_text
             return
         key = steps[0]
-        if not isinstance(key, str) or depth == _DEEPEST or not _is_encodable(key):
+        if not isinstance(key, str) or depth == _DEEPEST or not _can_be_typed(key):
             self.is_text = True
             return
         self.children.setdefault(key, _Node()).add(steps[1:], depth + 1, is_text=is_text)
@@ -137,7 +139,7 @@ class Decoder:
     def access(self, selector: Selector) -> Access:
         """How to read a selector that one of the rules has."""
         node, steps = self._root, selector.steps
-        if self._needs_all and (not isinstance(steps[0], str) or not _is_encodable(steps[0])):
+        if self._needs_all and (not isinstance(steps[0], str) or not _can_be_typed(steps[0])):
             return Access("e._all", steps)
         expression, conditions = "e", []
         for index, key in enumerate(steps):
@@ -211,8 +213,9 @@ def _attribute(key: str) -> str:
     return f"_x{key.encode().hex()}"
 
 
-def _is_encodable(key: str) -> bool:
-    return not any("\ud800" <= char <= "\udfff" for char in key)
+def _can_be_typed(key: str) -> bool:
+    """Whether a struct can have a key; what it leads to is decoded exactly if not."""
+    return _UNTYPED.search(key) is None
 
 
 def _selectors(rule: Rule) -> Iterable[tuple[Selector, bool]]:

@@ -68,7 +68,7 @@ class Batch:
         if known is not None:
             return self._judge_unknown(events, decoded, known)
         quick = None
-        if self._watermark is None and self._latest.lines is None:
+        if self._watermark is None and self._latest.of_line is None:
             quick = self._latest.matching
         judged = []
         for index, (event, fields) in enumerate(decoded):
@@ -135,9 +135,7 @@ class Batch:
             program = common or self._program(event, self._facts(event, None))
             if before is not None and program.names <= before:
                 continue
-            if program.lines is None or not (
-                increments := program.lines.increments(event.message, place)
-            ):
+            if program.of_line is None or not (increments := program.of_line(event.message, place)):
                 continue
             fact = self._facts(event, None)
             judged.append(
@@ -216,7 +214,7 @@ class Batch:
         matching: list[int] = []
         if fields is not None and program.matching is not None:
             matching = program.matching(fields)
-        if not matching and program.lines is None:
+        if not matching and program.of_line is None:
             return None
         return self._made(event, fields, fact, program, matching)
 
@@ -233,8 +231,8 @@ class Batch:
             fact = self._facts(event, fields)
         place = self._places.of(fact.account_id, fact.region)
         increments = program.made(matching, fields, place) if matching else ()
-        if program.lines is not None:
-            of_lines = program.lines.increments(event.message, place)
+        if program.of_line is not None:
+            of_lines = program.of_line(event.message, place)
             increments = (
                 tuple(program.in_order([*increments, *of_lines])) if increments else tuple(of_lines)
             )

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
+from copy import copy
+from functools import partial
 from typing import Any
 
 from exporter.configuration import Reference
@@ -25,6 +27,8 @@ _MOST_TOGETHER = 20_000
 
 Make = Callable[[Any, Place], Increment]
 """Makes the increment of a match from the fields of the message."""
+OfLine = Callable[[str, Place], list[Increment]]
+"""Returns what a message adds at a place."""
 
 
 class Program:
@@ -51,14 +55,28 @@ class Program:
         self._repeats = index is not None and index.repeats
         numbers = {number for number, _ in of_json}
         of_lines = [rule for number, rule in enumerate(rules) if number not in numbers]
-        self.lines = LineProgram(of_lines) if of_lines else None
-        """None if all rules have JSON patterns."""
+        self._lines = LineProgram(of_lines) if of_lines else None
+        self.of_line: OfLine | None = self._lines.increments if self._lines else None
+        """Returns what the rules with other patterns add; None if all have JSON patterns."""
         self._makes: dict[int, Make] = {}
         self._constant: dict[Place, dict[int, Increment]] = {}
         """The increments of rules whose matches all add the same at a place."""
         self._together: dict[Place, dict[tuple[int, ...], tuple[Increment, ...]]] = {}
         """Those of such rules that matched together, by ``matching``."""
         self._kept = 0
+
+    def part(self, rules: Collection[Rule]) -> Program:
+        """Some of its rules: nothing is compiled again, and what others match is left out."""
+        wanted = set(map(id, rules))
+        numbers = frozenset(n for n, rule in enumerate(self._rules) if id(rule) in wanted)
+        part = copy(self)
+        part.names = frozenset(rule.name for rule in rules)
+        if (all_matching := self.matching) is not None:
+            part.matching = lambda fields: [n for n in all_matching(fields) if n in numbers]
+        if self._lines is not None:
+            bits = self._lines.bits(wanted)
+            part.of_line = partial(self._lines.increments, asked=bits) if bits else None
+        return part
 
     def made(self, matching: list[int], fields: Any, place: Place) -> tuple[Increment, ...]:
         """The increments of matching rules with JSON patterns, in the order of the rules.

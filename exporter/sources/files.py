@@ -213,6 +213,10 @@ class Files:
             head = bytes(whole[:HEAD])
         layout = layout_of(path, self.format, head[:HEAD])
         if layout == "lines" and not compressed:
+            if position is not None and position.unit == "records" and self.format != "lines":
+                # Without its newline, a first line that is an object was read as a document.
+                counted = position.covered if position.done else 0
+                position = FilePosition.in_lines(file, stat, counted, midline=counted > 0)
             yield from self._follow(path, file, stat, position)
             return
         if position is None or position.unit != "records":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import pickle
 from typing import Any
@@ -239,6 +240,37 @@ def test_deeply_nested_conditions_and_selectors_are_right() -> None:
         '{"c": "0", "b": "y"}',
         json.dumps(nested),
     ) == [["rule_0"], [], ["rule_0"], ["rule_1"]]
+
+
+def test_conditions_that_rules_and_operands_share_are_right() -> None:
+    patterns = [
+        "{ ($.a = x && $.b != 1 && $.c = 1) || ($.a = x && $.b != 1 && $.c = 2) }",
+        "{ $.a = x && $.b != 1 && $.c = 2 }",
+        "{ $.a = x && $.b != 1 && $.d != 2 }",
+        "{ $.a = x && $.d != 2 && $.b != 2 }",
+        "{ $.a = x && ($.d != 2 || $.b != 1) }",
+        "{ $.a = x }",
+    ]
+    rules = rule_set(*patterns)
+    for b, c, d in itertools.product((1, 2, 3, None), repeat=3):
+        message = json.dumps({"a": "x", "b": b, "c": c, "d": d})
+        alone = [
+            f"rule_{number}"
+            for number, pattern in enumerate(patterns)
+            if compile_pattern(pattern).match(message)
+        ]
+        assert matching(rules, message) == [alone]
+
+
+@pytest.mark.parametrize(
+    "key", ['"', "\\", "\n", "\0", "\x7f", "\ud800", "é", "\u2028", "class", "_x61"]
+)
+def test_keys_with_any_character_are_found(key: str) -> None:
+    rules = rule_set(f"{{ $.['{key}'] = v }}", f"{{ $.k.['a{key}'].k = v }}", "{ $.k.z = v }")
+    for ascii_ in (True, False):
+        first = json.dumps({key: "v"}, ensure_ascii=ascii_)
+        second = json.dumps({"k": {f"a{key}": {"k": "v"}, "z": "v"}}, ensure_ascii=ascii_)
+        assert matching(rules, first, second) == [["rule_0"], ["rule_1", "rule_2"]]
 
 
 def test_a_line_whose_event_time_is_a_float_counts() -> None:
