@@ -54,10 +54,13 @@ class Rereads:
         """What was measured, as a sentence."""
         if not self.page_seconds:
             return "They were when the exporter stopped."
-        return (
+        measured = (
             f"All {self.all_reads} reads of an event take {self.full_load:.0%} of the interval,"
-            f" at {self.page_seconds:.2f} s a page."
+            f" at {self.page_seconds:.2f} s a page"
         )
+        if self.thinned and self.full_load <= _FULL:
+            return f"{measured} now, so they return step by step."
+        return f"{measured}."
 
     def __str__(self) -> str:
         """What a user should know; empty if all reads are made in time."""

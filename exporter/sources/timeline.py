@@ -18,7 +18,7 @@ from exporter.sources.base import Discovery, Reading, SourceConfig
 from exporter.sources.options import Interval, Lookback, Start
 from exporter.sources.progress import Progress
 from exporter.sources.schedule import Schedule, Window, merge
-from exporter.sources.thinning import Thinning
+from exporter.sources.thinning import Rereads, Thinning
 from exporter.yamlfile.durations import format_duration
 from exporter.yamlfile.validation import BetweenFieldsError
 
@@ -66,6 +66,8 @@ class _Pace:
     """The event density of a partition, learned from its answers."""
 
     thinning: Thinning
+    complete: bool = False
+    """Whether it is polled only once, so that no schedule applies."""
     caught_up: bool = False
     """Whether the last poll has read everything that was due."""
     events_per_ms: float | None = None
@@ -74,6 +76,11 @@ class _Pace:
     slice_length: int = _HOUR
     oldest_first: bool = False
     """The end of a backlog that is read first; changes if a poll leaves a backlog or fails."""
+
+    @property
+    def rereads(self) -> Rereads | None:
+        """How often events are read; None if it is polled only once."""
+        return None if self.complete else self.thinning.rereads
 
     def learn(self, piece: Window, pages: int, events: int) -> None:
         density = events / piece.length
@@ -234,7 +241,9 @@ class TimelineSource(ABC):
         if pace is None:
             # After a restart, re-reads stay thinned as they were.
             ages = () if checkpoint is None else Progress.ages(checkpoint)
-            pace = self._paces[partition.key] = _Pace(Thinning(self._schedule, ages))
+            pace = self._paces[partition.key] = _Pace(
+                Thinning(self._schedule, ages), self._complete
+            )
         return pace
 
     def _work(
@@ -274,8 +283,7 @@ class TimelineSource(ABC):
         """
         start = window.start
         while start < window.end:
-            length = max(pace.slice_length, self._schedule.resolution)
-            piece = Window(start, min(start + length, window.end))
+            piece = self._schedule.slice_of(Window(start, window.end), pace.slice_length)
             page, pages, events, complete = EventPage(()), 0, 0, True
             try:
                 for following in self.pages(partition, piece.start, piece.end):
@@ -324,7 +332,7 @@ def _reading(
         backfill=backfill,
         read_up_to=after.read_up_to,
         behind=behind,
-        rereads=pace.thinning.rereads,
+        rereads=pace.rereads,
         undecodable=page.undecodable,
         again=again,
     )
