@@ -35,12 +35,16 @@ from exporter.model import EventKey, JudgedEvent
 
 SLOT: Final = 15 * 60 * 1000
 """Milliseconds of event time in a segment."""
+SLOTS: Final = 1 << 15
+"""Segments of a scope at most: event times 341 days apart have the same. So neither an archive of
+many years nor forged times make more of them. Memory of a lookback of 90 days ends before."""
+_CYCLE: Final = SLOT * SLOTS
 _TIMELESS: Final = FIRST_SLOT
 """From here on are segments of events without a time, one for each day of reading time."""
 _TIMELESS_SPAN: Final = 24 * 3600 * 1000
 _TIMELESS_END: Final = FIRST_SLOT + FIRST_SLOT // 2
 _EPOCH: Final = FIRST_SLOT * 2
-"""The slot that begins at 1970."""
+"""From here on are segments of events with a time."""
 _BLOCKS_KEPT: Final = 64
 """Blocks that a transaction keeps after it has read them."""
 
@@ -203,7 +207,7 @@ class Memory:
                 copy = state.copy
             # In line, because it runs for each event of each page: see slot_of.
             time = key[2]
-            slot, offset = (-1, 0) if time is None else divmod(time, SLOT)
+            slot, offset = (-1, 0) if time is None else divmod(time % _CYCLE, SLOT)
             if slot + _EPOCH != segment:
                 segment, offset = slot_of(time, self.now)
                 names = places.setdefault((scope, segment), {})
@@ -283,7 +287,7 @@ def slot_of(time: int | None, now: int) -> tuple[int, int]:
     """
     if time is None:
         return _TIMELESS + now // _TIMELESS_SPAN, 0
-    slot, offset = divmod(max(-LARGEST, min(time, LARGEST)), SLOT)
+    slot, offset = divmod(time % _CYCLE, SLOT)
     return _EPOCH + slot, offset
 
 
