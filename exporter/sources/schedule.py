@@ -194,7 +194,7 @@ class Schedule:
         )
 
     def slice_of(self, window: Window, length: int) -> Window:
-        """The first slice of a window, about so long.
+        """The first slice of a window, of about this length.
 
         It ends at a multiple of the resolution. Otherwise the API would return the events of its
         last second again for the next slice, from before the position.
