@@ -137,7 +137,8 @@ class Thinning:
         self._last_seconds, self._last_calls = 0.0, 0
         room = caught_up and self._step > 0 and self._load(self._step - 1) <= _ROOM
         self._under = self._under + 1 if room else 0
-        if self._over >= _SURE and self._step < len(self._forms) - 1:
+        # One call brings all that a quiet partition has, at any age: then nothing is to be gained.
+        if self._over >= _SURE and self._load(len(self._forms) - 1) < load:
             if self._stepped_back:
                 self._patience = min(2 * self._patience, _MOST_PATIENCE)
             self._step += 1
