@@ -35,12 +35,16 @@ from exporter.model import EventKey, JudgedEvent
 
 SLOT: Final = 15 * 60 * 1000
 """Milliseconds of event time in a segment."""
+SLOTS: Final = 1 << 15
+"""Segments of a scope at most: event times 341 days apart have the same. So neither an archive of
+many years nor forged times make more of them. Memory of a lookback of 90 days ends before."""
+_CYCLE: Final = SLOT * SLOTS
 _TIMELESS: Final = FIRST_SLOT
 """From here on are segments of events without a time, one for each day of reading time."""
 _TIMELESS_SPAN: Final = 24 * 3600 * 1000
 _TIMELESS_END: Final = FIRST_SLOT + FIRST_SLOT // 2
 _EPOCH: Final = FIRST_SLOT * 2
-"""The slot that begins at 1970."""
+"""From here on are segments of events with a time."""
 _NEVER: Final = LARGEST * 4
 """No event is in the segment that begins here."""
 _BLOCKS_KEPT: Final = 64
@@ -298,7 +302,7 @@ def slot_of(time: int | None, now: int) -> tuple[int, int]:
     """
     if time is None:
         return _TIMELESS + now // _TIMELESS_SPAN, 0
-    slot, offset = divmod(max(-LARGEST, min(time, LARGEST)), SLOT)
+    slot, offset = divmod(time % _CYCLE, SLOT)
     return _EPOCH + slot, offset
 
 

@@ -161,8 +161,7 @@ class Batch:
             return None
         if not self._is_timed:
             return self._latest
-        program = self._judges.program((first, first), None)
-        return program if self._judges.program((last, last), None) is program else None
+        return self._judges.common_program(first, last)
 
     def _aliases(self, event: LogEvent, fact: Facts) -> tuple[EventKey, ...]:
         if not self._partition.kind.local_ids:

@@ -69,6 +69,14 @@ class Judges:
             self._programs[key] = found
         return found
 
+    def common_program(self, first: int, last: int) -> Program | None:
+        """The rules that judge all events from one time to another; None if these differ.
+
+        Equal rules at both ends are not enough: one may have been added and removed in between.
+        """
+        from_part, to_part = self._timeline.stretch(first, last)
+        return self.program((first, last), None) if from_part == to_part else None
+
     def _program(self, versions: tuple[RuleVersion, ...]) -> Program:
         found = self._parts.get(versions)
         if found is None:

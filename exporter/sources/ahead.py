@@ -54,14 +54,14 @@ class Ahead(Generic[Page]):
     def __init__(
         self,
         windows: Sequence[Window],
-        length: Callable[[], int],
+        cut: Callable[[Window], Window],
         fetch: Callable[[Window], Iterator[Page]],
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        """``length`` returns the length of the next slice; ``fetch`` its pages, in any thread."""
+        """``cut`` returns the first slice of a window; ``fetch`` its pages, in any thread."""
         self._monotonic = monotonic
         self._windows = windows
-        self._length = length
+        self._cut = cut
         self._fetch = fetch
         self._changed = threading.Condition()
         self._slices: deque[Slice[Page]] = deque()
@@ -169,7 +169,7 @@ class Ahead(Generic[Page]):
         while self._of < len(self._windows):
             window = self._windows[self._of]
             if self._start < window.end:
-                part = Window(self._start, min(self._start + self._length(), window.end))
+                part = self._cut(Window(self._start, window.end))
                 self._start = part.end
                 piece = Slice(part, self._of, _pages=self._fetch(part))
                 self._slices.append(piece)

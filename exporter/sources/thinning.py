@@ -59,10 +59,13 @@ class Rereads:
         """What was measured, as a sentence."""
         if not self.page_seconds:
             return "They were when the exporter stopped."
-        return (
+        measured = (
             f"All {self.all_reads} reads of an event take {self.full_load:.0%} of the interval,"
-            f" at {self.page_seconds:.2f} s a page."
+            f" at {self.page_seconds:.2f} s a page"
         )
+        if self.thinned and self.full_load <= _FULL:
+            return f"{measured} now, so they return step by step."
+        return f"{measured}."
 
     def __str__(self) -> str:
         """What a user should know; empty if all reads are made in time."""
@@ -187,7 +190,8 @@ class Thinning:
         self._last = _Pages()
         room = caught_up and self._step > 0 and self._load(self._step - 1) <= _ROOM
         self._under = self._under + 1 if room else 0
-        if self._over >= _SURE and self._step < len(self._forms) - 1:
+        # One call brings all that a quiet partition has, at any age: then nothing is to be gained.
+        if self._over >= _SURE and self._load(len(self._forms) - 1) < load:
             if self._stepped_back:
                 self._patience = min(2 * self._patience, _MOST_PATIENCE)
             self._step += 1

@@ -22,7 +22,7 @@ from exporter.sources.base import Discovery, Reading, SourceConfig
 from exporter.sources.options import Interval, Lookback, Start
 from exporter.sources.progress import Progress
 from exporter.sources.schedule import Schedule, Window, merge
-from exporter.sources.thinning import Thinning
+from exporter.sources.thinning import Rereads, Thinning
 from exporter.yamlfile.durations import format_duration
 from exporter.yamlfile.validation import BetweenFieldsError
 
@@ -70,6 +70,8 @@ class _Pace:
     """The event density of a partition, learned from its answers."""
 
     thinning: Thinning
+    complete: bool = False
+    """Whether it is polled only once, so that no schedule applies."""
     caught_up: bool = False
     """Whether the last poll has read everything that was due."""
     events_per_ms: float | None = None
@@ -80,6 +82,11 @@ class _Pace:
     """The slices of the poll that is under way."""
     oldest_first: bool = False
     """The end of a backlog that is read first; changes if a poll leaves a backlog or fails."""
+
+    @property
+    def rereads(self) -> Rereads | None:
+        """How often events are read; None if it is polled only once."""
+        return None if self.complete else self.thinning.rereads
 
     def learn(self, piece: Window, pages: int, events: int) -> None:
         density = events / piece.length
@@ -257,7 +264,9 @@ class TimelineSource(ABC):
         if pace is None:
             # After a restart, re-reads stay thinned as they were.
             ages = () if checkpoint is None else Progress.ages(checkpoint)
-            pace = self._paces[partition.key] = _Pace(Thinning(self._schedule, ages))
+            pace = self._paces[partition.key] = _Pace(
+                Thinning(self._schedule, ages), self._complete
+            )
         return pace
 
     def _work(
@@ -295,14 +304,14 @@ class TimelineSource(ABC):
         So little is read again after a crash or an error.
         """
 
-        def length() -> int:
-            return max(pace.slice_length, self._schedule.resolution)
+        def cut(rest: Window) -> Window:
+            return self._schedule.slice_of(rest, pace.slice_length)
 
         def fetch(piece: Window) -> Iterator[EventPage]:
             pages = self.pages(partition, piece.start, piece.end)
             yield from islice(pages, _MANY_PAGES + 1) if self._divisible(piece) else pages
 
-        pace.ahead = ahead = Ahead(windows, length, fetch, self._monotonic)
+        pace.ahead = ahead = Ahead(windows, cut, fetch, self._monotonic)
         try:
             yield ahead
         finally:
@@ -390,7 +399,7 @@ def _reading(
         backfill=backfill,
         read_up_to=after.read_up_to,
         behind=behind,
-        rereads=pace.thinning.rereads,
+        rereads=pace.rereads,
         undecodable=page.undecodable,
         again=again,
     )

@@ -7,6 +7,7 @@ import threading
 import weakref
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import pytest
 from hypothesis import given, settings
@@ -33,10 +34,15 @@ def reading(
     length: int = 10,
     by_threads: bool = True,
 ) -> Ahead[Page]:
-    ahead = Ahead(windows, lambda: length, fetch)
+    ahead = Ahead(windows, partial(first_slice, length=length), fetch)
     if by_threads:
         ahead.use_threads()
     return ahead
+
+
+def first_slice(window: Window, *, length: int) -> Window:
+    """The first slice of a window."""
+    return Window(window.start, min(window.start + length, window.end))
 
 
 def some_windows(lengths: list[int]) -> list[Window]:
@@ -132,7 +138,7 @@ def test_one_page_after_the_other_uses_no_thread() -> None:
 def test_a_slice_is_read_again_in_shorter_ones() -> None:
     ahead: Ahead[Page] = Ahead(
         windows := some_windows([40, 40]),
-        lambda: 10 if again else 40,
+        lambda rest: first_slice(rest, length=10 if again else 40),
         lambda piece: iter([(piece.start, piece.length)]),
     )
     again: list[bool] = []

@@ -92,6 +92,31 @@ def test_the_full_schedule_returns_step_by_step_and_only_when_nothing_is_left_to
     assert not thinning.rereads.thinned
 
 
+def test_a_quiet_partition_with_slow_calls_is_not_thinned_since_it_would_save_none() -> None:
+    thinning = Thinning(SCHEDULE)
+    now = 0.0
+    for _ in range(20):
+        thinning.begin_poll(now, caught_up=True)
+        now += 70
+        thinning.called(now)
+        thinning.read(MINUTE, 0.001)
+    assert thinning.rereads.short
+    assert not thinning.rereads.thinned
+
+
+def test_the_reason_says_when_there_is_room_again() -> None:
+    thinning = Thinning(SCHEDULE)
+    reading = Reading(thinning)
+    reading.poll(0.4, 20)
+    assert "return" not in thinning.rereads.reason
+    reading.poll(0.01, 20)
+    assert thinning.rereads.thinned
+    assert "they return step by step" in str(thinning.rereads)
+    after_restart = Thinning(SCHEDULE, thinning.schedule.ages)
+    Reading(after_restart).poll(0.01)
+    assert "they return step by step" in after_restart.rereads.reason
+
+
 def test_a_return_that_was_too_early_is_tried_again_later_and_later() -> None:
     """As with a quota that is short only when all of its partitions read everything."""
     thinning = Thinning(SCHEDULE)
