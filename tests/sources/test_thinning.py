@@ -97,8 +97,9 @@ def test_a_quiet_partition_with_slow_calls_is_not_thinned_since_it_would_save_no
     now = 0.0
     for _ in range(20):
         thinning.begin_poll(now, caught_up=True)
+        thinning.asks(now)
         now += 70
-        thinning.called(now)
+        thinning.called(now, 70)
         thinning.read(MINUTE, 0.001)
     assert thinning.rereads.short
     assert not thinning.rereads.thinned
