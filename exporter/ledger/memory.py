@@ -222,7 +222,7 @@ class Memory:
         return places
 
     def _places_of(self, keys: Mapping[EventKey, object]) -> dict[_Place, dict[bytes, EventKey]]:
-        """Return the places of keys, most of which were just looked up."""
+        """Return the places of keys; usually all of them were just looked up."""
         places = {
             place: {name: key for name, key in names.items() if key in keys}
             for place, names in self._last_places.items()

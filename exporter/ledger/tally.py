@@ -97,7 +97,7 @@ class Tally:
         return cls(groups, errors, is_timed, kept, owners, keys, values)
 
     def in_order(self) -> Iterator[tuple[GroupKey, float, JudgedEvent]]:
-        """Yield the increments one by one: the group, the amount and the event."""
+        """Yield the increments one at a time: the group, the amount and the event."""
         for key, value, owner in zip(self._keys, self._values, self._owners, strict=True):
             yield key, float(value), self._events[owner]
 
