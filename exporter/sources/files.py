@@ -40,6 +40,7 @@ from exporter.sources.file_content import (
     decode,
     inflate,
     inflate_at_once,
+    is_dense,
     is_gzip,
     layout_of,
     pieces,
@@ -223,7 +224,7 @@ class Files:
             position = None
             if layout == "documents" and not compressed and stat.st_size <= self._at_once:
                 whole = b"".join((head, *content))
-            if layout == "documents" and whole and array_of_records(whole):
+            if layout == "documents" and whole and array_of_records(whole) and not is_dense(whole):
                 yield from self._read_document(path, file, stat, whole)
                 return
         chunks = pieces(whole) if whole is not None else again(head, content, broken)
