@@ -36,7 +36,8 @@ from exporter.runtime.pipeline import Pipeline
 from exporter.runtime.scheduling import Scheduler
 from exporter.sources.base import Discovery
 from exporter.sources.log_groups import LOG_GROUP
-from exporter.sources.timeline import EventPage, TimelineConfig, TimelineSource
+from exporter.sources.pace import EventPage
+from exporter.sources.timeline import TimelineConfig, TimelineSource
 
 MOST = 64 * 1024
 INTERVAL = 30.0

@@ -81,14 +81,26 @@ class Records(Sequence[LogEvent]):
     """
 
     def __init__(
-        self, document: bytes | bytearray, time: int, split: Callable[[], Sequence[LogEvent]]
+        self,
+        document: bytes | bytearray,
+        time: int,
+        split: Callable[[bytes | bytearray], Sequence[LogEvent]],
     ) -> None:
-        """``time``: of all log events, milliseconds. ``split`` makes them."""
-        self.document = document
+        """``time``: of all log events, milliseconds. ``split`` makes them from the document."""
         self.time = time
+        self.size = len(document)
+        """Bytes of the document."""
+        self._document: bytes | bytearray | None = document
         self._split = split
         self._events: Sequence[LogEvent] | None = None
         self._count: int | None = None
+
+    @property
+    def document(self) -> bytes | bytearray:
+        """The document; raises RuntimeError if it was released."""
+        if self._document is None:
+            raise RuntimeError("the document was released")
+        return self._document
 
     @property
     def array(self) -> slice | None:
@@ -99,11 +111,21 @@ class Records(Sequence[LogEvent]):
         """Set the number of records, so that ``len`` does not need to split the document."""
         self._count = records
 
+    def release(self) -> bool:
+        """Free the document, once all was made of it that is needed. Returns whether it was freed.
+
+        The log events of a document that was split stay in memory.
+        """
+        if self._events is not None or self._count is None:
+            return False
+        self._document = None
+        return True
+
     @property
     def events(self) -> Sequence[LogEvent]:
         """The log events, one for each record."""
         if self._events is None:
-            self._events = self._split()
+            self._events = self._split(self.document)
         return self._events
 
     def __len__(self) -> int:

@@ -313,7 +313,7 @@ def internal_error(partition: Partition, error: Exception) -> SourceError:
 def _bytes(events: Sequence[LogEvent]) -> int:
     """Bytes of the messages, or of the document that has them."""
     if isinstance(events, Records):
-        return len(events.document)
+        return events.size
     # Only the heads of the texts are looked at: the texts themselves have left the cache by now.
     lengths = [len(message) for event in events if (message := event.message).isascii()]
     if len(lengths) == len(events):

@@ -12,8 +12,8 @@ from exporter.aws.records import HistoryEvent
 from exporter.model import Partition, PartitionKind
 from exporter.sources.base import Discovery, Environment
 from exporter.sources.options import Duration, Start, at_most
+from exporter.sources.pace import EventPage
 from exporter.sources.regional import RegionalConfig, RegionalSource
-from exporter.sources.timeline import EventPage
 
 _DAYS = 90
 """AWS: LookupEvents looks back 90 days."""

@@ -48,11 +48,7 @@ from exporter.sources.file_content import (
     split_lines,
 )
 from exporter.sources.file_position import FilePosition, sample
-from exporter.sources.json_records import (
-    BrokenContentError,
-    records_in_line,
-    split_records,
-)
+from exporter.sources.json_records import BrokenContentError, records_in_line, split_records
 from exporter.sources.options import Distinct, Interval
 from exporter.yamlfile.globs import absolute_glob, is_path
 
@@ -225,7 +221,9 @@ class Files:
             if layout == "documents" and not compressed and stat.st_size <= self._at_once:
                 whole = b"".join((head, *content))
             if layout == "documents" and whole and array_of_records(whole) and not is_dense(whole):
-                yield from self._read_document(path, file, stat, whole)
+                records, undecodable = self._records(path, whole)
+                del whole, head, content  # it can be released
+                yield from self._read_document(file, stat, records, undecodable)
                 return
         chunks = pieces(whole) if whole is not None else again(head, content, broken)
         done = 0 if position is None else self._done(position, file, compressed=compressed)
@@ -309,18 +307,12 @@ class Files:
                 count += len(messages)
         return count
 
-    def _read_document(
-        self,
-        path: str,
-        file: io.BufferedReader,
-        stat: os.stat_result,
-        document: bytes | bytearray,
-    ) -> Iterator[Reading]:
-        """Read a document of records in one reading, without splitting it."""
+    def _records(self, path: str, document: bytes | bytearray) -> tuple[Records, Callable[[], int]]:
+        """The records of a document, and how many are no log events, once it was split."""
         now = self._now()
         undecodable = 0
 
-        def split() -> list[LogEvent]:
+        def split(document: bytes | bytearray) -> list[LogEvent]:
             nonlocal undecodable
             events: list[LogEvent] = []
             undecodable = 0
@@ -335,12 +327,20 @@ class Files:
                 undecodable += 1
             return events
 
-        position = FilePosition.in_records(
-            stat, None, sample(file, stat.st_size), finished=True
-        ).encode()
-        yield Reading(Records(document, now, split), position, size=stat.st_size)
-        if undecodable:
-            yield Reading((), position, undecodable=undecodable)
+        return Records(document, now, split), lambda: undecodable
+
+    def _read_document(
+        self,
+        file: io.BufferedReader,
+        stat: os.stat_result,
+        records: Records,
+        undecodable: Callable[[], int],
+    ) -> Iterator[Reading]:
+        """Read a document of records in one reading, without splitting it."""
+        position = FilePosition.in_records(stat, None, sample(file, stat.st_size), finished=True)
+        yield Reading(records, position.encode(), size=stat.st_size)
+        if undecodable():
+            yield Reading((), position.encode(), undecodable=undecodable())
 
     def _read_whole(
         self,

@@ -21,8 +21,8 @@ from exporter.model import (
 from exporter.sources.base import Discovery, Environment
 from exporter.sources.log_group_names import LogGroupNames
 from exporter.sources.options import Distinct, Interval, Lookback
+from exporter.sources.pace import EventPage
 from exporter.sources.regional import RegionalConfig, RegionalSource, milliseconds
-from exporter.sources.timeline import EventPage
 from exporter.yamlfile.problems import Location, Problem
 from exporter.yamlfile.validation import Fields
 

@@ -16,7 +16,8 @@ from exporter.aws.records import LATEST, TypedRecord
 from exporter.model import LogEvent, Partition, SourceError
 from exporter.sources.base import Discovery, Environment
 from exporter.sources.options import Regions
-from exporter.sources.timeline import EventPage, TimelineConfig, TimelineSource
+from exporter.sources.pace import EventPage
+from exporter.sources.timeline import TimelineConfig, TimelineSource
 from exporter.yamlfile.problems import Location, Problem, Severity
 from exporter.yamlfile.validation import Fields
 

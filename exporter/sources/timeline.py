@@ -8,7 +8,7 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import islice
 from typing import Final
 
@@ -16,31 +16,20 @@ from pydantic import model_validator
 
 from exporter import exactness
 from exporter.aws.quotas import CallCost
-from exporter.model import EventFormat, LogEvent, Partition, SourceError
+from exporter.model import EventFormat, Partition, SourceError
 from exporter.sources.ahead import Ahead, Slice
 from exporter.sources.base import Discovery, Reading, SourceConfig
 from exporter.sources.options import Interval, Lookback, Start
+from exporter.sources.pace import PAGES, EventPage, Pace
 from exporter.sources.progress import Progress
 from exporter.sources.schedule import Schedule, Window, merge
-from exporter.sources.thinning import Rereads, Thinning
+from exporter.sources.thinning import Thinning
 from exporter.yamlfile.durations import format_duration
 from exporter.yamlfile.validation import BetweenFieldsError
 
 _ALL_RULES: Final[frozenset[str]] = frozenset()
-_HOUR: Final = 3_600_000
-_PAGES: Final = 4
-"""Target size of a slice, in pages."""
-_MANY_PAGES: Final = 4 * _PAGES
+_MANY_PAGES: Final = 4 * PAGES
 """Pages after which a slice is retried in shorter pieces."""
-
-
-@dataclass(frozen=True, slots=True)
-class EventPage:
-    """The answer of one API call."""
-
-    events: Sequence[LogEvent]
-    undecodable: int = 0
-    """Number of records that are not log events: without message, time or id."""
 
 
 class TimelineConfig(SourceConfig):
@@ -63,54 +52,6 @@ class TimelineConfig(SourceConfig):
                 f" it is {format_duration(self.lookback)}",
             )
         return self
-
-
-@dataclass(slots=True)
-class _Pace:
-    """The event density of a partition, learned from its answers."""
-
-    thinning: Thinning
-    complete: bool = False
-    """Whether it is polled only once, so that no schedule applies."""
-    caught_up: bool = False
-    """Whether the last poll has read everything that was due."""
-    events_per_ms: float | None = None
-    page_events: float | None = None
-    """Events of a full page; None before the first."""
-    slice_length: int = _HOUR
-    ahead: Ahead[EventPage] | None = None
-    """The slices of the poll that is under way."""
-    oldest_first: bool = False
-    """The end of a backlog that is read first; changes if a poll leaves a backlog or fails."""
-
-    @property
-    def rereads(self) -> Rereads | None:
-        """How often events are read; None if it is polled only once."""
-        return None if self.complete else self.thinning.rereads
-
-    def learn(self, piece: Window, pages: int, events: int) -> None:
-        density = events / piece.length
-        before = density if self.events_per_ms is None else self.events_per_ms
-        self.events_per_ms = (before + density) / 2
-        if pages > 1:
-            full = max(1.0, events / pages)
-            self.page_events = (full + (self.page_events or full)) / 2
-        fitting = max(1, _PAGES * piece.length // pages)
-        # A short window is no reason for shorter slices.
-        choose = min if pages > _PAGES else max
-        self.slice_length = choose(self.slice_length, fitting)
-
-    def full_page(self, most: int) -> float:
-        """Events of a full page; ``most``: the maximum that the API returns."""
-        return min(most, self.page_events or math.inf)
-
-    def shorten(self, piece: Window, by: int) -> None:
-        self.slice_length = max(1, piece.length // by)
-
-    def failed(self, piece: Window) -> None:
-        """Continue at the other end, in shorter slices: the same slice may fail again."""
-        self.shorten(piece, 2)
-        self.oldest_first = not self.oldest_first
 
 
 class TimelineSource(ABC):
@@ -151,7 +92,7 @@ class TimelineSource(ABC):
         self._clock = clock
         self._monotonic = monotonic
         self._loaded = self._now()
-        self._paces: dict[str, _Pace] = {}
+        self._paces: dict[str, Pace] = {}
         self._busy = threading.BoundedSemaphore(self.busy_partitions)
 
     @abstractmethod
@@ -252,25 +193,23 @@ class TimelineSource(ABC):
                     done is not None
                     and behind
                     and not is_fresh
-                    and left <= ahead.begun * _PAGES * pace.thinning.page_seconds
+                    and left <= ahead.begun * PAGES * pace.thinning.page_seconds
                     and not ahead.finish()
                 ):
                     pace.oldest_first = not pace.oldest_first
                     return
         pace.caught_up = True
 
-    def _pace(self, partition: Partition, checkpoint: str | None) -> _Pace:
+    def _pace(self, partition: Partition, checkpoint: str | None) -> Pace:
         pace = self._paces.get(partition.key)
         if pace is None:
             # After a restart, re-reads stay thinned as they were.
             ages = () if checkpoint is None else Progress.ages(checkpoint)
-            pace = self._paces[partition.key] = _Pace(
-                Thinning(self._schedule, ages), self._complete
-            )
+            pace = self._paces[partition.key] = Pace(Thinning(self._schedule, ages), self._complete)
         return pace
 
     def _work(
-        self, progress: Progress, now: int, pace: _Pace
+        self, progress: Progress, now: int, pace: Pace
     ) -> list[tuple[Window, frozenset[str]]]:
         """The windows in order, each with the only rules that count in it (all if empty)."""
         windows = progress.windows(pace.thinning.schedule, now, complete=self._complete)
@@ -297,7 +236,7 @@ class TimelineSource(ABC):
 
     @contextmanager
     def _ahead(
-        self, partition: Partition, windows: Sequence[Window], pace: _Pace
+        self, partition: Partition, windows: Sequence[Window], pace: Pace
     ) -> Iterator[Ahead[EventPage]]:
         """The slices of windows, a few pages each.
 
@@ -320,7 +259,7 @@ class TimelineSource(ABC):
                 self._busy.release()
 
     def _read(
-        self, ahead: Ahead[EventPage], pace: _Pace, began: float
+        self, ahead: Ahead[EventPage], pace: Pace, began: float
     ) -> Iterator[tuple[int, EventPage, Window | None]]:
         """Yield each page with the number of its window, and the slice that it completes.
 
@@ -351,7 +290,7 @@ class TimelineSource(ABC):
                 pace.thinning.read(window.length, used)
                 yield piece.of, page, window
             else:
-                pace.shorten(window, _PAGES)
+                pace.shorten(window, PAGES)
                 ahead.again(piece)
                 yield piece.of, page, None
 
@@ -367,7 +306,7 @@ class TimelineSource(ABC):
             thinning.called(self._monotonic(), piece.seconds)
             yield page
 
-    def _hurry(self, ahead: Ahead[EventPage], pace: _Pace, began: float) -> None:
+    def _hurry(self, ahead: Ahead[EventPage], pace: Pace, began: float) -> None:
         """Fetch by threads if the partition is busy."""
         late = self._monotonic() >= began + self.interval * self.busy_load
         if (late or pace.thinning.busy) and not ahead.uses_threads and self._busy.acquire(False):
@@ -385,7 +324,7 @@ def _reading(
     page: EventPage,
     before: Progress,
     after: Progress,
-    pace: _Pace,
+    pace: Pace,
     backfill: frozenset[str] = _ALL_RULES,
     *,
     behind: bool,

@@ -80,7 +80,7 @@ def _check_records(
     objects = [message for message in messages if _is_object(message)]
     document = '{"Records": [' + ", ".join(objects) + "]}"
     events = [LogEvent(message, _NOW) for message in objects]
-    records = Records(document.encode("utf-8", "surrogatepass"), _NOW, lambda: events)
+    records = Records(document.encode("utf-8", "surrogatepass"), _NOW, lambda _document: events)
     found = [judged_event(rules, event, partition, event_format) for event in events]
     expected: list[JudgedEvent] = [one for one in found if one is not None]
     assert rule_set.evaluate(records, partition, event_format).events == expected

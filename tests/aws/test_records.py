@@ -22,8 +22,8 @@ from exporter.model import LogEvent, Partition
 from exporter.sources.base import Environment
 from exporter.sources.event_history import EventHistoryConfig
 from exporter.sources.log_groups import LogGroupsConfig
+from exporter.sources.pace import EventPage
 from exporter.sources.regional import RegionalSource
-from exporter.sources.timeline import EventPage
 
 PLACE = Partition("s", "123456789012", "us-east-1", "/app")
 OPERATIONS = ("FilterLogEvents", "LookupEvents")

@@ -120,7 +120,7 @@ def test_labels_have_values_as_they_were_written(message: str, label: str) -> No
 
 
 def test_a_document_of_records_is_judged_without_being_split() -> None:
-    def split() -> list[LogEvent]:
+    def split(_document: bytes | bytearray) -> list[LogEvent]:
         raise AssertionError("the document was split")
 
     names: list[dict[str, str]] = [{"eventName": "a"}, {"eventName": "b"}, {}]
@@ -162,7 +162,7 @@ def test_where_a_document_is_cut_changes_nothing(
     except ValueError:
         whole = None
 
-    def split() -> list[LogEvent]:
+    def split(_document: bytes | bytearray) -> list[LogEvent]:
         assert whole is not None
         return [LogEvent(json.dumps(one), NOW) for one in whole]
 
@@ -193,7 +193,7 @@ def test_where_a_document_is_cut_changes_nothing(
     ],
 )
 def test_a_document_of_another_form_is_split(document: bytes) -> None:
-    records = Records(document, NOW, lambda: [LogEvent('{"a": "from the split"}', NOW)])
+    records = Records(document, NOW, lambda _document: [LogEvent('{"a": "from the split"}', NOW)])
     rules = rule_set("{ $.a = * }", labels={"a": "$.a"})
     (event,) = rules.evaluate(records, TRAIL_FILE, "lines").events
     assert dict(event.increments[0].series.labels)["a"] == "from the split"

@@ -24,7 +24,8 @@ from exporter.runtime.scheduling import Scheduler
 from exporter.runtime.status import source_status
 from exporter.sources.base import Discovery
 from exporter.sources.log_groups import LOG_GROUP, LogGroupsConfig
-from exporter.sources.timeline import EventPage, TimelineSource
+from exporter.sources.pace import EventPage
+from exporter.sources.timeline import TimelineSource
 from tests.support.waiting import wait_for
 
 GROUP = Partition("apps", "123456789012", "us-east-1", "/aws/lambda/a", LOG_GROUP)

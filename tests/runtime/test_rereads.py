@@ -20,9 +20,9 @@ from exporter.rules import RuleSet
 from exporter.runtime.pipeline import Evaluated, Pipeline
 from exporter.runtime.reader import Reader
 from exporter.sources.log_groups import LOG_GROUP
+from exporter.sources.pace import EventPage
 from exporter.sources.progress import Progress
 from exporter.sources.schedule import BacklogSpan, Window
-from exporter.sources.timeline import EventPage
 from tests.runtime.test_reader import Groups
 from tests.support.counting import load as load_rules
 from tests.support.counting import use

@@ -18,7 +18,8 @@ from exporter.aws.iam_policy import Deployment, Grant
 from exporter.exactness import CLOCK_ERROR
 from exporter.model import EventFormat, LogEvent, Partition, PartitionKind, SourceError
 from exporter.sources.base import Discovery, Environment
-from exporter.sources.timeline import EventPage, TimelineConfig, TimelineSource
+from exporter.sources.pace import EventPage
+from exporter.sources.timeline import TimelineConfig, TimelineSource
 
 PARTITION = Partition("simulated", "123456789012", "eu-west-1")
 INTERVAL, LOOKBACK = 60, 900  # seconds

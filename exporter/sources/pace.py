@@ -1,0 +1,76 @@
+"""What reading has shown of a partition: its density, its pages and how much they cost."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from exporter.model import LogEvent
+from exporter.sources.ahead import Ahead
+from exporter.sources.schedule import Window
+from exporter.sources.thinning import Rereads, Thinning
+
+PAGES: Final = 4
+"""Target size of a slice, in pages."""
+_HOUR: Final = 3_600_000
+
+
+@dataclass(frozen=True, slots=True)
+class EventPage:
+    """The answer of one API call."""
+
+    events: Sequence[LogEvent]
+    undecodable: int = 0
+    """Number of records that are not log events: without message, time or id."""
+
+
+@dataclass(slots=True)
+class Pace:
+    """The event density of a partition, learned from its answers."""
+
+    thinning: Thinning
+    complete: bool = False
+    """Whether it is polled only once, so that no schedule applies."""
+    caught_up: bool = False
+    """Whether the last poll has read everything that was due."""
+    events_per_ms: float | None = None
+    page_events: float | None = None
+    """Events of a full page; None before the first."""
+    slice_length: int = _HOUR
+    ahead: Ahead[EventPage] | None = None
+    """The slices of the poll that is under way."""
+    oldest_first: bool = False
+    """The end of a backlog that is read first; changes if a poll leaves a backlog or fails."""
+
+    @property
+    def rereads(self) -> Rereads | None:
+        """How often events are read; None if it is polled only once."""
+        return None if self.complete else self.thinning.rereads
+
+    def learn(self, piece: Window, pages: int, events: int) -> None:
+        """A slice was read completely, with so many pages and log events."""
+        density = events / piece.length
+        before = density if self.events_per_ms is None else self.events_per_ms
+        self.events_per_ms = (before + density) / 2
+        if pages > 1:
+            full = max(1.0, events / pages)
+            self.page_events = (full + (self.page_events or full)) / 2
+        fitting = max(1, PAGES * piece.length // pages)
+        # A short window is no reason for shorter slices.
+        choose = min if pages > PAGES else max
+        self.slice_length = choose(self.slice_length, fitting)
+
+    def full_page(self, most: int) -> float:
+        """Events of a full page; ``most``: the maximum that the API returns."""
+        return min(most, self.page_events or math.inf)
+
+    def shorten(self, piece: Window, by: int) -> None:
+        """Divide a slice by a number for the next ones."""
+        self.slice_length = max(1, piece.length // by)
+
+    def failed(self, piece: Window) -> None:
+        """Continue at the other end, in shorter slices: the same slice may fail again."""
+        self.shorten(piece, 2)
+        self.oldest_first = not self.oldest_first
