@@ -14,7 +14,7 @@ from exporter.runtime.reader import Reader, Steps
 from exporter.sources.base import Source
 
 _MATCHED: Final = 50_000
-"""Log events of a commit that rules match: a series costs each commit some 50 us that changes it,
+"""Log events of a commit that rules match: a series costs each commit about 50 us that changes it,
 however many events do."""
 _READINGS: Final = 128
 """Each has a file open until it is committed."""
