@@ -5,6 +5,7 @@ from __future__ import annotations
 import keyword
 import re
 from collections.abc import Callable, Iterable, Mapping
+from operator import attrgetter
 from typing import Any, NamedTuple, Union, cast
 
 import msgspec
@@ -17,6 +18,8 @@ from exporter.rules.rule import Rule
 _DEEPEST = 20
 """Levels of objects that are typed; deeper ones are decoded exactly, from their text."""
 _NAME = re.compile("[A-Za-z][A-Za-z0-9_]*")
+_ENVELOPE = "detail-type"
+"""A field that each of EventBridge's envelopes has."""
 
 # Numbers need their text, which int and float do not keep: see ``values.settled``.
 _SCALAR = Union[None, bool, int, float, str, list[Any]]  # noqa: UP007
@@ -84,7 +87,7 @@ class Decoder:
 
     def __init__(self, rules: Iterable[Rule]) -> None:
         self._root = _Node()
-        for name in FIELDS:
+        for name in (*FIELDS, _ENVELOPE):
             self._root.add((name,), 0, is_text=False)
         for rule in rules:
             for selector, is_text in _selectors(rule):
@@ -164,16 +167,29 @@ class Whole:
         return getattr(self._fields, name)
 
 
-def _guarded(expression: str, conditions: list[str]) -> str:
-    if not conditions:
-        return expression
-    return f"({expression} if {' and '.join(conditions)} else MISSING)"
-
-
 def _attribute(key: str) -> str:
     if _NAME.fullmatch(key) and not keyword.iskeyword(key):
         return key
     return f"_x{key.encode().hex()}"
+
+
+_mark = attrgetter(_attribute(_ENVELOPE))
+
+
+def may_be_envelope(fields: Any) -> bool:
+    """Whether the fields of a message are those of one of EventBridge's envelopes."""
+    return _mark(fields) is not MISSING
+
+
+def have_envelopes(records: Iterable[Any]) -> bool:
+    """Whether one of these messages may be an envelope."""
+    return any(mark is not MISSING for mark in map(_mark, records))
+
+
+def _guarded(expression: str, conditions: list[str]) -> str:
+    if not conditions:
+        return expression
+    return f"({expression} if {' and '.join(conditions)} else MISSING)"
 
 
 def _is_encodable(key: str) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 from exporter.exactness import may_count
@@ -15,6 +15,8 @@ from exporter.model import (
     Partition,
     Records,
 )
+from exporter.rules.decoder import have_envelopes, may_be_envelope
+from exporter.rules.envelopes import opened
 from exporter.rules.judges import Judges
 from exporter.rules.places import Places
 from exporter.rules.program import Program
@@ -69,22 +71,43 @@ class Batch:
         return judged
 
     def _exact(self, event: LogEvent) -> tuple[LogEvent, Any]:
-        return event, self._judges.decoder.exact(event.message)
+        exact = self._judges.decoder.exact
+        return self._opened(event, exact(event.message), exact)
+
+    def _opened(
+        self, event: LogEvent, fields: Any, decode: Callable[[str], Any]
+    ) -> tuple[LogEvent, Any]:
+        """The log event in an envelope; every other one as it is."""
+        if self._format == "lines" or fields is None or not may_be_envelope(fields):
+            return event, fields
+        trusted = self._format == "cloudtrail" or not self._partition.kind.local_ids
+        return opened(event, decode, trusted=trusted) or (event, fields)
 
     def _decoded(self, events: Sequence[LogEvent]) -> Iterable[tuple[LogEvent, Any]]:
         """The events with their fields. Those of an unsplit document have no messages."""
         if isinstance(events, Records):
             if not self._judges.reads_lines:
                 records = self._judges.decoder.records(events.document)
-                if records is not None:
+                if records is not None and not have_envelopes(records):
                     events.counted(len(records))
                     unsplit = LogEvent("", events.time)
                     return [(unsplit, fields) for fields in records]
             events = events.events
         if not self._reads_fields:
             return [(event, None) for event in events]
+        return self._decoded_one_by_one(events)
+
+    def _decoded_one_by_one(self, events: Iterable[LogEvent]) -> Iterator[tuple[LogEvent, Any]]:
         decode = self._decode
-        return ((event, decode(event.message)) for event in events)
+        for event in events:
+            fields = decode(event.message)
+            if fields is not None and may_be_envelope(fields):
+                try:
+                    yield self._opened(event, fields, decode)
+                except InexactError:
+                    yield self._exact(event)
+            else:
+                yield event, fields
 
     def _judge_unknown(
         self, events: Sequence[LogEvent], decoded: Iterable[tuple[LogEvent, Any]], known: Known

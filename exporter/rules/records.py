@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from exporter.model import EventFormat, EventKey, LogEvent, Partition
 from exporter.rules.cloudtrail import RecordFields, is_account_id, is_record, milliseconds
+from exporter.rules.envelopes import Enveloped
 from exporter.rules.labels import label_text
 from exporter.rules.values import settled
 
@@ -39,7 +40,9 @@ def facts(
     partition: Partition,
     event_format: EventFormat,
 ) -> Facts:
-    """A CloudTrail record speaks for itself, wherever it was read; else the partition does.
+    """A CloudTrail record or an envelope speaks for itself, wherever it was read.
+
+    Of other messages, the partition and the log event say where and when they happened.
 
     ``fields``: of the message, None if it is not a JSON object.
 
@@ -51,10 +54,17 @@ def facts(
     record = fields if event_format != "lines" else None
     event_time = event.time if partition.kind.by_event_time else None
     is_declared = event_format == "cloudtrail"
-    if record is None or not (is_declared or is_record(record)):
+    enveloped = event if isinstance(event, Enveloped) else None
+    if enveloped is not None and not enveloped.is_record:
+        return _of_envelope(enveloped, partition, event_time, is_declared=is_declared)
+    if record is None or not (is_declared or enveloped or is_record(record)):
         return Facts(event.id, partition.key, event_time, partition.account_id, partition.region)
     event_id, happened = _text(record.eventID), _text(record.eventTime)
     account_id, region = _text(record.recipientAccountId), _text(record.awsRegion)
+    if enveloped is not None:
+        event_id, region = event_id or enveloped.envelope_id, region or enveloped.region
+        event_time = enveloped.happened or event_time
+        account_id = account_id if is_account_id(account_id) else enveloped.account_id
     return Facts(
         event_id or event.id,
         "" if event_id and (is_declared or not partition.kind.local_ids) else partition.key,
@@ -62,6 +72,20 @@ def facts(
         label_text(account_id if is_declared or is_account_id(account_id) else "")
         or partition.account_id,
         label_text(region) or partition.region,
+        resolution=1000,
+    )
+
+
+def _of_envelope(
+    event: Enveloped, partition: Partition, event_time: int | None, *, is_declared: bool
+) -> Facts:
+    account_id = event.account_id if is_account_id(event.account_id) else ""
+    return Facts(
+        event.envelope_id,
+        "" if is_declared or not partition.kind.local_ids else partition.key,
+        event.happened or event_time,
+        account_id or partition.account_id,
+        label_text(event.region) or partition.region,
         resolution=1000,
     )
 
@@ -78,7 +102,8 @@ def aliases(
         return ()
     event_id = _text(fields.eventID)
     if not event_id:
-        return ()
+        own_id = (partition.key, event.id, event.time)
+        return (own_id,) if isinstance(event, Enveloped) else ()
     happened = milliseconds(_text(fields.eventTime)) or event.time
     keys = [("", event_id, happened), (partition.key, event.id, event.time)]
     if fact.event_id == event_id or is_record(fields):
