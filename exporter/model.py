@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, overload
 
@@ -126,6 +126,18 @@ class Records(Sequence[LogEvent]):
     def __getitem__(self, index: int | slice) -> LogEvent | Sequence[LogEvent]:
         return self.events[index]
 
+
+class Limits(msgspec.Struct, frozen=True):
+    """Which log events of a reading count; the others are excluded."""
+
+    account_ids: frozenset[str] | None = None
+    """None for events of any account."""
+    since: int | None = None
+    """Event time, milliseconds; None for events of any age."""
+
+
+Excluded = Mapping[tuple[str, str], int]
+"""Log events that Limits excluded, by reason (``account``, ``start``) and account."""
 
 Labels = tuple[tuple[str, str], ...]
 """Label names and values, in the order in which they are exposed."""

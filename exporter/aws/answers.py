@@ -36,7 +36,7 @@ _VALUE = msgspec.json.Decoder()
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """A member that is in every answer of an operation, even if it is empty."""
+    """A member that is in every answer of an operation, in most even if it is empty."""
 
     member: str
     type: type
@@ -44,6 +44,8 @@ class Sent:
     """The member with the token of the next page, if the operation has pages."""
     page: PageDecoder | None = None
     """The fast way to decode a page of log events."""
+    may_lack: bool = False
+    """Whether AWS leaves it out if it is empty. No position moves by such an answer."""
 
 
 ALWAYS_SENT: Mapping[str, Sent] = {
@@ -58,6 +60,10 @@ ALWAYS_SENT: Mapping[str, Sent] = {
     "DescribeLogGroups": Sent("logGroups", list, following="nextToken"),
     "TestMetricFilter": Sent("matches", list),
     "GetCallerIdentity": Sent("Account", str),
+    "ReceiveMessage": Sent("Messages", list, may_lack=True),
+    "DeleteMessageBatch": Sent("Successful", list, may_lack=True),
+    "ChangeMessageVisibilityBatch": Sent("Successful", list, may_lack=True),
+    "GetQueueAttributes": Sent("Attributes", dict, may_lack=True),
 }
 """By operation; other operations cannot be called."""
 
@@ -181,7 +187,8 @@ def _parsed(operation: Any, answer: Mapping[str, Any]) -> dict[str, object]:
 
 
 def _check(sent: Sent, found: Mapping[str, object]) -> None:
-    if not isinstance(found.get(sent.member), sent.type):
+    is_left_out = sent.may_lack and sent.member not in found
+    if not (is_left_out or isinstance(found.get(sent.member), sent.type)):
         raise _NotAwsError(f"has no {sent.member}")
     if not isinstance(found.get(sent.following), str | None):
         raise _NotAwsError(f"has a {sent.following} that is not a text")

@@ -11,6 +11,7 @@ from exporter.model import (
     EventKey,
     Increment,
     JudgedEvent,
+    Limits,
     LogEvent,
     Partition,
     Records,
@@ -39,8 +40,10 @@ class Batch:
         judges: Judges,
         partition: Partition,
         event_format: EventFormat,
+        *,
         watermark: int | None,
         backfill: frozenset[str],
+        limits: Limits | None,
     ) -> None:
         """See RuleSet.evaluate."""
         self._judges = judges
@@ -48,6 +51,9 @@ class Batch:
         self._format = event_format
         self._watermark = watermark
         self._backfill = backfill
+        self._limits = limits
+        self.excluded: dict[tuple[str, str], int] = {}
+        """The number of events that the limits exclude (see ``model.Excluded``)."""
         self._places = Places(partition)
         self._decode = judges.decoder.decode
         self._latest = judges.program(None, None)
@@ -142,8 +148,10 @@ class Batch:
         self, event: LogEvent, fields: Any, fact: Facts | None = None
     ) -> JudgedEvent | None:
         """What the rules make of an event; None if none matches. Raises InexactError."""
-        if fact is None and self._is_timed:
+        if fact is None and (self._is_timed or self._limits is not None):
             fact = self._facts(event, fields)
+        if self._limits is not None and fact is not None and self._excludes(self._limits, fact):
+            return None
         program = self._program(event, fact)
         lines = program.lines
         matching: Sequence[int] = ()
@@ -171,6 +179,18 @@ class Batch:
             increments=tuple(increments),
             aliases=aliases(event, fields, self._partition, fact),
         )
+
+    def _excludes(self, limits: Limits, fact: Facts) -> bool:
+        """Whether the limits exclude an event, which is counted then."""
+        reason = ""
+        if limits.account_ids is not None and fact.account_id not in limits.account_ids:
+            reason = "account"
+        elif limits.since is not None and (fact.event_time or limits.since) < limits.since:
+            reason = "start"
+        if reason:
+            key = (reason, fact.account_id)
+            self.excluded[key] = self.excluded.get(key, 0) + 1
+        return bool(reason)
 
     def _facts(self, event: LogEvent, fields: Any) -> Facts:
         return facts(event, fields, self._partition, self._format)

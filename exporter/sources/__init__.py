@@ -5,11 +5,17 @@ No other module names a type.
 """
 
 from exporter.sources.base import SourceConfig
+from exporter.sources.event_bus import EventBusConfig
 from exporter.sources.event_history import EventHistoryConfig
 from exporter.sources.files import FilesConfig
 from exporter.sources.log_groups import LogGroupsConfig
 
-_REGISTERED: tuple[type[SourceConfig], ...] = (EventHistoryConfig, LogGroupsConfig, FilesConfig)
+_REGISTERED: tuple[type[SourceConfig], ...] = (
+    EventHistoryConfig,
+    EventBusConfig,
+    LogGroupsConfig,
+    FilesConfig,
+)
 
 TYPES = {str(config.model_fields["type"].default): config for config in _REGISTERED}
 """The configuration model of each type, by the value of ``type:``."""

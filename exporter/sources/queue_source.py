@@ -1,0 +1,247 @@
+"""The common part of sources that read an SQS queue."""
+
+from __future__ import annotations
+
+import math
+import time
+from abc import ABC, abstractmethod
+from collections import OrderedDict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Annotated, ClassVar, Final
+
+import structlog
+from pydantic import AfterValidator
+
+from exporter.aws.iam_policy import Deployment, Grant
+from exporter.aws.queues import LONGEST_WAIT, Message, Queue, QueueUrl
+from exporter.model import EventFormat, Limits, Partition, PartitionKind, SourceError
+from exporter.sources.base import Discovery, Environment, QueueState, Reading, SourceConfig
+from exporter.sources.inbox import Inbox
+from exporter.sources.options import Distinct, Interval, Start, account_id
+
+if TYPE_CHECKING:
+    from exporter.aws.quotas import CallCost
+
+QUEUE: Final = PartitionKind("queue", "Queue", by_event_time=False)
+
+_TWO_WEEKS: Final = 14 * 86_400_000
+"""Milliseconds. AWS: a queue keeps messages for 14 days at most."""
+_CHECKPOINT: Final = "{}"
+"""A queue keeps no position: what is deleted is read."""
+_ONCE_WAIT: Final = 2
+"""Seconds that ``run --once`` waits for a message: with any wait, AWS asks all of its servers."""
+_ACTIONS: Final = (
+    "sqs:ReceiveMessage",
+    "sqs:DeleteMessage",
+    "sqs:ChangeMessageVisibility",
+    "sqs:GetQueueAttributes",
+)
+_MOST_NAMED: Final = 1000
+"""Messages that are known to be unreadable, so each is counted and named once."""
+
+_log = structlog.get_logger(__name__)
+
+
+def _queue_url(url: str) -> str:
+    QueueUrl.parse(url)
+    return url
+
+
+class QueueConfig(SourceConfig):
+    """The configuration of a source that reads a queue."""
+
+    kind: ClassVar = QUEUE
+
+    queue_url: Annotated[str, AfterValidator(_queue_url)]
+    """Its region and account are those of the queue."""
+    account_ids: (
+        Annotated[tuple[Annotated[str, AfterValidator(account_id)], ...], Distinct] | None
+    ) = None
+    """Accounts whose events count; None for all."""
+    start: Start | None = None
+    """Seconds before the first run from which events count; None if all that is queued counts."""
+    format: EventFormat = "auto"
+    interval: Interval = 20.0
+    """Between two polls, each of which waits for messages for most of that time."""
+
+    @property
+    def queue(self) -> QueueUrl:
+        """The queue."""
+        return QueueUrl.parse(self.queue_url)
+
+    @property
+    def aws_regions(self) -> Sequence[str]:
+        """See SourceConfig."""
+        return (self.queue.region or "",)
+
+    @property
+    def parts(self) -> Sequence[str]:
+        """See SourceConfig: the queue."""
+        return (self.queue_url,)
+
+    def limits(self, environment: Environment, since: Mapping[str, int]) -> Limits | None:
+        """Which events count."""
+        accounts = None if self.account_ids is None else frozenset(self.account_ids)
+        first = None
+        if self.start is not None:
+            configured = since.get(self.queue_url, round(environment.clock.now() * 1000))
+            first = configured - round(self.start * 1000)
+        return None if accounts is None and first is None else Limits(accounts, first)
+
+    def permissions(self, deployment: Deployment) -> Iterator[Grant]:
+        """See SourceConfig. A queue's key is in no configuration: docs/aws/queues.md."""
+        queue = self.queue
+        (region,) = deployment.regions(self.name, [queue.region] if queue.region else None)
+        resource = deployment.arn("sqs", region, queue.name, queue.account_id)
+        for action in _ACTIONS:
+            sid = "ReadQueues" + action.removeprefix("sqs:")
+            yield Grant(sid, action, region, resource)
+
+
+@dataclass(frozen=True, slots=True)
+class WorkedOff:
+    """A reading, and what is done with messages once it is committed."""
+
+    reading: Reading
+    done: Sequence[Message] = ()
+    """Deleted."""
+    left: Sequence[Message] = ()
+    """Left to the queue's redrive policy."""
+
+
+class QueueSource(ABC):
+    """One queue, a partition.
+
+    A message is deleted after the commit of all its events, never before. It may come again until
+    then and, as AWS promises at-least-once delivery, after that; the memory of counted events makes
+    it count once.
+    """
+
+    memory = _TWO_WEEKS
+    place: Partition | None = None
+
+    def __init__(
+        self, config: QueueConfig, environment: Environment, since: Mapping[str, int]
+    ) -> None:
+        self.name = config.name
+        self.format = config.format
+        self.interval = config.interval
+        self.discovery_interval = max(60.0, config.interval)
+        self._url = config.queue
+        self._accounts = environment.accounts
+        self._complete = environment.complete
+        self._limits = config.limits(environment, since)
+        self._inbox: Inbox | None = None
+        self._unreadable: OrderedDict[str, None] = OrderedDict()
+        """Ids of messages that were named."""
+
+    @abstractmethod
+    def work_off(self, messages: Sequence[Message]) -> Iterator[WorkedOff]:
+        """Read the events of messages. Each message has to be ``done`` or ``left`` once."""
+
+    def discover(self) -> Discovery:
+        """The queue, whether or not it can be read."""
+        try:
+            return Discovery([self._partition()])
+        except SourceError as error:
+            return Discovery((), [(Partition(self.name), error)])
+
+    def read_up_to(self, partition: Partition, checkpoint: str | None) -> int | None:  # noqa: ARG002
+        """None, because a queue is not read by time."""
+        return None
+
+    def size(self, partition: Partition) -> int | None:  # noqa: ARG002
+        """None: AWS only estimates how much is queued."""
+        return None
+
+    def cost(self, partition: Partition) -> CallCost | None:  # noqa: ARG002
+        """None, because SQS has no quota of requests."""
+        return None
+
+    def release(self, partition: Partition) -> None:  # noqa: ARG002
+        """Give back what was received and not worked off."""
+        inbox, self._inbox = self._inbox, None
+        if inbox is not None:
+            inbox.release()
+
+    def poll(
+        self,
+        partition: Partition,
+        checkpoint: str | None,  # noqa: ARG002
+        *,
+        own_starts: Mapping[str, int],  # noqa: ARG002 - everything that is queued counts
+        turn: float = math.inf,  # noqa: ARG002
+    ) -> Iterator[Reading]:
+        """Receive and work off messages for an interval, or until there are none."""
+        if self._inbox is None:
+            self._inbox = Inbox(Queue(self._accounts, self._url, partition.region), self.name)
+        inbox = self._inbox
+        # It ends a little early, so a poll takes no longer than the interval.
+        end = time.monotonic() + self.interval - 1
+        while True:
+            wait = _ONCE_WAIT if self._complete else self._seconds_until(end)
+            messages, malformed = inbox.receive(wait=wait)
+            oldest = min((one.sent for one in messages if one.sent), default=None)
+            if malformed:
+                yield self._reading(QueueState(oldest, _outcomes(malformed=malformed)))
+            if not messages:
+                # After a wait, the next poll may follow at once.
+                yield self._reading(QueueState(None, _outcomes()), behind=wait > 0)
+                return
+            for one in self.work_off(messages):
+                outcomes = _outcomes(done=len(one.done), unreadable=self._name_left(one.left))
+                yield replace(
+                    one.reading,
+                    limits=self._limits,
+                    queue=QueueState(oldest, outcomes),
+                    behind=True,
+                )
+                inbox.leave(one.left)
+                if one.done:
+                    inbox.delete(one.done)
+            if not self._complete and time.monotonic() >= end:
+                return
+
+    def unreadable(self, message: Message, why: str) -> None:
+        """Name a message that is left to the redrive policy, once. ``why``: without its content."""
+        if message.id not in self._unreadable:
+            _log.warning(
+                "a message of the queue cannot be read: it is left to the queue's redrive policy",
+                source=self.name,
+                queue=self._url.name,
+                message_id=message.id,
+                why=why,
+            )
+
+    def _name_left(self, messages: Sequence[Message]) -> int:
+        """Count messages that were not left before."""
+        new = [one for one in messages if one.id not in self._unreadable]
+        self._unreadable |= dict.fromkeys(one.id for one in new)
+        while len(self._unreadable) > _MOST_NAMED:
+            self._unreadable.popitem(last=False)
+        return len(new)
+
+    def _reading(self, queue: QueueState, *, behind: bool = True) -> Reading:
+        return Reading((), _CHECKPOINT, queue=queue, behind=behind)
+
+    def _partition(self) -> Partition:
+        region = self._url.region or self._accounts.default_region
+        if region is None:
+            raise SourceError(
+                f"The region of queue {self._url.name} is not known; set AWS_REGION.",
+                reason="invalid_request",
+            )
+        return Partition(self.name, self._url.account_id, region, self._url.name, QUEUE)
+
+    def _seconds_until(self, end: float) -> int:
+        return max(0, min(LONGEST_WAIT, int(end - time.monotonic())))
+
+
+def checkpoint() -> str:
+    """The checkpoint of every reading of a queue."""
+    return _CHECKPOINT
+
+
+def _outcomes(*, done: int = 0, unreadable: int = 0, malformed: int = 0) -> Mapping[str, int]:
+    return {"read": done, "unreadable": unreadable + malformed}
