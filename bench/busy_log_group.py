@@ -1,9 +1,9 @@
 """A log group with many lines a second, on loopback, in a process of its own.
 
-Serves what the exporter calls (FilterLogEvents, DescribeLogGroups, GetCallerIdentity) with little
-CPU time: pages of up to 1 MiB of messages or 10,000 log events, as AWS does. The lines are those of
-an Application Load Balancer, 0.5 kB each, and follow from their number alone, so that every count
-can be checked.
+Serves the exporter's calls (FilterLogEvents, DescribeLogGroups, GetCallerIdentity) with little CPU
+time: pages of up to 1 MiB of messages or 10,000 log events, as AWS does. The lines are those of an
+Application Load Balancer, 0.5 kB each. Each line follows from its number alone, so every count can
+be checked.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ LOG_GROUP = "/bench/alb"
 _PAGE_BYTES = 2**20
 _PAGE_EVENTS = 10_000
 _CYCLE = 997
-"""Lines after which clients, requests and statuses repeat; prime, so that not all things do so
-together."""
+"""Lines after which clients, requests and statuses repeat; prime, so the other values of a line
+repeat at other times."""
 _IDENTITY = (
     '<GetCallerIdentityResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/">'
     f"<GetCallerIdentityResult><Account>{ACCOUNT}</Account></GetCallerIdentityResult>"
@@ -41,7 +41,7 @@ _IDENTITY = (
 
 @dataclass(frozen=True)
 class Line:
-    """What the pack ``http-access`` counts of a line."""
+    """The values of a line that the pack ``http-access`` counts."""
 
     status: int
     sent: int
@@ -64,7 +64,7 @@ class Lines:
         self._parts = [_parts(chance, status) for status in statuses]
 
     def counted(self, number: int) -> Line:
-        """What counts of a line."""
+        """The values of a line that count."""
         status = self._statuses[number % _CYCLE]
         unanswered = status in (502, 503, 504)
         return Line(
@@ -179,7 +179,7 @@ class BusyLogGroup:
         return now / 1000
 
     def end(self) -> int:
-        """Let no more lines come; returns their number."""
+        """Let the lines end; returns their number."""
         self._shared[1] = round(time.time() * 1000)
         return _lines_before(self.traffic, self._shared[0], self._shared[1])
 

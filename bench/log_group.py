@@ -5,8 +5,8 @@
 The log group is served by another process (``bench.busy_log_group``), and the rules are the pack
 ``http-access``. By default interval and lookback are 2 s and 4 min: the same number of ages, so of
 reads an event, as the defaults of 30 s and 1 h, which ``--defaults`` uses. Lines come for a
-lookback before anything is measured, so that every age is read. What is simulated: the AWS, and a
-polling interval that is a fifteenth of the real one. A line is matched by three or four rules.
+lookback before anything is measured, so every age is read. Two things are simulated: the AWS, and
+a polling interval that is a fifteenth of the real one. A line is matched by three or four rules.
 
 The exit code is 1 if a count is not exact.
 """
@@ -35,7 +35,7 @@ _TICKS = os.sysconf("SC_CLK_TCK")
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a run showed."""
+    """The result of a run."""
 
     cpu_share: float
     """Of one core, user and system time."""
@@ -135,7 +135,7 @@ def _matches(page: Exposition, rule: str) -> float:
 
 
 def _wrong(exporter: Exporter, lines: int, lookback: float) -> str:
-    """The differences once everything was counted, or can be no more."""
+    """The differences, once everything was counted or it is too late for that."""
     right = expected(lines)
     with contextlib.suppress(AssertionError):  # the differences say so
         wait_for(
@@ -178,7 +178,10 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=60.0, help="how long is measured")
     parser.add_argument("--warm-up", type=float, help="seconds before; default: the lookback")
     parser.add_argument(
-        "--program", nargs="+", default=["-m", "exporter"], help="what Python runs, for profilers"
+        "--program",
+        nargs="+",
+        default=["-m", "exporter"],
+        help="the program for Python, to profile it",
     )
     options = parser.parse_args()
     interval, lookback = (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, overload
@@ -82,11 +83,7 @@ class Records(Sequence[LogEvent]):
     def __init__(
         self, document: bytes | bytearray, time: int, split: Callable[[], Sequence[LogEvent]]
     ) -> None:
-        """``time``: of all log events, milliseconds. ``split`` makes them.
-
-        Around what is between its first ``[`` and its last ``]``, the document must have nothing
-        but ``{"Records":`` and ``}``, with or without white space.
-        """
+        """``time``: of all log events, milliseconds. ``split`` makes them."""
         self.document = document
         self.time = time
         self._split = split
@@ -94,13 +91,9 @@ class Records(Sequence[LogEvent]):
         self._count: int | None = None
 
     @property
-    def array(self) -> memoryview:
-        """The part of the document that is the list of records, if it is one JSON array.
-
-        If it is not, the document has a second key or is damaged: use ``events``.
-        """
-        first, last = self.document.index(b"["), self.document.rindex(b"]")
-        return memoryview(self.document)[first : last + 1]
+    def array(self) -> memoryview | None:
+        """See ``array_of_records``."""
+        return array_of_records(self.document)
 
     def counted(self, records: int) -> None:
         """Set the number of records, so that ``len`` does not need to split the document."""
@@ -125,6 +118,24 @@ class Records(Sequence[LogEvent]):
     def __getitem__(self, index: slice) -> Sequence[LogEvent]: ...
     def __getitem__(self, index: int | slice) -> LogEvent | Sequence[LogEvent]:
         return self.events[index]
+
+
+_RECORDS_START = re.compile(rb'[ \t\r\n]*\{[ \t\r\n]*"Records"[ \t\r\n]*:[ \t\r\n]*\[')
+_RECORDS_END = re.compile(rb"\][ \t\r\n]*\}[ \t\r\n]*\Z")
+_END = 256
+"""Bytes in which the end of a document is looked for."""
+
+
+def array_of_records(document: bytes | bytearray) -> memoryview | None:
+    """What a document has between ``{"Records":`` and ``}``, if it begins and ends like that.
+
+    If it is one JSON array, the document has no other key, and nothing follows it.
+    """
+    start = _RECORDS_START.match(document)
+    end = _RECORDS_END.search(document, max(0, len(document) - _END))
+    if start is None or end is None:
+        return None
+    return memoryview(document)[start.end() - 1 : end.start() + 1]
 
 
 class Limits(msgspec.Struct, frozen=True):

@@ -14,6 +14,7 @@ from exporter.rules import columns, increments, lines, memo, taking, termindex
 from exporter.rules.lines import LineProgram
 from exporter.rules.places import Place
 from exporter.rules.rule import Rule
+from fuzz.reference import increment
 
 _PARTITION = Partition("logs", "111122223333", "eu-west-1")
 _PLACE = Place.of("111122223333", "eu-west-1", _PARTITION)
@@ -45,7 +46,9 @@ def little_memory() -> Iterator[None]:
 def _reference(rules: Sequence[Rule], message: str) -> list[Increment]:
     document = Document(message)
     matches = [(rule, rule.pattern.match_document(document)) for rule in rules]
-    return [rule.increment(document, match, _PLACE) for rule, match in matches if match is not None]
+    return [
+        increment(rule, document, match, _PLACE) for rule, match in matches if match is not None
+    ]
 
 
 def _rule(number: int, pattern: FilterPattern) -> Rule:

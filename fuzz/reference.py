@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from exporter.model import EventFormat, Increment, JudgedEvent, LogEvent, Partition
-from exporter.patterns import MISSING, Document
+from exporter.patterns import MISSING, Document, Match
 from exporter.rules.cloudtrail import FIELDS
 from exporter.rules.labels import label_value, metric_value
 from exporter.rules.places import Place
@@ -23,6 +23,15 @@ class DictFields:
     def __init__(self, message: dict[str, Any]) -> None:
         for name in FIELDS:
             setattr(self, name, message.get(name, MISSING))
+
+
+def increment(rule: Rule, document: Document, match: Match, place: Place) -> Increment:
+    """What one match of a rule adds, and where."""
+    labels = [label_value(each, document, match) for each in rule.dynamic.values()]
+    value = rule.value.number
+    if rule.value.reference is not None:
+        value = metric_value(rule.value, document, match)
+    return rule.increment_at(place, labels, value)
 
 
 def judged_event(
@@ -39,11 +48,7 @@ def judged_event(
         match = rule.pattern.match_document(document)
         if match is None:
             continue
-        labels = [label_value(each, document, match) for each in rule.dynamic.values()]
-        value = rule.value.number
-        if rule.value.reference is not None:
-            value = metric_value(rule.value, document, match)
-        increments.append(rule.increment_at(place, labels, value))
+        increments.append(increment(rule, document, match, place))
     if not increments:
         return None
     return JudgedEvent(

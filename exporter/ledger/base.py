@@ -168,6 +168,10 @@ class LedgerCondition:
     """Whether it is still being checked for damage."""
     problem: str | None = None
     """Why nothing can be committed, a sentence; None if no problem is known."""
+    size: int | None = None
+    """Bytes of its files; None if unknown."""
+    free: int | None = None
+    """Bytes that are free on its volume; None if unknown."""
 
 
 class Ledger(Protocol):

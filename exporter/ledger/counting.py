@@ -70,12 +70,12 @@ class Placement:
     members: set[tuple[str, str, bytes]] = field(default_factory=set)
     counts: dict[tuple[str, str], MemberCount] = field(default_factory=dict)
     rules: dict[tuple[str, str], RuleCount] = field(default_factory=dict)
-    """By rule and lane."""
+    """By rule and ``lane``."""
     created: list[Series] = field(default_factory=list)
     joined: list[Member] = field(default_factory=list)
     changed_series: dict[SeriesKey, SeriesState] = field(default_factory=dict)
     changed_totals: set[tuple[SeriesKey, str]] = field(default_factory=set)
-    """Series and lanes."""
+    """By series and ``lane``."""
     changed_counts: set[tuple[str, str]] = field(default_factory=set)
     changed_rules: set[tuple[str, str]] = field(default_factory=set)
     saturated: set[str] = field(default_factory=set)
@@ -132,7 +132,7 @@ class Placement:
     def _add_in_order(
         self, tally: Tally, placed: Mapping[int, tuple[Sum, RuleChange, bool]]
     ) -> None:
-        """Add increments one by one; those that a total cannot represent are value errors.
+        """Add increments one at a time; those that a total cannot represent are value errors.
 
         ``placed``: by the id of the increment.
         """

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
@@ -15,8 +16,11 @@ from exporter.ledger.audit import audit
 from exporter.ledger.base import LedgerCondition, LedgerError
 from exporter.ledger.errors import damaged, explained
 from exporter.ledger.migration import migrate
+from exporter.ledger.row_cache import RowCache
+from exporter.ledger.space import free_bytes, give_back, size_of
 from exporter.ledger.sqlite_store import SqliteTransaction, begun
-from exporter.ledger.storage import DatabaseFile, connect, make_directory, schema_of
+from exporter.ledger.storage import DatabaseFile, connect, make_directory, schema_of, suffixed
+from exporter.ledger.store import PAUSE_SECONDS
 from exporter.ledger.tables import SCHEMA_VERSION
 from exporter.logs import Failures
 
@@ -40,6 +44,7 @@ class Database:
         self._path = path
         self._file = DatabaseFile.open(path)
         self._mutex = threading.RLock()
+        self._rows = RowCache()
         self._closed = False
         self._losses = 0
         self.on_loss: Callable[[], object] = lambda: None
@@ -77,7 +82,23 @@ class Database:
             files_lost=self._losses,
             checking=self._check is not None and self._check.running,
             problem=None if problem is None else str(problem),
+            size=self._size(),
+            free=free_bytes(self._path),
         )
+
+    def give_back(self) -> None:
+        """Return the space of large deletions to the volume, in short transactions."""
+        while True:
+            with self.transaction() as transaction:
+                if not give_back(transaction.cursor):
+                    return
+            time.sleep(PAUSE_SECONDS)
+
+    def _size(self) -> int | None:
+        try:
+            return size_of((self._path, suffixed(self._path, "-wal")))
+        except OSError:
+            return None
 
     def close(self) -> None:
         """Close the database, saving lost files first if possible; idempotent."""
@@ -115,12 +136,17 @@ class Database:
         connection = self._file.connection
         if self._closed or connection is None:
             raise self._lost or LedgerError(f"The ledger {self._path} is closed.")
-        with (
-            closing(connection.cursor()) as cursor,
-            explained(self._path, doing),
-            begun(cursor, write=write),
-        ):
-            yield SqliteTransaction(cursor)
+        try:
+            with (
+                closing(connection.cursor()) as cursor,
+                explained(self._path, doing),
+                begun(cursor, write=write),
+            ):
+                self._rows.begin(cursor)
+                yield SqliteTransaction(cursor, self._rows)
+        except BaseException:
+            self._rows.clear()
+            raise
 
     def _keep_files(self) -> None:
         """Save the ledger again if its files were removed or replaced (three stat calls).

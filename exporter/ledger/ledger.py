@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import accumulate
 from typing import Final
@@ -27,7 +28,7 @@ from exporter.ledger.retention import Expiry
 from exporter.ledger.rule_sets import KnownSets, RuleSets
 from exporter.ledger.rules import load_scopes, load_versions, specs, version_of
 from exporter.ledger.shown import rule_totals, state_of
-from exporter.ledger.store import Store, Transaction
+from exporter.ledger.store import PAUSE_SECONDS, Store, Transaction
 from exporter.ledger.tables import (
     CHECKPOINTS,
     FACTS,
@@ -220,14 +221,19 @@ class StoredLedger:
                 expiry = Expiry.of(
                     transaction, kept, source, partitions, looked_at=looked_at, memory=memory
                 )
-                segments = [one for one in kept.segments() if expiry.is_over(one, one.newest)]
-                together = _first(segments, _DELETED_TOGETHER)
+                segments = kept.segments()
+                over = [one for one in segments if expiry.is_over(one, one.newest)]
+                together = _first(over, _DELETED_TOGETHER)
                 kept.delete(together)
-                if len(together) == len(segments):
-                    kept.settle(expiry.is_over)
-            count += sum(segment.entries for segment in together)
-            if len(together) == len(segments):
+                count += sum(segment.entries for segment in together)
+                is_done = len(together) == len(over)
+                if is_done:
+                    kept.settle(set(segments).difference(over), expiry.is_over)
+                    if count:
+                        kept.drop_sets()
+            if is_done:
                 break
+            time.sleep(PAUSE_SECONDS)
         while self._earlier is not None:
             with self._store.transaction() as transaction:
                 deleted = self._earlier.expire(transaction, source, expiry.before)

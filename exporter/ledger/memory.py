@@ -166,12 +166,14 @@ class Memory:
         self._transaction.delete(SEGMENTS, keys)
         self._read.clear()
 
-    def settle(self, is_over: Callable[[Segment, int], bool]) -> None:
-        """Drop what only expired memory needed: sets of rules, and the last change of the format.
+    def settle(self, left: Collection[Segment], is_over: Callable[[Segment, int], bool]) -> None:
+        """Note that nothing by reading time, or from before a change of the format, is left.
 
-        ``is_over`` says whether memory of a segment's events up to a time has expired.
+        Args:
+            left: the segments of the feed.
+            is_over: says whether memory of a segment's events up to a time has expired.
         """
-        feed, left = self.feed, self.segments()
+        feed = self.feed
         if feed.segment >= 0 and not any(one.segment < FIRST_SLOT for one in left):
             feed = feed._replace(segment=-1)
         if 0 <= feed.changed < FIRST_SLOT:
@@ -179,7 +181,11 @@ class Memory:
             feed = feed._replace(changed=FIRST_SLOT, opened=max(earlier, default=-LARGEST))
         if feed.changed >= 0 and all(is_over(one, feed.opened) for one in left):
             feed = feed._replace(changed=-1)
-        self.save(feed)
+        if self._is_stored:
+            self.save(feed)
+
+    def drop_sets(self) -> None:
+        """Delete the sets of rules that no segment refers to."""
         everything = self._transaction.scan(SEGMENTS)
         self._sets.keep_only({n for one in everything for n in json.loads(one.sets)})
 

@@ -25,6 +25,7 @@ from exporter.ledger.base import LedgerError
 from exporter.ledger.counting import series_id
 from exporter.ledger.errors import UnreadableRowError
 from exporter.ledger.rows import bounds_of, labels_of
+from exporter.ledger.space import size_of
 from exporter.ledger.sqlite_store import CREATE_TABLES, SqliteTransaction, begun
 from exporter.ledger.storage import sync
 from exporter.ledger.store import Transaction
@@ -202,9 +203,7 @@ def _times(cursor: sqlite3.Cursor, digests: Iterable[bytes]) -> Iterator[tuple[b
 
 
 def _check_space(path: Path, rows: int) -> None:
-    size = sum(
-        file.stat().st_size for file in (path, path.with_name(f"{path.name}-wal")) if file.exists()
-    )
+    size = size_of((path, path.with_name(f"{path.name}-wal")))
     needed, free = size + _TABLES_BYTES + rows * _ROW_BYTES, shutil.disk_usage(path.parent).free
     if free < needed:
         raise LedgerError(

@@ -18,7 +18,7 @@ def read_for(
     source: str,
     tallies: Sequence[tuple[str, Tally]],
 ) -> None:
-    """Read what the increments of these lanes may change."""
+    """Read what increments may change; ``tallies`` are by ``lane``."""
     increments: dict[tuple[str, SeriesKey], Increment] = {}
     counts: dict[tuple[str, str, str], None] = {}
     for in_lane, tally in tallies:

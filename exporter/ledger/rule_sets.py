@@ -36,7 +36,7 @@ class RuleSets:
         self._own = KnownSets()
 
     def rules(self, number: int) -> frozenset[str]:
-        """Return the set with a number. Raises LedgerError if there is none."""
+        """Return the set with a number. Raises LedgerError if it is missing."""
         rules = self._known.rules.get(number) or self._own.rules.get(number)
         if rules is None:
             self._read()

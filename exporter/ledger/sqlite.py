@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Final
 
@@ -13,6 +13,7 @@ from exporter.ledger.database import Database
 from exporter.ledger.ledger import StoredLedger
 from exporter.ledger.migration import EarlierMatches
 from exporter.ledger.storage import LEDGER_FILE
+from exporter.model import Partition
 
 HOLDER: Final = "embedded"
 """The name of the only process that has the ledger open."""
@@ -56,6 +57,15 @@ class SqliteLedger(StoredLedger):
         except BaseException:
             database.close()
             raise
+
+    def expire(
+        self, source: str, found: Iterable[Partition], *, looked_at: int | None, memory: int
+    ) -> int:
+        """See ``Ledger.expire``. Gives the space back if much was deleted."""
+        deleted = super().expire(source, found, looked_at=looked_at, memory=memory)
+        if deleted:
+            self._database.give_back()
+        return deleted
 
     def condition(self) -> LedgerCondition:
         """See ``Ledger.condition``."""

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import cache
 from itertools import chain
 from typing import Any, Final
 
 from exporter.ledger.errors import UnreadableRowError
+from exporter.ledger.row_cache import RowCache
 from exporter.ledger.tables import TABLES, Key, Row, Table
 
 _READ_TOGETHER: Final = 64
@@ -25,12 +26,30 @@ CREATE_TABLES: Final = ";\n".join(
 class SqliteTransaction:
     """``Transaction`` on a cursor."""
 
-    def __init__(self, cursor: sqlite3.Cursor) -> None:
+    def __init__(self, cursor: sqlite3.Cursor, cache: RowCache | None = None) -> None:
+        """``cache``: has rows of this connection, and is cleared if the transaction fails."""
         self.cursor = cursor
+        self._cache = cache
 
     def read(self, table: Table[Row], prefixes: Iterable[Key] = ((),)) -> list[Row]:
         """See ``Transaction.read``."""
-        keys = list(prefixes)
+        if self._cache is None:
+            return self._read(table, list(prefixes))
+        rows: list[Row] = []
+        unknown: list[Key] = []
+        for prefix in prefixes:
+            found = self._cache.get(table, prefix)
+            if found is None:
+                unknown.append(prefix)
+            else:
+                rows += found
+        if unknown:
+            read = self._read(table, unknown)
+            self._cache.read(table, unknown, read)
+            rows += read
+        return rows
+
+    def _read(self, table: Table[Row], keys: Sequence[Key]) -> list[Row]:
         rows: list[Row] = []
         start = 0
         while start < len(keys):
@@ -38,7 +57,8 @@ class SqliteTransaction:
             together = min(_READ_TOGETHER, 1 << (len(keys) - start).bit_length() - 1)
             part = keys[start : start + together]
             query = _select_any(table, len(part[0]), together)
-            rows += self._rows(table, query, tuple(chain.from_iterable(part)))
+            found = self.cursor.execute(query, tuple(chain.from_iterable(part))).fetchall()
+            rows += [_checked(table, row) for row in found]
             start += together
         return rows
 
@@ -53,25 +73,35 @@ class SqliteTransaction:
 
     def write(self, table: Table[Row], rows: Iterable[Row]) -> None:
         """See ``Transaction.write``."""
-        checked = [(*row, table.checksum(row)) for row in rows]
-        if checked:
-            self.cursor.executemany(_upsert(table), checked)
+        rows = list(rows)
+        if not rows:
+            return
+        self.cursor.executemany(_upsert(table), ((*row, table.checksum(row)) for row in rows))
+        if self._cache is not None:
+            self._cache.write(table, rows)
 
     def delete(self, table: Table[Row], prefixes: Iterable[Key]) -> None:
         """See ``Transaction.delete``."""
+        if self._cache is not None:
+            self._cache.clear()
         for prefix in prefixes:
             where = _where(table, len(prefix))
             self.cursor.execute(f"DELETE FROM {table.name} WHERE {where}", prefix)  # noqa: S608
 
     def _rows(self, table: Table[Row], query: str, key: Key = ()) -> Iterator[Row]:
-        make: Callable[[Any], Row] = table.row._make  # type: ignore[attr-defined]
-        for *values, checksum in self.cursor.execute(query, key):
-            if table.checksum(tuple(values)) != checksum:
-                raise UnreadableRowError(
-                    f"table {table.name} has a row that has changed: "
-                    f"{_described(table, values)} does not match its checksum"
-                )
-            yield make(values)
+        for row in self.cursor.execute(query, key):
+            yield _checked(table, row)
+
+
+def _checked(table: Table[Row], row: tuple[Any, ...]) -> Row:
+    """Return a row without its checksum, which is compared."""
+    values = row[:-1]
+    if table.checksum(values) != row[-1]:
+        raise UnreadableRowError(
+            f"table {table.name} has a row that has changed: "
+            f"{_described(table, values)} does not match its checksum"
+        )
+    return table.make(values)
 
 
 @contextmanager
@@ -132,7 +162,7 @@ def _where(table: Table[Any], length: int) -> str:
     return " AND ".join(f"{column} = ?" for column in table.key[:length]) or "1 = 1"
 
 
-def _described(table: Table[Any], values: list[Any]) -> str:
+def _described(table: Table[Any], values: tuple[Any, ...]) -> str:
     names = zip(table.key, values, strict=False)
     return ", ".join(
         f"{name} {value.hex() if isinstance(value, bytes) else repr(value)}"

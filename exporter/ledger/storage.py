@@ -25,6 +25,8 @@ _OLD_LOCK_FILE: Final = "ledger.lock"
 _MAGIC: Final = b"SQLite format 3\0"
 _HEADER_BYTES: Final = 100
 _BUSY_SECONDS: Final = 5.0
+_LOG_BYTES: Final = 16 * 1024 * 1024
+"""The write-ahead log is cut to this size after large transactions."""
 
 
 class DatabaseFile:
@@ -286,6 +288,8 @@ def _create(path: Path) -> FileLock | None:
             closing(sqlite3.connect(new, isolation_level=None)) as connection,
         ):
             connection.executescript(
+                # Before the first table, so that space can be given back (see ``space.py``).
+                "PRAGMA auto_vacuum = INCREMENTAL;"
                 f"PRAGMA synchronous = FULL; PRAGMA application_id = {APPLICATION_ID};"
                 f"PRAGMA user_version = {SCHEMA_VERSION}; BEGIN; {CREATE_TABLES}; COMMIT;"
             )
@@ -316,6 +320,7 @@ def _prepare(connection: sqlite3.Connection, path: Path) -> None:
             f"{mode!r}). Choose a directory on a local volume with --storage.path."
         )
     connection.execute("PRAGMA synchronous = FULL")
+    connection.execute(f"PRAGMA journal_size_limit = {_LOG_BYTES}")
     # SQLite silently opens a file without write access as read-only, and even BEGIN IMMEDIATE
     # succeeds. This write fails; it is rolled back and never reaches the disk.
     connection.execute("BEGIN IMMEDIATE")

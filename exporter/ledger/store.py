@@ -7,9 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager
-from typing import Protocol
+from typing import Final, Protocol
 
 from exporter.ledger.tables import Key, Row, Table
+
+PAUSE_SECONDS: Final = 0.01
+"""Between the transactions of long work, for commits that wait."""
 
 
 class Transaction(Protocol):

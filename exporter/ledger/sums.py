@@ -18,7 +18,7 @@ _EXACT: Final = 2.0**53
 
 
 class Sum:
-    """The part of a series' total that one lane counts."""
+    """The part of a series' total that is counted in one ``lane``."""
 
     def __init__(self, state: SeriesState, lane: str) -> None:
         self.state = state

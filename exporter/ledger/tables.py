@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import types
 import zlib
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import (
     Final,
     Generic,
@@ -223,6 +225,11 @@ class Table(Generic[Row]):
     row: type[Row]
     key_length: int
 
+    @cached_property
+    def make(self) -> Callable[[tuple[Value, ...]], Row]:
+        """Makes a row of its values."""
+        return self.row._make  # type: ignore[attr-defined, no-any-return]
+
     @property
     def columns(self) -> tuple[str, ...]:
         """All columns except the checksum."""
@@ -245,17 +252,18 @@ class Table(Generic[Row]):
     def checksum(self, row: tuple[Value, ...]) -> int:
         """Return the CRC-32 of a row, which finds every change of up to 32 consecutive bits."""
         parts = [self.name.encode()]
+        add = parts.append
         for value in row:
-            if value is None:
-                parts.append(b"None;")
-            elif isinstance(value, bytes):
-                parts += (b"b%d:" % len(value), value)
-            elif isinstance(value, str):
-                text = value.encode("utf-8", "surrogatepass")
-                parts += (b"s%d:" % len(text), text)
+            kind = type(value)
+            if kind is str:
+                text = value.encode("utf-8", "surrogatepass")  # type: ignore[union-attr]
+                add(b"s%d:" % len(text))
+                add(text)
+            elif kind is bytes:
+                add(b"b%d:" % len(value))  # type: ignore[arg-type]
+                add(value)  # type: ignore[arg-type]
             else:
-                number = int(value) if isinstance(value, bool) else value
-                parts.append(b"%a;" % number)
+                add(b"%a;" % (int(value) if isinstance(value, bool) else value))
         return zlib.crc32(b"".join(parts))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import platform
 import threading
 import time
@@ -203,6 +204,11 @@ class Telemetry:
             (),
         )
 
+        self.ledger_size = self._gauge("ledger_size_bytes", "Size of the ledger's files.")
+        self.ledger_free = self._gauge(
+            "ledger_volume_free_bytes", "Free space of the volume that has the ledger."
+        )
+
     def _add_process(self) -> None:
         self.config_last_reload_successful = self._gauge(
             "config_last_reload_successful", "Whether the last configuration load succeeded."
@@ -223,6 +229,8 @@ class Telemetry:
     def watch_ledger(self, ledger: Ledger) -> None:
         """Show the ledger's condition from now on."""
         self.ledger_created.set_function(lambda: ledger.condition().created / 1000)
+        self.ledger_size.set_function(lambda: _number(ledger.condition().size))
+        self.ledger_free.set_function(lambda: _number(ledger.condition().free))
         ledger.watch_files(self.ledger_files_lost.inc)
 
     def set_rules(self, rules: Iterable[RuleInfo]) -> None:
@@ -335,6 +343,10 @@ class Telemetry:
         self, name: str, text: str, labels: tuple[str, ...], buckets: tuple[float, ...]
     ) -> Histogram:
         return Histogram(PREFIX + name, text, labels, buckets=buckets, registry=self.library)
+
+
+def _number(known: int | None) -> float:
+    return math.nan if known is None else known
 
 
 class _RuleInfos(Tables):

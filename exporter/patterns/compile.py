@@ -176,17 +176,16 @@ def field_test(test: FieldComparison) -> FieldTest:
 
 
 def _ordered_test(compare: Callable[[Any, Any], bool], number: Decimal) -> FieldTest:
-    """Compare a number with a field, by the nearest floats if these differ."""
+    """Compare a field with a number, by floats if these differ (rounding keeps order)."""
     nearest = float(number)
 
     def test(text: str) -> bool:
-        if NUMBER.fullmatch(text) is None:
-            return False
-        if len(text) <= _SHORT:
+        if len(text) <= _SHORT and NUMBER.fullmatch(text):
             value = float(text)
             if value != nearest:
                 return compare(value, nearest)
-        return compare(decimal_of(text), number)
+        exact = field_decimal(text)
+        return exact is not None and compare(exact, number)
 
     return test
 

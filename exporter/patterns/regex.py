@@ -8,7 +8,7 @@ end. RE2 searches in linear time.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -23,6 +23,11 @@ MAX_REPETITION = 1000
 MAX_PROGRAM = 50_000
 """The largest compiled expression, in RE2's instructions. The worst-case time of a search is
 proportional to the length of the text times this."""
+
+_MEMORY_OF_INSTRUCTION = 256
+"""Bytes for a set of expressions, above those for one expression."""
+_LONG = 4096
+"""Bytes of a text in which a single search can be faster, since it ends with the first match."""
 
 _LITERALS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789 :_#=@/;,-")
 _OPERATORS = frozenset("^$?[]{}|\\*+.")
@@ -88,12 +93,52 @@ def size(expression: str) -> int:
 def search(expression: str) -> Callable[[bytes], bool]:
     """Compile an expression in RE2's syntax to a predicate on UTF-8 text."""
     find = _compile(expression).search
-    return lambda text: find(text) is not None
+    match: Callable[[bytes], list[int] | None] | None = None
+
+    def test(text: bytes) -> bool:
+        nonlocal match
+        if len(text) > _LONG:
+            return find(text) is not None
+        if match is None:
+            match = _match_one(expression)
+        # A set does not look for the position of a match, and makes no object of it.
+        found = match(text)
+        return len(found) == 2 if found else find(text) is not None
+
+    return test
+
+
+def compile_set(expressions: Iterable[str], instructions: int) -> Any:
+    """Compile expressions to a set with the memory for a program of a size.
+
+    If RE2 runs out of memory, a set matches nothing at all. So its last expression matches any
+    text: ``Match`` returns None if the expressions must be searched for one at a time. Raises
+    ``re2.error`` if the program is too large.
+    """
+    options = re2.Options()
+    options.max_mem = MAX_MEMORY + _MEMORY_OF_INSTRUCTION * instructions
+    options.log_errors = False
+    made = re2.Set.SearchSet(options)
+    for expression in expressions:
+        made.Add(expression.encode())
+    made.Add(b"")
+    made.Compile()
+    return made
 
 
 def encode(text: str) -> bytes:
     """Encode for ``search``. A lone surrogate from a JSON escape stays one character."""
     return text.encode("utf-8", "surrogatepass")
+
+
+@lru_cache(maxsize=1000)
+def _match_one(expression: str) -> Callable[[bytes], list[int] | None]:
+    try:
+        match: Callable[[bytes], list[int] | None]
+        match = compile_set([expression], size(expression)).Match
+    except re2.error:
+        return lambda _text: None
+    return match
 
 
 @lru_cache(maxsize=10_000)

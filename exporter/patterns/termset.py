@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 import re2
@@ -12,8 +13,6 @@ from exporter.patterns.compile import term_test
 from exporter.patterns.document import Document
 from exporter.patterns.syntax import Regex, Term, Text
 
-_MEMORY_OF_INSTRUCTION = 256
-"""Bytes of memory for a set, above those for one expression."""
 _MAX_PROGRAM = 2 * regex.MAX_PROGRAM
 """Instructions in one set; more expressions go to another."""
 _FEW = 8
@@ -23,8 +22,7 @@ _FEW = 8
 class TermSet:
     """Finds which of its terms a message contains.
 
-    RE2 searches for all in linear time. If it runs out of memory, it reports no match at all, so a
-    set also has an expression that matches anything; without it, and for terms that no set can
+    RE2 searches for all in linear time. If it runs out of memory, and for terms that no set can
     have, each term is searched for on its own.
     """
 
@@ -36,9 +34,9 @@ class TermSet:
         self._sets: list[tuple[Any, list[int]]] = []
         if weight >= _FEW:
             for members, size in _divided(values):
-                made = _compiled([_expression(values[index]) for index in members], size)
-                if made is not None:
-                    self._sets.append((made, members))
+                expressions = [_expression(values[index]) or "" for index in members]
+                with suppress(re2.error):
+                    self._sets.append((regex.compile_set(expressions, size), members))
                     alone -= set(members)
         self._alone = [(index, self._tests[index]) for index in sorted(alone)]
 
@@ -81,17 +79,3 @@ def _expression(value: Text | Regex) -> str | None:
     # RE2 has no escape for a lone surrogate.
     encodable = value.text.isascii() or not any("\ud800" <= char <= "\udfff" for char in value.text)
     return "".join(map(regex.literal, value.text)) if encodable else None
-
-
-def _compiled(expressions: Sequence[str | None], size: int) -> Any | None:  # re2 has no types
-    options = re2.Options()
-    options.max_mem = regex.MAX_MEMORY + _MEMORY_OF_INSTRUCTION * size
-    options.log_errors = False
-    made = re2.Set.SearchSet(options)
-    try:
-        for expression in (*expressions, ""):
-            made.Add((expression or "").encode())
-        made.Compile()
-    except re2.error:
-        return None
-    return made

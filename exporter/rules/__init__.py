@@ -1,7 +1,9 @@
 """The rule set: a batch of log events in, judged events with their increments out.
 
-``ruleset.py`` selects the versions of rules that judge an event, ``rule.py`` matches one rule,
-``records.py`` reads an event's id, time, account and region. Knows neither AWS nor the ledger.
+``evaluation.py`` judges a batch, ``judges.py`` selects the versions of rules that judge an event,
+``program.py`` is such a set of rules compiled, ``decoder.py`` decodes the fields that they look at,
+``records.py`` reads an event's id, time, account and region. docs/architecture.md, "The fast way",
+describes how they work together. Knows neither AWS nor the ledger.
 """
 
 from exporter.rules.records import Facts

@@ -104,7 +104,7 @@ def _unnamed(condition: Condition) -> Condition:
 
 
 def _equalities(condition: Condition) -> list[str | Decimal] | None:
-    """The texts and numbers one of which the condition demands; None if it demands another."""
+    """The texts and numbers that satisfy the condition, if it lists nothing else; else None."""
     alternatives = condition.operands if isinstance(condition, Or) else (condition,)
     values: list[str | Decimal] = []
     for test in alternatives:

@@ -10,7 +10,8 @@ from typing import Any, NamedTuple, Union, cast
 
 import msgspec
 
-from exporter.patterns import MISSING, Document, Selector
+from exporter.model import Records
+from exporter.patterns import MISSING, Document, Selector, may_be_object
 from exporter.patterns.syntax import Comparison, Number, Step, all_tests
 from exporter.rules.cloudtrail import FIELDS
 from exporter.rules.rule import Rule
@@ -99,17 +100,13 @@ class Decoder:
         self._root.build(self.structs)
         root = self._root.struct
         self._decode = msgspec.json.Decoder(root).decode
-        document = msgspec.defstruct(
-            "Document",
-            [("records", list[root])],  # type: ignore[valid-type]
-            forbid_unknown_fields=True,
-            rename={"records": "Records"},
-        )
-        self._decode_document: Callable[[bytes], Any] = msgspec.json.Decoder(document).decode
+        self._decode_all: Callable[[memoryview], list[Any]] = msgspec.json.Decoder(
+            list[root],  # type: ignore[valid-type]
+        ).decode
 
     def decode(self, message: str) -> Any | None:
         """The fields of a message; None if it is not a JSON object."""
-        if message[:1] != "{" and not message.lstrip(" \t\n\r").startswith("{"):
+        if not may_be_object(message):
             return None
         if not self._needs_all:
             try:
@@ -125,15 +122,21 @@ class Decoder:
             return None
         return Whole(self._root.exact(obj), obj) if self._needs_all else self._root.exact(obj)
 
-    def records(self, document: bytes | bytearray) -> list[Any] | None:
-        """The fields of the records of ``{"Records": […]}``; None if they do not fit."""
-        if self._needs_all:
+    def records(self, records: Records, *, cloudtrail: bool) -> list[Any] | None:
+        """The fields of each record of a document; None if it has to be split.
+
+        ``cloudtrail``: whether only objects that can be CloudTrail records are log events.
+        """
+        array = records.array
+        if self._needs_all or array is None:
             return None
         try:
-            if not document.isascii():
-                document.decode()
-            found: list[Any] = self._decode_document(document).records  # type: ignore[arg-type]
+            if not records.document.isascii():
+                records.document.decode()
+            found = self._decode_all(array)
         except (ValueError, RecursionError):
+            return None
+        if cloudtrail and any(fields.eventID is MISSING for fields in found):
             return None
         return found
 

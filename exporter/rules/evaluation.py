@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import repeat
 from typing import Any
 
 from exporter.exactness import may_count
@@ -63,18 +64,82 @@ class Batch:
 
     def judge(self, events: Sequence[LogEvent], known: Known | None) -> list[JudgedEvent]:
         """The events that a rule matches, of those that are not ``known`` to be judged."""
+        if not (self._reads_fields or self._limits or isinstance(events, Records)):
+            return self._judge_lines(events, known)
         decoded = self._decoded(events)
         if known is not None:
             return self._judge_unknown(events, decoded, known)
+        quick = None
+        if self._watermark is None and self._limits is None and self._latest.lines is None:
+            quick = self._latest.matching
         judged = []
         for index, (event, fields) in enumerate(decoded):
             try:
-                one = self._judged(event, fields)
+                if quick is None:
+                    one = self._judged(event, fields)
+                else:
+                    matching = fields and quick(fields)
+                    if not matching:
+                        continue
+                    one = self._made(event, fields, None, self._latest, matching)
             except InexactError:
                 one = self._judged(*self._exact(events[index]))
             if one is not None:
                 judged.append(one)
         return judged
+
+    def _judge_lines(self, events: Sequence[LogEvent], known: Known | None) -> list[JudgedEvent]:
+        """Judge events that have the partition's facts, whatever their messages say."""
+        scope, is_by_time = self._partition.key, self._partition.kind.by_event_time
+        counted: Iterable[frozenset[str] | None] = repeat(None, len(events))
+        if known is not None:
+            # No event has an empty id.
+            counted = known([(scope, e.id or "", e.time if is_by_time else None) for e in events])
+        place = self._places.of(self._partition.account_id, self._partition.region)
+        common = self._common_program(events)
+        judged: list[JudgedEvent] = []
+        for event, before in zip(events, counted, strict=True):
+            program = common or self._program(event, self._facts(event, None))
+            if before is not None and program.names <= before:
+                continue
+            if program.lines is None or not (
+                increments := program.lines.increments(event.message, place)
+            ):
+                continue
+            fact = self._facts(event, None)
+            judged.append(
+                JudgedEvent(
+                    event_id=event.id,
+                    scope=scope,
+                    time=event.time,
+                    event_time=fact.event_time,
+                    judged=program.names,
+                    increments=tuple(increments),
+                    aliases=self._aliases(event, fact),
+                )
+            )
+        return judged
+
+    def _common_program(self, events: Sequence[LogEvent]) -> Program | None:
+        """The rules that judge all these events, by their own times; None if these differ."""
+        if self._watermark is None or not events:
+            return self._latest
+        times = [event.time for event in events]
+        first, last = min(times), max(times)
+        if first < self._watermark:
+            return None
+        if not self._is_timed:
+            return self._latest
+        program = self._judges.program((first, first), None)
+        return program if self._judges.program((last, last), None) is program else None
+
+    def _aliases(self, event: LogEvent, fact: Facts) -> tuple[EventKey, ...]:
+        if not self._partition.kind.local_ids:
+            return ()
+        try:
+            return aliases(event, self._decode(event.message), self._partition, fact)
+        except InexactError:
+            return aliases(*self._exact(event), self._partition, fact)
 
     def _exact(self, event: LogEvent) -> tuple[LogEvent, Any]:
         exact = self._judges.decoder.exact
@@ -93,14 +158,15 @@ class Batch:
         """The events with their fields. Those of an unsplit document have no messages."""
         if isinstance(events, Records):
             if not self._judges.reads_lines:
-                records = self._judges.decoder.records(events.document)
+                is_declared = self._format == "cloudtrail"
+                records = self._judges.decoder.records(events, cloudtrail=is_declared)
                 if records is not None and not have_envelopes(records):
                     events.counted(len(records))
                     unsplit = LogEvent("", events.time)
-                    return [(unsplit, fields) for fields in records]
+                    return zip(repeat(unsplit), records)
             events = events.events
         if not self._reads_fields:
-            return [(event, None) for event in events]
+            return zip(events, repeat(None))
         return self._decoded_one_by_one(events)
 
     def _decoded_one_by_one(self, events: Iterable[LogEvent]) -> Iterator[tuple[LogEvent, Any]]:
@@ -153,18 +219,28 @@ class Batch:
         if self._limits is not None and fact is not None and self._excludes(self._limits, fact):
             return None
         program = self._program(event, fact)
-        lines = program.lines
-        matching: Sequence[int] = ()
+        matching: list[int] = []
         if fields is not None and program.matching is not None:
             matching = program.matching(fields)
-        if not matching and lines is None:
+        if not matching and program.lines is None:
             return None
+        return self._made(event, fields, fact, program, matching)
+
+    def _made(
+        self,
+        event: LogEvent,
+        fields: Any,
+        fact: Facts | None,
+        program: Program,
+        matching: list[int],
+    ) -> JudgedEvent | None:
+        """What an event adds. ``matching``: the rules with JSON patterns that match."""
         if fact is None:
             fact = self._facts(event, fields)
         place = self._places.of(fact.account_id, fact.region)
         increments: Sequence[Increment] = program.made(matching, fields, place) if matching else []
-        if lines is not None:
-            of_lines = lines.increments(event.message, place)
+        if program.lines is not None:
+            of_lines = program.lines.increments(event.message, place)
             increments = program.in_order([*increments, *of_lines]) if increments else of_lines
             if not increments:
                 return None

@@ -8,8 +8,9 @@ from typing import Any, cast
 from exporter.patterns import NumberText, Selector
 from exporter.patterns.compile import ValueTest, value_test
 from exporter.patterns.syntax import Comparison, Condition, JsonPattern
-from exporter.rules.codegen import Generator
-from exporter.rules.predicates import Entry, entries, is_equality, is_exists
+from exporter.rules.codegen import Generator, Run
+from exporter.rules.patternset import PatternSet, is_in_set
+from exporter.rules.predicates import Entry, are_exclusive, entries, is_equality, is_exists
 from exporter.rules.rule import Rule
 
 _MOST_KEPT = 4096
@@ -17,12 +18,12 @@ _MOST_KEPT = 4096
 _LONGEST_KEPT = 256
 """Characters of a value that is kept."""
 
-Run = Callable[[Any, list[int]], object]
-"""Appends the numbers of the rules that the fields of a message satisfy."""
+_LEAST_IN_SET = 12
+"""Fewer wildcards and regular expressions are tested one at a time."""
 
 
 class _Bucket:
-    """The rules that hang on one access predicate. Its code is generated when it first holds."""
+    """The rules that depend on one access predicate. Its code is generated when it first holds."""
 
     __slots__ = ("_generator", "_members", "run")
 
@@ -35,32 +36,34 @@ class _Bucket:
         self._members.append((number, residual))
 
     def _first(self, fields: Any, out: list[int]) -> None:
-        body = []
-        always = tuple(number for number, residual in self._members if residual is None)
-        if always:
-            body.append(f"out += {always!r}")
-        for number, residual in self._members:
-            if residual is not None:
-                body.append(f"if {self._generator.condition(residual)}: out.append({number})")
-        self.run = self._generator.function("e, out", body)
+        self.run = self._generator.run(self._members)
         self.run(fields, out)
 
 
 class _Patterns:
     """The patterns on one selector. Which of them a value satisfies is kept for each value."""
 
-    __slots__ = ("_tests", "numbers", "texts")
+    __slots__ = ("_set", "_tests", "numbers", "texts")
 
     def __init__(self, tests: dict[Comparison, _Bucket]) -> None:
-        self._tests: list[tuple[ValueTest, _Bucket]] = [
-            (value_test(test), bucket) for test, bucket in tests.items()
-        ]
+        self._tests: list[tuple[ValueTest, _Bucket]] = []
+        self._set: PatternSet[_Bucket] | None = None
+        members = {test: bucket for test, bucket in tests.items() if is_in_set(test)}
+        if len(members) >= _LEAST_IN_SET:
+            self._set = PatternSet(members)
+        else:
+            members = {}
+        for test, bucket in tests.items():
+            if test not in members:
+                self._tests.append((value_test(test), bucket))
         self.texts: dict[str, Sequence[_Bucket]] = {}
         self.numbers: dict[str, Sequence[_Bucket]] = {}
 
     def find(self, value: str) -> Sequence[_Bucket]:
         """The buckets of a string or number that is not kept yet."""
-        found = tuple([bucket for holds, bucket in self._tests if holds(value)])
+        found = [bucket for holds, bucket in self._tests if holds(value)]
+        if self._set is not None:
+            found += self._set.find(value)
         if len(value) <= _LONGEST_KEPT:
             kept = self.numbers if isinstance(value, NumberText) else self.texts
             if len(kept) >= _MOST_KEPT:
@@ -70,7 +73,7 @@ class _Patterns:
 
 
 class JsonIndex:
-    """Rules with JSON patterns, each hanging on one access predicate of its condition."""
+    """Rules with JSON patterns, each found by an access predicate of its condition."""
 
     def __init__(self, rules: Iterable[tuple[int, Rule]], generator: Generator) -> None:
         """``rules``: with the numbers that ``matching`` returns."""
@@ -80,9 +83,13 @@ class JsonIndex:
         self._equal: dict[Selector, dict[str, _Bucket]] = {}
         self._patterns: dict[Selector, dict[Comparison, _Bucket]] = {}
         self._has_always = False
+        self.repeats = False
+        """Whether ``matching`` may return a number more than once."""
         for number, rule in rules:
             tree = rule.pattern.tree
-            for entry in entries(cast(JsonPattern, tree).condition):
+            ways = entries(cast(JsonPattern, tree).condition)
+            self.repeats = self.repeats or not are_exclusive(ways)
+            for entry in ways:
                 self._bucket(entry).add(number, entry.residual)
         self.matching = self._generate()
         """Returns the numbers of the rules that the fields of a message satisfy: not sorted, and
@@ -109,24 +116,26 @@ class JsonIndex:
             lines = [f"    {line}" for line in self._lines(selector)]
             body += ["if value.__class__ is str or value.__class__ is NumberText:", *lines]
         if self._has_always:
-            body.append(f"{generator.name(self._always, self._always)}.run(e, out)")
+            body.append(f"{generator.name(self._always)}.run(e, out)")
         return generator.function("e", [*body, "return out"])
 
     def _lines(self, selector: Selector) -> Iterable[str]:
         name = self._generator.name
         equal = self._equal.get(selector)
         if equal is not None:
-            yield f"found = {name(equal.get, ('equal', selector))}(value)"
-            yield "if found is not None: found.run(e, out)"
+            yield f"found = {name(equal.get)}(value)"
+            yield "if found is not None:"
+            yield " found.run(e, out)"
         tests = self._patterns.get(selector)
         if tests is not None:
             patterns = _Patterns(tests)
-            texts = name(patterns.texts, ("texts", selector))
-            numbers = name(patterns.numbers, ("numbers", selector))
-            find = name(patterns.find, ("find", selector))
+            texts = name(patterns.texts)
+            numbers = name(patterns.numbers)
+            find = name(patterns.find)
             yield f"kept = ({texts} if value.__class__ is str else {numbers}).get(value)"
-            yield f"if kept is None: kept = {find}(value)"
+            yield "if kept is None:"
+            yield f" kept = {find}(value)"
             yield "for found in kept: found.run(e, out)"
         exists = self._exists.get(selector)
         if exists is not None:
-            yield f"{name(exists, ('exists', selector))}.run(e, out)"
+            yield f"{name(exists)}.run(e, out)"

@@ -10,6 +10,8 @@ from exporter.rules.decoder import Decoder
 from exporter.rules.program import Program
 from exporter.rules.rule import Rule
 
+_MOST_RULES = 20_000
+"""Rules in all programs that are kept for a source."""
 _MOST_PROGRAMS = 256
 """Ranges of time whose rules are kept for a source; forged event times can request any."""
 
@@ -33,24 +35,21 @@ class Judges:
             isinstance(rule.pattern.tree, JsonPattern) for rule in self._rules.values()
         )
         """Whether a rule looks at the fields of JSON messages."""
-        self._decoder: Decoder | None = None
+        self.decoder = Decoder(
+            rule for rule in self._rules.values() if isinstance(rule.pattern.tree, JsonPattern)
+        )
+        """Decodes messages for all programs."""
         self._programs: dict[object, Program] = {}
-        self.in_force = self._judging(self._timeline.latest, None)
+        self._compiled: dict[tuple[RuleVersion, ...], Program] = {}
+        self._most_compiled = _MOST_RULES // (len(self._rules) + 1) + 2
+        latest = self._judging(self._timeline.latest, None)
+        self.in_force = [self._rules[version] for version in latest]
         names = {rule.name for rule in self.in_force}
         self.own_starts = {
             version.rule: version.since
             for version in self._rules
             if version.own_start and version.since is not None and version.rule in names
         }
-
-    @property
-    def decoder(self) -> Decoder:
-        """Decodes messages for all programs."""
-        if self._decoder is None:
-            self._decoder = Decoder(
-                rule for rule in self._rules.values() if isinstance(rule.pattern.tree, JsonPattern)
-            )
-        return self._decoder
 
     def program(self, happened: tuple[int, int] | None, only: frozenset[str] | None) -> Program:
         """The rules that judge an event: the same object for most events.
@@ -63,15 +62,26 @@ class Judges:
         key = (stretch, only)
         found = self._programs.get(key)
         if found is None:
-            found = Program(self._judging(stretch, only), self.decoder)
+            found = self._compile(self._judging(stretch, only))
             if len(self._programs) >= _MOST_PROGRAMS:
                 self._programs = {}
             self._programs[key] = found
         return found
 
-    def _judging(self, stretch: tuple[int, int], only: frozenset[str] | None) -> list[Rule]:
+    def _compile(self, versions: tuple[RuleVersion, ...]) -> Program:
+        found = self._compiled.get(versions)
+        if found is None:
+            if len(self._compiled) >= self._most_compiled:
+                self._programs, self._compiled = {}, {}
+            found = Program([self._rules[version] for version in versions], self.decoder)
+            self._compiled[versions] = found
+        return found
+
+    def _judging(
+        self, stretch: tuple[int, int], only: frozenset[str] | None
+    ) -> tuple[RuleVersion, ...]:
         versions = self._timeline.judges(stretch)
-        return [self._rules[v] for v in versions if only is None or v.rule in only]
+        return tuple(version for version in versions if only is None or version.rule in only)
 
     def __reduce__(self) -> tuple[object, tuple[list[tuple[RuleVersion, Rule]]]]:
         return Judges, (list(self._rules.items()),)

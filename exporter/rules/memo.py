@@ -16,7 +16,7 @@ V = TypeVar("V")
 class Memo(dict[K, V]):
     """A bounded dictionary of results.
 
-    When it is full, it begins anew; if few lines used it, it keeps nothing for a while, since
+    When it is full, all is dropped; if few lines used it, it keeps nothing for a while, since
     making room for values that do not come again costs more than they save.
     """
 

@@ -1,4 +1,4 @@
-"""The access predicates of rules: tests without one of which a condition cannot hold."""
+"""The access predicates of rules: a condition can hold only if one of its own does."""
 
 from __future__ import annotations
 
@@ -23,11 +23,21 @@ class Entry(NamedTuple):
 
 
 def entries(condition: Condition) -> Sequence[Entry]:
-    """The ways to satisfy a condition; it holds if one of them does.
+    """The ways to satisfy a condition: each is enough.
 
     An ``&&`` has the access predicates of its cheapest operand, an ``||`` those of all operands.
     """
     return _planned(condition)[1]
+
+
+def are_exclusive(ways: Sequence[Entry]) -> bool:
+    """Whether a message can satisfy one of these at most: one field equals different texts."""
+    tests = [way.predicate for way in ways]
+    return len(tests) < 2 or (
+        all(test is not None and is_equality(test) for test in tests)
+        and len({test.selector for test in tests if test is not None}) == 1
+        and len(set(tests)) == len(tests)
+    )
 
 
 def _planned(condition: Condition) -> tuple[int, Sequence[Entry]]:
@@ -57,7 +67,7 @@ def _conjunction(first: Condition | None, others: tuple[Condition, ...]) -> Cond
 
 
 def _cost(test: Condition) -> int:
-    """How often a test holds, roughly: rules hang on the one that holds least."""
+    """How often a test holds, roughly: a rule depends on the one that holds least."""
     if not isinstance(test, Comparison) or test.operator == "!=" or test.selector.has_wildcard:
         return _ALWAYS
     if is_equality(test):

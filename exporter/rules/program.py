@@ -18,6 +18,9 @@ from exporter.rules.lines import LineProgram
 from exporter.rules.places import Place
 from exporter.rules.rule import Rule
 
+_MOST_PLACES = 256
+"""Places whose increments are kept; a CloudTrail record can name any."""
+
 Make = Callable[[Any, Place], Increment]
 """Makes the increment of a match from the fields of the message."""
 
@@ -39,30 +42,53 @@ class Program:
             for number, rule in enumerate(rules)
             if isinstance(rule.pattern.tree, JsonPattern)
         ]
-        self.matching = JsonIndex(of_json, self._generator).matching if of_json else None
+        index = JsonIndex(of_json, self._generator) if of_json else None
+        self.matching = index.matching if index else None
         """See JsonIndex; None if no rule has a JSON pattern."""
+        self._repeats = index is not None and index.repeats
         numbers = {number for number, _ in of_json}
         of_lines = [rule for number, rule in enumerate(rules) if number not in numbers]
         self.lines = LineProgram(of_lines) if of_lines else None
         """None if all rules have JSON patterns."""
         self._makes: dict[int, Make] = {}
+        self._constant: dict[Place, dict[int, Increment]] = {}
+        """The increments of rules whose matches all add the same at a place."""
 
-    def made(self, matching: Sequence[int], fields: Any, place: Place) -> list[Increment]:
+    def made(self, matching: list[int], fields: Any, place: Place) -> list[Increment]:
         """The increments of matching rules with JSON patterns, in the order of the rules.
 
         ``matching``: as JsonIndex returns it. Raises InexactError.
         """
         if len(matching) > 1:
-            matching = sorted(set(matching))
-        return [(self._makes.get(n) or self._make(n))(fields, place) for n in matching]
+            matching = sorted(set(matching)) if self._repeats else sorted(matching)
+        constant = self._constant.get(place)
+        if constant is None:
+            if len(self._constant) >= _MOST_PLACES:
+                self._constant = {}
+            constant = self._constant[place] = {}
+        try:
+            return [constant[number] for number in matching]
+        except KeyError:
+            return [
+                constant.get(number) or self._made(number, fields, place, constant)
+                for number in matching
+            ]
+
+    def _made(
+        self, number: int, fields: Any, place: Place, constant: dict[int, Increment]
+    ) -> Increment:
+        make = self._makes.get(number)
+        if make is None:
+            make = self._makes[number] = _making(self._rules[number], self._generator)
+        increment = make(fields, place)
+        rule = self._rules[number]
+        if not rule.dynamic and rule.value.reference is None:
+            constant[number] = increment
+        return increment
 
     def in_order(self, increments: Iterable[Increment]) -> list[Increment]:
         """Sort increments by their rules."""
         return sorted(increments, key=lambda increment: self._order[increment.rule])
-
-    def _make(self, number: int) -> Make:
-        make = self._makes[number] = _making(self._rules[number], self._generator)
-        return make
 
 
 def _making(rule: Rule, generator: Generator) -> Make:

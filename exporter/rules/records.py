@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import msgspec
 
 from exporter.model import EventFormat, EventKey, LogEvent, Partition
 from exporter.rules.cloudtrail import RecordFields, is_account_id, is_record, milliseconds
@@ -11,8 +11,7 @@ from exporter.rules.labels import label_text
 from exporter.rules.values import settled
 
 
-@dataclass(frozen=True, slots=True)
-class Facts:
+class Facts(msgspec.Struct, frozen=True, gc=False):
     """Where and when a log event happened, and what makes it count once."""
 
     event_id: str | None

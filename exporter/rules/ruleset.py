@@ -60,6 +60,7 @@ class RuleSet:
         patterns = {rule.pattern: rule.compiled for rule in rules}
         known: dict[tuple[str, str], Rule | None] = {}
         self._judges: dict[str, Judges] = {}
+        self._nobody = Judges(())
         for source, of in versions.items():
             usable: list[tuple[RuleVersion, Rule]] = []
             for version in of:
@@ -129,7 +130,7 @@ class RuleSet:
         }
 
     def _judges_of(self, source: str) -> Judges:
-        return self._judges.get(source) or Judges(())
+        return self._judges.get(source, self._nobody)
 
 
 def _read(version: RuleVersion, patterns: Mapping[str, FilterPattern]) -> Rule | None:

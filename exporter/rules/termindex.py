@@ -75,7 +75,7 @@ class _Need:
         self._required = frozenset(by_mode["required"])
         self._excluded = frozenset(by_mode["excluded"])
         self.hooks = by_mode["optional"] or set(sorted(by_mode["required"])[:1])
-        """Terms of which one must be found; empty if none must."""
+        """At least one of these terms must be found; empty if none must."""
 
     @property
     def hook_decides(self) -> bool:

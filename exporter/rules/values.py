@@ -14,7 +14,8 @@ _LARGEST = 10**18
 _LONGEST_KEPT = 64
 _MOST_KEPT = 4096
 
-_kept: dict[bytes, object] = {}
+_kept: dict[bytes, str] = {}
+"""Strings and numbers by their JSON text."""
 
 
 class InexactError(Exception):
@@ -51,8 +52,9 @@ def is_object(value: object) -> bool:
 def _decoded(text: bytes) -> object:
     if len(text) > _LONGEST_KEPT:
         return _decode(text)
-    if text in _kept:
-        return _kept[text]
+    kept = _kept.get(text)
+    if kept is not None:
+        return kept
     value = _decode(text)
     if isinstance(value, str):
         if len(_kept) >= _MOST_KEPT:

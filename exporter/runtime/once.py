@@ -23,6 +23,7 @@ from exporter.metrics.scrapers import NOBODY
 from exporter.metrics.series import SeriesStore
 from exporter.metrics.telemetry import Telemetry
 from exporter.runtime.assembly import Assembler
+from exporter.runtime.collecting import LongLived
 from exporter.runtime.engine import Engine
 from exporter.runtime.pipeline import Pipeline
 from exporter.runtime.reader import Reader
@@ -82,13 +83,14 @@ def _read(engine: Engine, pipeline: Pipeline) -> _Work:
     """Find and poll every partition; on a terminal, show how far it is."""
     with ThreadPoolExecutor(_POLLS_AT_ONCE) as pool:
         list(pool.map(engine.discover, engine.sources))
+        LongLived(lambda: engine.partitions).freeze()
         work = [(source, r) for source in engine.sources for r in engine.readers(source.name)]
         polls = []
         for source in engine.sources:
             free: list[Reader] = []
             called: list[Reader] = []
             for reader in engine.readers(source.name):
-                (called if source.cost(reader.partition) else free).append(reader)
+                (free if source.cost(reader.partition) is None else called).append(reader)
             # Where nothing is waited for, more threads are no faster.
             polls.append(pool.submit(poll_together, pipeline, source, free))
             polls += [pool.submit(_poll, source, reader) for reader in called]

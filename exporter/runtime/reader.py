@@ -141,7 +141,7 @@ class Reader:
             return wanted
 
     def commit(self, steps: Steps, waiting: Evaluated) -> Evaluated | None:
-        """Commit a reading of ``steps``, and go on to the next step. Raises StopIteration."""
+        """Commit a reading of ``steps``, and continue to the next step. Raises StopIteration."""
         try:
             committed = self._pipeline.commit(waiting)
         except Exception as error:
@@ -346,5 +346,8 @@ def _bytes(events: Sequence[LogEvent]) -> int:
     """Bytes of the messages, or of the document that has them."""
     if isinstance(events, Records):
         return len(events.document)
-    text = "".join([event.message for event in events])
-    return len(text) if text.isascii() else len(text.encode(errors="surrogatepass"))
+    # Only the heads of the texts are looked at: the texts themselves have left the cache by now.
+    lengths = [len(message) for event in events if (message := event.message).isascii()]
+    if len(lengths) == len(events):
+        return sum(lengths)
+    return sum(len(event.message.encode(errors="surrogatepass")) for event in events)

@@ -25,7 +25,7 @@ def poll_together(pipeline: Pipeline, source: Source, readers: Sequence[Reader])
     """Poll partitions of a source one after the other, and commit their readings in groups.
 
     A group is committed in one transaction, all of it or nothing. If that fails, or if one of its
-    partitions was read by another process, its readings are committed one by one.
+    partitions was read by another process, its readings are committed one at a time.
     """
     group = _Group(pipeline)
     for start in range(0, len(readers), _READINGS):

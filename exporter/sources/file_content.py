@@ -32,10 +32,6 @@ _BOMB_RATIO = 200
 
 _LINE_SUFFIXES = frozenset({".jsonl", ".ndjson", ".log"})
 _JSON_START = re.compile(rb'\{\s*["}]|\[\s*[{\]]')
-_RECORDS_START = re.compile(rb'[ \t\r\n]*\{[ \t\r\n]*"Records"[ \t\r\n]*:[ \t\r\n]*\[')
-_RECORDS_END = re.compile(rb"\][ \t\r\n]*\}[ \t\r\n]*\Z")
-_END = 256
-"""Bytes in which the end of a document is looked for."""
 _UTF8_BOM = codecs.BOM_UTF8
 
 
@@ -150,11 +146,6 @@ def decode(chunks: Iterable[bytes]) -> Iterator[str]:
     return codecs.iterdecode(chunks, "utf-8-sig", errors="replace")
 
 
-def is_list_of_records(document: bytes | bytearray) -> bool:
-    """Whether a document begins and ends like ``{"Records": […]}`` (see ``model.Records``)."""
-    return bool(_RECORDS_START.match(document) and _RECORDS_END.search(document[-_END:]))
-
-
 def beginning(content: Iterator[bytes]) -> tuple[bytes, BrokenContentError | None]:
     """The first HEAD bytes of a file or more, and the error after them, if any."""
     head = bytearray()
@@ -187,7 +178,7 @@ def split_lines(chunks: Iterable[bytes]) -> Iterator[Lines]:
         end = chunk.rfind(b"\n") + 1
         if end:
             if length <= LINE_LENGTH:
-                yield from _whole_lines(b"".join((*pending, chunk[:end])))
+                yield from _whole_lines(b"".join((*pending, memoryview(chunk)[:end])))
             else:
                 first = chunk.find(b"\n") + 1
                 yield Lines((None,), length + first, terminated=True)
@@ -219,7 +210,7 @@ def _whole_lines(raw: bytes) -> Iterator[Lines]:
     except UnicodeDecodeError:
         texts = [line.decode(errors="replace") for line in raw.split(b"\n")]
     del texts[-1]
-    if b"\r\n" in raw:
+    if b"\r" in raw:
         texts = [text.removesuffix("\r") for text in texts]
     yield Lines(texts, len(raw), terminated=True, raw=raw)
 

@@ -24,7 +24,7 @@ class FilePosition(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     unit: Literal["bytes", "records"]
     """Unit of ``done``: bytes of whole lines, or records (JSON, gzip)."""
     done: int | None
-    """None: all records of the ``covered`` bytes, which were not split to count them."""
+    """None if all records of the ``covered`` bytes were read, without being counted."""
     inode: int
     covered: int
     """Bytes of the file that ``sample`` covers."""

@@ -27,6 +27,7 @@ from exporter.model import (
     PartitionKind,
     Records,
     SourceError,
+    array_of_records,
 )
 from exporter.sources.base import Discovery, Environment, Reading, SourceConfig
 from exporter.sources.file_batches import Batch, Messages, after, in_lists
@@ -40,7 +41,6 @@ from exporter.sources.file_content import (
     inflate,
     inflate_at_once,
     is_gzip,
-    is_list_of_records,
     layout_of,
     pieces,
     read_chunks,
@@ -56,7 +56,7 @@ from exporter.sources.options import Distinct, Interval
 from exporter.yamlfile.globs import absolute_glob, is_path
 
 _TWO_WEEKS = 14 * 86_400_000
-_AT_ONCE = 64 * 1024 * 1024
+_AT_ONCE = 32 * 1024 * 1024
 _NOT_EVENTS = "file has records that are not log events, skipping them"
 _BROKEN = "file is broken, only events before that count"
 
@@ -219,12 +219,11 @@ class Files:
             position = None
             if layout == "documents" and not compressed and stat.st_size <= self._at_once:
                 whole = b"".join((head, *content))
-            if layout == "documents" and whole is not None and is_list_of_records(whole):
+            if layout == "documents" and whole and array_of_records(whole):
                 yield from self._read_document(path, file, stat, whole)
                 return
         chunks = pieces(whole) if whole is not None else again(head, content, broken)
         done = 0 if position is None else self._done(position, file, compressed=compressed)
-        # What was counted before and what is broken is found again.
         yield from self._read_whole(path, file, stat, done, self._messages(layout, chunks))
 
     def _follow(

@@ -62,18 +62,22 @@ def split_records(chunks: Iterable[str], *, cloudtrail: bool = False) -> Iterato
                 if isinstance(value, dict) and isinstance(value.get("Records"), list):
                     yield from split_records((raw,), cloudtrail=cloudtrail)
                 else:
-                    yield _record(raw, value, cloudtrail)
+                    yield _record(raw, value, cloudtrail=cloudtrail)
             continue
         text.expect("{")
         complete = text.complete_object()
         for raw, value in text.records() if complete is None else (complete,):
-            yield _record(raw, value, cloudtrail)
+            yield _record(raw, value, cloudtrail=cloudtrail)
 
 
 def records_in_line(line: str | None) -> Sequence[str | None]:
     """The CloudTrail records in a line; None if it has none, or has more than records."""
     if line is None:
         return (None,)
+    if line.startswith("{") and line.endswith("}"):
+        header = _header(line)
+        if header is not None and "Records" not in header:
+            return (_record(line, header, cloudtrail=True),)
     records: list[str | None] = []
     try:
         records.extend(split_records((line,), cloudtrail=True))
@@ -82,7 +86,7 @@ def records_in_line(line: str | None) -> Sequence[str | None]:
     return records
 
 
-def _record(raw: str, value: object, cloudtrail: bool) -> str | None:
+def _record(raw: str, value: object, *, cloudtrail: bool) -> str | None:
     if not isinstance(value, dict) or (
         cloudtrail and not any(key in value for key in _CLOUDTRAIL_KEYS)
     ):

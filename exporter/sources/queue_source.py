@@ -8,7 +8,7 @@ from abc import ABC, abstractmethod
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Annotated, ClassVar, Final
+from typing import TYPE_CHECKING, Annotated, ClassVar, Final, Literal
 
 import structlog
 from pydantic import AfterValidator
@@ -61,7 +61,7 @@ class QueueConfig(SourceConfig):
     """Accounts whose events count; None for all."""
     start: Start | None = None
     """Seconds before the first run from which events count; None if all that is queued counts."""
-    format: EventFormat = "auto"
+    format: Literal["cloudtrail"] = "cloudtrail"
     interval: Interval = 20.0
     """Between two polls, each of which waits for messages for most of that time."""
 
@@ -125,7 +125,7 @@ class QueueSource(ABC):
         self, config: QueueConfig, environment: Environment, since: Mapping[str, int]
     ) -> None:
         self.name = config.name
-        self.format = config.format
+        self.format: EventFormat = config.format
         self.interval = config.interval
         self.discovery_interval = max(60.0, config.interval)
         self._url = config.queue

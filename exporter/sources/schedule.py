@@ -100,8 +100,9 @@ class Schedule:
         """The pages to read in an interval, about, at a density of event time."""
         periods = [max(self.interval, age / _READS_PER_AGE) for age in self.ages]
         windows = sum(max(1, period * pages_per_ms) / period for period in periods)
-        # Windows are merged, if reading the gaps between them needs no further page.
-        return min(windows * self.interval, max(1, self.lookback * pages_per_ms))
+        # Windows that overlap are read once, and gaps that need no further page are read too.
+        whole = max(1, (self.lookback + self.interval) * pages_per_ms)
+        return min(windows * self.interval, whole)
 
     def begin(self, origin: int) -> Positions:
         """The positions of a new partition, which is read from ``origin``."""

@@ -88,7 +88,8 @@ class Thinning:
         known = [form.ages for form in self._forms]
         self._step = known.index(tuple(ages)) if tuple(ages) in known else 0
         self._seconds = self._calls = self._pages = self._length = 0.0
-        self._ended = 0.0
+        self._ended = self._last_seconds = 0.0
+        self._last_calls = 0
         self._over = self._under = 0
         self._patience = _PATIENCE
         self._stepped_back = False
@@ -107,13 +108,15 @@ class Thinning:
             all_reads=len(self._forms[0].ages),
             load=self._load(self._step),
             full_load=self._load(0),
-            page_seconds=self._seconds / self._calls if self._calls else 0.0,
+            page_seconds=self._mean,
         )
 
     def called(self, now: float) -> None:
         """A call ended; it took the time since the one before. ``now``: seconds of any clock."""
         self._calls += 1
         self._seconds += now - self._ended
+        self._last_calls += 1
+        self._last_seconds += now - self._ended
         self._ended = now
 
     def read(self, length: int, pages: float) -> None:
@@ -125,7 +128,10 @@ class Thinning:
         """Choose the form for a poll. ``caught_up``: the poll before has read all that was due."""
         self._ended = now
         load = self._load(self._step)
-        self._over = self._over + 1 if load > _FULL else 0
+        # A poll that was slow stays in the mean for a while, but was the only one.
+        slow = load * self._last / self._mean > _FULL if self._last else False
+        self._over = self._over + 1 if slow and load > _FULL else 0
+        self._last_seconds, self._last_calls = 0.0, 0
         room = caught_up and self._step > 0 and self._load(self._step - 1) <= _ROOM
         self._under = self._under + 1 if room else 0
         if self._over >= _SURE and self._step < len(self._forms) - 1:
@@ -148,4 +154,14 @@ class Thinning:
             return 0.0
         form = self._forms[step]
         pages = form.pages(self._pages / self._length)
-        return pages * self._seconds / self._calls / (form.interval / 1000)
+        return pages * self._mean / (form.interval / 1000)
+
+    @property
+    def _mean(self) -> float:
+        """Seconds a page."""
+        return self._seconds / self._calls if self._calls else 0.0
+
+    @property
+    def _last(self) -> float:
+        """Seconds a page in the last poll."""
+        return self._last_seconds / self._last_calls if self._last_calls else 0.0

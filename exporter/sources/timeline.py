@@ -88,7 +88,7 @@ class _Pace:
         self.slice_length = choose(self.slice_length, fitting)
 
     def full_page(self, most: int) -> float:
-        """Events of a full page, of which the API returns ``most`` at most."""
+        """Events of a full page; ``most``: the maximum that the API returns."""
         return min(most, self.page_events or math.inf)
 
     def shorten(self, piece: Window, by: int) -> None:

@@ -28,9 +28,9 @@ class PartitionStatus:
     """Log events read since start."""
     error: str | None = None
     """Why the last poll failed, and the remedy."""
+    next_poll: datetime | None = None
     notice: str = ""
     """How its reading differs from what is configured, and why; empty if it does not."""
-    next_poll: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,10 @@ from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
 
-NAMES = ("patterns", "files", "configuration", "web", "rules", "lines", "negotiation")
+NAMES = (
+    *("patterns", "files", "configuration", "web"),
+    *("rules", "lines", "compiled", "negotiation"),
+)
 
 CORPUS = Path(__file__).parents[1] / "corpus"
 """A folder of seeds for each target; ``finding-…`` are inputs that once broke an invariant."""

@@ -76,7 +76,7 @@ def _check_records(
     partition: Partition,
     event_format: EventFormat,
 ) -> None:
-    """A document of records is judged as its records one by one."""
+    """A document of records is judged as its records are one at a time."""
     objects = [message for message in messages if _is_object(message)]
     document = '{"Records": [' + ", ".join(objects) + "]}"
     events = [LogEvent(message, _NOW) for message in objects]

@@ -11,11 +11,13 @@ from collections.abc import Iterable
 
 from exporter.configuration import RuleConfig, load
 from exporter.ledger.base import SeriesTotal
-from exporter.ledger.counting import Placement, RuleSpec, judge
+from exporter.ledger.counting import Placement, RuleSpec
+from exporter.ledger.judging import Judge
+from exporter.ledger.tally import Tally
 from exporter.metrics.families import MetricFamily
 from exporter.metrics.scrapers import NOBODY
 from exporter.metrics.series import SeriesStore
-from exporter.model import EventFormat, Increment, JudgedEvent, LogEvent, Partition
+from exporter.model import EventFormat, EventKey, Increment, JudgedEvent, LogEvent, Partition
 from exporter.rules import RuleSet
 from exporter.rules.labels import MAX_LABEL_LENGTH
 from exporter.sources.files import FILE
@@ -88,23 +90,23 @@ def _check_increments(increments: Iterable[Increment]) -> None:
 
 def _count(events: Iterable[JudgedEvent]) -> Placement:
     """Count as the ledger does, from nothing."""
-    placement = Placement(_SPECS, lane="", now=_NOW)
-    for event in judge(events, {}).new:
-        placement.add("trail", event)
+    placement = Placement(_SPECS, now=_NOW)
+    placement.add("trail", "", Tally.of(Judge({}).new(events, read_at=None)))
     return placement
 
 
 def _check_counts(counted: Placement, events: Iterable[JudgedEvent]) -> None:
     expected: Counter[str] = Counter()
-    seen: set[tuple[str, str]] = set()
+    seen: set[EventKey] = set()
     for event in events:
         # An id counts once for all rules that judged it, and all rules judge all events.
         if event.event_id is not None:
-            if (event.scope, event.event_id) in seen:
+            key = (event.scope, event.event_id, event.event_time)
+            if key in seen:
                 continue
-            seen.add((event.scope, event.event_id))
+            seen.add(key)
         expected.update(increment.rule for increment in event.increments)
-    assert {rule: count.matches for rule, count in counted.rules.items()} == expected
+    assert {rule: count.matches for (rule, _), count in counted.rules.items()} == expected
 
 
 def _check_pages(totals: Iterable[SeriesTotal]) -> None:

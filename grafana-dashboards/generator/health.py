@@ -184,6 +184,29 @@ def _sources() -> list[Line]:
             ],
         ),
         Line(
+            7,
+            [
+                graph(
+                    "Read load",
+                    "Time that the scheduled reads take, as a share of the interval: the"
+                    " fullest partition of each source. Re-reads are thinned out above 90 %;"
+                    " above 100 % the partition falls behind.",
+                    Query(f"max by (source) ({own('partition_read_load_ratio')})", "{{source}}"),
+                    unit="percentunit",
+                    decimals=0,
+                    limit=1,
+                    soft_max=1,
+                ),
+                graph(
+                    "Re-read factor",
+                    "Growth of the ages at which events are read again: 1.5, or more while"
+                    " re-reads are thinned out. Counts stay exact; late events are counted later.",
+                    Query(f"max by (source) ({own('partition_reread_factor')})", "{{source}}"),
+                    decimals=1,
+                ),
+            ],
+        ),
+        Line(
             9,
             [
                 heat(

@@ -208,6 +208,21 @@ def process() -> list[Line]:
                     legend=("sum",),
                 ),
                 graph(
+                    "Ledger size",
+                    "Size of the ledger's files, and free space of their volume. The size stays "
+                    "the same once remembered events expire as fast as new ones match.",
+                    Query(total(own("ledger_size_bytes"), "instance"), "ledger of {{instance}}"),
+                    Query(
+                        total(own("ledger_volume_free_bytes"), "instance"), "free on {{instance}}"
+                    ),
+                    unit="bytes",
+                ),
+            ],
+        ),
+        Line(
+            6,
+            [
+                graph(
                     "CPU",
                     "Cores in use.",
                     Query(
@@ -225,11 +240,6 @@ def process() -> list[Line]:
                     ),
                     unit="bytes",
                 ),
-            ],
-        ),
-        Line(
-            6,
-            [
                 graph(
                     "Series on the page",
                     "Samples of a scrape.",
@@ -245,6 +255,11 @@ def process() -> list[Line]:
                     ),
                     unit="s",
                 ),
+            ],
+        ),
+        Line(
+            5,
+            [
                 listing(
                     "Versions",
                     "Version, start time, time of the last configuration load, and "

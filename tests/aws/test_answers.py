@@ -152,7 +152,7 @@ def test_the_table_agrees_with_botocores_models() -> None:
     session = botocore.session.Session()
     models = {
         operation: model
-        for service in ("cloudtrail", "logs", "sts")
+        for service in ("cloudtrail", "logs", "sqs", "sts")
         for model in [session.get_service_model(service)]
         for operation in model.operation_names
     }
@@ -160,7 +160,8 @@ def test_the_table_agrees_with_botocores_models() -> None:
         shape = models[operation].operation_model(operation).output_shape
         assert shape is not None
         members = shape.members
-        assert members[sent.member].type_name == ("list" if sent.type is list else "string")
+        types = {list: "list", dict: "map", str: "string"}
+        assert members[sent.member].type_name == types[sent.type]
         assert bool(sent.following) == ("oken" in "".join(members))
         assert not sent.following or members[sent.following].type_name == "string"
         # What is read here; another protocol of a newer botocore would need its own reading.

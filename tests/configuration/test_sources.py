@@ -86,7 +86,7 @@ def test_everything_that_is_written_is_taken(tmp_path: Path) -> None:
         ("{type: event_history}", "`name` is missing"),
         ("{name: History, type: event_history}", "`name` must be lower-case"),
         ("{name: 1a, type: event_history}", "`name` must be lower-case"),
-        ("{name: h}", "`type` is missing: one of event_history, log_groups, files"),
+        ("{name: h}", "`type` is missing: one of event_history, event_bus, log_groups, files"),
         ("{name: h, type: event_histori}", "did you mean `event_history`?"),
         ("{name: h, type: trail_bucket, bucket: b}", "`trail_bucket` is not available in this"),
         ("{name: h, type: event_history, accounts: [{role_arn: a}]}", "`accounts` is not availab"),

@@ -23,6 +23,7 @@ _EXAMPLES = {
     "rules": 250,
     "lines": 200,
     "negotiation": 200,
+    "compiled": 20,
 }
 
 

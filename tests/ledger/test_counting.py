@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import threading
 import time
@@ -9,6 +10,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from exporter.ledger.base import LedgerError, RuleChange, RuleTotal
@@ -18,7 +21,7 @@ from exporter.ledger.shown import state_of
 from exporter.ledger.sqlite import SqliteLedger
 from exporter.ledger.tables import Series
 from exporter.ledger.tally import Tally
-from exporter.model import JudgedEvent, Partition, SeriesKey
+from exporter.model import Increment, JudgedEvent, Partition, SeriesKey
 from tests.support.counting import (
     METRIC,
     PARTITION,
@@ -324,3 +327,60 @@ def test_records_that_name_ever_other_accounts_make_a_bounded_number_of_series(
     assert sum(total.total for total in series) == 20
     nowhere = [t for t in series if dict(t.key.labels)["account_id"] == "__overflow__"]
     assert [dict(total.key.labels)["region"] for total in nowhere] == ["__overflow__"]
+
+
+LANES = [Partition(SOURCE, "1", region) for region in ("a", "b")]
+POOL = [increment(user, event_id=None, value=value).increments[0] for user in "abc"
+        for value in (1.0, 1.0, 0.5, 2.0**53, None)]  # fmt: skip
+
+
+@settings(
+    deadline=None, max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(
+    readings=st.lists(
+        st.tuples(
+            st.sampled_from(LANES),
+            st.lists(st.tuples(st.integers(0, 9), st.sampled_from(POOL)), max_size=5),
+        ),
+        min_size=1,
+        max_size=5,
+    )
+)
+def test_several_batches_in_one_commit_count_what_they_count_one_after_the_other(
+    tmp_path_factory: pytest.TempPathFactory,
+    readings: list[tuple[Partition, list[tuple[int, Increment]]]],
+) -> None:
+    judged, position = frozenset([RULE]), dict.fromkeys(LANES, "")
+    batches = []
+    for number, (partition, matches) in enumerate(readings):
+        events = [
+            JudgedEvent(str(id_) if id_ else None, "", 5, 7 * id_, judged, (one,))
+            for id_, one in matches
+        ]
+        made = batch(*events, partition=partition, checkpoint=str(number), remember_from=number)
+        batches.append(dataclasses.replace(made, expected=position[partition] or None))
+        position[partition] = str(number)
+    found = []
+    for together in (True, False):
+        ledger = SqliteLedger.open(
+            tmp_path_factory.mktemp("ledger"), clock=lambda: 1.0, steady=lambda: 0.0
+        )
+        load_one(ledger, max_series=2)
+        new = [
+            event
+            for group in ([batches] if together else [[one] for one in batches])
+            for event in ledger.commit(*group).new
+        ]
+        keys = [("", str(id_), 7 * id_) for id_ in range(10)]
+        found.append(
+            (
+                new,
+                sorted(ledger.series(), key=lambda one: one.key.labels),
+                ledger.rule_totals(),
+                ledger.judged(SOURCE, keys),
+                [ledger.checkpoint(partition) for partition in LANES],
+            )
+        )
+        ledger.close()
+    assert found[0] == found[1]

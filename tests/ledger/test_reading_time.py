@@ -101,6 +101,9 @@ def test_entries_by_reading_time_are_read_until_they_expire(carried: Carried) ->
         carried.ledger.expire(SOURCE, [PARTITION, GROUP], looked_at=end, memory=0)
         carried.steady += PROVEN_AFTER / 1000
     assert carried.levels() == {BY_EVENT_TIME}
+    with closing(sqlite3.connect(carried.path)) as connection:
+        feed = connection.execute("SELECT segment, changed FROM feeds").fetchall()
+    assert feed == [(-1, -1)], "neither they nor aliases are looked up any more"
     assert carried.count(late, until=end) == 0
     carried.ledger.close()
     SqliteLedger.open(carried.path.parent).close()

@@ -77,7 +77,7 @@ def test_memory_has_what_a_dictionary_has(
                     assert isinstance(what, int)
                     over = [one for one in memory.segments() if one.newest < NOW + 1000 * what]
                     memory.delete(over)
-                    memory.settle(lambda _, __: True)
+                    memory.drop_sets()
                     kept = {(one.scope, one.segment) for one in memory.segments()}
                     model = {key: of for key, of in model.items() if _place(memory, key) in kept}
         except RolledBackError:

@@ -15,6 +15,7 @@ from exporter.metrics.tables import LabelledMetric
 from exporter.metrics.telemetry import PREFIX, RuleInfo, SourceInfo, Telemetry
 from exporter.model import Partition
 from exporter.sources.log_groups import LOG_GROUP
+from exporter.sources.thinning import Rereads
 from tests.support.counting import RULE, SOURCE
 
 PLACE = {"source": SOURCE, "account_id": "1", "region": "us-east-1"}
@@ -58,6 +59,8 @@ NAMES = {
     "ledger_errors": "ledger_errors_total",
     "fenced_commits": "fenced_commits_total",
     "ledger_created": "ledger_created_timestamp_seconds",
+    "ledger_free": "ledger_volume_free_bytes",
+    "ledger_size": "ledger_size_bytes",
     "ledger_files_lost": "ledger_files_lost_total",
     "config_last_reload_successful": "config_last_reload_successful",
     "config_last_reload_success_timestamp_seconds": "config_last_reload_success_timestamp_seconds",
@@ -70,6 +73,7 @@ READ = (
     *("read_bytes_total", "log_events_read_total", "late_events_total"),
     *("undecodable_events_total", "polls_total", "partition_up"),
     *("partition_last_success_timestamp_seconds", "partition_read_up_to_timestamp_seconds"),
+    *("partition_reread_factor", "partition_read_load_ratio"),
 )
 
 
@@ -149,7 +153,7 @@ def log_group(name: str, *, events: int = 0) -> Meter:
 def test_a_partition_shows_how_its_last_poll_went_and_takes_its_gauges_along(
     telemetry: Telemetry,
 ) -> None:
-    labels = {**PLACE, "log_group": "/aws/lambda/a", "path": ""}
+    labels = {**PLACE, "queue": "", "log_group": "/aws/lambda/a", "path": ""}
     meter = log_group("/aws/lambda/a")
     telemetry.read.add(meter)
 
@@ -164,6 +168,24 @@ def test_a_partition_shows_how_its_last_poll_went_and_takes_its_gauges_along(
     assert shown() == [0, 7, 6.5]
     telemetry.read.remove(meter)
     assert shown() == [None, None, None]
+
+
+def test_a_partition_shows_its_read_load_and_how_its_re_reads_are_thinned(
+    telemetry: Telemetry,
+) -> None:
+    labels = {**PLACE, "queue": "", "log_group": "/aws/lambda/a", "path": ""}
+    meter = log_group("/aws/lambda/a")
+    telemetry.read.add(meter)
+
+    def shown() -> list[float | None]:
+        return [
+            sample(telemetry, f"partition_{name}", labels)
+            for name in ("reread_factor", "read_load_ratio")
+        ]
+
+    assert shown() == [None, None]
+    meter.rereads = Rereads(2.25, 6, 11, load=0.8, full_load=1.5, page_seconds=0.2)
+    assert shown() == [2.25, 0.8]
 
 
 def test_counters_sum_over_the_partitions_and_do_not_go_down_when_one_goes(

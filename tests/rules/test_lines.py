@@ -83,6 +83,24 @@ def compiled(texts: list[str]) -> list[FilterPattern]:
     return valid
 
 
+@pytest.mark.parametrize(
+    ("rules", "messages"),
+    [
+        (["[a = 1, ...]", "[b = 2.50 || b = x, ...]"], ["1.0 x", "2.5", "x", "01e0", "y"]),
+        (["[a, b]"], ["x y z", 'x "y z"', "x y "]),
+        (['[a, b = "y z"]', "[a = x, b, c]"], ["x y z", "x y z w"]),
+        (["[a = x* || a = *y || a = z, ...]"], ["x1", "1y", "z", "q"]),
+        (["[a != x* && a != z && a != *y, ...]"], ["x1", "1y", "z", "q"]),
+        (["[a, b, ...]"], ["x [ ]", "x []", "x [", "[ ] y", "[a] ] b"]),
+        (["[..., y, z]", "[x, ..., z]", "[]"], ["a", "a b", "a b c", ""]),
+        (["a -b", "?a ?c", "-b"], ["a", "a b", "c", "b c", ""]),
+    ],
+)
+def test_each_rule_makes_what_it_makes_alone(rules: list[str], messages: list[str]) -> None:
+    # Three of each: they differ in labels and values.
+    check_lines([pattern for pattern in compiled(rules) for _ in range(3)], messages)
+
+
 @pytest.mark.parametrize("is_little", [False, True])
 def test_many_rules_make_what_each_makes_alone(is_little: bool) -> None:
     @settings(max_examples=200, deadline=None)

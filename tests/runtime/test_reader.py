@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
 from exporter.aws.quotas import CallCost, Quotas
 from exporter.clock import Clock
@@ -20,6 +21,7 @@ from exporter.rules import RuleSet
 from exporter.runtime.engine import Engine
 from exporter.runtime.pipeline import Pipeline
 from exporter.runtime.scheduling import Scheduler
+from exporter.runtime.status import source_status
 from exporter.sources.base import Discovery
 from exporter.sources.log_groups import LOG_GROUP, LogGroupsConfig
 from exporter.sources.timeline import EventPage, TimelineSource
@@ -39,8 +41,12 @@ class Groups(TimelineSource):
 
     def __init__(self, clock: Clock, page_size: int) -> None:
         self.page_size = page_size
-        super().__init__(CONFIG, since=lambda _: None, clock=clock.now)
+        self.waited = 0.0
+        super().__init__(
+            CONFIG, since=lambda _: None, clock=clock.now, monotonic=lambda: self.waited
+        )
         self.calls = 0
+        self.call_seconds = 0.0
         self.found = Discovery([GROUP])
 
     def discover(self) -> Discovery:
@@ -50,8 +56,9 @@ class Groups(TimelineSource):
         times = list(range(-(-start // 1000) * 1000, end, 1000))
         for first in range(0, len(times) or 1, self.page_size):
             self.calls += 1
+            self.waited += self.call_seconds
             part = times[first : first + self.page_size]
-            yield EventPage([LogEvent("GET /", at, str(at)) for at in part])
+            yield EventPage([LogEvent(f"GET /{at // 1000 % 10}", at, str(at)) for at in part])
 
     def cost(self, partition: Partition) -> CallCost:
         return CallCost(Quotas(), "FilterLogEvents", partition.account_id, partition.region)
@@ -115,6 +122,28 @@ def test_between_two_calls_a_poll_holds_no_thread_and_each_has_its_token(process
     assert reader.meter.events >= 100
     # The first step brings two pages: of one alone it is not known whether it is the last.
     assert 0 <= groups.calls - steps <= 1
+
+
+def test_re_reads_that_do_not_fit_are_logged_once_and_shown(process: Process) -> None:
+    groups = Groups(process.clock, page_size=1)
+    process.configure(groups)
+    with capture_logs() as logs:
+        for groups.call_seconds, polls in ((0.1, 5), (0.45, 12), (0.1, 60)):
+            for _ in range(polls):
+                process.now += 30
+                process.poll()
+            status = source_status(CONFIG, process.engine, process.clock).partitions[0]
+            if groups.call_seconds == 0.45:
+                assert "Re-reads are thinned out" in status.notice
+                assert "All 4 reads" in status.notice
+                factor = process.gauge("partition_reread_factor")
+                assert factor is not None
+                assert factor > 1.5
+            else:
+                assert status.notice == ""
+                assert process.gauge("partition_reread_factor") == 1.5
+    told = [log["event"] for log in logs if "re-reads" in log["event"]]
+    assert told == ["re-reads are thinned out", "re-reads are complete again"]
 
 
 def test_a_partition_that_nobody_can_look_for_after_a_change_is_not_read_and_says_why(

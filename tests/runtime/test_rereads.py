@@ -18,6 +18,7 @@ from exporter.metrics.telemetry import Telemetry
 from exporter.model import LogEvent, Partition
 from exporter.rules import RuleSet
 from exporter.runtime.pipeline import Evaluated, Pipeline
+from exporter.runtime.reader import Reader
 from exporter.sources.log_groups import LOG_GROUP
 from exporter.sources.progress import Progress
 from exporter.sources.schedule import BacklogSpan, Window
@@ -103,6 +104,22 @@ def test_an_event_that_arrives_in_a_slice_that_was_read_before_counts(tmp_path: 
     process.now += 60
     process.poll()
     assert process.total == counted + 60 + 1
+
+
+def test_the_arrival_delay_is_that_of_events_that_count_and_observed_once(tmp_path: Path) -> None:
+    process = Process(tmp_path, pattern='"/0"')  # every tenth event
+    reader = Reader(GROUP, process.pipeline, on_end=lambda *_: None)
+    reader.source = process.source
+    for _ in range(4):
+        process.now += 30
+        while reader.step() == 0.0:
+            pass
+    observed = process.pipeline.telemetry.registry.get_sample_value
+    name = "metric_filter_exporter_arrival_delay_seconds"
+    assert observed(f"{name}_count", {"source": "apps"}) == process.total == 12
+    mean = (observed(f"{name}_sum", {"source": "apps"}) or 0) / 12
+    assert 10 <= mean <= 20  # half an interval
+    assert reader.meter.events > 2 * 120
 
 
 @pytest.mark.parametrize("pattern", ["GET", "POST"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import random
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -488,3 +489,76 @@ def test_a_slice_that_fails_for_ever_does_not_hold_up_older_ones() -> None:
         clock.now += INTERVAL
     counted = {int(id) for _, id in ledger.counted}
     assert set(range(30, 3600, 30)) <= counted, "the older backlog waited for the one that fails"
+
+
+class BusyApi(SimulatedApi):
+    """Full pages, one after the other; throttles at will."""
+
+    def pages(self, start: int, end: int) -> Iterator[EventPage]:
+        now = self.clock.now * 1000
+        span = self.events[bisect_left(self.events, (start,)) : bisect_left(self.events, (end,))]
+        visible = [LogEvent("", time, id) for time, visible_at, id in span if visible_at <= now]
+        for page in range(0, max(1, len(visible)), self.page_size):
+            self.calls += 1
+            self.clock.now += self.call_takes
+            if self.random.random() < self.failing:
+                raise SourceError("the simulated API throttles", reason="throttled")
+            yield EventPage(visible[page : page + self.page_size])
+
+
+@settings(max_examples=6, deadline=None)
+@given(
+    st.lists(
+        st.tuples(st.sampled_from([0.1, 0.5, 1.0, 1.7, 1.7]), st.integers(1, 25)),
+        min_size=1,
+        max_size=4,
+    ),
+    st.sampled_from([0.0, 0.0, 0.05]),
+    st.booleans(),
+    st.integers(0, 2**32),
+)
+def test_re_reads_thin_out_and_return_while_fresh_events_are_in_time_and_all_count_once(
+    phases: list[tuple[float, int]], failing: float, restarts: bool, seed: int
+) -> None:
+    clock, chance = Clock(), random.Random(seed)
+    first, polls = round(FIRST * 1000), sum(polls for _, polls in phases)
+    times = range(first, first + polls * INTERVAL * 1000, 4_000)  # 15 pages an interval
+    late = (chance.choice([0, 0, chance.randrange(LOOKBACK * 1000)]) for _ in times)
+    events = [(at, at + delay, str(at)) for at, delay in zip(times, late, strict=True)]
+    api = BusyApi(clock, events, chance, failing, page_size=1)
+    ledger = SimulatedLedger({"rule": Listener(first, backfill=False)})
+    reader = source(api)
+    ledger.poll(reader, clock)
+    for api.call_takes, length in phases:
+        until = clock.now + length * INTERVAL
+        while clock.now < until:
+            catch_up(reader, ledger, clock, clock.now + INTERVAL)
+            if not failing:
+                assert clock.now - ledger.read_up_to / 1000 <= 2 * INTERVAL
+            if restarts and chance.random() < 0.1:
+                reader = source(api)
+    api.call_takes, api.failing = 0.1, 0.0
+    catch_up(reader, ledger, clock, clock.now + 200 * INTERVAL)
+    assert {id for _, id in ledger.counted} == {id for _, _, id in events}
+    assert max(ledger.counted.values()) == 1
+    assert not reader._paces[PARTITION.key].thinning.rereads.thinned
+
+
+def test_a_partition_that_is_too_busy_for_its_re_reads_leaves_some_out() -> None:
+    clock = Clock()
+    first = round(FIRST * 1000)
+    events = [(at, at, str(at)) for at in range(first, first + 7_200_000, 4_000)]
+    api = BusyApi(clock, events, random.Random(0), page_size=1, call_takes=1.0)
+    ledger = SimulatedLedger({"rule": Listener(first, backfill=False)})
+    reader = source(api)
+    ledger.poll(reader, clock)
+    catch_up(reader, ledger, clock, FIRST + 3600)
+    before = api.calls
+    catch_up(reader, ledger, clock, FIRST + 7200)
+    rereads = reader._paces[PARTITION.key].thinning.rereads
+    assert 2 < rereads.reads < rereads.all_reads
+    assert rereads.load < 1
+    assert api.calls - before < (rereads.reads + 0.5) * 900
+    again = source(api)  # after a restart
+    ledger.poll(again, clock)
+    assert again._paces[PARTITION.key].thinning.rereads.reads == rereads.reads

@@ -14,11 +14,14 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from exporter import compression
-from exporter.model import EventFormat, Partition, Records
+from exporter.configuration import RuleConfig
+from exporter.model import EventFormat, Increment, Partition, Records
+from exporter.rules import RuleSet
 from exporter.sources.base import Reading
 from exporter.sources.file_content import inflate
-from exporter.sources.files import Files
+from exporter.sources.files import FILE, Files
 from exporter.sources.json_records import BrokenContentError
+from exporter.yamlfile.problems import Location
 
 _ELEMENTS = st.sampled_from(
     [
@@ -82,7 +85,7 @@ def _read(
     return messages, undecodable, checkpoint
 
 
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None, max_examples=150)
 @given(
     elements=st.lists(_ELEMENTS, max_size=4),
     around=_AROUND,
@@ -118,6 +121,60 @@ def test_what_counts_does_not_depend_on_how_a_file_is_read(
             assert _read(path, event_format, size, start)[:2] == expected
 
 
+RULES = RuleSet.of(
+    RuleConfig(
+        name=f"rule_{number}",
+        sources=("files",),
+        pattern=pattern,
+        metric=f"rule_{number}_total",
+        labels={"label": label},
+        location=Location("rules.yaml"),
+    )
+    for number, (pattern, label) in enumerate(
+        [
+            ("{ $.eventID = * }", "$.eventID"),
+            ("{ $.eventID NOT EXISTS }", "$.awsAccountId"),
+            ("{ $.n = 1.5 || $.a = 1 }", "$.n"),
+            ("{ $.x.Records[0].eventID = 3 }", "$.eventName"),
+        ]
+    )
+)
+
+
+_PLAIN, _TWICE = '{{"Records":[{}]}}', '{{"Records":[{}],"Records":[{{"eventID":"8"}}]}}'
+
+
+@settings(deadline=None, max_examples=100)
+@given(
+    elements=st.lists(_ELEMENTS, max_size=4),
+    around=st.just(_PLAIN) | _AROUND,
+    event_format=st.sampled_from(["auto", "cloudtrail"]),
+    zipped=st.booleans(),
+)
+@example(elements=['{"awsAccountId":"1"}'], around=_PLAIN, event_format="cloudtrail", zipped=True)
+@example(elements=['{"awsAccountId":"1"}'], around=_PLAIN, event_format="auto", zipped=True)
+@example(elements=['{"eventID":"1"}'], around=_TWICE, event_format="cloudtrail", zipped=True)
+def test_rules_count_the_same_in_a_document_that_is_not_split(
+    elements: list[str], around: str, event_format: EventFormat, zipped: bool
+) -> None:
+    content = around.format(",".join(elements)).encode()
+    partition = Partition("files", resource="a.json", kind=FILE)
+
+    def counted(path: Path, at_once: int) -> tuple[list[Increment], int, int]:
+        source = Files([str(path)], name="files", format=event_format, at_once=at_once)
+        increments, events, undecodable = [], 0, 0
+        for reading in source.poll(Partition("files", resource=str(path)), None, own_starts={}):
+            increments += RULES.evaluate(reading.events, partition, event_format).increments
+            events += len(reading.events)
+            undecodable += reading.undecodable
+        return increments, events, undecodable
+
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "a.json")
+        path.write_bytes(gzip.compress(content) if zipped else content)
+        assert counted(path, 2**20) == counted(path, 0)
+
+
 def test_a_trail_file_is_one_reading_that_is_not_split(tmp_path: Path) -> None:
     path = tmp_path / "a.json.gz"
     document = json.dumps({"Records": [{"eventID": str(number)} for number in range(9)]}).encode()
@@ -128,6 +185,7 @@ def test_a_trail_file_is_one_reading_that_is_not_split(tmp_path: Path) -> None:
     reading: Reading = next(polled)
     assert isinstance(reading.events, Records)
     assert reading.events.document == document
+    assert reading.events.array is not None
     assert json.loads(bytes(reading.events.array)) == json.loads(document)["Records"]
     reading.events.counted(9)
     assert list(polled) == []
@@ -150,7 +208,7 @@ _LIKE_A = gzip.compress(b"a")[-8:]
 """Bytes that are no member, but end as one of the content ``a`` does."""
 
 
-@settings(max_examples=300)
+@settings(max_examples=150)
 @given(
     contents=st.lists(st.sampled_from([b"", b"a", b"abc" * 400, os.urandom(40)]), max_size=3),
     level=st.integers(0, 9),

@@ -45,6 +45,7 @@ def page() -> StatusPage:
             events=1234,
             error=str(facts["error"]) if "error" in facts else None,
             next_poll=NOW + timedelta(seconds=48),
+            notice=str(facts.get("notice", "")),
         )
 
     return StatusPage(

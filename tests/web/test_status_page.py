@@ -97,6 +97,14 @@ def test_a_failing_partition_comes_first_with_its_error(page: StatusPage) -> Non
     assert "history 1 of 3 partitions" in text
 
 
+def test_a_partition_that_is_read_otherwise_than_configured_says_so(page: StatusPage) -> None:
+    well = healthy(page)
+    partition = replace(well.sources[0].partitions[0], notice="Re-reads are thinned out.")
+    noted = replace(well, sources=[replace(well.sources[0], partitions=[partition])])
+    assert noted.state == "ok"
+    assert "Re-reads are thinned out." in show(noted).text
+
+
 def test_a_failed_look_for_partitions_is_shown(page: StatusPage) -> None:
     well = healthy(page)
     broken = replace(well, sources=[replace(well.sources[0], failures=["No way in: try again."])])
@@ -247,7 +255,7 @@ def hostile_page(text: str) -> StatusPage:
     # What is empty or blank is left out of the page, which is another structure.
     text = f"x{text}"
     now = datetime(2026, 3, 1, tzinfo=UTC)
-    partition = PartitionStatus(text, text, text, "failing", now, 1.0, 1, 1, text, text, now)
+    partition = PartitionStatus(text, text, text, "failing", now, 1.0, 1, 1, text, now, text)
     counts = (1, 1, 1, 0, 0, now)
     facts = ([text], text, text, [text], text)
     rule = RuleStatus(text, text + "y", text, text, text, [text], *counts, *facts)

@@ -1,0 +1,198 @@
+"""Compiled rules do what each rule does alone; fuzz/targets/compiled.py compares them at random."""
+
+from __future__ import annotations
+
+import json
+import pickle
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from conformance.score import load_cases
+from exporter.exactness import RuleVersion
+from exporter.model import LogEvent, Partition, Records
+from exporter.patterns import PatternError, compile_pattern
+from exporter.rules import RuleSet
+from exporter.sources.files import FILE
+from exporter.sources.log_groups import LOG_GROUP
+from fuzz.targets import compiled
+from tests.patterns.test_conformance import cases
+
+HISTORY = Partition("trail", "111122223333", "eu-west-1")
+TRAIL_FILE = Partition("trail", resource="/var/log/trail.json", kind=FILE)
+NOW = 1_700_000_000_000
+UUID = "11111111-2222-3333-4444-555555555555"
+
+
+def rule_set(*patterns: str, labels: dict[str, Any] | None = None, value: Any = 1.0) -> RuleSet:
+    return RuleSet(
+        {
+            "trail": [
+                RuleVersion(
+                    f"rule_{number}",
+                    None,
+                    None,
+                    json.dumps(
+                        {
+                            "pattern": pattern,
+                            "metric": "matches_total",
+                            "value": value,
+                            "scale": "1",
+                            "max_value": 1e9,
+                            "labels": labels or {},
+                        }
+                    ),
+                )
+                for number, pattern in enumerate(patterns)
+            ]
+        }
+    )
+
+
+def matching(rules: RuleSet, *messages: str) -> list[list[str]]:
+    """The rules that match each message."""
+    given = [LogEvent(message, NOW, str(number)) for number, message in enumerate(messages)]
+    found: list[list[str]] = [[] for _ in messages]
+    for event in rules.evaluate(given, HISTORY, "lines").events:
+        found[int(event.event_id or "")] = [one.rule for one in event.increments]
+    return found
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 2**64))
+def test_compiled_rules_judge_as_each_rule_does_alone(seed: int) -> None:
+    compiled.check(seed.to_bytes(9))
+
+
+def test_every_case_of_the_conformance_suites_is_right_among_all_other_rules() -> None:
+    """All patterns in one rule set; each case's message is matched with all of them."""
+    given = {
+        (case["pattern"], case["message"]): case["match"]
+        for name in ("filter_patterns.jsonl", "uncertain.jsonl")
+        for case in cases(name)
+    }
+    given |= {
+        (case.pattern, case.message): case.expected.match
+        for case in load_cases()
+        if case.expected.valid
+    }
+    patterns = {}
+    for text, _ in given:
+        try:
+            patterns[text] = compile_pattern(text)
+        except PatternError:
+            continue
+    rules = rule_set(*patterns)
+    names = {text: f"rule_{number}" for number, text in enumerate(patterns)}
+    messages = list(dict.fromkeys(message for _, message in given))
+    found = dict(zip(messages, matching(rules, *messages), strict=True))
+    wrong = [
+        (text, message)
+        for (text, message), match in given.items()
+        if text in names and (names[text] in found[message]) != match
+    ]
+    assert wrong == []
+
+
+@pytest.mark.parametrize(
+    ("message", "label"),
+    [
+        ('{"a": 1}', "1"),
+        ('{"a": -0}', "-0"),
+        ('{"a": 1.0}', "1.0"),
+        ('{"a": 1e3}', "1e3"),
+        ('{"a": 18446744073709551616}', "18446744073709551616"),
+        ('{"a": 0.10}', "0.10"),
+        ('{"a": "x", "a": true}', "true"),
+        ('{"\\u0061": "x"}', "x"),
+        ('{"a": "\\ud800"}', "\\ud800"),
+        ('{"a": null, "b": "second"}', "second"),
+        ('{"a": {"b": 1}}', ""),
+    ],
+)
+def test_labels_have_values_as_they_were_written(message: str, label: str) -> None:
+    rules = rule_set("{ $.none NOT EXISTS }", labels={"value": ["$.a", "$.b"]})
+    (event,) = rules.evaluate([LogEvent(message, NOW)], HISTORY, "lines").events
+    assert dict(event.increments[0].series.labels)["value"] == label
+
+
+def test_a_document_of_records_is_judged_without_being_split() -> None:
+    def split() -> list[LogEvent]:
+        raise AssertionError("the document was split")
+
+    names: list[dict[str, str]] = [{"eventName": "a"}, {"eventName": "b"}, {}]
+    document = json.dumps({"Records": [{"eventID": "1", **one} for one in names]}).encode()
+    records = Records(document, NOW, split)
+    rules = rule_set('{ $.eventName = "a" }', "{ $.eventName NOT EXISTS }")
+    events = rules.evaluate(records, TRAIL_FILE, "cloudtrail").events
+    assert [[one.rule for one in event.increments] for event in events] == [["rule_0"], ["rule_1"]]
+    assert len(records) == 3
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        b'{"Records": [{"a": "x"}, 5]}',
+        b'{"Records": [{"a": "x"}], "other": 1}',
+        b'{"Records": [{"a": "x", "b": "\xff"}]}',
+        b'{"Records": [{"a": "x", "b": "\\ud800"}]}',
+    ],
+)
+def test_a_document_of_another_form_is_split(document: bytes) -> None:
+    records = Records(document, NOW, lambda: [LogEvent('{"a": "from the split"}', NOW)])
+    rules = rule_set("{ $.a = * }", labels={"a": "$.a"})
+    (event,) = rules.evaluate(records, TRAIL_FILE, "lines").events
+    assert dict(event.increments[0].series.labels)["a"] == "from the split"
+
+
+def test_many_wildcards_on_one_field_are_right_for_every_value() -> None:
+    patterns = [f'{{ $.a = "{text}" }}' for number in range(8) for text in _wildcards(number)]
+    rules = rule_set(*patterns)
+    for value in ("3", "x3", "3x", "x3y", "3\n", "\n3", "3.3", "é3", "\ud800", "", "35", "*"):
+        message = json.dumps({"a": value})
+        alone = [
+            f"rule_{number}"
+            for number, pattern in enumerate(patterns)
+            if compile_pattern(pattern).match(message)
+        ]
+        assert matching(rules, message) == [alone]
+
+
+def _wildcards(number: int) -> list[str]:
+    return [f"{number}*", f"*{number}", f"*{number}*", f"{number}*{number}"]
+
+
+def test_rules_are_found_after_pickling() -> None:
+    rules = rule_set('{ $.a = "x" && $.b != "y" }', "{ $.a = x* }")
+    before = matching(rules, '{"a": "x", "b": "z"}', '{"a": "xx"}')
+    assert before == [["rule_0", "rule_1"], ["rule_1"]]
+    again = pickle.loads(pickle.dumps(rules))  # noqa: S301
+    assert matching(again, '{"a": "x", "b": "z"}') == before[:1]
+
+
+def test_deeply_nested_conditions_and_selectors_are_right() -> None:
+    condition = "$.a = x"
+    for level in range(60):
+        condition = f"({condition} && $.b = y)" if level % 2 else f"({condition} || $.c = {level})"
+    deep = "$" + ".k" * 40
+    rules = rule_set(f"{{ {condition} }}", f"{{ {deep} = v }}")
+    nested: Any = "v"
+    for _ in range(40):
+        nested = {"k": nested}
+    assert matching(
+        rules,
+        '{"a": "x", "b": "y"}',
+        '{"a": "x"}',
+        '{"c": "0", "b": "y"}',
+        json.dumps(nested),
+    ) == [["rule_0"], [], ["rule_0"], ["rule_1"]]
+
+
+def test_a_line_whose_event_time_is_a_float_counts() -> None:
+    partition = Partition("trail", "111122223333", "eu-west-1", resource="/app", kind=LOG_GROUP)
+    message = json.dumps({"eventID": "x", "eventVersion": "1.08", "eventTime": 1.5})
+    events = [LogEvent(message.replace('"x"', f'"{UUID}", "awsRegion": "eu-west-1"'), NOW, "id")]
+    (event,) = rule_set("eventID").evaluate(events, partition, "lines").events
+    assert event.aliases == (("", UUID, NOW),)
