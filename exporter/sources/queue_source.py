@@ -14,13 +14,18 @@ import structlog
 from pydantic import AfterValidator
 
 from exporter.aws.iam_policy import Deployment, Grant
+from exporter.aws.queue_policy import open_to
 from exporter.aws.queues import LONGEST_WAIT, Message, Queue, QueueUrl
 from exporter.model import EventFormat, Limits, Partition, PartitionKind, SourceError
 from exporter.sources.base import Discovery, Environment, QueueState, Reading, SourceConfig
 from exporter.sources.inbox import Inbox
 from exporter.sources.options import Distinct, Interval, Start, account_id
+from exporter.sources.problems import sentence
+from exporter.yamlfile.problems import Problem
+from exporter.yamlfile.validation import Fields
 
 if TYPE_CHECKING:
+    from exporter.aws.accounts import AwsAccounts
     from exporter.aws.quotas import CallCost
 
 QUEUE: Final = PartitionKind("queue", "Queue", by_event_time=False)
@@ -97,6 +102,34 @@ class QueueConfig(SourceConfig):
         for action in _ACTIONS:
             sid = "ReadQueues" + action.removeprefix("sqs:")
             yield Grant(sid, action, region, resource)
+
+    def problems_online(self, environment: Environment, fields: Fields) -> Iterator[Problem]:
+        """See SourceConfig: whether the queue answers, who may write to it, and its redrive."""
+        location, name = fields.value_of("queue_url"), self.queue.name
+        try:
+            region = region_of(self.queue, environment.accounts)
+            attributes = Queue(environment.accounts, self.queue, region).attributes()
+        except SourceError as error:
+            yield Problem(sentence(error), location)
+            return
+        if not attributes.get("RedrivePolicy"):
+            yield Problem(
+                f"the queue {name} has no redrive policy: messages that cannot be read come again"
+                " until they expire; give it a dead-letter queue",
+                location,
+                "warning",
+            )
+        try:
+            writers = open_to(attributes.get("Policy") or "{}")
+        except ValueError:
+            writers = []
+        for writer in writers:
+            yield Problem(
+                f"{writer} may write to the queue {name}: limit its policy with `aws:SourceArn`"
+                " or `aws:SourceAccount`",
+                location,
+                "warning",
+            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,16 +259,22 @@ class QueueSource(ABC):
         return Reading((), _CHECKPOINT, queue=queue, behind=behind)
 
     def _partition(self) -> Partition:
-        region = self._url.region or self._accounts.default_region
-        if region is None:
-            raise SourceError(
-                f"The region of queue {self._url.name} is not known; set AWS_REGION.",
-                reason="invalid_request",
-            )
+        region = region_of(self._url, self._accounts)
         return Partition(self.name, self._url.account_id, region, self._url.name, QUEUE)
 
     def _seconds_until(self, end: float) -> int:
         return max(0, min(LONGEST_WAIT, int(end - time.monotonic())))
+
+
+def region_of(queue: QueueUrl, accounts: AwsAccounts) -> str:
+    """The region of a queue, by default the environment's; raises SourceError."""
+    region = queue.region or accounts.default_region
+    if region is None:
+        raise SourceError(
+            f"The region of queue {queue.name} is not known; set AWS_REGION.",
+            reason="invalid_request",
+        )
+    return region
 
 
 def checkpoint() -> str:
