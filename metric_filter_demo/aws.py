@@ -199,10 +199,16 @@ class EmbeddedAws:
         return f"{self.endpoint_url}/{account}/{name}"
 
     def send_message(
-        self, region: str, name: str, body: str, *, account: str = DEFAULT_ACCOUNT
+        self,
+        region: str,
+        name: str,
+        body: str,
+        *,
+        delay: int = 0,
+        account: str = DEFAULT_ACCOUNT,
     ) -> None:
-        """Send a message to an existing queue."""
-        queues.message_send(account, region, name, body)
+        """Send a message to an existing queue, to be seen after a delay in seconds."""
+        queues.message_send(account, region, name, body, delay=delay)
 
     def expire_visibility(self, region: str, name: str, account: str = DEFAULT_ACCOUNT) -> None:
         """Let the messages that were received and not deleted be received again at once."""

@@ -11,9 +11,9 @@ def queue_create(account: str, region: str, name: str) -> None:
     _sqs(account, region).create_queue(name)
 
 
-def message_send(account: str, region: str, name: str, body: str) -> None:
-    """Send a message to an existing queue."""
-    _sqs(account, region).send_message(name, body)
+def message_send(account: str, region: str, name: str, body: str, *, delay: int = 0) -> None:
+    """Send a message to an existing queue, to be seen after a delay in seconds."""
+    _sqs(account, region).send_message(name, body, delay_seconds=delay)
 
 
 def visibility_expire(account: str, region: str, name: str) -> None:

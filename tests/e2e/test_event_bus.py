@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -61,11 +62,14 @@ def test_each_event_counts_once_over_kills_copies_and_expired_visibility(
     def counted(metric: str) -> float:
         return exporter.scrape().value(metric, source="bus") or 0.0
 
+    def more_than(logins: int) -> Callable[[], bool]:
+        return lambda: counted("logins_total") > logins
+
     with exporter:
         for round_ in range(3):
             bus.deliver([envelope() for _ in range(60)] + [finding() for _ in range(5)])
             exporter.wait_until_ready()
-            wait_for("some of them", lambda before=60 * round_: counted("logins_total") > before)
+            wait_for("some of them", more_than(60 * round_))
             bus.expire_visibility()
             if round_ < 2:
                 exporter.kill()
