@@ -160,7 +160,7 @@ def test_the_table_agrees_with_botocores_models() -> None:
         shape = models[operation].operation_model(operation).output_shape
         assert shape is not None
         members = shape.members
-        types = {list: "list", dict: "map", str: "string"}
+        types: dict[type, str] = {list: "list", dict: "map", str: "string"}
         assert members[sent.member].type_name == types[sent.type]
         assert bool(sent.following) == ("oken" in "".join(members))
         assert not sent.following or members[sent.following].type_name == "string"
