@@ -16,7 +16,7 @@ _FROM_AWS = "aws."
 class Enveloped(LogEvent, frozen=True, gc=False):
     """A log event that came in an envelope.
 
-    ``message`` is the record if there is one, else the envelope as it stands. ``id`` and ``time``
+    ``message`` is the record if there is one, else the whole envelope. ``id`` and ``time``
     are the log event's own.
     """
 

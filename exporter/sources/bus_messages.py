@@ -15,7 +15,7 @@ _SNS: Final = ("Type", "TopicArn", "Message")
 
 
 class UnknownShapeError(Exception):
-    """A body, or a part of it, is none of EventBridge's shapes; the message says what it is."""
+    """A body, or a part of it, does not have one of EventBridge's shapes; the message says what it is."""
 
 
 class BusEvent(NamedTuple):
@@ -28,7 +28,7 @@ class BusEvent(NamedTuple):
 
 
 def bus_events(body: str) -> Iterator[BusEvent | UnknownShapeError]:
-    """The events of a message's body, with an error for each part that is none.
+    """The events of a message's body, with an error for each part that is not an event.
 
     AWS: a rule sends the envelope. A subscriber of a custom event bus sends the published data
     (RAW) or ``Data``, ``Metadata`` and ``SystemMetadata`` (WITH_METADATA), and may send several in

@@ -12,7 +12,7 @@ from exporter.sources.bus_messages import UnknownShapeError, bus_events
 from exporter.sources.queue_source import QueueConfig, QueueSource, WorkedOff, checkpoint
 
 _MOST_EVENTS = 5_000
-"""Log events of a reading, if a message has no more by itself."""
+"""Log events of a reading, unless a single message has more."""
 
 
 class EventBusConfig(QueueConfig):
@@ -53,7 +53,7 @@ class EventBus(QueueSource):
 
 
 def _events_of(message: Message) -> tuple[list[LogEvent], list[UnknownShapeError]]:
-    """The log events of a message, and an error for each part that is none."""
+    """The log events of a message, and an error for each part that is not an event."""
     events: list[LogEvent] = []
     errors: list[UnknownShapeError] = []
     for number, one in enumerate(bus_events(message.body)):

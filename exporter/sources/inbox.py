@@ -17,7 +17,7 @@ VISIBILITY: Final = 60
 _EXTEND_AFTER: Final = VISIBILITY / 3
 _MOST_MESSAGES: Final = 100
 _MOST_CHARACTERS: Final = 4 * 1024 * 1024
-"""Beyond one of these, no more messages are received. AWS: a message has at most 1 MiB."""
+"""Above one of these limits, receiving stops. AWS: a message has at most 1 MiB."""
 
 _log = structlog.get_logger(__name__)
 

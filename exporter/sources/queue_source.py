@@ -33,7 +33,7 @@ QUEUE: Final = PartitionKind("queue", "Queue", by_event_time=False)
 _TWO_WEEKS: Final = 14 * 86_400_000
 """Milliseconds. AWS: a queue keeps messages for 14 days at most."""
 _CHECKPOINT: Final = "{}"
-"""A queue keeps no position: what is deleted is read."""
+"""A queue keeps no position."""
 _ONCE_WAIT: Final = 2
 """Seconds that ``run --once`` waits for a message: with any wait, AWS asks all of its servers."""
 _ACTIONS: Final = (
@@ -68,7 +68,7 @@ class QueueConfig(SourceConfig):
     """Seconds before the first run from which events count; None if all that is queued counts."""
     format: Literal["cloudtrail"] = "cloudtrail"
     interval: Interval = 20.0
-    """Between two polls, each of which waits for messages for most of that time."""
+    """Between two polls. A poll waits for messages for most of that time."""
 
     @property
     def queue(self) -> QueueUrl:
@@ -185,7 +185,7 @@ class QueueSource(ABC):
         return None
 
     def size(self, partition: Partition) -> int | None:  # noqa: ARG002
-        """None: AWS only estimates how much is queued."""
+        """None, because AWS only estimates how much is queued."""
         return None
 
     def cost(self, partition: Partition) -> CallCost | None:  # noqa: ARG002
@@ -206,7 +206,7 @@ class QueueSource(ABC):
         own_starts: Mapping[str, int],  # noqa: ARG002 - everything that is queued counts
         turn: float = math.inf,  # noqa: ARG002
     ) -> Iterator[Reading]:
-        """Receive and work off messages for an interval, or until there are none."""
+        """Receive and work off messages for an interval, or until the queue is empty."""
         if self._inbox is None:
             self._inbox = Inbox(Queue(self._accounts, self._url, partition.region), self.name)
         inbox = self._inbox
