@@ -194,7 +194,7 @@ class EmbeddedAws:
         self._log_events.drop((account, region, name))
 
     def queue_create(self, region: str, name: str, account: str = DEFAULT_ACCOUNT) -> str:
-        """Create an SQS queue and return its URL."""
+        """Create an SQS queue and return its URL, which is valid once this AWS has started."""
         queues.queue_create(account, region, name)
         return f"{self.endpoint_url}/{account}/{name}"
 

@@ -31,10 +31,7 @@ class EventBus:
         self._aws = aws
         self._region = region
         self._rng = rng
-
-    def start(self) -> None:
-        """Create the queue."""
-        self._aws.queue_create(self._region, QUEUE)
+        aws.queue_create(region, QUEUE)
 
     def put(self, record: Mapping[str, Any]) -> None:
         """Send a record of the region, unless it only reads.

@@ -62,8 +62,7 @@ class Traffic:
         """Log lines made."""
 
     def start(self) -> None:
-        """Create the log groups and the queue, and begin."""
-        self._bus.start()
+        """Create the log groups and begin."""
         for group in dict.fromkeys((*LOG_GROUPS, *DRILL_GROUPS.values())):
             self._aws.log_group_create(LOG_REGION, group)
         self._thread.start()

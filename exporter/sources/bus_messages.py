@@ -15,7 +15,7 @@ _SNS: Final = ("Type", "TopicArn", "Message")
 
 
 class UnknownShapeError(Exception):
-    """A body, or a part of it, does not have one of EventBridge's shapes; the message says what it is."""
+    """A body or a part of it is not in one of EventBridge's shapes; the message says why."""
 
 
 class BusEvent(NamedTuple):
