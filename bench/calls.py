@@ -64,7 +64,7 @@ FREQUENT = tuple(
 """The calls that programs repeat all day."""
 
 TAIL_SHARE = 1 - sum(call.share for call in FREQUENT) - 0.02
-"""What the calls of TAIL have together."""
+"""The share of all calls of TAIL together."""
 
 _RESOURCES = {
     "ec2": "Volumes Snapshots Images Subnets KeyPairs Addresses LaunchTemplates FlowLogs Fleets",
@@ -127,4 +127,4 @@ SECURITY = (
     *_changes("ec2", 0.0005, "AttachInternetGateway CreateVpc"),
     *_changes("organizations", 0.0005, "InviteAccountToOrganization DetachPolicy"),
 )
-"""What a security team wants to know of: 2 % of all events."""
+"""The calls of interest to a security team: 2 % of all events."""

@@ -52,7 +52,7 @@ class Corpus:
     """A folder of gzip files ``*.json.gz``, each ``{"Records": [...]}`` as CloudTrail writes it,
     and ``records.jsonl.gz`` with the same records, one a line."""
     one: Path
-    """A folder like ``trails`` with a single record, to measure what a start costs."""
+    """A folder like ``trails`` with a single record, to measure the cost of a start."""
 
 
 class Trail:

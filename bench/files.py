@@ -124,7 +124,7 @@ def files(folder: Path) -> list[str]:
 
 
 def version(program: str) -> str:
-    """What a program says of its version."""
+    """A line with the version of a program."""
     return subprocess.run(
         (program, "--version"), capture_output=True, text=True, check=True
     ).stdout.strip()
@@ -137,7 +137,7 @@ def measured(program: Program, folder: Path) -> Run:
 
 
 def cost(program: Program, corpus: Corpus, counts: dict[str, Counts]) -> float:
-    """CPU seconds for a record, a start taken off; ``counts`` takes what it found."""
+    """CPU seconds for a record, a start taken off; ``counts`` takes its matches."""
     start = measured(program, corpus.one)
     whole = measured(program, corpus.trails)
     if program.counts is not None:

@@ -1,4 +1,4 @@
-"""The least that any program must do with trail files: inflate them and decode what rules look at.
+"""The least that any program does with trail files: inflate them, decode the fields of the rules.
 
 python -m bench.floor FILE.json.gz ...
 

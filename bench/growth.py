@@ -32,7 +32,7 @@ def once(folder: Path, rules: Path) -> Run:
 
 
 def cost(some: Path, whole: Path, further: int, rules: Path, found: dict[Path, int]) -> float:
-    """CPU seconds for a record, of which ``whole`` has that many more than ``some``."""
+    """CPU seconds for a record, with that many more in ``whole`` than in ``some``."""
     first, last = once(some, rules), once(whole, rules)
     found[rules] = sum(exporter_counts(last.output).values())
     return (last.cpu - first.cpu) / further

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ELSEWHERE = tempfile.gettempdir()
-"""The working directory of measured processes, so that PYTHONPATH decides what they import."""
+"""The working directory of measured processes, so that PYTHONPATH alone decides their imports."""
 REPOSITORY = Path(__file__).parents[1]
 
 
@@ -60,7 +60,7 @@ def cpu(work: Callable[[], object]) -> float:
 
 
 def in_turns(rounds: int, measures: Mapping[str, Callable[[], float]]) -> dict[str, list[float]]:
-    """What each measure returns in each round. All take part in a round, one after the other.
+    """The values of each measure, one a round. All take part in a round, one after the other.
 
     So a busy moment of the machine affects all of them, and ratios within a round hold.
     """
