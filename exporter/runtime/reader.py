@@ -217,9 +217,7 @@ class Reader:
         self._note_excluded(evaluated.evaluation.excluded)
         if reading.queue is not None:
             self._pipeline.telemetry.queue(self.partition, reading.queue)
-        if reading.watermark is None:
-            return
-        if not reading.backfill:
+        if reading.watermark is not None and not reading.backfill:
             meter.late += sum(event.time < reading.watermark for event in reading.events)
         now = round(self._pipeline.clock.now() * 1000)
         delays = self._pipeline.telemetry.arrival_delay.labels(self.partition.source)
