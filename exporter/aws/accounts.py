@@ -18,6 +18,7 @@ from exporter.aws.errors import AWS_ERRORS, source_error
 from exporter.aws.live_session import LiveSession
 from exporter.aws.pages import pages
 from exporter.aws.quotas import CallCost, Quotas
+from exporter.aws.transport import CutOffError
 from exporter.clock import Clock
 from exporter.model import SourceError
 
@@ -128,6 +129,15 @@ class AwsAccounts:
             )
         except AWS_ERRORS as error:
             raise source_error(error, call) from error
+
+    def body(self, call: Call, stream: Any) -> bytes:
+        """The rest of an answer that is read as a stream; raises SourceError."""
+        try:
+            return cast("bytes", stream.read())
+        except (*AWS_ERRORS, CutOffError) as error:
+            raise source_error(error, call) from error
+        finally:
+            stream.close()
 
     def client(
         self,

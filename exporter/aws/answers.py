@@ -63,6 +63,7 @@ ALWAYS_SENT: Mapping[str, Sent] = {
     "ReceiveMessage": Sent("Messages", list, may_lack=True),
     "DeleteMessageBatch": Sent("Successful", list, may_lack=True),
     "ChangeMessageVisibilityBatch": Sent("Successful", list, may_lack=True),
+    "GetObject": Sent("Body", bytes),
     "GetQueueAttributes": Sent("Attributes", dict, may_lack=True),
 }
 """By operation; other operations cannot be called."""
@@ -82,7 +83,13 @@ def admit(operation: Any, answer: dict[str, Any], members: dict[str, Any]) -> No
     protocols that are not known here.
     """
     status = answer["status_code"]
+    is_stream = operation.has_streaming_output and status < 300
     try:
+        if is_stream:
+            # What a stream has is checked by its reader.
+            if "ETag" not in answer["headers"]:
+                raise _NotAwsError("has no ETag")
+            return
         answer["body"] = _decoded(answer["body"], answer["headers"].get("Content-Encoding", ""))
         if status >= 300:
             _check_error(operation, answer)

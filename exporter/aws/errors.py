@@ -152,7 +152,7 @@ def source_error(error: BaseException, call: Call) -> SourceError:
         return SourceError(f"{call} {cause}; it is tried again.", reason=cause.reason)
     code = error_code(error)
     reason = _reason(error, code, call)
-    advice = _ADVICE[reason].format(call)
+    advice = _advice(error, code, reason, call)
     if code in _REFUSED_SIGNATURE:
         advice = "check the machine's clock and the secret access key"
     elif code.startswith(_KMS):
@@ -166,9 +166,32 @@ def source_error(error: BaseException, call: Call) -> SourceError:
     return SourceError(f"{call} failed with {_said(error, code)}; {advice}.", reason=reason)
 
 
+def _advice(error: BaseException, code: str, reason: str, call: Call) -> str:
+    """What to do about an error."""
+    if call.operation == "GetObject":
+        if code == "InvalidObjectState":
+            return "the object is archived: restore it, and send it to the queue again"
+        if reason == "access_denied" and "kms" in str(error).lower():
+            return (
+                "allow kms:Decrypt in the policy of the bucket's key and in the IAM policy of the"
+                " exporter's identity"
+            )
+        if reason == "access_denied":
+            return (
+                "allow s3:GetObject in the IAM policy of the exporter's identity and in the"
+                " bucket's policy; the bucket must belong to the source's `expected_bucket_owner`,"
+                " and must not be of the kind where the requester pays"
+            )
+        if reason == "not_found":
+            return "the object or the bucket was deleted"
+    return _ADVICE[reason].format(call)
+
+
 def cut_off(error: BaseException | None) -> CutOffError | None:
     """The CutOffError in the error that botocore wraps around it, if any."""
-    cause = getattr(error, "kwargs", {}).get("error")
+    cause = error
+    if not isinstance(error, CutOffError):
+        cause = getattr(error, "kwargs", {}).get("error")
     return cause if isinstance(cause, CutOffError) else None
 
 

@@ -60,6 +60,10 @@ class Deployment:
         partition = self.partition or _partition(region)
         return f"arn:{partition}:{service}:{region}:{account_id or self.account_id}:{resource}"
 
+    def global_arn(self, service: str, region: str, resource: str) -> str:
+        """The ARN of a resource whose name is unique without account and region."""
+        return f"arn:{self.partition or _partition(region)}:{service}:::{resource}"
+
 
 def iam_policy(grants: Iterable[Grant]) -> dict[str, Any]:
     """The policy document; raises IamPolicyError if there is nothing to allow."""

@@ -11,7 +11,7 @@ from exporter.configuration.listening import Listening, warn_of_sources
 from exporter.configuration.packs import Pack, available_packs, read_pack_format, read_pack_use
 from exporter.configuration.rule_checks import read_rule
 from exporter.configuration.rules import RuleConfig
-from exporter.sources import PLANNED_OPTIONS, PLANNED_TYPES, TYPES, SourceConfig
+from exporter.sources import PLANNED_OPTIONS, TYPES, SourceConfig
 from exporter.yamlfile.documents import Item, read_document
 from exporter.yamlfile.footprint import Footprint
 from exporter.yamlfile.globs import GlobError, absolute_glob, is_path
@@ -272,9 +272,6 @@ class _Loader:
         kind = item.mapping.get("type")
         if "type" not in item.mapping:
             self._findings.error(item.location, f"`type` is missing: one of {known}")
-        elif kind in PLANNED_TYPES:
-            message = f"`{kind}` is not available in this version: use one of {known}"
-            self._findings.error(item.value_of("type"), message)
         elif not isinstance(kind, str) or kind not in TYPES:
             hint = did_you_mean(str(kind), TYPES)
             self._findings.error(item.value_of("type"), f"`type` must be one of {known}{hint}")

@@ -152,6 +152,12 @@ class Telemetry:
             "Age of the oldest message that was last received; 0 if there was none.",
             ("source",),
         )
+        self.excluded_objects = self._labelled(
+            "counter",
+            "excluded_objects",
+            "Objects that messages named and that were not read, by reason.",
+            ("source", "reason"),
+        )
         self.excluded_events = self._labelled(
             "counter",
             "excluded_events",
@@ -315,6 +321,8 @@ class Telemetry:
         """Show what a reading says of its queue."""
         for outcome, messages in state.outcomes.items():
             self.queue_messages.labels(partition.source, outcome).inc(messages)
+        for reason, objects in state.excluded.items():
+            self.excluded_objects.labels(partition.source, reason).inc(objects)
         age = 0.0 if state.oldest is None else max(0.0, time.time() - state.oldest / 1000)
         self.queue_oldest_age.labels(partition.source).set(age)
 

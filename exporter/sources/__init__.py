@@ -9,11 +9,13 @@ from exporter.sources.event_bus import EventBusConfig
 from exporter.sources.event_history import EventHistoryConfig
 from exporter.sources.files import FilesConfig
 from exporter.sources.log_groups import LogGroupsConfig
+from exporter.sources.trail_bucket import TrailBucketConfig
 
 _REGISTERED: tuple[type[SourceConfig], ...] = (
     EventHistoryConfig,
     EventBusConfig,
     LogGroupsConfig,
+    TrailBucketConfig,
     FilesConfig,
 )
 
@@ -28,15 +30,12 @@ SERIES_LABELS = (
     *(config.kind.label for config in _REGISTERED if config.kind.on_series),
 )
 """These, and the labels that types add for their partitions."""
-PLANNED_TYPES = ("trail_bucket",)
-"""Types that this version does not support yet."""
 PLANNED_OPTIONS = ("accounts",)
 """Options of every source that this version does not support yet."""
 
 __all__ = [
     "LOCATION_LABELS",
     "PLANNED_OPTIONS",
-    "PLANNED_TYPES",
     "RESOURCE_LABELS",
     "SERIES_LABELS",
     "TYPES",

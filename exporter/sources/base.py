@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar, Literal, Protocol
 
 from pydantic import BaseModel, ConfigDict
@@ -39,6 +39,8 @@ class QueueState:
     """When the oldest message of the last receive was sent, milliseconds; None if it was empty."""
     outcomes: Mapping[str, int]
     """Messages by what became of them, a value for each outcome."""
+    excluded: Mapping[str, int] = field(default_factory=dict)
+    """Objects that were not read because of what they are, by reason."""
 
 
 @dataclass(frozen=True, slots=True)

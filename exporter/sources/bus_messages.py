@@ -6,12 +6,12 @@ from collections.abc import Iterator
 from typing import Final, NamedTuple
 
 from exporter.jsontext import elements, members, string
+from exporter.sources.sns import is_from_sns, notified
 
 _DEEPEST: Final = 5
 """Lists, SNS notifications and metadata around an event."""
 _ENVELOPE: Final = ("id", "detail-type", "source", "account", "time", "region")
 _RECORD: Final = ("eventVersion", "eventID", "eventTime", "eventSource")
-_SNS: Final = ("Type", "TopicArn", "Message")
 
 
 class UnknownShapeError(Exception):
@@ -57,7 +57,7 @@ def _events(text: str, depth: int) -> Iterator[BusEvent | UnknownShapeError]:
         yield UnknownShapeError("it is not a JSON object or list")
     elif _has_texts(found, _ENVELOPE) and found.get("detail", "").startswith("{"):
         yield BusEvent(text, None)
-    elif _has_texts(found, _SNS):
+    elif is_from_sns(found):
         yield from _notification(found, depth)
     elif "Data" in found and found.get("SystemMetadata", "").startswith("{"):
         yield from _with_metadata(found, depth)
@@ -71,13 +71,11 @@ def _events(text: str, depth: int) -> Iterator[BusEvent | UnknownShapeError]:
 
 
 def _notification(found: dict[str, str], depth: int) -> Iterator[BusEvent | UnknownShapeError]:
-    kind = string(found["Type"])
-    if kind != "Notification":
-        yield UnknownShapeError(
-            "it is a message of SNS, but no notification: confirm subscriptions"
-        )
-        return
-    yield from _events(string(found["Message"]) or "", depth + 1)
+    message = notified(found)
+    if message is None:
+        yield UnknownShapeError("it is from SNS, but is no notification: confirm subscriptions")
+    else:
+        yield from _events(message, depth + 1)
 
 
 def _with_metadata(found: dict[str, str], depth: int) -> Iterator[BusEvent | UnknownShapeError]:

@@ -7,7 +7,8 @@ import time
 from abc import ABC, abstractmethod
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Annotated, ClassVar, Final, Literal
 
 import structlog
@@ -15,7 +16,7 @@ from pydantic import AfterValidator
 
 from exporter.aws.iam_policy import Deployment, Grant
 from exporter.aws.queue_policy import open_to
-from exporter.aws.queues import LONGEST_WAIT, Message, Queue, QueueUrl
+from exporter.aws.queues import LONGEST_WAIT, MOST_AT_ONCE, Message, Queue, QueueUrl
 from exporter.model import EventFormat, Limits, Partition, PartitionKind, SourceError
 from exporter.sources.base import Discovery, Environment, QueueState, Reading, SourceConfig
 from exporter.sources.inbox import Inbox
@@ -141,6 +142,8 @@ class WorkedOff:
     """Deleted."""
     left: Sequence[Message] = ()
     """Left to the queue's redrive policy."""
+    excluded: Mapping[str, int] = field(default_factory=dict)
+    """Objects that were not read because of what they are, by reason."""
 
 
 class QueueSource(ABC):
@@ -165,6 +168,8 @@ class QueueSource(ABC):
         self._accounts = environment.accounts
         self._complete = environment.complete
         self._limits = config.limits(environment, since)
+        self.region = ""
+        """That of the partition, once it is polled."""
         self._inbox: Inbox | None = None
         self._unreadable: OrderedDict[str, None] = OrderedDict()
         """Ids of messages that were named."""
@@ -207,6 +212,7 @@ class QueueSource(ABC):
         turn: float = math.inf,  # noqa: ARG002
     ) -> Iterator[Reading]:
         """Receive and work off messages for an interval, or until the queue is empty."""
+        self.region = partition.region
         if self._inbox is None:
             self._inbox = Inbox(Queue(self._accounts, self._url, partition.region), self.name)
         inbox = self._inbox
@@ -222,19 +228,29 @@ class QueueSource(ABC):
                 # After a wait, the next poll may follow at once.
                 yield self._reading(QueueState(None, _outcomes()), behind=wait > 0)
                 return
-            for one in self.work_off(messages):
-                outcomes = _outcomes(done=len(one.done), unreadable=self._name_left(one.left))
-                yield replace(
-                    one.reading,
-                    limits=self._limits,
-                    queue=QueueState(oldest, outcomes),
-                    behind=True,
-                )
-                inbox.leave(one.left)
-                if one.done:
-                    inbox.delete(one.done)
+            yield from self._work_off(inbox, messages, oldest)
             if not self._complete and time.monotonic() >= end:
                 return
+
+    def _work_off(
+        self, inbox: Inbox, messages: Sequence[Message], oldest: int | None
+    ) -> Iterator[Reading]:
+        done: list[Message] = []
+        try:
+            for one in self.work_off(messages):
+                outcomes = _outcomes(done=len(one.done), unreadable=self._name_left(one.left))
+                state = QueueState(oldest, outcomes, one.excluded)
+                yield replace(one.reading, limits=self._limits, queue=state, behind=True)
+                inbox.leave(one.left)
+                done += one.done
+                if len(done) >= MOST_AT_ONCE:
+                    inbox.delete(done)
+                    done = []
+        except SourceError:
+            with suppress(SourceError):  # they come again
+                inbox.delete(done)
+            raise
+        inbox.delete(done)
 
     def unreadable(self, message: Message, why: str) -> None:
         """Name a message that is left to the redrive policy, once. ``why``: without its content."""
