@@ -19,6 +19,7 @@ from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_ba
 
 from metric_filter_demo import queues
 from metric_filter_demo.answers import resumed
+from metric_filter_demo.buckets import check_owner
 from metric_filter_demo.calls import Call, Calls
 from metric_filter_demo.event_history import EventHistory
 from metric_filter_demo.faults import ConnectionDropped, Drip, FaultInjector, Faults
@@ -228,6 +229,7 @@ class EmbeddedAws:
             if self._signature_age:
                 check_age(request, self._clock())
             self._quotas.take(request)
+            check_owner(request, environ)
             response = self._injector.in_place_of(marked)
             if response is not None:
                 outcome = "untrue"

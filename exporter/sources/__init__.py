@@ -21,7 +21,9 @@ _REGISTERED: tuple[type[SourceConfig], ...] = (
 
 TYPES = {str(config.model_fields["type"].default): config for config in _REGISTERED}
 """The configuration model of each type, by the value of ``type:``."""
-RESOURCE_LABELS = tuple(config.kind.label for config in _REGISTERED if config.kind.label)
+RESOURCE_LABELS = tuple(
+    dict.fromkeys(config.kind.label for config in _REGISTERED if config.kind.label)
+)
 """Labels of the exporter's own metrics that name the resource of a partition."""
 LOCATION_LABELS = ("account_id", "region", "source")
 """Labels of every rule series."""

@@ -86,9 +86,25 @@ def test_everything_that_is_written_is_taken(tmp_path: Path) -> None:
         ("{type: event_history}", "`name` is missing"),
         ("{name: History, type: event_history}", "`name` must be lower-case"),
         ("{name: 1a, type: event_history}", "`name` must be lower-case"),
-        ("{name: h}", "`type` is missing: one of event_history, event_bus, log_groups, files"),
+        (
+            "{name: h}",
+            "`type` is missing: one of event_history, event_bus, log_groups, trail_bucket, files",
+        ),
         ("{name: h, type: event_histori}", "did you mean `event_history`?"),
-        ("{name: h, type: trail_bucket, bucket: b}", "`trail_bucket` is not available in this"),
+        ("{name: h, type: trail_bucket, buckets: [trail]}", "`queue_url` is missing"),
+        (
+            "{name: h, type: trail_bucket, queue_url: 'https://x/111122223333/q'}",
+            "`buckets` is missing",
+        ),
+        (
+            "{name: h, type: trail_bucket, queue_url: 'https://x/111122223333/q', buckets: ['a*']}",
+            "`buckets` with a `*` need `expected_bucket_owner`",
+        ),
+        ("{name: h, type: event_bus, queue_url: 'arn:aws:sqs:x'}", "must be a queue's URL"),
+        (
+            "{name: h, type: event_bus, queue_url: 'https://x/111122223333/q', account_ids: [1]}",
+            "'1' is not an account id",
+        ),
         ("{name: h, type: event_history, accounts: [{role_arn: a}]}", "`accounts` is not availab"),
         (
             "{name: h, type: event_history, intervall: 5s}",

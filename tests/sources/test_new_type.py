@@ -102,8 +102,8 @@ def test_its_configuration_is_checked_and_errors_have_a_place(tree: Path, tmp_pa
     assert checked.returncode == 1
     problems = [line for line in checked.stderr.splitlines() if line.startswith(f"{path}:")]
     assert [line.removeprefix(f"{path}:") for line in problems] == [
-        "2:21: error: `type` must be one of event_history, event_bus, log_groups, files,"
-        " mounted_bucket; did you mean `mounted_bucket`?",
+        "2:21: error: `type` must be one of event_history, event_bus, log_groups, trail_bucket,"
+        " files, mounted_bucket; did you mean `mounted_bucket`?",
         "3:5: error: `folder` is missing",
         "5:13: error: `bucket` is wrong: 'my_bucket' is not a bucket: names have no underscores",
         "6:15: error: `interval` must be at least 1s",

@@ -190,7 +190,7 @@ def test_an_error_that_passes_ends_the_poll_and_uses_up_no_receive(
     trail.put(f"{FOLDER}/a", document(record))
     trail.notify(f"{FOLDER}/a")
     source = trail.source()
-    aws.faults = Faults(expired_credentials=True)
+    aws.faults = Faults(expired=True)
     with pytest.raises(SourceError):
         list(poll(source))
     aws.faults = Faults()
