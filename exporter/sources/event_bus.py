@@ -43,9 +43,8 @@ class EventBus(QueueSource):
             found, errors = _events_of(message)
             events += found
             size += len(message.body)
-            undecodable += len(errors)
             if errors:
-                self.unreadable(message, str(errors[0]))
+                undecodable += len(errors) if self.unreadable(message, str(errors[0])) else 0
                 left.append(message)
             else:
                 done.append(message)

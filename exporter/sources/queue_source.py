@@ -252,9 +252,13 @@ class QueueSource(ABC):
             raise
         inbox.delete(done)
 
-    def unreadable(self, message: Message, why: str) -> None:
-        """Name a message that is left to the redrive policy, once. ``why``: without its content."""
-        if message.id not in self._unreadable:
+    def unreadable(self, message: Message, why: str) -> bool:
+        """Name a message that is left to the redrive policy, the first time that it comes.
+
+        ``why``: without its content. Returns whether it is the first time.
+        """
+        is_new = message.id not in self._unreadable
+        if is_new:
             _log.warning(
                 "a message of the queue cannot be read: it is left to the queue's redrive policy",
                 source=self.name,
@@ -262,6 +266,7 @@ class QueueSource(ABC):
                 message_id=message.id,
                 why=why,
             )
+        return is_new
 
     def _name_left(self, messages: Sequence[Message]) -> int:
         """Count messages that were not left before."""

@@ -59,8 +59,8 @@ class TrailQueue(QueueSource):
             try:
                 notification = read_notification(message.body)
             except UnknownNotificationError as error:
-                self.unreadable(message, str(error))
-                yield WorkedOff(Reading((), checkpoint(), undecodable=1), left=[message])
+                is_new = self.unreadable(message, str(error))
+                yield WorkedOff(Reading((), checkpoint(), undecodable=is_new), left=[message])
                 continue
             excluded: Counter[str] = Counter()
             if notification.others:
@@ -99,7 +99,6 @@ class TrailQueue(QueueSource):
                 events = next(batches, None)
             except DamagedObjectError as error:
                 failures.append(f"{name} is damaged: {error}; the records before that count")
-                yield WorkedOff(Reading((), checkpoint(), undecodable=1))
                 return
             if events is None:
                 return
