@@ -176,17 +176,13 @@ def _attribute(key: str) -> str:
     return f"_x{key.encode().hex()}"
 
 
-_mark = attrgetter(_attribute(_ENVELOPE))
-
-
-def may_be_envelope(fields: Any) -> bool:
-    """Whether the fields of a message are those of one of EventBridge's envelopes."""
-    return _mark(fields) is not MISSING
+envelope_mark: Callable[[Any], object] = attrgetter(_attribute(_ENVELOPE))
+"""A field of a message; MISSING unless the message may be one of EventBridge's envelopes."""
 
 
 def have_envelopes(records: Iterable[Any]) -> bool:
     """Whether one of these messages may be an envelope."""
-    return any(mark is not MISSING for mark in map(_mark, records))
+    return any(mark is not MISSING for mark in map(envelope_mark, records))
 
 
 def _guarded(expression: str, conditions: list[str]) -> str:

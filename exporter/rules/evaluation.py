@@ -17,7 +17,8 @@ from exporter.model import (
     Partition,
     Records,
 )
-from exporter.rules.decoder import have_envelopes, may_be_envelope
+from exporter.patterns import MISSING
+from exporter.rules.decoder import envelope_mark, have_envelopes
 from exporter.rules.envelopes import opened
 from exporter.rules.judges import Judges
 from exporter.rules.places import Places
@@ -149,7 +150,7 @@ class Batch:
         self, event: LogEvent, fields: Any, decode: Callable[[str], Any]
     ) -> tuple[LogEvent, Any]:
         """The log event in an envelope; every other one as it is."""
-        if self._format == "lines" or fields is None or not may_be_envelope(fields):
+        if self._format == "lines" or fields is None or envelope_mark(fields) is MISSING:
             return event, fields
         trusted = self._format == "cloudtrail" or not self._partition.kind.local_ids
         return opened(event, decode, trusted=trusted) or (event, fields)
@@ -173,13 +174,13 @@ class Batch:
         decode = self._decode
         for event in events:
             fields = decode(event.message)
-            if fields is not None and may_be_envelope(fields):
-                try:
-                    yield self._opened(event, fields, decode)
-                except InexactError:
-                    yield self._exact(event)
-            else:
+            if fields is None or envelope_mark(fields) is MISSING:
                 yield event, fields
+                continue
+            try:
+                yield self._opened(event, fields, decode)
+            except InexactError:
+                yield self._exact(event)
 
     def _judge_unknown(
         self, events: Sequence[LogEvent], decoded: Iterable[tuple[LogEvent, Any]], known: Known
