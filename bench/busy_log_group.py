@@ -1,4 +1,4 @@
-"""A log group with many lines a second, on loopback, in a process of its own.
+"""A log group with many lines a second, on loopback, in a separate process.
 
 Serves the exporter's calls (FilterLogEvents, DescribeLogGroups, GetCallerIdentity) with little CPU
 time: pages of up to 1 MiB of messages or 10,000 log events, as AWS does. The lines are those of an

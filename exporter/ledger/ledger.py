@@ -5,7 +5,8 @@ from __future__ import annotations
 import secrets
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from itertools import accumulate
+from itertools import accumulate, groupby
+from operator import attrgetter
 from typing import Final
 
 import structlog
@@ -201,8 +202,14 @@ class StoredLedger:
     def series(self) -> Iterator[SeriesTotal]:
         """See ``Ledger.series``."""
         with self._store.reading() as transaction:
+            totals = groupby(transaction.scan(TOTALS), attrgetter("series"))
+            following = next(totals, None)
             for row in transaction.scan(SERIES):
-                yield state_of(row, transaction.read(TOTALS, [(row.id,)])).shown()
+                # Both come in the order of the series' ids.
+                while following is not None and following[0] < row.id:
+                    following = next(totals, None)
+                its_own = following is not None and following[0] == row.id
+                yield state_of(row, following[1] if following and its_own else ()).shown()
 
     def rule_totals(self) -> list[RuleTotal]:
         """See ``Ledger.rule_totals``."""

@@ -65,7 +65,8 @@ class SqliteTransaction:
     def scan(self, table: Table[Row]) -> Iterator[Row]:
         """See ``Transaction.scan``."""
         # With a separate cursor, since the caller may read while it iterates.
-        yield from SqliteTransaction(self.cursor.connection.cursor())._rows(table, _select(table))
+        cursor = SqliteTransaction(self.cursor.connection.cursor())
+        yield from cursor._rows(table, f"{_select(table)} ORDER BY {', '.join(table.key)}")
 
     def at_most(self, table: Table[Row], key: Key) -> Row | None:
         """See ``Transaction.at_most``."""

@@ -26,7 +26,7 @@ class Transaction(Protocol):
         """Return the rows whose keys begin with one of the prefixes."""
 
     def scan(self, table: Table[Row]) -> Iterator[Row]:
-        """Yield all rows, one at a time."""
+        """Yield all rows, one at a time, in the order of their keys."""
 
     def at_most(self, table: Table[Row], key: Key) -> Row | None:
         """Return the row with the greatest key up to ``key`` that differs in the last part only."""

@@ -2,31 +2,45 @@
 
 from __future__ import annotations
 
+from array import array
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterator, Sequence
-from typing import Final, Generic, TypeVar
+from collections.abc import Iterator, MutableSequence
+from typing import Final, Generic, TypeAlias, TypeVar
 
 from exporter.compression import Deflated, deflate
 
 T = TypeVar("T")
 
 MOST: Final = 64
-"""Series in a block. If 1 % of all series changes at random, 40 % of such blocks change. Larger
-ones compress better, and more of them change."""
+"""Series in a block; about 44 if they come in any order. If 1 % of all series changes at random, a
+third of such blocks change. Larger ones compress better, and more of them change."""
+
+CONDENSED: Final = 64
+"""Blocks that a page looks at to compress them better, if they did not change since the last one:
+the quickest level makes the text half as large again, and is good enough for what changes often."""
 
 
 class Text:
     """A part of a page as it was at one moment."""
 
-    __slots__ = ("_kept", "_openmetrics", "raw")
+    __slots__ = ("_dense", "_kept", "_openmetrics", "raw")
 
     def __init__(
-        self, raw: bytes, kept: list[Deflated | None] | None = None, *, openmetrics: bool = False
+        self,
+        raw: bytes,
+        kept: list[Deflated | None] | None = None,
+        *,
+        openmetrics: bool = False,
+        dense: bool = False,
     ) -> None:
-        """``kept``: where a block keeps the compressed text of this moment, by format."""
+        """``kept``: where a block keeps the compressed text of this moment, by format.
+
+        ``dense``: see ``deflate``.
+        """
         self.raw = raw
         self._kept = kept
         self._openmetrics = openmetrics
+        self._dense = dense
 
     @property
     def is_of_block(self) -> bool:
@@ -34,48 +48,203 @@ class Text:
         return self._kept is not None
 
     def deflated(self) -> Deflated:
-        """The text, compressed; ``raw`` is freed for the next one's."""
-        raw, self.raw = self.raw, b""
-        deflated = deflate(raw)
+        """The text, compressed."""
+        deflated = deflate(self.raw, dense=self._dense)
         if self._kept is not None:
             self._kept[self._openmetrics] = deflated
         return deflated
 
 
-class Block(Generic[T]):
-    """Some series in a row.
+Pieces: TypeAlias = tuple[bytes, bytes]
+"""A series' lines in both formats: 0.0.4 and OpenMetrics."""
 
-    The text of a series is in two columns (counters: the sample, and what OpenMetrics has after
-    it, the end of the line included) or in four (see ``families.histogram_pieces``).
+
+class Lines:
+    """The lines of some series in one format, as one text.
+
+    It takes less memory than many texts, and lies in fewer places of it. It is bytes while it is
+    shown, and a bytearray while it changes, so that a page copies only what has changed.
     """
 
-    __slots__ = ("columns", "kept", "keys", "states")
+    __slots__ = ("_text", "bounds")
 
-    def __init__(self, keys: list[bytes] | None, columns: list[list[bytes]], states: list[T]):
-        """``keys``: None if the first column begins with them."""
-        self.keys = columns[0] if keys is None else keys
-        self.columns = columns
+    def __init__(self, text: bytes | bytearray, bounds: array[int]) -> None:
+        """``bounds``: 0, and where the lines of each series end."""
+        self._text = text
+        self.bounds = bounds
+
+    def text(self) -> bytes:
+        """All lines."""
+        text = self._text
+        if isinstance(text, bytearray):
+            text = self._text = bytes(text)
+        return text
+
+    def begins_with(self, key: bytes, index: int) -> bool:
+        """Whether the lines of the series at a place begin with a key."""
+        return self._text.startswith(key, self.bounds[index])
+
+    def place(self, key: bytes) -> int:
+        """Where a series that is not here belongs."""
+        text, bounds, length = self._text, self.bounds, len(key)
+        low, high = 0, len(bounds) - 1
+        while low < high:
+            middle = (low + high) >> 1
+            start = bounds[middle]
+            if text[start : start + length] < key:
+                low = middle + 1
+            else:
+                high = middle
+        return low
+
+    def of(self, index: int) -> bytes:
+        """The lines of the series at a place."""
+        return bytes(self._text[self.bounds[index] : self.bounds[index + 1]])
+
+    def replace(self, index: int, lines: bytes) -> None:
+        """Set the lines of the series at a place."""
+        text, bounds = self._text, self.bounds
+        if isinstance(text, bytes):
+            text = self._text = bytearray(text)
+        start, end = bounds[index], bounds[index + 1]
+        text[start:end] = lines
+        if len(lines) != end - start:
+            self._move(index + 1, len(lines) - (end - start))
+
+    def insert(self, index: int, lines: bytes) -> None:
+        """Insert the lines of a series at a place."""
+        self.bounds.insert(index, self.bounds[index])
+        self.replace(index, lines)
+
+    def remove(self, index: int) -> None:
+        """Take out the lines of the series at a place."""
+        self.replace(index, b"")
+        del self.bounds[index]
+
+    def cut(self, index: int) -> Lines:
+        """Take out the series from a place on."""
+        text, at = self._text, self.bounds[index]
+        rest = array("I", [bound - at for bound in self.bounds[index:]])
+        self._text = text[:at]
+        self.bounds = self.bounds[: index + 1]
+        return Lines(text[at:], rest)
+
+    def _move(self, first: int, by: int) -> None:
+        bounds = self.bounds
+        bounds[first:] = array("I", [bound + by for bound in bounds[first:]])
+
+
+class Block(Generic[T]):
+    """Some series in a row."""
+
+    __slots__ = ("_hashes", "_openmetrics", "_plain", "kept", "keys", "states")
+
+    def __init__(
+        self,
+        plain: Lines,
+        openmetrics: Lines,
+        states: MutableSequence[T],
+        keys: list[bytes] | None,
+        hashes: array[int],
+    ) -> None:
+        """``keys``: None if the lines of each series begin with its key. ``hashes``: of the keys.
+
+        All are in the order of the series.
+        """
+        self._plain = plain
+        self._openmetrics = openmetrics
         self.states = states
+        self.keys = keys
+        self._hashes = hashes
         self.kept: list[Deflated | None] = [None, None]
         """The compressed text in each format (0.0.4, OpenMetrics). A new list for each change, so
         that text of an earlier moment is not kept."""
 
-    def text(self, *, openmetrics: bool) -> Text:
+    def text(self, *, openmetrics: bool, dense: bool = False) -> Text:
         """The block's text at this moment."""
-        if openmetrics:
-            raw = _interleaved(self.columns)
-        elif len(self.columns) == 2:
-            raw = b"\n".join((*self.columns[0], b""))
-        else:
-            raw = _interleaved(self.columns[0::2])
-        return Text(raw, self.kept, openmetrics=openmetrics)
+        lines = self._openmetrics if openmetrics else self._plain
+        return Text(lines.text(), self.kept, openmetrics=openmetrics, dense=dense)
 
-    def replace(self, index: int, pieces: Sequence[bytes], state: T) -> None:
-        """Set the text and the state of the series at a place."""
-        for column, piece in zip(self.columns, pieces, strict=True):
-            column[index] = piece
+    def find(self, key: bytes) -> int | None:
+        """The place of a series. Hashes are quicker to search than text."""
+        number, index = hash(key), -1
+        try:
+            while True:
+                index = self._hashes.index(number, index + 1)
+                if self._is_at(index, key):
+                    return index
+        except ValueError:
+            return None
+
+    def place(self, key: bytes) -> int:
+        """Where a series that is not here belongs."""
+        if self.keys is not None:
+            return bisect_left(self.keys, key)
+        return self._plain.place(key)
+
+    def key(self, index: int) -> bytes:
+        """The key of the series at a place."""
+        if self.keys is not None:
+            return self.keys[index]
+        line = self._plain.of(index)
+        return line[: line.rindex(b" ") + 1]
+
+    def replace(self, index: int, pieces: Pieces, state: T) -> None:
+        """Set the lines and the state of the series at a place."""
+        self._plain.replace(index, pieces[0])
+        self._openmetrics.replace(index, pieces[1])
         self.states[index] = state
         self.kept = [None, None]
+
+    def insert(self, index: int, key: bytes, pieces: Pieces, state: T) -> None:
+        """Insert a series at a place."""
+        self._plain.insert(index, pieces[0])
+        self._openmetrics.insert(index, pieces[1])
+        self.states.insert(index, state)
+        if self.keys is not None:
+            self.keys.insert(index, key)
+        self._hashes.insert(index, hash(key))
+        self.kept = [None, None]
+
+    def remove(self, index: int) -> None:
+        """Take out the series at a place."""
+        self._plain.remove(index)
+        self._openmetrics.remove(index)
+        del self.states[index]
+        if self.keys is not None:
+            del self.keys[index]
+        del self._hashes[index]
+        self.kept = [None, None]
+
+    def cut(self, index: int) -> Block[T]:
+        """Take out the series from a place on, as a block of their own."""
+        rest = Block(
+            self._plain.cut(index),
+            self._openmetrics.cut(index),
+            self.states[index:],
+            None if self.keys is None else self.keys[index:],
+            self._hashes[index:],
+        )
+        self.states = self.states[:index]
+        if self.keys is not None:
+            del self.keys[index:]
+        self._hashes = self._hashes[:index]
+        self.kept = [None, None]
+        return rest
+
+    def separate_keys(self) -> None:
+        """Keep the keys from now on in addition to the lines."""
+        self.keys = [self.key(index) for index in range(len(self.states))]
+
+    def series(self) -> Iterator[tuple[bytes, Pieces, T]]:
+        """Each series: its key, its lines, its state."""
+        for index, state in enumerate(self.states):
+            yield self.key(index), (self._plain.of(index), self._openmetrics.of(index)), state
+
+    def _is_at(self, index: int, key: bytes) -> bool:
+        if self.keys is not None:
+            return self.keys[index] == key
+        return self._plain.begins_with(key, index)
 
 
 class Blocks(Generic[T]):
@@ -85,13 +254,18 @@ class Blocks(Generic[T]):
     kept in addition to them.
     """
 
-    def __init__(self, columns: int, *, separate_keys: bool) -> None:
-        """``separate_keys``: the first column does not begin with the key."""
-        self._columns = columns
+    def __init__(self, states: MutableSequence[T], *, separate_keys: bool) -> None:
+        """``states``: an empty sequence; states are kept in copies of it.
+
+        ``separate_keys``: the lines of a series do not begin with its key.
+        """
+        self._no_states = states
         self.has_separate_keys = separate_keys
         self._blocks: list[Block[T]] = []
         self._firsts: list[bytes] = []
         """The first key of each block."""
+        self._condensed = 0
+        """The block at which the next page continues to compress better."""
 
     def __bool__(self) -> bool:
         return bool(self._blocks)
@@ -105,32 +279,28 @@ class Blocks(Generic[T]):
         if number < 0:
             return None
         block = self._blocks[number]
-        index = bisect_left(block.keys, key)
-        if index < len(block.keys) and block.keys[index].startswith(key):
-            return block, index
-        return None
+        index = block.find(key)
+        return None if index is None else (block, index)
 
-    def add(self, key: bytes, pieces: Sequence[bytes], state: T) -> None:
+    def add(self, key: bytes, pieces: Pieces, state: T) -> None:
         """Insert a series that is not here yet."""
         if not self._blocks:
             keys: list[bytes] | None = [] if self.has_separate_keys else None
-            self._blocks.append(Block(keys, [[] for _ in range(self._columns)], []))
+            plain, openmetrics = (Lines(b"", array("I", [0])) for _ in range(2))
+            self._blocks.append(Block(plain, openmetrics, self._no_states[:], keys, array("q")))
             self._firsts.append(key)
         number = max(bisect_right(self._firsts, key) - 1, 0)
         block = self._blocks[number]
-        index = bisect_left(block.keys, key)
-        if self.has_separate_keys:
-            block.keys.insert(index, key)
-        for column, piece in zip(block.columns, pieces, strict=True):
-            column.insert(index, piece)
-        block.states.insert(index, state)
-        block.kept = [None, None]
+        index = block.place(key)
+        block.insert(index, key, pieces, state)
         if index == 0:
             self._firsts[number] = key
         if len(block.states) > MOST:
             # Series that come in order leave full blocks behind.
             last = number == len(self._blocks) - 1 and index == MOST
-            self._split(number, MOST if last else MOST // 2, key if last else None)
+            rest = block.cut(MOST if last else MOST // 2)
+            self._blocks.insert(number + 1, rest)
+            self._firsts.insert(number + 1, rest.key(0))
 
     def remove(self, key: bytes) -> None:
         """Take a series out, if it is here."""
@@ -138,64 +308,40 @@ class Blocks(Generic[T]):
         if found is None:
             return
         block, index = found
-        number = bisect_right(self._firsts, key) - 1
-        if self.has_separate_keys:
-            del block.keys[index]
-        for column in block.columns:
-            del column[index]
-        del block.states[index]
-        block.kept = [None, None]
+        block.remove(index)
         if not block.states:
+            number = bisect_right(self._firsts, key) - 1
             del self._blocks[number], self._firsts[number]
 
     def render(self, *, openmetrics: bool, compressed: bool) -> list[Text | Deflated]:
         """The text of all series at this moment; ``compressed``: where it is kept so."""
         if compressed:
-            return [
+            parts = [
                 block.kept[openmetrics] or block.text(openmetrics=openmetrics)
                 for block in self._blocks
             ]
+            self._condense(parts, openmetrics=openmetrics)
+            return parts
         return [block.text(openmetrics=openmetrics) for block in self._blocks]
 
-    def series(self) -> Iterator[tuple[bytes, tuple[bytes, ...], T]]:
+    def series(self) -> Iterator[tuple[bytes, Pieces, T]]:
         """Each series: its key, its text in pieces, its state."""
         for block in self._blocks:
-            for line, pieces, state in zip(
-                block.keys, zip(*block.columns, strict=True), block.states, strict=True
-            ):
-                yield key_of(line), pieces, state
+            yield from block.series()
 
     def separate_keys(self) -> None:
-        """Keep the keys from now on in addition to the first column."""
+        """Keep the keys from now on in addition to the lines."""
         if self.has_separate_keys:
             return
         self.has_separate_keys = True
         for block in self._blocks:
-            block.keys = [key_of(line) for line in block.columns[0]]
+            block.separate_keys()
 
-    def _split(self, number: int, at: int, first: bytes | None) -> None:
-        block = self._blocks[number]
-        keys = block.keys[at:] if self.has_separate_keys else None
-        columns = [column[at:] for column in block.columns]
-        rest = Block(keys, columns, block.states[at:])
-        self._firsts.insert(number + 1, first or key_of(rest.keys[0]))
-        self._blocks.insert(number + 1, rest)
-        if self.has_separate_keys:
-            del block.keys[at:]
-        for column in block.columns:
-            del column[at:]
-        del block.states[at:]
-
-
-def key_of(line: bytes) -> bytes:
-    """The key of a series, from the line that begins with it."""
-    return line[: line.rindex(b" ") + 1]
-
-
-def _interleaved(columns: Sequence[list[bytes]]) -> bytes:
-    """The first pieces of all columns, then the second ones, and so on."""
-    count = len(columns)
-    pieces = [b""] * (count * len(columns[0]))
-    for number, column in enumerate(columns):
-        pieces[number::count] = column
-    return b"".join(pieces)
+    def _condense(self, parts: list[Text | Deflated], *, openmetrics: bool) -> None:
+        """Choose a few blocks that did not change to be compressed better, in turn."""
+        begin = self._condensed if self._condensed < len(parts) else 0
+        self._condensed = begin + CONDENSED
+        for number in range(begin, min(self._condensed, len(parts))):
+            part = parts[number]
+            if isinstance(part, Deflated) and not part.dense:
+                parts[number] = self._blocks[number].text(openmetrics=openmetrics, dense=True)

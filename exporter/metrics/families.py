@@ -23,7 +23,6 @@ from exporter.model import SeriesKey
 
 _EXEMPLAR_LENGTH: Final = 128
 """OpenMetrics 1.0: an exemplar's label names and values together, in characters."""
-_NEWLINE: Final = b"\n"
 _EXEMPLAR_LABEL: Final = "event_id"
 _UNKNOWN_HELP: Final = "Log events that matched a rule which is no longer configured."
 
@@ -96,50 +95,45 @@ def series_key(key: SeriesKey) -> tuple[bytes, bytes]:
     return f"{key.metric}{{{labels}}} ".encode("utf-8", "surrogatepass"), shown
 
 
-def counter_pieces(
+def counter_lines(
     shown: bytes, total: SeriesTotal, family: MetricFamily, *, created: bool
 ) -> tuple[bytes, bytes]:
-    """A counter's line without its end, and what OpenMetrics has from there on.
+    """A counter's lines in 0.0.4 and in OpenMetrics.
 
     ``shown``: see ``series_key``. ``created``: OpenMetrics has a ``_created`` line.
     """
     line = shown + number(total.total).encode()
+    plain = line + b"\n"
     if not family.name.endswith("_total"):
-        return line, _NEWLINE
+        return plain, plain
     exemplar = _exemplar(total)
-    if not created:
-        return line, f"{exemplar}\n".encode() if exemplar else _NEWLINE
-    labels = shown.decode()[len(family.name) :]
-    birth = f"{family.base}_created{labels}{seconds(total.created)}\n"
-    return line, f"{exemplar}\n{birth}".encode()
+    birth = ""
+    if created:
+        labels = shown.decode()[len(family.name) :]
+        birth = f"{family.base}_created{labels}{seconds(total.created)}\n"
+    return plain, line + f"{exemplar}\n{birth}".encode()
 
 
-def histogram_pieces(
+def histogram_lines(
     total: SeriesTotal, family: MetricFamily, *, created: bool
-) -> tuple[bytes, bytes, bytes, bytes]:
-    """A histogram's lines up to the exemplar, the exemplar, the other lines, and ``_created``.
-
-    The second and the last are OpenMetrics'.
-    """
+) -> tuple[bytes, bytes]:
+    """A histogram's lines in 0.0.4 and in OpenMetrics. ``created``: see ``counter_lines``."""
     name, counts, labels = family.name, total.buckets or (), labels_text(total.key.labels)
     observations = sum(counts)
     # A family without the rule's bounds still has +Inf, which both formats want.
     bounds = family.buckets if len(family.buckets) + 1 == len(counts) else ()
     start = labels[:-1] + "," if labels else "{"
     cumulated = [*accumulate(counts[: len(bounds)]), observations]
-    lines = [
-        f'\n{name}_bucket{start}le="{_bound(bound)}"}} {count}'
+    buckets = [
+        f'{name}_bucket{start}le="{_bound(bound)}"}} {count}'
         for bound, count in zip((*bounds, float("inf")), cumulated, strict=True)
     ]
-    lines.append(f"\n{name}_sum{labels} {number(total.total)}")
-    lines.append(f"\n{name}_count{labels} {observations}\n")
-    marked = 1 + (bisect_left(bounds, total.event_value) if observations else 0)
-    return (
-        "".join(lines[:marked]).removeprefix("\n").encode(),
-        (_exemplar(total) if observations else "").encode(),
-        "".join(lines[marked:]).encode(),
-        (f"{name}_created{labels} {seconds(total.created)}\n" if created else "").encode(),
-    )
+    ends = f"\n{name}_sum{labels} {number(total.total)}\n{name}_count{labels} {observations}\n"
+    plain = "\n".join(buckets) + ends
+    if observations:
+        buckets[bisect_left(bounds, total.event_value)] += _exemplar(total)
+    birth = f"{name}_created{labels} {seconds(total.created)}\n" if created else ""
+    return plain.encode(), ("\n".join(buckets) + ends + birth).encode()
 
 
 def _bound(bound: float) -> str:
@@ -150,9 +144,11 @@ def _bound(bound: float) -> str:
 def _exemplar(total: SeriesTotal) -> str:
     if total.event_id is None:
         return ""
-    event_id = escape_value(total.event_id)
+    event_id = total.event_id
     # No real id needs escaping, and some parsers do not know of it in exemplars.
-    if event_id != total.event_id or len(_EXEMPLAR_LABEL) + len(event_id) > _EXEMPLAR_LENGTH:
+    if not (event_id.isascii() and event_id.isalnum()) and escape_value(event_id) != event_id:
+        return ""
+    if len(_EXEMPLAR_LABEL) + len(event_id) > _EXEMPLAR_LENGTH:
         return ""
     time = "" if total.event_time is None else f" {seconds(total.event_time)}"
     return f' # {{{_EXEMPLAR_LABEL}="{event_id}"}} {number(total.event_value)}{time}'

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from array import array
+from collections.abc import Iterable, MutableSequence, Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import TypeAlias, cast
 
 from exporter.compression import Deflated
 from exporter.ledger.base import SeriesTotal
-from exporter.metrics.blocks import Block, Blocks, Text
+from exporter.metrics.blocks import Block, Blocks, Pieces, Text
 from exporter.metrics.families import (
     MetricFamily,
-    counter_pieces,
-    histogram_pieces,
+    counter_lines,
+    histogram_lines,
     kind_of,
     series_key,
     unknown_family,
@@ -77,7 +78,7 @@ class FamilyText:
         if found is None:
             return False
         block, index = found
-        if progress_of(total) >= progress_of(block.states[index]):
+        if not is_behind(total, block.states[index]):
             block.replace(index, self._pieces(shown, total), self._state(total))
         return True
 
@@ -113,8 +114,9 @@ class FamilyText:
         return described
 
     def _no_blocks(self) -> Blocks[State]:
-        counters = self.kind == "counter"
-        return Blocks(2 if counters else 4, separate_keys=not counters)
+        if self.kind == "counter":
+            return Blocks(cast(MutableSequence[State], array("d")), separate_keys=False)
+        return Blocks([], separate_keys=True)
 
     def _find(self, key: bytes) -> tuple[Block[State], int] | None:
         return self._exposed.find(key) or self._hidden.find(key)
@@ -122,15 +124,15 @@ class FamilyText:
     def _state(self, total: SeriesTotal) -> State:
         return total.total if self.kind == "counter" else total
 
-    def _pieces(self, shown: bytes, total: SeriesTotal) -> Sequence[bytes]:
+    def _pieces(self, shown: bytes, total: SeriesTotal) -> Pieces:
         if self.kind == "counter":
-            return counter_pieces(shown, total, self._described, created=self._created)
-        return histogram_pieces(total, self._described, created=self._created)
+            return counter_lines(shown, total, self._described, created=self._created)
+        return histogram_lines(total, self._described, created=self._created)
 
     def _render_again(self, block: Block[State]) -> None:
         for index, state in enumerate(block.states):
             if isinstance(state, SeriesTotal):
-                pieces = histogram_pieces(state, self._described, created=self._created)
+                pieces = histogram_lines(state, self._described, created=self._created)
                 block.replace(index, pieces, state)
 
     def _sort_out(self) -> None:
@@ -151,6 +153,13 @@ class FamilyText:
 def raw_texts(parts: Iterable[Text | Deflated]) -> list[bytes]:
     """The texts of parts that are not compressed."""
     return [part.raw for part in parts if isinstance(part, Text)]
+
+
+def is_behind(total: SeriesTotal, state: State) -> bool:
+    """Whether a total is from before a state of the same series."""
+    if isinstance(state, float):
+        return total.total < state
+    return progress_of(total) < progress_of(state)
 
 
 def progress_of(state: State) -> tuple[int, float]:

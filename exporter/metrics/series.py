@@ -85,7 +85,9 @@ class SeriesStore:
         """Whether the series that were loaded stay at their loaded totals."""
         self._loaded_at = 0.0
         self._since_loaded: dict[SeriesKey, SeriesTotal] = {}
-        """Totals of shown series that were committed in that time."""
+        """Totals of those series that were committed in that time."""
+        self._unloaded: set[SeriesKey] = set()
+        """Series that are no part of them: they advance at once."""
         self._scrapers = Scrapers()
         self._served: deque[tuple[Client, Edition]] = deque()
         """Pages that were sent and are not yet noted in ``_scrapers``."""
@@ -124,8 +126,13 @@ class SeriesStore:
             for total in totals:
                 self._apply(total, now)
                 count += 1
-                revealed = revealed or total.revealed
+                if total.revealed:
+                    revealed = True
+                else:
+                    self._unloaded.add(total.key)
             self._loading = self.holds and revealed
+            if not self._loading:
+                self._unloaded.clear()
             self._loaded_at = self._clock()
         return count
 
@@ -137,7 +144,7 @@ class SeriesStore:
         with self._lock:
             now = self._clock()
             for total in totals:
-                if self._loading and total.key not in self._held and self._shows(total):
+                if self._loading and self._is_loaded(total):
                     later = self._since_loaded.get(total.key)
                     if later is None or progress_of(total) > progress_of(later):
                         self._since_loaded[total.key] = total
@@ -234,6 +241,7 @@ class SeriesStore:
 
     def _catch_up(self, now: float) -> None:
         pending, self._since_loaded = self._since_loaded, {}
+        self._unloaded.clear()
         self._loading = False
         for total in pending.values():
             self._apply(total, now)
@@ -244,13 +252,19 @@ class SeriesStore:
         family = self._described.get(key.metric)
         return family is not None and family.exposes(key)
 
-    def _shows(self, total: SeriesTotal) -> bool:
+    def _is_loaded(self, total: SeriesTotal) -> bool:
+        """Whether a series is shown at its loaded total; one that appears now is not."""
+        if total.key in self._unloaded:
+            return False
         family = self._families.get(total.key.metric)
-        return family is not None and family.has(total.key)
+        if family is not None and family.has(total.key):
+            return True
+        self._unloaded.add(total.key)
+        return False
 
     def _apply(self, total: SeriesTotal, now: float) -> None:
         key = total.key
-        held = self._held.get(key)
+        held = self._held.get(key) if self._held else None
         if held is not None:
             if progress_of(total) >= progress_of(held.total):
                 held.total = total

@@ -118,7 +118,7 @@ def test_rows_are_read_as_they_were_written(reopen: Open) -> None:
             transaction.write(table, rows)
     with reopen().reading() as transaction:
         for table, rows in ROWS.items():
-            assert sorted(transaction.read(table)) == rows == sorted(transaction.scan(table))
+            assert sorted(transaction.read(table)) == rows == list(transaction.scan(table))
         for other in set(TABLES) - ROWS.keys():
             assert transaction.read(other) == []
         assert transaction.read(TOTALS, [(b"\1", "a"), (b"\7", "a")]) == [ROWS[TOTALS][4]]

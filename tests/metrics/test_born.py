@@ -270,6 +270,19 @@ def test_if_nobody_comes_after_a_restart_the_totals_are_the_ledgers_in_ten_minut
     assert process.scrape(A, LONGEST_WAIT)["root"] == 8
 
 
+def test_what_appears_after_the_start_does_not_wait_for_the_loaded_totals(
+    process: Process,
+) -> None:
+    process.store.load([total("root", 3.0, revealed=True), total("new", 1.0, revealed=False)])
+    for value in (5.0, 8.0):
+        process.store.apply([total(user, value, revealed=True) for user in ("root", "eve", "new")])
+        assert process.scrape(A, 0) == {"root": 3, "eve": value, "new": 0}
+    process.store.end([total("root", 0.0, revealed=True).key])
+    for value in (1.0, 2.0):
+        process.store.apply([total("root", value, revealed=True)])
+        assert process.scrape(A, 0)["root"] == value
+
+
 # -- hostile clients --
 
 

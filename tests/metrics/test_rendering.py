@@ -190,3 +190,20 @@ def test_parts_of_a_gzip_file_are_joined_in_any_order(
 def test_a_part_knows_its_checksum() -> None:
     part = deflate(b"text")
     assert (part.crc, part.length) == (zlib.crc32(b"text"), 4)
+
+
+def test_blocks_that_do_not_change_become_smaller_page_by_page() -> None:
+    store = SeriesStore(None)
+    names = [("logins_total", f"user-{number}", "a") for number in range(500)]
+    store.apply([total_of(name, 1, revealed=True) for name in names])
+
+    def size() -> int:
+        (family,) = store.render(openmetrics=True, compressed=True).families
+        return len(gzip_file(deflated(family.parts)))
+
+    first = size()
+    assert size() < first
+    smallest = size()
+    store.apply([total_of(names[0], 3, revealed=True)])
+    assert smallest < size() < first
+    assert "} 3.5" in unzipped(store, openmetrics=True)
