@@ -82,12 +82,16 @@ class Inbox:
                 self._stop_timer()
 
     def release(self) -> None:
-        """Give all messages back to the queue: this poll was the last one."""
+        """Give all messages back to the queue, in the background: there is no further poll."""
         with self._lock:
             self._released = True
             messages = list(self._held.values())
             self._held = {}
             self._stop_timer()
+        if messages:
+            threading.Thread(target=self._give_back, args=[messages], daemon=True).start()
+
+    def _give_back(self, messages: Sequence[Message]) -> None:
         with suppress(SourceError):  # they become visible when their time is over
             self._queue.extend(messages, visibility=0)
 

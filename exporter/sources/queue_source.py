@@ -37,6 +37,8 @@ _CHECKPOINT: Final = "{}"
 """A queue keeps no position."""
 _ONCE_WAIT: Final = 2
 """Seconds that ``run --once`` waits for a message: with any wait, AWS asks all of its servers."""
+_WAITED: Final = 0.5
+"""Seconds. If an empty receive was faster, the queue does not wait (an emulator)."""
 _ACTIONS: Final = (
     "sqs:ReceiveMessage",
     "sqs:DeleteMessage",
@@ -206,30 +208,38 @@ class QueueSource(ABC):
     def poll(
         self,
         partition: Partition,
-        checkpoint: str | None,  # noqa: ARG002
+        checkpoint: str | None,
         *,
         own_starts: Mapping[str, int],  # noqa: ARG002 - everything that is queued counts
         turn: float = math.inf,  # noqa: ARG002
     ) -> Iterator[Reading]:
         """Receive and work off messages for an interval, or until the queue is empty."""
         self.region = partition.region
+        if checkpoint is None:
+            # The first reading only stores the position, as for other sources.
+            yield Reading((), _CHECKPOINT, behind=True)
+        # The first receive does not wait, so that the source is ready as soon as it can be read.
+        is_first = self._inbox is None
         if self._inbox is None:
             self._inbox = Inbox(Queue(self._accounts, self._url, partition.region), self.name)
         inbox = self._inbox
         # It ends a little early, so a poll takes no longer than the interval.
         end = time.monotonic() + self.interval - 1
         while True:
-            wait = _ONCE_WAIT if self._complete else self._seconds_until(end)
+            wait = _ONCE_WAIT if self._complete else self._seconds_until(end) * (not is_first)
+            began = time.monotonic()
             messages, malformed = inbox.receive(wait=wait)
             oldest = min((one.sent for one in messages if one.sent), default=None)
             if malformed:
                 yield self._reading(QueueState(oldest, _outcomes(malformed=malformed)))
             if not messages:
                 # After a wait, the next poll may follow at once.
-                yield self._reading(QueueState(None, _outcomes()), behind=wait > 0)
+                has_waited = time.monotonic() - began > _WAITED
+                yield self._reading(QueueState(None, _outcomes()), behind=has_waited or is_first)
                 return
+            is_first = False
             yield from self._work_off(inbox, messages, oldest)
-            if not self._complete and time.monotonic() >= end:
+            if not self._complete and not self._seconds_until(end):
                 return
 
     def _work_off(

@@ -21,6 +21,7 @@ from exporter.sources.event_bus import EventBusConfig
 from metric_filter_demo.aws import EmbeddedAws
 from metric_filter_demo.faults import Faults
 from tests.support.envelopes import envelope, finding
+from tests.support.waiting import wait_for
 
 
 class Bus:
@@ -62,7 +63,7 @@ def bus(aws: EmbeddedAws, monkeypatch: pytest.MonkeyPatch) -> Bus:  # noqa: ARG0
 
 def poll(source: Source) -> Iterator[Reading]:
     (partition,) = source.discover().partitions
-    return source.poll(partition, None, own_starts={})
+    return source.poll(partition, "{}", own_starts={})
 
 
 def ids(readings: list[Reading]) -> list[str]:
@@ -113,7 +114,7 @@ def test_a_source_that_is_released_gives_its_messages_back(bus: Bus) -> None:
     reading = poll(source)
     next(reading)
     source.release(source.discover().partitions[0])
-    assert bus.counts == (1, 0)
+    wait_for("the message", lambda: bus.counts == (1, 0))
 
 
 def test_messages_stay_invisible_while_they_are_worked_on(

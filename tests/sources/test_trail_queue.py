@@ -81,7 +81,7 @@ def document(*records: dict[str, Any]) -> bytes:
 
 def poll(source: Source) -> Iterator[Reading]:
     (partition,) = source.discover().partitions
-    return source.poll(partition, None, own_starts={})
+    return source.poll(partition, "{}", own_starts={})
 
 
 def ids(readings: list[Reading]) -> list[str]:
