@@ -11,8 +11,9 @@ from exporter.model import SourceError
 if TYPE_CHECKING:
     from exporter.aws.accounts import AwsAccounts
 
-MOST_BYTES: Final = 64 * 2**20
-"""Maximum size of an object. AWS: CloudTrail writes files of about 50 MB before compression."""
+MOST_BYTES: Final = 30 * 2**20
+"""Maximum size of an object: an answer of AWS has a little more (see ``answers.MOST_BYTES``). AWS:
+CloudTrail writes files of about 50 MB before compression."""
 
 
 @dataclass(frozen=True, slots=True)

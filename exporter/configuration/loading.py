@@ -6,7 +6,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from exporter.configuration.consistency import check_between_rules, duplicate_name
+from exporter.configuration.consistency import (
+    check_between_rules,
+    check_between_sources,
+    duplicate_name,
+)
 from exporter.configuration.listening import Listening, warn_of_sources
 from exporter.configuration.packs import Pack, available_packs, read_pack_format, read_pack_use
 from exporter.configuration.rule_checks import read_rule
@@ -113,6 +117,7 @@ class _Loader:
         for path in paths:
             self._read_configuration_file(path)
         check_between_rules(self._rules, self._findings)
+        check_between_sources(self._sources, self._findings)
         usable = {source.model.name for source in self._sources}
         unusable = frozenset(self._source_names.keys() - usable)
         listening = Listening(self._sources, unusable, self._packs, self._findings)

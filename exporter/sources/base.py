@@ -208,6 +208,11 @@ class SourceConfig(BaseModel, ABC):
         """
         return ()
 
+    @property
+    def exclusive(self) -> str | None:
+        """What only one source may read, such as a queue; None if several may read the same."""
+        return None
+
     def start_warning(self, start: float) -> str | None:  # noqa: ARG002 - by default, any is valid
         """The problem with a rule's ``start``, in seconds back from now, on this source, if any."""
         return None

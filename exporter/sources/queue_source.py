@@ -84,6 +84,11 @@ class QueueConfig(SourceConfig):
         return (self.queue.region or "",)
 
     @property
+    def exclusive(self) -> str:
+        """See SourceConfig. A message is received by one reader only."""
+        return self.queue_url
+
+    @property
     def parts(self) -> Sequence[str]:
         """See SourceConfig: the queue."""
         return (self.queue_url,)

@@ -154,3 +154,15 @@ def test_a_source_name_that_is_taken_says_by_which(tmp_path: Path) -> None:
         2,
         12,
     )
+
+
+def test_two_sources_cannot_read_one_queue(tmp_path: Path) -> None:
+    queue = "queue_url: 'https://sqs.us-east-1.amazonaws.com/111122223333/q'"
+    path = tmp_path / "config.yaml"
+    path.write_text(
+        f"sources:\n  - {{name: a, type: event_bus, {queue}}}\n"
+        f"  - {{name: b, type: trail_bucket, buckets: [trail], {queue}}}\n{RULES}"
+    )
+    (problem,) = check([path]).errors
+    assert problem.location.line == 3
+    assert "the source `a` reads https://sqs" in problem.message
