@@ -91,8 +91,9 @@ class Bench:
     ) -> float:
         """CPU seconds of a page."""
         began = time.process_time()
+        first = int(after) * len(page)
         events = [
-            LogEvent(line.decode(), NOW + number // 8, f"{after}-{number:050}")
+            LogEvent(line.decode(), NOW + (first + number) // 8, f"{after}-{number:050}")
             for number, line in enumerate(page)
         ]
         evaluation = rules.evaluate(events, self.partition, self.format, watermark=NOW)

@@ -91,7 +91,7 @@ class Records(Sequence[LogEvent]):
         self._count: int | None = None
 
     @property
-    def array(self) -> memoryview | None:
+    def array(self) -> slice | None:
         """See ``array_of_records``."""
         return array_of_records(self.document)
 
@@ -126,8 +126,8 @@ _END = 256
 """Bytes in which the end of a document is looked for."""
 
 
-def array_of_records(document: bytes | bytearray) -> memoryview | None:
-    """What a document has between ``{"Records":`` and ``}``, if it begins and ends like that.
+def array_of_records(document: bytes | bytearray) -> slice | None:
+    """Where a document has what is between ``{"Records":`` and ``}``, if it begins and ends so.
 
     If it is one JSON array, the document has no other key, and nothing follows it.
     """
@@ -135,7 +135,7 @@ def array_of_records(document: bytes | bytearray) -> memoryview | None:
     end = _RECORDS_END.search(document, max(0, len(document) - _END))
     if start is None or end is None:
         return None
-    return memoryview(document)[start.end() - 1 : end.start() + 1]
+    return slice(start.end() - 1, end.start() + 1)
 
 
 class Limits(msgspec.Struct, frozen=True):

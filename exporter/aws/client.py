@@ -119,6 +119,8 @@ def make_client(
         date = (response_dict or {}).get("headers", {}).get("date")
         if date is not None:
             conduct.clock.learn(date, sent.at, accepted=outcome == "success")
+        if outcome == "throttled":
+            conduct.quotas.throttled(event_name.rpartition(".")[2], account_id, region)
         if conduct.observer is not None:
             conduct.observer.api_request(
                 service=service,

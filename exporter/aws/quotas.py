@@ -5,9 +5,9 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
-from typing import cast
+from typing import Final, cast
 
 from pyrate_limiter import InMemoryBucket, Rate, RateItem
 
@@ -31,6 +31,15 @@ _FILTER_LOG_EVENTS_BY_REGION = {
 _WINDOW = 1050
 """Milliseconds. A little more than a second, because requests that are sent a second apart may
 arrive closer together."""
+
+_FEWER: Final = 0.8
+"""What is left of a quota if AWS throttles: other tools use it too, or the account has less."""
+_THROTTLES_APART: Final = 1000
+"""Milliseconds within which further throttles have the same cause."""
+_CALM: Final = 15_000
+"""Milliseconds without a throttle after which a call a second more is tried."""
+_MOST_CALM: Final = 32 * _CALM
+"""The calm doubles up to this each time that one more was too many."""
 
 
 def published_quota(operation: str, region: str) -> int | None:
@@ -85,6 +94,17 @@ class Quotas:
         if stop.is_set():
             raise stopping_error()
 
+    def seconds(self, operation: str, account_id: str, region: str) -> float:
+        """Seconds between two calls at the rate that is allowed now; 0 without a quota."""
+        quota = self._quota(operation, account_id, region)
+        return 0.0 if quota is None else quota.seconds
+
+    def throttled(self, operation: str, account_id: str, region: str) -> None:
+        """AWS throttled a call: make fewer for a while."""
+        quota = self._quota(operation, account_id, region)
+        if quota is not None:
+            quota.throttled()
+
     @contextmanager
     def paid(self, operation: str, account_id: str, region: str) -> Iterator[None]:
         """A context in which this thread's next call of the operation is booked already."""
@@ -110,13 +130,24 @@ class CallCost:
     operation: str
     account_id: str
     region: str
+    elsewhere: Callable[[], bool] = lambda: False
+    """Whether other threads make the call now; each books its own."""
+
+    @property
+    def seconds(self) -> float:
+        """See ``Quotas.seconds``."""
+        return self.quotas.seconds(self.operation, self.account_id, self.region)
 
     def book(self) -> float:
         """See ``Quotas.book``."""
+        if self.elsewhere():
+            return 0.0
         return self.quotas.book(self.operation, self.account_id, self.region)
 
     def paid(self) -> AbstractContextManager[None]:
         """See ``Quotas.paid``."""
+        if self.elsewhere():
+            return nullcontext()
         return self.quotas.paid(self.operation, self.account_id, self.region)
 
 
@@ -127,10 +158,41 @@ class _Quota:
         self._sent = InMemoryBucket([Rate(limit, _WINDOW)])
         self._lock = threading.Lock()
         self._last = 0
+        self._most = self._limit = limit
+        self._changed = 0
+        self._calm, self._raised = _CALM, False
+
+    @property
+    def seconds(self) -> float:
+        return _WINDOW / self._limit / 1000
+
+    def throttled(self) -> None:
+        with self._lock:
+            now = _milliseconds()
+            lowered = self._limit < self._most and not self._raised
+            if lowered and now < self._changed + _THROTTLES_APART:
+                return
+            fewer = self._limit - 1 if self._raised else round(self._limit * _FEWER)
+            self._calm = min(2 * self._calm, _MOST_CALM) if self._raised else _CALM
+            self._raised = False
+            self._set(max(1, min(self._limit - 1, fewer)), now)
+
+    def _raise(self, now: int) -> None:
+        """Try one more after a calm; the one before was not too many if it was raised before."""
+        if self._limit < self._most and now >= self._changed + self._calm:
+            self._calm = max(_CALM, self._calm // 2) if self._raised else self._calm
+            self._raised = True
+            self._set(self._limit + 1, now)
+
+    def _set(self, limit: int, now: int) -> None:
+        self._limit, self._changed = limit, now
+        for bucket in (self._booked, self._sent):
+            bucket.rates = [Rate(limit, _WINDOW)]
 
     def book(self) -> float:
         with self._lock:
             now = _milliseconds()
+            self._raise(now)
             self._booked.leak(now)
             self._last = max(now, self._last)
             # A booking is an item with a time in the future.

@@ -117,6 +117,9 @@ class _Reader(io.RawIOBase):
                 received = self._sock.recv_into(buffer)
             except TimeoutError:
                 continue
+            finally:
+                # It is not only this answer's: a proxy's is followed by the handshake of TLS.
+                self._sock.settimeout(self._silence)
             self._received += received
             if self._received > self._bounds.most_bytes:
                 raise CutOffError(

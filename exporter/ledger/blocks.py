@@ -7,6 +7,7 @@ set of rules that have judged it (2).
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
 from struct import Struct
 from typing import Final
 
@@ -21,13 +22,22 @@ BLOCK_ENTRIES: Final = 500
 larger block would cost more to write again for each commit, a smaller one more bytes an entry."""
 
 _ENTRY: Final = Struct(f">{NAME_BYTES}sH")
+_NAME: Final = f"{NAME_BYTES}s2x"
+_CELL: Final = f"{ENTRY_BYTES}s"
 _FEW: Final = 16
 """So many names are searched for; for more, the block is decoded."""
 
 
 def look_up(entries: bytes, names: Sequence[bytes]) -> dict[bytes, int]:
-    """Return the entries with these names (time and digest): the numbers of their sets."""
+    """Return the entries with these names (time and digest): the numbers of their sets.
+
+    ``names`` are sorted.
+    """
+    if not names or names[-1] < entries[:NAME_BYTES] or names[0] > entries[-ENTRY_BYTES:-2]:
+        return {}
     if len(names) > _FEW:
+        if set(_cells(entries, _NAME)).isdisjoint(names):
+            return {}
         numbers: dict[bytes, int] = dict(_ENTRY.iter_unpack(entries))
         return {name: numbers[name] for name in names if name in numbers}
     found = {}
@@ -61,12 +71,10 @@ def insert(block: Block, added: Mapping[bytes, int], names: Sequence[bytes]) -> 
         entries = b"".join(packed) + before
         sizes = _filled(len(entries) // ENTRY_BYTES)[::-1]
     else:
-        numbers = dict(_ENTRY.iter_unpack(before))
-        numbers.update((name, added[name]) for name in names)
-        entries = b"".join(
-            map(_ENTRY.pack, (ordered := sorted(numbers)), map(numbers.get, ordered))
-        )
-        sizes = _halved(len(ordered))
+        cells = dict(zip(_cells(before, _NAME), _cells(before, _CELL), strict=True))
+        cells.update(zip(names, packed, strict=True))
+        entries = b"".join(sorted(cells.values()))
+        sizes = _halved(len(cells))
     yield from _cut(block, entries, sizes)
 
 
@@ -80,6 +88,19 @@ def problem_of(block: Block) -> str | None:
     if names and not (block.first <= names[0] and (not block.until or names[-1] < block.until)):
         return "entries that belong to another block"
     return None
+
+
+def _cells(entries: bytes, cell: str) -> tuple[bytes, ...]:
+    """Return a part of each entry."""
+    count = len(entries) // ENTRY_BYTES
+    # Padded, since compiling the format for each number of entries would take longer.
+    cells = _cells_of(cell, -(-count // BLOCK_ENTRIES) * BLOCK_ENTRIES)
+    return cells.unpack(entries.ljust(cells.size, b"\0"))[:count]
+
+
+@cache
+def _cells_of(cell: str, count: int) -> Struct:
+    return Struct(cell * count)
 
 
 def _filled(entries: int) -> list[int]:

@@ -16,7 +16,7 @@ from exporter.ledger.rows import bounds_of, bounds_text, labels_text
 from exporter.ledger.shown import SeriesState
 from exporter.ledger.sums import Sum
 from exporter.ledger.tables import Member, MemberCount, RuleCount, Series
-from exporter.ledger.tally import Group, Tally, event_time
+from exporter.ledger.tally import Group, GroupKey, Tally, event_time
 from exporter.model import OVERFLOW, Increment, Partition, SeriesKey
 
 MAX_ACCOUNT_REGIONS: Final = 10_000
@@ -80,7 +80,7 @@ class Placement:
     changed_rules: set[tuple[str, str]] = field(default_factory=set)
     saturated: set[str] = field(default_factory=set)
     """Rules with a total that is too large to add a value of this batch (a value error)."""
-    _chosen: dict[tuple[str, SeriesKey], tuple[SeriesState, bool]] = field(default_factory=dict)
+    _chosen: dict[GroupKey, tuple[SeriesState, bool]] = field(default_factory=dict)
 
     def add(self, source: str, in_lane: str, tally: Tally) -> list[RuleChange]:
         """Add the increments of events; return what they add to the counts of rules.
@@ -89,64 +89,60 @@ class Placement:
             LedgerError: a rule was not loaded, or its buckets differ from those of its series.
         """
         changes: dict[str, RuleChange] = {}
-        sums: dict[SeriesKey, Sum] = {}
+        for rule, time in tally.errors:
+            change = changes.setdefault(rule, RuleChange(source, rule))
+            change.matches += 1
+            change.value_errors += 1
+            change.last_event_time = later(change.last_event_time, time)
+        placed: dict[GroupKey, tuple[Sum, RuleChange, bool]] = {}
         parts: dict[SeriesKey, list[Group]] = {}
-        placed: dict[int, tuple[Sum, RuleChange, bool]] = {}
-        for id_, group in tally.groups.items():
-            rule = group.increment.rule
-            change = changes.get(rule)
-            if change is None:
-                change = changes[rule] = RuleChange(source, rule)
-            change.matches += group.count
+        sums: dict[SeriesKey, Sum] = {}
+        for key, group in tally.groups.items():
+            rule = key[0]
+            change = changes.get(rule) or changes.setdefault(rule, RuleChange(source, rule))
+            count = len(group.values)
+            change.matches += count
             last = change.last_event_time
             if group.latest is not None and (last is None or group.latest > last):
                 change.last_event_time = group.latest
-            if group.value is None:
-                change.value_errors += group.count
-                continue
-            chosen = self._chosen.get((rule, group.increment.series))
-            state, overflow = chosen or self._choose(group.increment)
-            change.overflowed += group.count * overflow
+            state, overflow = self._chosen.get(key) or self._choose(group.increment)
+            change.overflowed += count * overflow
             one = sums.get(state.key)
             if one is None:
                 one = sums[state.key] = Sum(state, in_lane)
-                parts[state.key] = []
-            parts[state.key].append(group)
-            placed[id_] = (one, change, overflow)
+                parts[state.key] = [group]
+            else:
+                parts[state.key].append(group)
+            placed[key] = (one, change, overflow)
         in_order = {
             one
-            for key, one in sums.items()
-            if not (tally.is_timed and one.add_together(parts[key], tally.events))
+            for series, one in sums.items()
+            if not (tally.is_timed and one.add_together(parts[series]))
         }
         if in_order:
-            self._add_in_order(tally, {id_: to for id_, to in placed.items() if to[0] in in_order})
-        for key, one in sums.items():
+            self._add_in_order(tally, {key: to for key, to in placed.items() if to[0] in in_order})
+        for series, one in sums.items():
             if one.changed:
                 one.finish()
-                self.changed_series[key] = one.state
-                self.changed_totals.add((key, in_lane))
+                self.changed_series[series] = one.state
+                self.changed_totals.add((series, in_lane))
         for change in changes.values():
             self._count_rule(in_lane, change)
         return list(changes.values())
 
     def _add_in_order(
-        self, tally: Tally, placed: Mapping[int, tuple[Sum, RuleChange, bool]]
+        self, tally: Tally, placed: Mapping[GroupKey, tuple[Sum, RuleChange, bool]]
     ) -> None:
-        """Add increments one at a time; those that a total cannot represent are value errors.
-
-        ``placed``: by the id of the increment.
-        """
-        for event in tally.events:
-            for increment in event.increments:
-                to = placed.get(id(increment))
-                if to is None:
-                    continue
-                one, change, overflow = to
-                value = tally.groups[id(increment)].value or 0.0
-                if not one.add(value, event.event_id, event_time(event)):
-                    self.saturated.add(increment.rule)
-                    change.value_errors += 1
-                    change.overflowed -= overflow
+        """Add increments one at a time; those that a total cannot represent are value errors."""
+        for key, value, event in tally.in_order():
+            to = placed.get(key)
+            if to is None:
+                continue
+            one, change, overflow = to
+            if not one.add(value, event.event_id, event_time(event)):
+                self.saturated.add(key[0])
+                change.value_errors += 1
+                change.overflowed -= overflow
 
     def _count_rule(self, in_lane: str, change: RuleChange) -> None:
         key = (change.rule, in_lane)
@@ -173,18 +169,25 @@ class Placement:
         spec = self._spec(rule, increment.series.metric)
         state, overflow = self.series.get(increment.series), False
         if state is None or not self._is_member(rule, state):
-            # A rule without dynamic labels has one series for each account and region.
-            fixed = increment.series == increment.overflow
-            count = self._count(rule, increment.series.metric)
-            if count.series < (MAX_ACCOUNT_REGIONS if fixed else spec.max_series):
+            if self.left(increment) > 0:
                 state = state or self._create(increment.series, spec)
                 self._join(rule, state)
             else:
-                key = any_account_region(increment.overflow) if fixed else increment.overflow
+                key = increment.overflow
+                if key == increment.series:
+                    key = any_account_region(key)
                 state, overflow = self._overflow(rule, key, spec), True
         check_buckets(rule, spec, state.row)
         self._chosen[rule, increment.series] = state, overflow
         return state, overflow
+
+    def left(self, increment: Increment) -> int:
+        """Return how many more series the increment's rule may have."""
+        rule, metric = increment.rule, increment.series.metric
+        # A rule without dynamic labels has one series for each account and region.
+        is_fixed = increment.series == increment.overflow
+        limit = MAX_ACCOUNT_REGIONS if is_fixed else self._spec(rule, metric).max_series
+        return limit - self._count(rule, metric).series
 
     def _overflow(self, rule: str, key: SeriesKey, spec: RuleSpec) -> SeriesState:
         """Return a rule's overflow series of an account and region, or the one of all others."""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 from types import MappingProxyType
 from typing import Final
 
@@ -15,6 +16,12 @@ from exporter.model import EventKey, Identity, JudgedEvent
 TIME_PERIOD: Final = 1 << 24
 """Entries by reading time have the time of an event modulo this, milliseconds (4.7 hours)."""
 _NO_RULES: Final[frozenset[str]] = frozenset()
+key_of: Final = attrgetter("scope", "event_id", "event_time")
+"""Returns an event's ``EventKey``."""
+_event_id = attrgetter("event_id")
+_time = attrgetter("time")
+_judged = attrgetter("judged")
+_aliases = attrgetter("aliases")
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +67,9 @@ class Judge:
 
         ``read_at``: reading time, if events come once; memory of them goes by it.
         """
+        events = list(events)
+        if self._are_all_new(events, read_at):
+            return events
         new: list[JudgedEvent] = []
         known, remember, by_reading_time = self._known, self.remember, self._by_reading_time
         last: tuple[frozenset[str] | None, frozenset[str]] = (None, _NO_RULES)
@@ -96,6 +106,31 @@ class Judge:
                 time = event.time if read_at is None else read_at
                 self.times[own] = max(self.times.get(own, -LARGEST), min(time, LARGEST))
         return new
+
+    def _are_all_new(self, events: Sequence[JudgedEvent], read_at: int | None) -> bool:
+        """Return whether nothing is known of any of these different events; then remember them.
+
+        That is so for most batches. It takes a few functions that are written in C.
+        """
+        keys: list[EventKey] = list(map(key_of, events))
+        different = dict(zip(keys, map(_judged, events), strict=True))
+        if (
+            self._earlier
+            or len(different) < len(keys)
+            or not all(map(_event_id, events))
+            or not all(different.values())
+            or not different.keys().isdisjoint(self.remember.keys())
+            or not different.keys().isdisjoint(self._known.keys())
+            or not different.keys().isdisjoint(self._by_reading_time.keys())
+            or ((self._known or self._by_reading_time) and any(map(_aliases, events)))
+        ):
+            return False
+        times = [read_at] * len(keys) if read_at is not None else list(map(_time, events))
+        if times and not -LARGEST <= min(times) <= max(times) <= LARGEST:
+            return False
+        self.remember |= different
+        self.times |= zip(keys, times, strict=True)
+        return True
 
     def _with_aliases(self, judged: frozenset[str], event: JudgedEvent) -> frozenset[str]:
         """Return the rules, and those that judged the event when its source had another format."""

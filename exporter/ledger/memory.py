@@ -11,12 +11,12 @@ from __future__ import annotations
 import hashlib
 import json
 from bisect import bisect_left
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Final, NamedTuple, TypeAlias
 
 from exporter.ledger.base import LedgerError
 from exporter.ledger.blocks import DIGEST_BYTES, ENTRY_BYTES, OFFSET_BYTES, insert, look_up
-from exporter.ledger.judging import Remembered
+from exporter.ledger.judging import Remembered, key_of
 from exporter.ledger.reading_time import entries_by_reading_time
 from exporter.ledger.rule_sets import RuleSets
 from exporter.ledger.store import Transaction
@@ -35,12 +35,18 @@ from exporter.model import EventKey, JudgedEvent
 
 SLOT: Final = 15 * 60 * 1000
 """Milliseconds of event time in a segment."""
+SLOTS: Final = 1 << 15
+"""Segments of a scope at most: event times 341 days apart have the same. So neither an archive of
+many years nor forged times make more of them. Memory of a lookback of 90 days ends before."""
+_CYCLE: Final = SLOT * SLOTS
 _TIMELESS: Final = FIRST_SLOT
 """From here on are segments of events without a time, one for each day of reading time."""
 _TIMELESS_SPAN: Final = 24 * 3600 * 1000
 _TIMELESS_END: Final = FIRST_SLOT + FIRST_SLOT // 2
 _EPOCH: Final = FIRST_SLOT * 2
-"""The slot that begins at 1970."""
+"""From here on are segments of events with a time."""
+_NEVER: Final = LARGEST * 4
+"""No event is in the segment that begins here."""
 _BLOCKS_KEPT: Final = 64
 """Blocks that a transaction keeps after it has read them."""
 
@@ -77,6 +83,8 @@ class Memory:
         name = f"{feed}\0".encode("utf-8", "surrogatepass")
         self._state = hashlib.blake2b(name, digest_size=DIGEST_BYTES, key=secret)
         self._read: dict[_Place, list[Block]] = {}
+        self._last_places: dict[_Place, dict[bytes, EventKey]] = {}
+        """Of the last ``look_up``: making digests is dear."""
 
     def use_format(self, name: str) -> None:
         """Note a change of the source's format, and the end of memory from before it."""
@@ -95,26 +103,25 @@ class Memory:
             self._is_stored = True
             self._transaction.write(FEEDS, [feed])
 
-    def find(self, events: Iterable[JudgedEvent]) -> Found:
+    def find(self, events: Sequence[JudgedEvent]) -> Found:
         """Return the entries of events, by their keys and aliases.
 
         Aliases are looked up only after a change of the format, until memory from before it has
         expired.
         """
-        keys = {
-            (event.scope, event.event_id, event.event_time)
-            for event in events
-            if event.event_id is not None
-        }
+        keys: dict[EventKey, None] = dict.fromkeys(map(key_of, events))
+        if not all(key[1] for key in keys):
+            keys = dict.fromkeys(key for key in keys if key[1] is not None)
         if self.feed.changed >= 0:
-            keys.update(alias for event in events for alias in event.aliases)
+            keys |= dict.fromkeys(alias for event in events for alias in event.aliases)
         return self.look_up(keys)
 
     def look_up(self, keys: Collection[EventKey]) -> Found:
         """Return the entries of events."""
         found: dict[EventKey, frozenset[str]] = {}
         sets: dict[int, frozenset[str]] = {}
-        for place, names in self._places(keys).items():
+        self._last_places = self._places(keys)
+        for place, names in self._last_places.items():
             for segment in self._candidates(place):
                 for block, part in self._blocks((place[0], segment), names):
                     for name, number in look_up(block.entries, part).items():
@@ -137,7 +144,7 @@ class Memory:
             times: the times of the events for retention, milliseconds.
         """
         numbers = {rules: self._sets.number(rules) for rules in set(changes.values())}
-        places = self._places(changes)
+        places = self._places_of(changes)
         rows = {
             place: Segment(self.feed.feed, _scope(place[0]), place[1], -LARGEST, 0, "[]")
             for place in places
@@ -192,25 +199,37 @@ class Memory:
     def _places(self, keys: Iterable[EventKey]) -> dict[_Place, dict[bytes, EventKey]]:
         """Return the names of entries and their keys, by scope and segment."""
         places: dict[_Place, dict[bytes, EventKey]] = {}
+        names: dict[bytes, EventKey] = {}
+        copy = self._state.copy
         scope: str | None = None
-        segment = -1
-        copy, names = self._state.copy, {}
+        begin = _NEVER
         for key in keys:
             if key[0] != scope:
-                scope, segment = key[0], -1
+                scope, begin = key[0], _NEVER
                 state = self._state.copy()
                 state.update(_scope(scope) + b"\0")
                 copy = state.copy
-            # In line, because it runs for each event of each page: see slot_of.
             time = key[2]
-            slot, offset = (-1, 0) if time is None else divmod(time, SLOT)
-            if slot + _EPOCH != segment:
+            offset = -1 if time is None else time - begin
+            # Most events are in the segment of the one before.
+            if not 0 <= offset < SLOT:
                 segment, offset = slot_of(time, self.now)
                 names = places.setdefault((scope, segment), {})
+                begin = _NEVER if time is None or abs(time) > LARGEST else time - offset
             digest = copy()
             digest.update(key[1].encode("utf-8", "surrogatepass"))
             names[offset.to_bytes(OFFSET_BYTES, "big") + digest.digest()] = key
         return places
+
+    def _places_of(self, keys: Mapping[EventKey, object]) -> dict[_Place, dict[bytes, EventKey]]:
+        """Return the places of keys; usually all of them were just looked up."""
+        places = {
+            place: {name: key for name, key in names.items() if key in keys}
+            for place, names in self._last_places.items()
+        }
+        if sum(map(len, places.values())) < len(keys):
+            return self._places(keys)
+        return {place: names for place, names in places.items() if names}
 
     def _candidates(self, place: _Place) -> list[int]:
         """Return the segments in which to look for the entries of a place."""
@@ -283,7 +302,7 @@ def slot_of(time: int | None, now: int) -> tuple[int, int]:
     """
     if time is None:
         return _TIMELESS + now // _TIMELESS_SPAN, 0
-    slot, offset = divmod(max(-LARGEST, min(time, LARGEST)), SLOT)
+    slot, offset = divmod(time % _CYCLE, SLOT)
     return _EPOCH + slot, offset
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from exporter.ledger.counting import Placement, any_account_region, series_id
 from exporter.ledger.shown import SeriesState
 from exporter.ledger.store import Transaction
 from exporter.ledger.tables import MEMBER_COUNTS, MEMBERS, RULE_COUNTS, SERIES, TOTALS
-from exporter.ledger.tally import Tally
+from exporter.ledger.tally import GroupKey, Tally
 from exporter.model import Increment, SeriesKey
 
 
@@ -19,26 +20,31 @@ def read_for(
     tallies: Sequence[tuple[str, Tally]],
 ) -> None:
     """Read what increments may change; ``tallies`` are by ``lane``."""
-    increments: dict[tuple[str, SeriesKey], Increment] = {}
+    increments: dict[GroupKey, Increment] = {}
     counts: dict[tuple[str, str, str], None] = {}
     for in_lane, tally in tallies:
-        for group in tally.groups.values():
-            one = group.increment
-            counts[source, one.rule, in_lane] = None
-            if group.value is not None:
-                increments.setdefault((one.rule, one.series), one)
-    _read_series(transaction, placement, {series for _, series in increments})
-    names = {(one.rule, one.series.metric, series_id(one.series)) for one in increments.values()}
+        rules = {rule for rule, _ in tally.groups} | {rule for rule, _ in tally.errors}
+        counts |= dict.fromkeys((source, rule, in_lane) for rule in rules)
+        increments |= {key: group.increment for key, group in tally.groups.items()}
+    ids = {series: series_id(series) for _, series in increments}
+    names = {(rule, series.metric, ids[series]): series for rule, series in increments}
     placement.members.update(row[:3] for row in transaction.read(MEMBERS, names))
-    new = [
-        one
-        for one in increments.values()
-        if (one.rule, one.series.metric, series_id(one.series)) not in placement.members
-    ]
+    new = Counter(name[:2] for name in names if name not in placement.members)
     if new:
-        _read_counts(transaction, placement, {(one.rule, one.series.metric) for one in new})
-        beyond = {one.overflow for one in new} | {any_account_region(one.overflow) for one in new}
-        _read_series(transaction, placement, beyond - placement.series.keys())
+        _read_counts(transaction, placement, new)
+    wanted: set[SeriesKey] = set()
+    overflow: set[SeriesKey] = set()
+    for (rule, series), one in increments.items():
+        if (rule, series.metric, ids[series]) in placement.members:
+            wanted.add(series)
+            continue
+        left = placement.left(one)
+        if left > 0:
+            wanted.add(series)
+        if new[rule, series.metric] > left:
+            overflow.add(one.overflow)
+    wanted |= overflow | set(map(any_account_region, overflow))
+    _read_series(transaction, placement, wanted)
     placement.rules.update((row[1:3], row) for row in transaction.read(RULE_COUNTS, counts))
 
 

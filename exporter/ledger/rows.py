@@ -8,11 +8,13 @@ from functools import lru_cache
 
 from exporter.model import Labels
 
+_encode = json.JSONEncoder(separators=(",", ":")).encode
+
 
 @lru_cache(maxsize=4096)
 def labels_text(labels: Labels) -> str:
     """Labels as JSON in ASCII, which preserves any string, also lone surrogates."""
-    return json.dumps(labels, separators=(",", ":"))
+    return _encode(labels)
 
 
 def labels_of(text: str) -> Labels:

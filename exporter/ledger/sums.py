@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_left
+from collections import Counter
 from collections.abc import Sequence
+from functools import reduce
+from itertools import chain, repeat
+from operator import add
 from typing import Final
 
 from exporter.ledger.rows import bounds_of, buckets_of, buckets_text
 from exporter.ledger.shown import SeriesState
 from exporter.ledger.tables import Total
 from exporter.ledger.tally import Group
-from exporter.model import JudgedEvent
 
-_EXACT: Final = 2.0**53
-"""Below it, whole numbers add up exactly in any order."""
+_EXACT: Final = 2.0**52
+"""Below it, whole numbers add up exactly in any order, and a total changes by every value that is
+more than this part of it. (The same holds up to 2^53; half is left for the error of sums.)"""
 
 
 class Sum:
@@ -41,26 +45,37 @@ class Sum:
         if self._others and sum_exactly(math.fsum([*self._others, self._total]), value) is None:
             return False
         self._total = total
-        self._observe(value, 1, event_id, time)
+        self.changed = True
+        if self._buckets is not None:
+            self._buckets[bisect_left(self._bounds or (), value)] += 1
+        self._note(value, event_id, time)
         return True
 
-    def add_together(self, groups: Sequence[Group], events: Sequence[JudgedEvent]) -> bool:
-        """Add groups of values in any order.
+    def add_together(self, groups: Sequence[Group]) -> bool:
+        """Add groups of values.
 
-        Returns False, and adds nothing, if the result could depend on the order. All event times
-        are known, or none.
+        Returns False, and adds nothing, if a value might be refused, or if the result could depend
+        on the order of the groups. All event times are known, or none.
         """
-        values = [one.value or 0.0 for one in groups]
-        after = self._total + sum(
-            value * one.count for value, one in zip(values, groups, strict=True)
-        )
-        whole = all(map(float.is_integer, (*values, *self._others, self._total)))
-        if not whole or after + sum(self._others) >= _EXACT:
+        values = groups[0].values
+        if len(groups) > 1:
+            values = list(chain.from_iterable(group.values for group in groups))
+            if not all(float(value).is_integer() for value in (self._total, *set(values))):
+                return False
+        # One after the other: from Python 3.12 on, ``sum`` rounds in another way.
+        total = reduce(add, values, self._total)
+        everywhere = total + sum(self._others)
+        least = min(values) or min(filter(None, values), default=1.0)
+        if everywhere >= _EXACT or least <= everywhere / _EXACT:
             return False
-        self._total = after
-        # The last match is the last one of the latest time, as if they were added in order.
-        for value, one in sorted(zip(values, groups, strict=True), key=_last_match):
-            self._observe(value, one.count, events[one.last].event_id, one.latest)
+        self._total = total
+        self.changed = True
+        if self._buckets is not None:
+            places = map(bisect_left, repeat(self._bounds or ()), values)
+            for place, count in Counter(places).items():
+                self._buckets[place] += count
+        last = max(groups, key=_last_match)
+        self._note(float(last.increment.value or 0.0), last.event.event_id, last.latest)
         return True
 
     def finish(self) -> None:
@@ -77,10 +92,7 @@ class Sum:
             event_time=self._event_time,
         )
 
-    def _observe(self, value: float, count: int, event_id: str | None, time: int | None) -> None:
-        self.changed = True
-        if self._buckets is not None:
-            self._buckets[bisect_left(self._bounds or (), value)] += count
+    def _note(self, value: float, event_id: str | None, time: int | None) -> None:
         # The last match by event time: event history comes newest first.
         if time is None or self._event_time is None or time >= self._event_time:
             self._event_id, self._event_value, self._event_time = event_id, value, time
@@ -99,5 +111,5 @@ def sum_exactly(total: float, value: float) -> float | None:
     return after
 
 
-def _last_match(one: tuple[float, Group]) -> tuple[int, int]:
-    return one[1].latest or 0, one[1].last
+def _last_match(one: Group) -> tuple[int, int]:
+    return one.latest or 0, one.position

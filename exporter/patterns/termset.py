@@ -42,15 +42,21 @@ class TermSet:
 
     def find(self, message: str) -> tuple[int, ...]:
         """The indexes of the terms in a message; equal for messages with the same terms."""
-        document = Document(message)
-        found = [index for index, holds in self._alone if holds(document)]
+        found: list[int] = []
+        if self._alone:
+            document = Document(message)
+            found = [index for index, holds in self._alone if holds(document)]
+        if not self._sets:
+            return tuple(found)
+        encoded = regex.encode(message)
         for one, members in self._sets:
-            matches = one.Match(document.encoded)
+            matches = one.Match(encoded)
             if matches:
                 matches.sort()
                 matches.pop()
                 found += [members[match] for match in matches]
             else:
+                document = Document(message)
                 found += [index for index in members if self._tests[index](document)]
         return tuple(found)
 

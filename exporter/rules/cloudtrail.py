@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from exporter.rules.values import is_object, settled
 
@@ -16,6 +17,16 @@ _REGION = re.compile("[a-z]{2,5}(-[a-z]+)+-[0-9]{1,2}[a-z]?")
 _ACCOUNT_ID = re.compile("[0-9]{12}")
 _SERVICE = ".amazonaws."
 _INSIGHT = "AwsCloudTrailInsight"
+_LONGEST_KEPT = 64
+"""Characters; a message can have a text of megabytes in any field."""
+
+T = TypeVar("T")
+
+
+def _kept(function: Callable[[str], T]) -> Callable[[str], T]:
+    """Keep the results of a function for short texts."""
+    kept = lru_cache(maxsize=1024)(function)
+    return lambda text: kept(text) if len(text) <= _LONGEST_KEPT else function(text)
 
 
 class RecordFields(Protocol):
@@ -66,18 +77,18 @@ def is_record(fields: RecordFields) -> bool:
     )
 
 
-@lru_cache(maxsize=1024)
+@_kept
 def is_account_id(value: str) -> bool:
     """Whether a text can be an account's id: 12 digits."""
     return _ACCOUNT_ID.fullmatch(value) is not None
 
 
-@lru_cache(maxsize=1024)
+@_kept
 def _is_region(value: str) -> bool:
     return _REGION.fullmatch(value) is not None
 
 
-@lru_cache(maxsize=1024)
+@_kept
 def _is_version(value: str) -> bool:
     return _VERSION.fullmatch(value) is not None
 
@@ -89,7 +100,7 @@ def _string(value: object) -> str:
     return value if type(value) is str else ""
 
 
-@lru_cache(maxsize=1024)
+@_kept
 def milliseconds(moment: str) -> int | None:
     """Milliseconds since the epoch of an ISO 8601 time, UTC where it names no zone; else None."""
     try:

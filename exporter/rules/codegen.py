@@ -22,7 +22,7 @@ from exporter.patterns.syntax import (
 )
 from exporter.rules.decoder import Decoder
 from exporter.rules.predicates import is_equality
-from exporter.rules.values import settled
+from exporter.rules.values import InexactError, settled
 
 _DEEPEST = 20
 """Levels of ``&&`` and ``||`` in one expression, and of ``if``; Python allows fewer than 100."""
@@ -63,6 +63,7 @@ class Generator:
     def __init__(self, decoder: Decoder) -> None:
         self._decoder = decoder
         self._names: dict[str, object] = {
+            "InexactError": InexactError,
             "MISSING": MISSING,
             "NumberText": NumberText,
             "settled": settled,
@@ -167,7 +168,7 @@ class Generator:
     def _base(self, selector: Selector) -> tuple[str, Selector]:
         """The settled value of the typed part of a selector, and the selector inside it."""
         expression, rest = self._decoder.access(selector)
-        base = f"(v if (v := {expression}).__class__ is str else settled(v))"
+        base = f"(v if (v := {expression}).__class__ is str or v is MISSING else settled(v))"
         return base, Selector(rest)
 
 
@@ -186,18 +187,22 @@ class _Shared:
         """The code for rules whose conditions are conjunctions."""
         satisfied = tuple(number for number, conjuncts in rules if not conjuncts)
         body = [f"out += {satisfied!r}"] if satisfied else []
-        rules = [rule for rule in rules if rule[1]]
-        times = Counter(conjunct for _, conjuncts in rules for conjunct in conjuncts)
-        for most, _ in times.most_common() if depth < _DEEPEST else ():
-            if times[most] < 2:
+        # By position, since a rule may have several entries.
+        left = {at: rule for at, rule in enumerate(rules) if rule[1]}
+        having: dict[Condition, list[int]] = {}
+        for at, (_, conjuncts) in left.items():
+            for conjunct in conjuncts:
+                having.setdefault(conjunct, []).append(at)
+        shared = [conjunct for conjunct, those in having.items() if len(those) > 1]
+        shared.sort(key=lambda conjunct: -len(having[conjunct]))
+        for most in shared if depth < _DEEPEST else ():
+            group = [at for at in having[most] if at in left]
+            if len(group) < 2:
                 continue
-            group = [rule for rule in rules if most in rule[1]]
-            rules = [rule for rule in rules if most not in rule[1]]
-            times.subtract(conjunct for _, conjuncts in group for conjunct in conjuncts)
-            left = [(n, tuple(c for c in conjuncts if c != most)) for n, conjuncts in group]
+            inner = [(n, tuple(c for c in rest if c != most)) for n, rest in map(left.pop, group)]
             body.append(f"if {self._generator.condition(most, self._locals)}:")
-            body += [f" {line}" for line in self.lines(left, depth + 1)]
-        for number, conjuncts in rules:
+            body += [f" {line}" for line in self.lines(inner, depth + 1)]
+        for number, conjuncts in left.values():
             tests = [self._generator.condition(one, self._locals) for one in conjuncts]
             body.append(f"if {' and '.join(tests)}: out.append({number})")
         return body

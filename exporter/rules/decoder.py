@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import keyword
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from operator import attrgetter
 from typing import Any, NamedTuple, Union, cast
 
@@ -18,9 +18,15 @@ from exporter.rules.rule import Rule
 
 _DEEPEST = 20
 """Levels of objects that are typed; deeper ones are decoded exactly, from their text."""
+_PIECE = 64 * 1024
+"""Bytes of a document, about, that are decoded at once."""
+_OPENING = 16
+"""Bytes by which the beginning of a record is recognised."""
 _NAME = re.compile("[A-Za-z][A-Za-z0-9_]*")
 _ENVELOPE = "detail-type"
 """A field that each of EventBridge's envelopes has."""
+_UNTYPED = re.compile(r'[\0-\x1f"\\\ud800-\udfff]')
+"""Characters that msgspec allows in no key of a struct: JSON escapes them, or UTF-8 has none."""
 
 # Numbers need their text, which int and float do not keep: see ``values.settled``.
 _SCALAR = Union[None, bool, int, float, str, list[Any]]  # noqa: UP007
@@ -51,7 +57,7 @@ class _Node:
             self.is_text = self.is_text or is_text
             return
         key = steps[0]
-        if not isinstance(key, str) or depth == _DEEPEST or not _is_encodable(key):
+        if not isinstance(key, str) or depth == _DEEPEST or not _can_be_typed(key):
             self.is_text = True
             return
         self.children.setdefault(key, _Node()).add(steps[1:], depth + 1, is_text=is_text)
@@ -100,9 +106,8 @@ class Decoder:
         self._root.build(self.structs)
         root = self._root.struct
         self._decode = msgspec.json.Decoder(root).decode
-        self._decode_all: Callable[[memoryview], list[Any]] = msgspec.json.Decoder(
-            list[root],  # type: ignore[valid-type]
-        ).decode
+        self._decode_objects = _all_of(root)
+        self._decode_records = _all_of(_identified(root))
 
     def decode(self, message: str) -> Any | None:
         """The fields of a message; None if it is not a JSON object."""
@@ -122,28 +127,22 @@ class Decoder:
             return None
         return Whole(self._root.exact(obj), obj) if self._needs_all else self._root.exact(obj)
 
-    def records(self, records: Records, *, cloudtrail: bool) -> list[Any] | None:
-        """The fields of each record of a document; None if it has to be split.
+    def records(self, records: Records, *, cloudtrail: bool) -> Iterator[list[Any]] | None:
+        """The fields of each record of a document, piece by piece; None if it has to be split.
 
-        ``cloudtrail``: whether only objects that can be CloudTrail records are log events.
+        It also has to be split if the iterator raises ValueError or RecursionError. ``cloudtrail``:
+        whether only objects that can be CloudTrail records are log events.
         """
         array = records.array
         if self._needs_all or array is None:
             return None
-        try:
-            if not records.document.isascii():
-                records.document.decode()
-            found = self._decode_all(array)
-        except (ValueError, RecursionError):
-            return None
-        if cloudtrail and any(fields.eventID is MISSING for fields in found):
-            return None
-        return found
+        pieces = _pieces(records.document, array)
+        return map(self._decode_records if cloudtrail else self._decode_objects, pieces)
 
     def access(self, selector: Selector) -> Access:
         """How to read a selector that one of the rules has."""
         node, steps = self._root, selector.steps
-        if self._needs_all and (not isinstance(steps[0], str) or not _is_encodable(steps[0])):
+        if self._needs_all and (not isinstance(steps[0], str) or not _can_be_typed(steps[0])):
             return Access("e._all", steps)
         expression, conditions = "e", []
         for index, key in enumerate(steps):
@@ -170,6 +169,47 @@ class Whole:
         return getattr(self._fields, name)
 
 
+def _all_of(struct: type[msgspec.Struct]) -> Callable[[bytes], list[Any]]:
+    """Decodes an array of objects. Raises ValueError or RecursionError."""
+    decode = msgspec.json.Decoder(list[struct]).decode  # type: ignore[valid-type]
+
+    def decoded(array: bytes) -> list[Any]:
+        # msgspec skips fields without a look at their encoding.
+        if not array.isascii():
+            array.decode()
+        return decode(array)
+
+    return decoded
+
+
+def _identified(struct: type[msgspec.Struct]) -> type[msgspec.Struct]:
+    """The same struct for objects that have an ``eventID``."""
+    types = {field.name: field.type for field in msgspec.structs.fields(struct)}
+    event_id = ("eventID", types["eventID"])
+    return msgspec.defstruct("Record", [event_id], bases=(struct,), kw_only=True, gc=False)
+
+
+def _pieces(document: bytes | bytearray, array: slice) -> Iterator[bytes]:
+    """Cut an array of objects into smaller ones, which stay in the processor's cache until used.
+
+    It is cut where an object seems to begin as the first one does. If one does not begin there, a
+    piece is not JSON: two arrays joined by a comma are an array only if both are arrays.
+    """
+    start, end = array.start + 1, array.stop - 1
+    whole = memoryview(document)
+    between = b"}," + document[start : start + _OPENING]
+    while (cut := document.find(between, start + _PIECE, end)) >= 0:
+        yield b"".join((b"[", whole[start : cut + 1], b"]"))
+        start = cut + 2
+    yield b"".join((b"[", whole[start:end], b"]"))
+
+
+def _guarded(expression: str, conditions: list[str]) -> str:
+    if not conditions:
+        return expression
+    return f"({expression} if {' and '.join(conditions)} else MISSING)"
+
+
 def _attribute(key: str) -> str:
     if _NAME.fullmatch(key) and not keyword.iskeyword(key):
         return key
@@ -185,14 +225,9 @@ def have_envelopes(records: Iterable[Any]) -> bool:
     return any(mark is not MISSING for mark in map(envelope_mark, records))
 
 
-def _guarded(expression: str, conditions: list[str]) -> str:
-    if not conditions:
-        return expression
-    return f"({expression} if {' and '.join(conditions)} else MISSING)"
-
-
-def _is_encodable(key: str) -> bool:
-    return not any("\ud800" <= char <= "\udfff" for char in key)
+def _can_be_typed(key: str) -> bool:
+    """Whether a struct can have a key; what it leads to is decoded exactly if not."""
+    return _UNTYPED.search(key) is None
 
 
 def _selectors(rule: Rule) -> Iterable[tuple[Selector, bool]]:

@@ -10,7 +10,6 @@ from exporter.exactness import may_count
 from exporter.model import (
     EventFormat,
     EventKey,
-    Increment,
     JudgedEvent,
     Limits,
     LogEvent,
@@ -61,17 +60,23 @@ class Batch:
         self._latest = judges.program(None, None)
         self._is_timed = watermark is not None and not judges.is_timeless
         """Whether the rules that judge an event depend on when it happened."""
+        self._has_aliases = partition.kind.local_ids
         self._reads_fields = judges.reads_json or event_format != "lines"
 
     def judge(self, events: Sequence[LogEvent], known: Known | None) -> list[JudgedEvent]:
         """The events that a rule matches, of those that are not ``known`` to be judged."""
-        if not (self._reads_fields or self._limits or isinstance(events, Records)):
+        if isinstance(events, Records):
+            judged = self._judge_document(events) if known is None else None
+            if judged is not None:
+                return judged
+            events = events.events
+        if not self._reads_fields:
             return self._judge_lines(events, known)
         decoded = self._decoded(events)
         if known is not None:
             return self._judge_unknown(events, decoded, known)
         quick = None
-        if self._watermark is None and self._limits is None and self._latest.lines is None:
+        if self._watermark is None and self._limits is None and self._latest.of_line is None:
             quick = self._latest.matching
         judged = []
         for index, (event, fields) in enumerate(decoded):
@@ -89,6 +94,44 @@ class Batch:
                 judged.append(one)
         return judged
 
+    def _judge_document(self, records: Records) -> list[JudgedEvent] | None:
+        """Judge the records of a document; None if it has to be split."""
+        program = self._latest
+        if self._watermark is not None or self._limits is not None or self._judges.reads_lines:
+            return None
+        pieces = self._judges.decoder.records(records, cloudtrail=self._format == "cloudtrail")
+        if pieces is None:
+            return None
+        # Records of an unsplit document have no messages.
+        event = LogEvent("", records.time)
+        judged: list[JudgedEvent | None] = []
+        inexact: list[tuple[int, int]] = []
+        """Where in ``judged``, and which record."""
+        before = 0
+        try:
+            for piece in pieces:
+                # With a declared format, each record has an `eventID`, which an envelope has not.
+                if self._format != "cloudtrail" and have_envelopes(piece):
+                    return None
+                found: list[tuple[int, Any, list[int] | None]] = []
+                if program.scan is not None:
+                    program.scan(piece, found)
+                for index, fields, matching in found:
+                    try:
+                        if matching is None:
+                            raise InexactError
+                        judged.append(self._made(event, fields, None, program, matching))
+                    except InexactError:
+                        inexact.append((len(judged), before + index))
+                        judged.append(None)
+                before += len(piece)
+        except (ValueError, RecursionError):
+            return None
+        records.counted(before)
+        for at, index in inexact:
+            judged[at] = self._judged(*self._exact(records.events[index]))
+        return [one for one in judged if one is not None]
+
     def _judge_lines(self, events: Sequence[LogEvent], known: Known | None) -> list[JudgedEvent]:
         """Judge events that have the partition's facts, whatever their messages say."""
         scope, is_by_time = self._partition.key, self._partition.kind.by_event_time
@@ -103,9 +146,7 @@ class Batch:
             program = common or self._program(event, self._facts(event, None))
             if before is not None and program.names <= before:
                 continue
-            if program.lines is None or not (
-                increments := program.lines.increments(event.message, place)
-            ):
+            if program.of_line is None or not (increments := program.of_line(event.message, place)):
                 continue
             fact = self._facts(event, None)
             judged.append(
@@ -131,8 +172,7 @@ class Batch:
             return None
         if not self._is_timed:
             return self._latest
-        program = self._judges.program((first, first), None)
-        return program if self._judges.program((last, last), None) is program else None
+        return self._judges.common_program(first, last)
 
     def _aliases(self, event: LogEvent, fact: Facts) -> tuple[EventKey, ...]:
         if not self._partition.kind.local_ids:
@@ -155,22 +195,8 @@ class Batch:
         trusted = self._format == "cloudtrail" or not self._partition.kind.local_ids
         return opened(event, decode, trusted=trusted) or (event, fields)
 
-    def _decoded(self, events: Sequence[LogEvent]) -> Iterable[tuple[LogEvent, Any]]:
-        """The events with their fields. Those of an unsplit document have no messages."""
-        if isinstance(events, Records):
-            if not self._judges.reads_lines:
-                is_declared = self._format == "cloudtrail"
-                records = self._judges.decoder.records(events, cloudtrail=is_declared)
-                if records is not None and not have_envelopes(records):
-                    events.counted(len(records))
-                    unsplit = LogEvent("", events.time)
-                    return zip(repeat(unsplit), records)
-            events = events.events
-        if not self._reads_fields:
-            return zip(events, repeat(None))
-        return self._decoded_one_by_one(events)
-
-    def _decoded_one_by_one(self, events: Iterable[LogEvent]) -> Iterator[tuple[LogEvent, Any]]:
+    def _decoded(self, events: Iterable[LogEvent]) -> Iterator[tuple[LogEvent, Any]]:
+        """The events with their fields; of an envelope, the record in it."""
         decode = self._decode
         for event in events:
             fields = decode(event.message)
@@ -223,7 +249,7 @@ class Batch:
         matching: list[int] = []
         if fields is not None and program.matching is not None:
             matching = program.matching(fields)
-        if not matching and program.lines is None:
+        if not matching and program.of_line is None:
             return None
         return self._made(event, fields, fact, program, matching)
 
@@ -239,22 +265,25 @@ class Batch:
         if fact is None:
             fact = self._facts(event, fields)
         place = self._places.of(fact.account_id, fact.region)
-        increments: Sequence[Increment] = program.made(matching, fields, place) if matching else []
-        if program.lines is not None:
-            of_lines = program.lines.increments(event.message, place)
-            increments = program.in_order([*increments, *of_lines]) if increments else of_lines
+        increments = program.made(matching, fields, place) if matching else ()
+        if program.of_line is not None:
+            of_lines = program.of_line(event.message, place)
+            increments = (
+                tuple(program.in_order([*increments, *of_lines])) if increments else tuple(of_lines)
+            )
             if not increments:
                 return None
             if fields is None and not self._reads_fields and self._partition.kind.local_ids:
                 fields = self._decode(event.message)
+        also = aliases(event, fields, self._partition, fact) if self._has_aliases else ()
         return JudgedEvent(
-            event_id=fact.event_id,
-            scope=fact.scope,
-            time=event.time,
-            event_time=fact.event_time,
-            judged=program.names,
-            increments=tuple(increments),
-            aliases=aliases(event, fields, self._partition, fact),
+            fact.event_id,
+            fact.scope,
+            event.time,
+            fact.event_time,
+            program.names,
+            increments,
+            also,
         )
 
     def _excludes(self, limits: Limits, fact: Facts) -> bool:

@@ -3,15 +3,27 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
+from exporter.patterns import regex
 from exporter.patterns.compile import Aligner
 from exporter.patterns.splitting import rest_of, split_texts
-from exporter.patterns.syntax import Condition, SpacePattern
+from exporter.patterns.syntax import (
+    And,
+    Condition,
+    Field,
+    FieldComparison,
+    Regex,
+    SpacePattern,
+    Text,
+)
 from exporter.rules.columns import Column
 
 _MOST_PLANS = 256
 """Numbers of fields whose plans are kept."""
+
+_MOST_LITERALS = 8
+"""Texts that a message is searched for before it is split."""
 
 _Place = tuple[int, bool]
 """The index of a field, and whether it is a last entry, which takes the rest of the line."""
@@ -32,8 +44,19 @@ class FieldIndex:
         self._columns = {place: Column(tests) for place, tests in conditions.items()}
         self.most = _most(self.aligners.values(), references)
         """Fields of a line that are needed."""
+        self._literals = _literals(patterns.values())
         self._plans: dict[int, _Plan] = {}
         self._lines = 0
+
+    def may_match(self, message: str) -> bool:
+        """Whether the message has a text without which no pattern matches it."""
+        literals = self._literals
+        if not literals:
+            return True
+        for literal in literals:  # noqa: SIM110 (a generator takes longer)
+            if literal in message:
+                return True
+        return False
 
     def texts(self, message: str) -> list[str]:
         """The fields of a line, or at least those that are needed."""
@@ -104,6 +127,32 @@ class _Plan:
             (index, column, index if last and count > index + 1 else None)
             for (index, last), column in asked
         ]
+
+
+def _literals(patterns: Iterable[SpacePattern]) -> Sequence[str]:
+    """A text for each pattern that every line it matches has; empty if one has none or for many."""
+    found: set[str] = set()
+    for pattern in patterns:
+        conditions = [entry.condition for entry in pattern.entries if isinstance(entry, Field)]
+        literal = max((_literal(one) for one in conditions if one is not None), key=len, default="")
+        if not literal:
+            return ()
+        found.add(literal)
+    return sorted(found) if len(found) <= _MOST_LITERALS else ()
+
+
+def _literal(condition: Condition) -> str:
+    """A text that every field has that satisfies a condition; empty if unknown."""
+    if isinstance(condition, And):
+        return max(map(_literal, condition.operands), key=len)
+    if not isinstance(condition, FieldComparison) or condition.operator != "=":
+        return ""
+    if isinstance(condition.value, Text):
+        return max(condition.value.text.split("*"), key=len)
+    if isinstance(condition.value, Regex):
+        literal = regex.literal_of(condition.value.expression)
+        return "" if literal is None else literal.text
+    return ""
 
 
 def _most(aligners: Collection[Aligner], references: Sequence[str]) -> int:

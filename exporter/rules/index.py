@@ -18,6 +18,10 @@ _MOST_KEPT = 4096
 _LONGEST_KEPT = 256
 """Characters of a value that is kept."""
 
+Scan = Callable[[Iterable[Any], list[tuple[int, Any, list[int] | None]]], None]
+"""Appends the index and the fields of each message that satisfies a rule, and the numbers of its
+rules; None instead of these if the fields are not exact."""
+
 _LEAST_IN_SET = 12
 """Fewer wildcards and regular expressions are tested one at a time."""
 
@@ -91,9 +95,29 @@ class JsonIndex:
             self.repeats = self.repeats or not are_exclusive(ways)
             for entry in ways:
                 self._bucket(entry).add(number, entry.residual)
-        self.matching = self._generate()
+        tests = list(self._tests())
+        self.matching: Callable[[Any], list[int]] = generator.function(
+            "e", ["out = []", *tests, "return out"]
+        )
         """Returns the numbers of the rules that the fields of a message satisfy: not sorted, and
         more than once if an ``||`` holds twice. Raises InexactError."""
+        self.scan: Scan = generator.function(
+            "messages, matched",
+            [
+                "out = []",
+                "for index, e in enumerate(messages):",
+                " try:",
+                *(f"  {line}" for line in tests),
+                " except InexactError:",
+                "  matched.append((index, e, None))",
+                "  out = []",
+                " else:",
+                "  if out:",
+                "   matched.append((index, e, out))",
+                "   out = []",
+            ],
+        )
+        """The same for the fields of many messages."""
 
     def _bucket(self, entry: Entry) -> _Bucket:
         test = entry.predicate
@@ -109,15 +133,17 @@ class JsonIndex:
         patterns = self._patterns.setdefault(selector, {})
         return patterns.setdefault(test, _Bucket(self._generator))
 
-    def _generate(self) -> Callable[[Any], list[int]]:
-        generator, body = self._generator, ["out = []"]
+    def _tests(self) -> Iterable[str]:
+        """The code that adds the numbers of rules that the fields ``e`` satisfy to ``out``."""
+        generator = self._generator
         for selector in dict.fromkeys([*self._equal, *self._patterns, *self._exists]):
-            body.append(f"value = {generator.value(selector)}")
-            lines = [f"    {line}" for line in self._lines(selector)]
-            body += ["if value.__class__ is str or value.__class__ is NumberText:", *lines]
+            yield f"value = {generator.value(selector)}"
+            yield "if value.__class__ is str or value.__class__ is NumberText:"
+            yield from (f" {line}" for line in self._lines(selector))
         if self._has_always:
-            body.append(f"{generator.name(self._always)}.run(e, out)")
-        return generator.function("e", [*body, "return out"])
+            yield f"{generator.name(self._always)}.run(e, out)"
+        if not (self._equal or self._patterns or self._exists or self._has_always):
+            yield "pass"
 
     def _lines(self, selector: Selector) -> Iterable[str]:
         name = self._generator.name

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import cached_property
 
 from exporter.exactness import RuleVersion, Timeline
 from exporter.patterns.syntax import JsonPattern
@@ -10,8 +11,8 @@ from exporter.rules.decoder import Decoder
 from exporter.rules.program import Program
 from exporter.rules.rule import Rule
 
-_MOST_RULES = 20_000
-"""Rules in all programs that are kept for a source."""
+_MOST_RULES = 200_000
+"""Rules in all parts of programs that are kept for a source."""
 _MOST_PROGRAMS = 256
 """Ranges of time whose rules are kept for a source; forged event times can request any."""
 
@@ -40,10 +41,10 @@ class Judges:
         )
         """Decodes messages for all programs."""
         self._programs: dict[object, Program] = {}
-        self._compiled: dict[tuple[RuleVersion, ...], Program] = {}
-        self._most_compiled = _MOST_RULES // (len(self._rules) + 1) + 2
-        latest = self._judging(self._timeline.latest, None)
-        self.in_force = [self._rules[version] for version in latest]
+        self._parts: dict[tuple[RuleVersion, ...], Program] = {}
+        self._most_parts = _MOST_RULES // (len(self._rules) + 1) + 2
+        self._in_force = self._judging(self._timeline.latest, None)
+        self.in_force = [self._rules[version] for version in self._in_force]
         names = {rule.name for rule in self.in_force}
         self.own_starts = {
             version.rule: version.since
@@ -62,20 +63,40 @@ class Judges:
         key = (stretch, only)
         found = self._programs.get(key)
         if found is None:
-            found = self._compile(self._judging(stretch, only))
+            found = self._program(self._judging(stretch, only))
             if len(self._programs) >= _MOST_PROGRAMS:
                 self._programs = {}
             self._programs[key] = found
         return found
 
-    def _compile(self, versions: tuple[RuleVersion, ...]) -> Program:
-        found = self._compiled.get(versions)
+    def common_program(self, first: int, last: int) -> Program | None:
+        """The rules that judge all events from one time to another; None if these differ.
+
+        Equal rules at both ends are not enough: one may have been added and removed in between.
+        """
+        from_part, to_part = self._timeline.stretch(first, last)
+        return self.program((first, last), None) if from_part == to_part else None
+
+    def _program(self, versions: tuple[RuleVersion, ...]) -> Program:
+        found = self._parts.get(versions)
         if found is None:
-            if len(self._compiled) >= self._most_compiled:
-                self._programs, self._compiled = {}, {}
-            found = Program([self._rules[version] for version in versions], self.decoder)
-            self._compiled[versions] = found
+            if len(self._parts) >= self._most_parts:
+                self._programs, self._parts = {}, {}
+            rules = [self._rules[version] for version in versions]
+            found = self._latest if versions == self._in_force else self._all.part(rules)
+            self._parts[versions] = found
         return found
+
+    @cached_property
+    def _latest(self) -> Program:
+        return Program(self.in_force, self.decoder)
+
+    @cached_property
+    def _all(self) -> Program:
+        """The rules of all times: other programs are parts of it, so they are not compiled."""
+        # Versions with the same definition share a rule.
+        rules = list({id(rule): rule for rule in self._rules.values()}.values())
+        return Program(rules, self.decoder) if len(rules) > len(self.in_force) else self._latest
 
     def _judging(
         self, stretch: tuple[int, int], only: frozenset[str] | None

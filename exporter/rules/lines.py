@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from typing import NamedTuple
 
 from exporter.configuration import ValueSpec
@@ -64,8 +64,15 @@ class LineProgram:
         """By a set of rules, the number of fields, and the place."""
         self._messages = 0
 
-    def increments(self, message: str, place: Place) -> list[Increment]:
-        """What a message adds at a place, in the order of the rules."""
+    def bits(self, rules: Container[int]) -> int:
+        """The set of the rules with these ids."""
+        return sum(1 << number for number, rule in enumerate(self.rules) if id(rule) in rules)
+
+    def increments(self, message: str, place: Place, asked: int = -1) -> list[Increment]:
+        """What a message adds at a place, in the order of the rules.
+
+        ``asked``: the set of rules that may match; all by default.
+        """
         self._messages += 1
         rules = self._always
         if self._terms is not None:
@@ -73,13 +80,14 @@ class LineProgram:
         texts: Sequence[str] = ()
         count = 0
         fields = self._fields
-        if fields is not None:
+        if fields is not None and fields.may_match(message):
             texts = fields.texts(message)
             count = fields.count(texts)
-            matching = fields.matching(message, texts, count)
+            matching = fields.matching(message, texts, count) & asked
             rules |= matching
             if not matching:
                 count = 0
+        rules &= asked
         if not rules:
             return []
         outcome = self._outcomes.get((rules, count, place))

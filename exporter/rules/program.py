@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
+from copy import copy
+from functools import partial
 from typing import Any
 
 from exporter.configuration import Reference
@@ -20,9 +22,13 @@ from exporter.rules.rule import Rule
 
 _MOST_PLACES = 256
 """Places whose increments are kept; a CloudTrail record can name any."""
+_MOST_TOGETHER = 20_000
+"""Sets of rules whose increments are kept."""
 
 Make = Callable[[Any, Place], Increment]
 """Makes the increment of a match from the fields of the message."""
+OfLine = Callable[[str, Place], list[Increment]]
+"""Returns what a message adds at a place."""
 
 
 class Program:
@@ -44,21 +50,45 @@ class Program:
         ]
         index = JsonIndex(of_json, self._generator) if of_json else None
         self.matching = index.matching if index else None
+        self.scan = index.scan if index else None
         """See JsonIndex; None if no rule has a JSON pattern."""
         self._repeats = index is not None and index.repeats
         numbers = {number for number, _ in of_json}
         of_lines = [rule for number, rule in enumerate(rules) if number not in numbers]
-        self.lines = LineProgram(of_lines) if of_lines else None
-        """None if all rules have JSON patterns."""
+        self._lines = LineProgram(of_lines) if of_lines else None
+        self.of_line: OfLine | None = self._lines.increments if self._lines else None
+        """Returns what the rules with other patterns add; None if all have JSON patterns."""
         self._makes: dict[int, Make] = {}
         self._constant: dict[Place, dict[int, Increment]] = {}
         """The increments of rules whose matches all add the same at a place."""
+        self._together: dict[Place, dict[tuple[int, ...], tuple[Increment, ...]]] = {}
+        """Those of such rules that matched together, by ``matching``."""
+        self._kept = 0
 
-    def made(self, matching: list[int], fields: Any, place: Place) -> list[Increment]:
+    def part(self, rules: Collection[Rule]) -> Program:
+        """Some of its rules: nothing is compiled again, and what others match is left out."""
+        wanted = set(map(id, rules))
+        numbers = frozenset(n for n, rule in enumerate(self._rules) if id(rule) in wanted)
+        part = copy(self)
+        part.names = frozenset(rule.name for rule in rules)
+        if (all_matching := self.matching) is not None:
+            part.matching = lambda fields: [n for n in all_matching(fields) if n in numbers]
+        if self._lines is not None:
+            bits = self._lines.bits(wanted)
+            part.of_line = partial(self._lines.increments, asked=bits) if bits else None
+        return part
+
+    def made(self, matching: list[int], fields: Any, place: Place) -> tuple[Increment, ...]:
         """The increments of matching rules with JSON patterns, in the order of the rules.
 
         ``matching``: as JsonIndex returns it. Raises InexactError.
         """
+        together = self._together.get(place)
+        key = tuple(matching)
+        if together is not None:
+            increments = together.get(key)
+            if increments is not None:
+                return increments
         if len(matching) > 1:
             matching = sorted(set(matching)) if self._repeats else sorted(matching)
         constant = self._constant.get(place)
@@ -66,13 +96,21 @@ class Program:
             if len(self._constant) >= _MOST_PLACES:
                 self._constant = {}
             constant = self._constant[place] = {}
-        try:
-            return [constant[number] for number in matching]
-        except KeyError:
-            return [
+        made = tuple(
+            [
                 constant.get(number) or self._made(number, fields, place, constant)
                 for number in matching
             ]
+        )
+        if constant.keys() >= set(matching):
+            self._keep(place, key, made)
+        return made
+
+    def _keep(self, place: Place, key: tuple[int, ...], made: tuple[Increment, ...]) -> None:
+        if self._kept >= _MOST_TOGETHER:
+            self._together, self._kept = {}, 0
+        self._together.setdefault(place, {})[key] = made
+        self._kept += 1
 
     def _made(
         self, number: int, fields: Any, place: Place, constant: dict[int, Increment]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import msgspec
 
 from exporter.model import EventFormat, EventKey, LogEvent, Partition
@@ -59,34 +61,43 @@ def facts(
     if record is None or not (is_declared or enveloped or is_record(record)):
         return Facts(event.id, partition.key, event_time, partition.account_id, partition.region)
     event_id, happened = _text(record.eventID), _text(record.eventTime)
-    account_id, region = _text(record.recipientAccountId), _text(record.awsRegion)
+    account_id, region = _place(
+        _text(record.recipientAccountId), _text(record.awsRegion), is_declared
+    )
     if enveloped is not None:
-        event_id, region = event_id or enveloped.envelope_id, region or enveloped.region
+        event_id = event_id or enveloped.envelope_id
         event_time = enveloped.happened or event_time
-        account_id = account_id if is_account_id(account_id) else enveloped.account_id
+        outer = _place(enveloped.account_id, enveloped.region, False)
+        account_id, region = account_id or outer[0], region or outer[1]
     return Facts(
         event_id or event.id,
         "" if event_id and (is_declared or not partition.kind.local_ids) else partition.key,
         (milliseconds(happened) if happened else None) or event_time,
-        label_text(account_id if is_declared or is_account_id(account_id) else "")
-        or partition.account_id,
-        label_text(region) or partition.region,
-        resolution=1000,
+        account_id or partition.account_id,
+        region or partition.region,
+        1000,
     )
 
 
 def _of_envelope(
     event: Enveloped, partition: Partition, event_time: int | None, *, is_declared: bool
 ) -> Facts:
-    account_id = event.account_id if is_account_id(event.account_id) else ""
+    account_id, region = _place(event.account_id, event.region, False)
     return Facts(
         event.envelope_id,
         "" if is_declared or not partition.kind.local_ids else partition.key,
         event.happened or event_time,
         account_id or partition.account_id,
-        label_text(event.region) or partition.region,
-        resolution=1000,
+        region or partition.region,
+        1000,
     )
+
+
+@lru_cache(maxsize=1024)
+def _place(account_id: str, region: str, is_declared: bool) -> tuple[str, str]:
+    """The account and the region of a record as labels; an invalid account is empty."""
+    is_account = is_declared or is_account_id(account_id)
+    return label_text(account_id if is_account else ""), label_text(region)
 
 
 def aliases(
@@ -112,6 +123,7 @@ def aliases(
 
 
 def _text(value: object) -> str:
-    if value.__class__ is not str:
-        value = settled(value)
+    if value.__class__ is str:
+        return value
+    value = settled(value)
     return value if isinstance(value, str) else ""

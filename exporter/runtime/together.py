@@ -8,6 +8,7 @@ from contextlib import suppress
 from typing import Final
 
 from exporter.ledger.base import Committed, LedgerError
+from exporter.model import LogEvent, Records
 from exporter.runtime.pipeline import Evaluated, Pipeline
 from exporter.runtime.reader import Reader, Steps
 from exporter.sources.base import Source
@@ -16,6 +17,8 @@ _EVENTS: Final = 5_000
 """Log events of a commit: as many as a reading has, mostly."""
 _READINGS: Final = 128
 """Each has a file open until it is committed."""
+_CHARACTERS: Final = 32 * 1024 * 1024
+"""A file of few log events can have as many; they are in memory until it is committed."""
 
 _OTHERS: Final = Committed()
 """The outcome of a commit is told to one of its readings, and this to the others."""
@@ -46,12 +49,16 @@ class _Group:
 
     def __init__(self, pipeline: Pipeline) -> None:
         self._pipeline = pipeline
-        self._events = 0
+        self._events = self._characters = 0
         self.waiting: list[tuple[Reader, Steps, Evaluated]] = []
 
     @property
     def full(self) -> bool:
-        return self._events >= _EVENTS or len(self.waiting) >= _READINGS
+        return (
+            self._events >= _EVENTS
+            or self._characters >= _CHARACTERS
+            or len(self.waiting) >= _READINGS
+        )
 
     def resume(self, reader: Reader, steps: Steps, committed: Committed | None = None) -> None:
         """Continue a poll to its next reading, or to its end."""
@@ -65,7 +72,8 @@ class _Group:
 
     def commit(self) -> None:
         """Commit the readings, and continue the polls."""
-        waiting, self.waiting, self._events = self.waiting, [], 0
+        waiting, self.waiting = self.waiting, []
+        self._events = self._characters = 0
         committed = None
         if len(waiting) > 1:
             try:
@@ -90,4 +98,13 @@ class _Group:
 
     def _add(self, reader: Reader, steps: Steps, evaluated: Evaluated) -> None:
         self.waiting.append((reader, steps, evaluated))
-        self._events += len(evaluated.reading.events)
+        events = evaluated.reading.events
+        self._events += len(events)
+        self._characters += _characters(events)
+
+
+def _characters(events: Sequence[LogEvent]) -> int:
+    """Characters of the messages, or bytes of the document that has them."""
+    if isinstance(events, Records):
+        return len(events.document)
+    return sum([len(event.message) for event in events])

@@ -64,7 +64,7 @@ class Reading:
     behind: bool = False
     """Whether a backlog remains, so the next poll should follow soon."""
     rereads: Rereads | None = None
-    """How often events are read; None if they are read once."""
+    """How often events are read; None if they are read once, or the source is polled only once."""
     completes: Literal["fresh", "older"] | None = None
     """Whether it completes a slice, of the newest window that is due or of an older one."""
     size: int = 0

@@ -8,6 +8,7 @@ import io
 import json
 import os
 import re
+import secrets
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -29,6 +30,11 @@ LINE_LENGTH = 8 * 1024 * 1024
 # Gzip makes log lines 10 to 50 times smaller; a thousand times is an attack.
 _BOMB_BYTES = 256 * 1024 * 1024
 _BOMB_RATIO = 200
+
+_SAMPLES = 64
+_SAMPLE = 4096
+_DENSE = 16
+"""Bytes for each object and array. CloudTrail's records have one in 150 bytes."""
 
 _LINE_SUFFIXES = frozenset({".jsonl", ".ndjson", ".log"})
 _JSON_START = re.compile(rb'\{\s*["}]|\[\s*[{\]]')
@@ -163,6 +169,22 @@ def again(head: bytes, rest: Iterator[bytes], broken: BrokenContentError | None)
     if broken is not None:
         raise broken
     yield from rest
+
+
+def is_dense(content: bytes | bytearray) -> bool:
+    """Whether a document has so many objects and arrays that they would fill the memory.
+
+    An empty object has two bytes in the file, and fifty times as many in memory. Samples are
+    enough, at places that whoever wrote the file cannot know.
+    """
+    if len(content) <= _SAMPLES * _SAMPLE:
+        return False
+    found = 0
+    for _ in range(_SAMPLES):
+        start = secrets.randbelow(len(content) - _SAMPLE)
+        found += content.count(b"{", start, start + _SAMPLE)
+        found += content.count(b"[", start, start + _SAMPLE)
+    return found * _DENSE > _SAMPLES * _SAMPLE
 
 
 def pieces(content: bytes | bytearray) -> Iterator[bytes]:

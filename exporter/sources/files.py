@@ -40,6 +40,7 @@ from exporter.sources.file_content import (
     decode,
     inflate,
     inflate_at_once,
+    is_dense,
     is_gzip,
     layout_of,
     pieces,
@@ -213,13 +214,17 @@ class Files:
             head = bytes(whole[:HEAD])
         layout = layout_of(path, self.format, head[:HEAD])
         if layout == "lines" and not compressed:
+            if position is not None and position.unit == "records" and self.format != "lines":
+                # Without its newline, a first line that is an object was read as a document.
+                counted = position.covered if position.done else 0
+                position = FilePosition.in_lines(file, stat, counted, midline=counted > 0)
             yield from self._follow(path, file, stat, position)
             return
         if position is None or position.unit != "records":
             position = None
             if layout == "documents" and not compressed and stat.st_size <= self._at_once:
                 whole = b"".join((head, *content))
-            if layout == "documents" and whole and array_of_records(whole):
+            if layout == "documents" and whole and array_of_records(whole) and not is_dense(whole):
                 yield from self._read_document(path, file, stat, whole)
                 return
         chunks = pieces(whole) if whole is not None else again(head, content, broken)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
+from functools import partial
 from typing import cast
 
 from exporter.aws.calls import Call
@@ -138,7 +140,8 @@ class RegionalSource(TimelineSource):
 
     def cost(self, partition: Partition) -> CallCost:
         """See ``Source.cost``."""
-        return self._accounts.cost(self.call(partition))
+        cost = self._accounts.cost(self.call(partition))
+        return replace(cost, elsewhere=partial(self.uses_threads, partition))
 
     def _call(self, call: Call, parameters: Mapping[str, object]) -> Iterator[EventPage]:
         for records in self._accounts.pages(call, parameters):

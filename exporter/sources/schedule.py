@@ -193,6 +193,15 @@ class Schedule:
             for age, position in zip(self.ages, positions, strict=True)
         )
 
+    def slice_of(self, window: Window, length: int) -> Window:
+        """The first slice of a window, of about this length.
+
+        It ends at a multiple of the resolution. Otherwise the API would return the events of its
+        last second again for the next slice, from before the position.
+        """
+        end = self._floor(window.start + max(length, self.resolution))
+        return Window(window.start, min(end, window.end))
+
     def _floor(self, time: int) -> int:
         return time // self.resolution * self.resolution
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from exporter.sources.ahead import THREADS
 from exporter.sources.schedule import Schedule
 
 _FULL: Final = 0.9
@@ -18,6 +19,9 @@ _MOST_PATIENCE: Final = 160
 """The patience doubles up to this each time that a step back was too early."""
 _SURE: Final = 2
 """Polls without room before a step of thinning: one slow call is no reason."""
+_BUSY: Final = 0.5
+"""Share of the time that all reads would take, one page after the other, above which pages are
+fetched ahead."""
 _KEPT: Final = 0.7
 """Share of the measured values that a poll keeps of those before."""
 
@@ -37,7 +41,8 @@ class Rereads:
     full_load: float
     """Share of the time that all reads would take."""
     page_seconds: float
-    """Time that a page takes: the wait for the quota, the call, retries and counting."""
+    """From one page to the next, if there are enough: the wait for the quota, the call, retries and
+    counting."""
 
     @property
     def thinned(self) -> bool:
@@ -54,10 +59,13 @@ class Rereads:
         """What was measured, as a sentence."""
         if not self.page_seconds:
             return "They were when the exporter stopped."
-        return (
+        measured = (
             f"All {self.all_reads} reads of an event take {self.full_load:.0%} of the interval,"
-            f" at {self.page_seconds:.2f} s a page."
+            f" at {self.page_seconds:.2f} s a page"
         )
+        if self.thinned and self.full_load <= _FULL:
+            return f"{measured} now, so they return step by step."
+        return f"{measured}."
 
     def __str__(self) -> str:
         """What a user should know; empty if all reads are made in time."""
@@ -75,6 +83,35 @@ class Rereads:
         return " ".join(texts)
 
 
+@dataclass(slots=True)
+class _Pages:
+    """The time that pages took."""
+
+    calls: float = 0.0
+    one_by_one: float = 0.0
+    """Seconds of fetching and counting, one page after the other."""
+    fetching: float = 0.0
+    """Seconds of fetching, shared between the pages that are fetched at the same time."""
+    counting: float = 0.0
+    """Seconds of counting pages that were fetched ahead."""
+
+    def add(self, fetching: float, counting: float, *, ahead: bool) -> None:
+        self.one_by_one += fetching + counting
+        self.fetching += fetching / THREADS if ahead else fetching + counting
+        self.counting += counting if ahead else 0.0
+
+    @property
+    def seconds(self) -> float:
+        """From one page to the next: fetched ahead, the slower of both decides."""
+        return max(self.fetching, self.counting) / self.calls if self.calls else 0.0
+
+    def fade(self) -> None:
+        self.calls *= _KEPT
+        self.one_by_one *= _KEPT
+        self.fetching *= _KEPT
+        self.counting *= _KEPT
+
+
 class Thinning:
     """Chooses one of the forms of a schedule, by the time that pages take.
 
@@ -82,17 +119,26 @@ class Thinning:
     throttling, latency, and the own computing time. The forms change by one step at a poll.
     """
 
+    ahead = False
+    """Whether the poll under way fetches pages ahead."""
+
     def __init__(self, schedule: Schedule, ages: Sequence[int] = ()) -> None:
         """``ages``: of the form that was used before."""
         self._forms = schedule.thinned
         known = [form.ages for form in self._forms]
         self._step = known.index(tuple(ages)) if tuple(ages) in known else 0
-        self._seconds = self._calls = self._pages = self._length = 0.0
-        self._ended = self._last_seconds = 0.0
-        self._last_calls = 0
+        self._all, self._last = _Pages(), _Pages()
+        self._pages = self._length = 0.0
+        self._quota_seconds = self._noted = 0.0
         self._over = self._under = 0
         self._patience = _PATIENCE
         self._stepped_back = False
+
+    @property
+    def busy(self) -> bool:
+        """Whether all reads would take much of the time, so that pages should be fetched ahead."""
+        pages = self._all
+        return pages.calls > 0 and self._load(0, pages.one_by_one / pages.calls) > _BUSY
 
     @property
     def schedule(self) -> Schedule:
@@ -108,33 +154,44 @@ class Thinning:
             all_reads=len(self._forms[0].ages),
             load=self._load(self._step),
             full_load=self._load(0),
-            page_seconds=self._mean,
+            page_seconds=self.page_seconds,
         )
 
-    def called(self, now: float) -> None:
-        """A call ended; it took the time since the one before. ``now``: seconds of any clock."""
-        self._calls += 1
-        self._seconds += now - self._ended
-        self._last_calls += 1
-        self._last_seconds += now - self._ended
-        self._ended = now
+    def asks(self, now: float) -> None:
+        """A page is asked for, and the one before is counted. ``now``: seconds of any clock."""
+        for pages in (self._all, self._last):
+            pages.add(0.0, now - self._noted, ahead=self.ahead)
+        self._noted = now
+
+    def called(self, now: float, fetching: float) -> None:
+        """A page came, or a throttle, after so many seconds of fetching."""
+        for pages in (self._all, self._last):
+            pages.calls += 1
+            pages.add(fetching, 0.0, ahead=self.ahead)
+        self._noted = now
 
     def read(self, length: int, pages: float) -> None:
         """So many milliseconds of event time had so many pages."""
         self._length += length
         self._pages += pages
 
-    def begin_poll(self, now: float, *, caught_up: bool) -> None:
-        """Choose the form for a poll. ``caught_up``: the poll before has read all that was due."""
-        self._ended = now
+    def begin_poll(self, now: float, *, caught_up: bool, quota_seconds: float = 0.0) -> None:
+        """Choose the form for a poll.
+
+        ``caught_up``: the poll before has read all that was due. ``quota_seconds``: between two
+        calls that the quota allows.
+        """
+        self._noted, self._quota_seconds, self.ahead = now, quota_seconds, False
         load = self._load(self._step)
         # A poll that was slow stays in the mean for a while, but was the only one.
-        slow = load * self._last / self._mean > _FULL if self._last else False
+        last = max(self._last.seconds, quota_seconds) if self._last.calls else 0.0
+        slow = load * last / self.page_seconds > _FULL if last else False
         self._over = self._over + 1 if slow and load > _FULL else 0
-        self._last_seconds, self._last_calls = 0.0, 0
+        self._last = _Pages()
         room = caught_up and self._step > 0 and self._load(self._step - 1) <= _ROOM
         self._under = self._under + 1 if room else 0
-        if self._over >= _SURE and self._step < len(self._forms) - 1:
+        # One call brings all that a quiet partition has, at any age: then nothing is to be gained.
+        if self._over >= _SURE and self._load(len(self._forms) - 1) < load:
             if self._stepped_back:
                 self._patience = min(2 * self._patience, _MOST_PATIENCE)
             self._step += 1
@@ -144,24 +201,18 @@ class Thinning:
             self._under, self._stepped_back = 0, True
         elif self._step == 0 and caught_up and load <= _ROOM:
             self._patience = max(_PATIENCE, self._patience - 1)
-        self._seconds *= _KEPT
-        self._calls *= _KEPT
+        self._all.fade()
         self._length *= _KEPT
         self._pages *= _KEPT
 
-    def _load(self, step: int) -> float:
-        if not (self._calls and self._length):
+    def _load(self, step: int, page_seconds: float | None = None) -> float:
+        if not (self._all.calls and self._length):
             return 0.0
         form = self._forms[step]
-        pages = form.pages(self._pages / self._length)
-        return pages * self._mean / (form.interval / 1000)
+        seconds = self.page_seconds if page_seconds is None else page_seconds
+        return form.pages(self._pages / self._length) * seconds / (form.interval / 1000)
 
     @property
-    def _mean(self) -> float:
-        """Seconds a page."""
-        return self._seconds / self._calls if self._calls else 0.0
-
-    @property
-    def _last(self) -> float:
-        """Seconds a page in the last poll."""
-        return self._last_seconds / self._last_calls if self._last_calls else 0.0
+    def page_seconds(self) -> float:
+        """See ``Rereads.page_seconds``; 0 before the first page."""
+        return max(self._all.seconds, self._quota_seconds) if self._all.calls else 0.0

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import math
+import threading
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import Final
 
 from pydantic import model_validator
@@ -14,11 +17,12 @@ from pydantic import model_validator
 from exporter import exactness
 from exporter.aws.quotas import CallCost
 from exporter.model import EventFormat, LogEvent, Partition, SourceError
+from exporter.sources.ahead import Ahead, Slice
 from exporter.sources.base import Discovery, Reading, SourceConfig
 from exporter.sources.options import Interval, Lookback, Start
 from exporter.sources.progress import Progress
 from exporter.sources.schedule import Schedule, Window, merge
-from exporter.sources.thinning import Thinning
+from exporter.sources.thinning import Rereads, Thinning
 from exporter.yamlfile.durations import format_duration
 from exporter.yamlfile.validation import BetweenFieldsError
 
@@ -66,14 +70,23 @@ class _Pace:
     """The event density of a partition, learned from its answers."""
 
     thinning: Thinning
+    complete: bool = False
+    """Whether it is polled only once, so that no schedule applies."""
     caught_up: bool = False
     """Whether the last poll has read everything that was due."""
     events_per_ms: float | None = None
     page_events: float | None = None
     """Events of a full page; None before the first."""
     slice_length: int = _HOUR
+    ahead: Ahead[EventPage] | None = None
+    """The slices of the poll that is under way."""
     oldest_first: bool = False
     """The end of a backlog that is read first; changes if a poll leaves a backlog or fails."""
+
+    @property
+    def rereads(self) -> Rereads | None:
+        """How often events are read; None if it is polled only once."""
+        return None if self.complete else self.thinning.rereads
 
     def learn(self, piece: Window, pages: int, events: int) -> None:
         density = events / piece.length
@@ -113,6 +126,10 @@ class TimelineSource(ABC):
     """Maximum number of log events that a call usually returns."""
     discovery_interval = 300.0
     place: Partition | None = None
+    busy_load = 0.5
+    """Share of an interval that has passed when a poll begins to use threads."""
+    busy_partitions = 8
+    """Partitions that use threads at the same time; each may have several pages in memory."""
 
     def __init__(
         self,
@@ -135,6 +152,7 @@ class TimelineSource(ABC):
         self._monotonic = monotonic
         self._loaded = self._now()
         self._paces: dict[str, _Pace] = {}
+        self._busy = threading.BoundedSemaphore(self.busy_partitions)
 
     @abstractmethod
     def discover(self) -> Discovery:
@@ -145,6 +163,7 @@ class TimelineSource(ABC):
         """Every visible log event with start ≤ time < end, milliseconds, in any order.
 
         Follows every token, through empty pages. May include events at ``end``. Raises SourceError.
+        Its parts run in several threads, one after the other, and several calls of it at once.
         """
 
     def created_at(self, partition: Partition) -> int | None:  # noqa: ARG002
@@ -164,6 +183,12 @@ class TimelineSource(ABC):
     def cost(self, partition: Partition) -> CallCost | None:
         """See Source."""
 
+    def uses_threads(self, partition: Partition) -> bool:
+        """Whether the poll that is under way fetches pages by threads."""
+        pace = self._paces.get(partition.key)
+        ahead = None if pace is None else pace.ahead
+        return ahead is not None and ahead.uses_threads
+
     def release(self, partition: Partition) -> None:
         """See Source."""
         self._paces.pop(partition.key, None)
@@ -182,8 +207,9 @@ class TimelineSource(ABC):
         """
         began, now = self._monotonic(), self._now()
         pace = self._pace(partition, checkpoint)
-        if not self._complete:
-            pace.thinning.begin_poll(began, caught_up=pace.caught_up)
+        cost = self.cost(partition)
+        quota_seconds = 0.0 if cost is None else cost.seconds
+        pace.thinning.begin_poll(began, caught_up=pace.caught_up, quota_seconds=quota_seconds)
         pace.caught_up = False
         schedule = pace.thinning.schedule
         if checkpoint is None:
@@ -197,33 +223,37 @@ class TimelineSource(ABC):
             progress = progress.detached(schedule, now)
         work = self._work(progress, now, pace)
         # There may be no fresh window: AWS's times are whole seconds, and failed polls retry soon.
-        fresh = work[-1] if work and work[-1][0].end > progress.positions[0] else None
-        while work:
-            window, backfill = due = work.pop()
-            rest = window
-            again = progress.was_read(window)
-            for page, done in self._read(partition, window, pace):
+        fresh = 0 if work and work[0][0].end > progress.positions[0] else None
+        number, again, rest = -1, False, 0
+        with self._ahead(partition, [window for window, _ in work], pace) as ahead:
+            for of, page, done in self._read(ahead, pace, began):
+                window, backfill = work[of]
+                if of > number:
+                    number, again, rest = of, progress.was_read(window), window.length
+                is_fresh = of == fresh
                 after = progress
                 if done is not None:
-                    rest = Window(done.end, window.end)
+                    rest = window.end - done.end
                     after = (
                         progress.after_backfill(done)
                         if backfill
                         else progress.after(schedule, done, now)
                     )
-                behind = bool(work) or rest.length > 0
+                behind = of + 1 < len(work) or rest > 0
                 reading = _reading(
                     page, progress, after, pace, backfill, behind=behind, again=again
                 )
                 if done is not None:
-                    reading = replace(reading, completes="fresh" if due is fresh else "older")
+                    reading = replace(reading, completes="fresh" if is_fresh else "older")
                 yield reading
                 progress = after
+                left = began + turn - self._monotonic()
                 if (
                     done is not None
                     and behind
-                    and due is not fresh
-                    and self._monotonic() >= began + turn
+                    and not is_fresh
+                    and left <= ahead.begun * _PAGES * pace.thinning.page_seconds
+                    and not ahead.finish()
                 ):
                     pace.oldest_first = not pace.oldest_first
                     return
@@ -234,13 +264,15 @@ class TimelineSource(ABC):
         if pace is None:
             # After a restart, re-reads stay thinned as they were.
             ages = () if checkpoint is None else Progress.ages(checkpoint)
-            pace = self._paces[partition.key] = _Pace(Thinning(self._schedule, ages))
+            pace = self._paces[partition.key] = _Pace(
+                Thinning(self._schedule, ages), self._complete
+            )
         return pace
 
     def _work(
         self, progress: Progress, now: int, pace: _Pace
     ) -> list[tuple[Window, frozenset[str]]]:
-        """A stack of windows, each with the only rules that count in it (all if empty)."""
+        """The windows in order, each with the only rules that count in it (all if empty)."""
         windows = progress.windows(pace.thinning.schedule, now, complete=self._complete)
         if pace.events_per_ms is not None:
             windows = merge(windows, pace.events_per_ms, pace.full_page(self.page_size))
@@ -248,8 +280,7 @@ class TimelineSource(ABC):
         if pace.oldest_first:
             older.reverse()
         backfills = [(Window(b.start, b.end), b.rules) for b in progress.backfills]
-        order = [*((window, _ALL_RULES) for window in (*fresh, *older)), *backfills]
-        return order[::-1]
+        return [*((window, _ALL_RULES) for window in (*fresh, *older)), *backfills]
 
     def _origin(self, partition: Partition, own_starts: Iterable[int], now: int) -> int:
         since = self._since(partition)
@@ -264,43 +295,87 @@ class TimelineSource(ABC):
         # A little earlier, so the first poll makes a call and shows if it is allowed.
         return origin - self._schedule.resolution
 
-    def _read(
-        self, partition: Partition, window: Window, pace: _Pace
-    ) -> Iterator[tuple[EventPage, Window | None]]:
-        """Read a window in slices, oldest first; yield each page, and the slice that it completes.
+    @contextmanager
+    def _ahead(
+        self, partition: Partition, windows: Sequence[Window], pace: _Pace
+    ) -> Iterator[Ahead[EventPage]]:
+        """The slices of windows, a few pages each.
 
-        A slice has a few pages, so little is read again after a crash or an error. A slice of many
-        more pages is retried in shorter pieces; the pages that were read count.
+        So little is read again after a crash or an error.
         """
-        start = window.start
-        while start < window.end:
-            length = max(pace.slice_length, self._schedule.resolution)
-            piece = Window(start, min(start + length, window.end))
+
+        def cut(rest: Window) -> Window:
+            return self._schedule.slice_of(rest, pace.slice_length)
+
+        def fetch(piece: Window) -> Iterator[EventPage]:
+            pages = self.pages(partition, piece.start, piece.end)
+            yield from islice(pages, _MANY_PAGES + 1) if self._divisible(piece) else pages
+
+        pace.ahead = ahead = Ahead(windows, cut, fetch, self._monotonic)
+        try:
+            yield ahead
+        finally:
+            pace.ahead = None
+            if ahead.close():
+                self._busy.release()
+
+    def _read(
+        self, ahead: Ahead[EventPage], pace: _Pace, began: float
+    ) -> Iterator[tuple[int, EventPage, Window | None]]:
+        """Yield each page with the number of its window, and the slice that it completes.
+
+        A slice of many more pages than it should have is retried in shorter pieces; the pages that
+        were read count.
+        """
+        for piece in ahead.slices():
+            self._hurry(ahead, pace, began)
+            window = piece.window
             page, pages, events, complete = EventPage(()), 0, 0, True
             try:
-                for following in self.pages(partition, piece.start, piece.end):
-                    pace.thinning.called(self._monotonic())
+                for following in self._measured(ahead, piece, pace.thinning):
                     if pages:
-                        yield page, None
+                        yield piece.of, page, None
                     page, pages = following, pages + 1
                     events += len(page.events)
-                    if pages > _MANY_PAGES and piece.length > self._schedule.resolution:
+                    if pages > _MANY_PAGES and self._divisible(window):
                         complete = False
                         break
             except SourceError as error:
                 if error.reason == "throttled":
-                    pace.thinning.called(self._monotonic())
-                pace.failed(piece)
+                    pace.thinning.called(self._monotonic(), piece.seconds)
+                pace.failed(window)
                 raise
             if complete:
-                pace.learn(piece, max(pages, 1), events)
+                pace.learn(window, max(pages, 1), events)
                 used = pages if pages > 1 else min(1, events / pace.full_page(self.page_size))
-                pace.thinning.read(piece.length, used)
-                yield page, piece
-                start = piece.end
+                pace.thinning.read(window.length, used)
+                yield piece.of, page, window
             else:
-                pace.shorten(piece, _PAGES)
-                yield page, None
+                pace.shorten(window, _PAGES)
+                ahead.again(piece)
+                yield piece.of, page, None
+
+    def _measured(
+        self, ahead: Ahead[EventPage], piece: Slice[EventPage], thinning: Thinning
+    ) -> Iterator[EventPage]:
+        pages = ahead.pages(piece)
+        while True:
+            thinning.asks(self._monotonic())
+            page = next(pages, None)
+            if page is None:
+                return
+            thinning.called(self._monotonic(), piece.seconds)
+            yield page
+
+    def _hurry(self, ahead: Ahead[EventPage], pace: _Pace, began: float) -> None:
+        """Fetch by threads if the partition is busy."""
+        late = self._monotonic() >= began + self.interval * self.busy_load
+        if (late or pace.thinning.busy) and not ahead.uses_threads and self._busy.acquire(False):
+            ahead.use_threads()
+            pace.thinning.ahead = True
+
+    def _divisible(self, piece: Window) -> bool:
+        return piece.length > self._schedule.resolution
 
     def _now(self) -> int:
         return math.floor(self._clock() * 1000)
@@ -324,7 +399,7 @@ def _reading(
         backfill=backfill,
         read_up_to=after.read_up_to,
         behind=behind,
-        rereads=pace.thinning.rereads,
+        rereads=pace.rereads,
         undecodable=page.undecodable,
         again=again,
     )

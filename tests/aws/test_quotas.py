@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from exporter.aws.quotas import Quotas, published_quota
+from exporter.aws.quotas import CallCost, Quotas, published_quota
 from exporter.model import SourceError
 
 ACCOUNT = "111122223333"
@@ -94,3 +95,67 @@ def test_whoever_waits_stops_with_the_exporter() -> None:
 
     assert reasons == ["stopping"] * 4
     assert time.monotonic() - began < 0.5
+
+
+def test_calls_become_fewer_while_aws_throttles_and_more_again_after(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now = 1_000_000
+    monkeypatch.setattr("exporter.aws.quotas._milliseconds", lambda: now)
+    quotas, place = Quotas(), ("FilterLogEvents", ACCOUNT, "us-east-1")
+
+    def at_once() -> int:
+        """Calls that may be made in one second."""
+        nonlocal now
+        now += 5_000
+        calls = 0
+        while quotas.book(*place) == 0:
+            calls += 1
+        return calls
+
+    assert at_once() == 25
+    for _ in range(5):
+        quotas.throttled(*place)  # in the same second
+    assert at_once() == 20
+    for _ in range(30):
+        now += 2_000
+        quotas.throttled(*place)
+    assert at_once() == 1
+    for _ in range(30):
+        now += 15_000
+        at_once()
+    assert at_once() == 25
+
+
+def test_one_more_that_is_throttled_is_tried_again_later_and_later(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now = 1_000_000
+    monkeypatch.setattr("exporter.aws.quotas._milliseconds", lambda: now)
+    quotas, place = Quotas(), ("FilterLogEvents", ACCOUNT, "us-east-1")
+    throttles = []
+    while now < 5_000_000:
+        now += 5_000
+        calls = 0
+        while quotas.book(*place) == 0:
+            calls += 1
+        if calls > 10:  # what AWS allows this account
+            quotas.throttled(*place)
+            throttles.append(now)
+    pauses = [later - earlier for earlier, later in itertools.pairwise(throttles)]
+    assert pauses == sorted(pauses)
+    assert pauses[-1] >= 480_000
+
+
+def test_a_step_whose_calls_are_made_elsewhere_takes_no_token() -> None:
+    quotas, stop, place = Quotas(), threading.Event(), ("LookupEvents", ACCOUNT, "us-east-1")
+    cost = CallCost(quotas, *place, elsewhere=lambda: True)
+    for _ in range(10):
+        assert cost.book() == 0
+        with cost.paid():
+            pass
+    began = time.monotonic()
+    with cost.paid():
+        for _ in range(3):
+            quotas.wait(*place, stop)
+    assert time.monotonic() - began >= 1, "a call of its own takes a token"

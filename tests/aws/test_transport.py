@@ -16,6 +16,7 @@ from metric_filter_demo.faults import Faults
 from tests.support.answering import ACCOUNT, IDENTITY, Answer, Answering
 from tests.support.aws import Requests, event_history
 from tests.support.certificates import Authority
+from tests.support.proxying import TunnelProxy
 from tests.support.waiting import wait_for
 
 REGION = "us-east-1"
@@ -59,6 +60,24 @@ def test_so_it_does_over_tls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
             read(account)
         server.answer = Answer(EMPTY, pause=0.01)
         read(account)
+
+
+def test_a_slow_handshake_through_a_proxy_is_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    authority = Authority(tmp_path)
+    with (
+        Answering(authority.issue("server", "127.0.0.1")) as server,
+        TunnelProxy(pause=0.7) as proxy,
+    ):
+        for name, value in server.environment.items():
+            monkeypatch.setenv(name, value)
+        monkeypatch.setenv("AWS_CA_BUNDLE", str(authority.file))
+        monkeypatch.setenv("HTTPS_PROXY", proxy.url)
+        monkeypatch.setenv("NO_PROXY", "")
+        server.answer = Answer(EMPTY)
+        read(AwsAccounts())
+        assert proxy.tunnels == 2  # the other one asked who it is
 
 
 def test_a_stop_ends_a_call_that_is_under_way(server: Answering) -> None:

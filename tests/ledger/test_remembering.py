@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from exporter.ledger import blocks
 from exporter.ledger.audit import audit
-from exporter.ledger.memory import SLOT, Memory
+from exporter.ledger.memory import SLOT, SLOTS, Memory
 from exporter.ledger.rule_sets import KnownSets, RuleSets
 from exporter.ledger.sqlite_store import CREATE_TABLES, SqliteTransaction, begun
 from exporter.ledger.tables import BLOCKS, LARGEST, SEGMENTS
@@ -102,6 +102,21 @@ def _time(key: EventKey) -> int:
 def _place(memory: Memory, key: EventKey) -> tuple[bytes, int]:
     ((scope, segment),) = memory._places([key])
     return scope.encode(), segment
+
+
+def test_events_of_any_years_share_a_bounded_number_of_segments(
+    connection: sqlite3.Connection,
+) -> None:
+    with begun(connection.cursor(), write=True) as cursor:
+        transaction = SqliteTransaction(cursor)
+        memory = Memory(transaction, "f", SECRET, NOW, RuleSets(transaction, KnownSets()))
+        old: dict[EventKey, frozenset[str]] = {
+            ("", f"event-{cycle}", NOW + cycle * SLOTS * SLOT): frozenset("r")
+            for cycle in range(-100, 100)
+        }
+        memory.remember(old, dict.fromkeys(old, NOW))
+        assert memory.look_up(old).judged == old
+        assert len(memory.segments()) == 1
 
 
 @pytest.mark.parametrize("order", [1, -1])

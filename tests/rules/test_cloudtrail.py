@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import sys
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from exporter.rules.cloudtrail import is_record
+from exporter.rules.cloudtrail import FIELDS, is_record
 from exporter.rules.decoder import Decoder
 from tests.support.samples import cloudtrail_files, log_files
 
@@ -141,3 +143,17 @@ def test_no_public_log_line_is_taken_for_a_record() -> None:
     messages = [line for file in log_files() for line in file.read_text().splitlines()]
     assert len(messages) > 500
     assert not any(recognised(message) for message in messages)
+
+
+@pytest.mark.parametrize(
+    "name", ["eventVersion", "awsRegion", "eventTime", "recipientAccountId", "eventID"]
+)
+def test_the_texts_of_long_fields_are_not_kept(name: str) -> None:
+    # Whoever writes log lines could otherwise fill the memory with a few thousand of them.
+    text = str(CALL[name]) + "x" * 1000
+    fields: Any = SimpleNamespace(**{field: CALL.get(field) for field in FIELDS})
+    before = sys.getrefcount(text)
+    setattr(fields, name, text)
+    is_record(fields)
+    del fields
+    assert sys.getrefcount(text) == before

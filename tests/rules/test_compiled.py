@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import pickle
 from typing import Any
@@ -12,9 +13,9 @@ from hypothesis import strategies as st
 
 from conformance.score import load_cases
 from exporter.exactness import RuleVersion
-from exporter.model import LogEvent, Partition, Records
+from exporter.model import EventFormat, LogEvent, Partition, Records
 from exporter.patterns import PatternError, compile_pattern
-from exporter.rules import RuleSet
+from exporter.rules import RuleSet, decoder
 from exporter.sources.files import FILE
 from exporter.sources.log_groups import LOG_GROUP
 from fuzz.targets import compiled
@@ -131,6 +132,57 @@ def test_a_document_of_records_is_judged_without_being_split() -> None:
     assert len(records) == 3
 
 
+_PART = st.sampled_from(
+    [
+        '{"eventVersion":"1","eventID":"1","a":"x"}',
+        '{"eventVersion":"1","eventID":"2","a":["x"]}',
+        '{"eventVersion":"1","eventID":"3","b":[{"c":1},{"eventVersion":"x"}],"a":"x"}',
+        '{"eventVersion":"1","eventID":"4","b":"},{\\"eventVersion\\":","a":"x"}',
+        '{"eventVersion":"1","eventID":"5","b":"é","a":1.0}',
+        '{"eventVersion":"1","b":"\\ud800","a":"x"}',
+        '{"eventVersion":"1","b":"},{"eventVersion":"1","a":"x"}',
+        '{"eventVersion":"1"},{"eventVersion":"1"',
+        '{"eventVersion":"1","a":"x"}]',
+        '[{"eventVersion":"1","a":"x"}',
+        "{}",
+    ]
+)
+
+
+@settings(max_examples=80, deadline=None)
+@given(parts=st.lists(_PART, max_size=8), length=st.integers(0, 200), cloudtrail=st.booleans())
+def test_where_a_document_is_cut_changes_nothing(
+    parts: list[str], length: int, *, cloudtrail: bool
+) -> None:
+    rules = rule_set("{ $.a = x }", "{ $.a = 1 }", "{ $.b[1].eventVersion = x }")
+    text = ",".join(parts)
+    document = f'{{"Records":[{text}]}}'.encode()
+    try:
+        whole = json.loads(document)["Records"]
+    except ValueError:
+        whole = None
+
+    def split() -> list[LogEvent]:
+        assert whole is not None
+        return [LogEvent(json.dumps(one), NOW) for one in whole]
+
+    def judged() -> list[tuple[str | None, list[str]]] | None:
+        records = Records(document, NOW, split)
+        event_format: EventFormat = "cloudtrail" if cloudtrail else "auto"
+        try:
+            found = rules.evaluate(records, TRAIL_FILE, event_format).events
+        except AssertionError:
+            return None
+        assert len(records) == len(whole or ())
+        return [(one.event_id, [each.rule for each in one.increments]) for one in found]
+
+    with pytest.MonkeyPatch.context() as patched:
+        at_once = judged()
+        patched.setattr(decoder, "_PIECE", length)
+        assert judged() == at_once
+    assert (at_once is None) == (whole is None)
+
+
 @pytest.mark.parametrize(
     "document",
     [
@@ -188,6 +240,37 @@ def test_deeply_nested_conditions_and_selectors_are_right() -> None:
         '{"c": "0", "b": "y"}',
         json.dumps(nested),
     ) == [["rule_0"], [], ["rule_0"], ["rule_1"]]
+
+
+def test_conditions_that_rules_and_operands_share_are_right() -> None:
+    patterns = [
+        "{ ($.a = x && $.b != 1 && $.c = 1) || ($.a = x && $.b != 1 && $.c = 2) }",
+        "{ $.a = x && $.b != 1 && $.c = 2 }",
+        "{ $.a = x && $.b != 1 && $.d != 2 }",
+        "{ $.a = x && $.d != 2 && $.b != 2 }",
+        "{ $.a = x && ($.d != 2 || $.b != 1) }",
+        "{ $.a = x }",
+    ]
+    rules = rule_set(*patterns)
+    for b, c, d in itertools.product((1, 2, 3, None), repeat=3):
+        message = json.dumps({"a": "x", "b": b, "c": c, "d": d})
+        alone = [
+            f"rule_{number}"
+            for number, pattern in enumerate(patterns)
+            if compile_pattern(pattern).match(message)
+        ]
+        assert matching(rules, message) == [alone]
+
+
+@pytest.mark.parametrize(
+    "key", ['"', "\\", "\n", "\0", "\x7f", "\ud800", "é", "\u2028", "class", "_x61"]
+)
+def test_keys_with_any_character_are_found(key: str) -> None:
+    rules = rule_set(f"{{ $.['{key}'] = v }}", f"{{ $.k.['a{key}'].k = v }}", "{ $.k.z = v }")
+    for ascii_ in (True, False):
+        first = json.dumps({key: "v"}, ensure_ascii=ascii_)
+        second = json.dumps({"k": {f"a{key}": {"k": "v"}, "z": "v"}}, ensure_ascii=ascii_)
+        assert matching(rules, first, second) == [["rule_0"], ["rule_1", "rule_2"]]
 
 
 def test_a_line_whose_event_time_is_a_float_counts() -> None:

@@ -9,7 +9,7 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from exporter.configuration import load
+from exporter.configuration import RuleConfig, load
 from exporter.exactness import RuleVersion
 from exporter.model import EventKey, JudgedEvent, LogEvent, Partition
 from exporter.rules import RuleSet, definition
@@ -17,6 +17,7 @@ from exporter.sources.log_groups import LOG_GROUP
 
 GROUP = Partition("apps", "111111111111", "eu-west-1", resource="/app", kind=LOG_GROUP)
 EDIT, WATERMARK = 1000, 500
+REMOVED = 2000
 MESSAGES = st.sampled_from(
     ["GET /a", "POST /b", "GET ERROR", "{", '{"eventID": "7", "eventTime": 5}', "", "é ERROR"]
 )
@@ -24,8 +25,8 @@ TIMES = st.sampled_from([WATERMARK - 1, WATERMARK, EDIT - 1, EDIT, EDIT + 1])
 
 
 @pytest.fixture(scope="module")
-def rules(tmp_path_factory: pytest.TempPathFactory) -> RuleSet:
-    """A rule that was edited, one that was added then, and one that always counts."""
+def configured(tmp_path_factory: pytest.TempPathFactory) -> Sequence[RuleConfig]:
+    """The rules by themselves."""
     path = tmp_path_factory.mktemp("rules") / "rules.yaml"
     source = {"name": "apps", "type": "log_groups", "log_groups": ["/app"], "format": "lines"}
     patterns = {"edited": "GET", "now": "POST", "added": "ERROR", "always": "[first, second]"}
@@ -34,7 +35,13 @@ def rules(tmp_path_factory: pytest.TempPathFactory) -> RuleSet:
         for name, pattern in patterns.items()
     ]
     path.write_text(yaml.safe_dump({"sources": [source], "rules": made}))
-    before, now, added, always = load([path]).rules
+    return load([path]).rules
+
+
+@pytest.fixture(scope="module")
+def rules(configured: Sequence[RuleConfig]) -> RuleSet:
+    """A rule that was edited, one that was added then, and one that always counts."""
+    before, now, added, always = configured
     return RuleSet(
         {
             "apps": [
@@ -93,6 +100,23 @@ def test_lines_are_judged_together_as_each_alone(
         if not (asks and judged and counted is not None and judged[0].judged <= counted):
             alone += judged
     assert list(together.events) == alone
+
+
+def test_a_rule_counts_what_happened_between_its_addition_and_its_removal(
+    configured: Sequence[RuleConfig],
+) -> None:
+    *_, brief, always = configured
+    rules = RuleSet(
+        {
+            "apps": [
+                RuleVersion("brief", EDIT, REMOVED, definition(brief)),
+                RuleVersion("always", None, None, definition(always)),
+            ]
+        }
+    )
+    events = [LogEvent("GET ERROR", at, f"id-{at}") for at in (EDIT - 1, EDIT, REMOVED)]
+    judged = rules.evaluate(events, GROUP, "lines", watermark=WATERMARK).events
+    assert [set(event.judged) for event in judged] == [{"always"}, {"always", "brief"}, {"always"}]
 
 
 def test_lines_of_a_file_are_judged_whenever_they_happened(rules: RuleSet) -> None:

@@ -25,6 +25,7 @@ from exporter.runtime.status import source_status
 from exporter.sources.base import Discovery
 from exporter.sources.log_groups import LOG_GROUP, LogGroupsConfig
 from exporter.sources.timeline import EventPage, TimelineSource
+from tests.support.waiting import wait_for
 
 GROUP = Partition("apps", "123456789012", "us-east-1", "/aws/lambda/a", LOG_GROUP)
 REGION = Partition("apps", "123456789012", "us-east-1")
@@ -124,8 +125,35 @@ def test_between_two_calls_a_poll_holds_no_thread_and_each_has_its_token(process
     assert 0 <= groups.calls - steps <= 1
 
 
+def test_a_busy_partition_counts_the_same_and_leaves_no_thread_behind(process: Process) -> None:
+    groups = Groups(process.clock, page_size=10)
+    groups.busy_load = 0.0  # from the first page on
+    process.configure(groups)
+    (reader,) = process.engine.readers("apps")
+    process.now += 100
+    assert reader.step() == 0.0
+    assert groups.uses_threads(GROUP)
+    process.poll()
+    assert reader.meter.events == 100
+    assert not groups.uses_threads(GROUP)
+    process.now += 100
+    assert reader.step() == 0.0
+    reader.suspend()
+    assert not groups.uses_threads(GROUP)
+    wait_for(
+        "its threads to end",
+        lambda: not any(one.name.startswith("ahead") for one in threading.enumerate()),
+    )
+
+
+class OneByOne(Groups):
+    """Fetches nothing ahead, as the simulated time of its calls adds up."""
+
+    busy_partitions = 0
+
+
 def test_re_reads_that_do_not_fit_are_logged_once_and_shown(process: Process) -> None:
-    groups = Groups(process.clock, page_size=1)
+    groups = OneByOne(process.clock, page_size=1)
     process.configure(groups)
     with capture_logs() as logs:
         for groups.call_seconds, polls in ((0.1, 5), (0.45, 12), (0.1, 60)):

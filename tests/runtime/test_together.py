@@ -93,6 +93,18 @@ def test_many_files_take_few_commits(tmp_path: Path) -> None:
     assert run.commits() == 3
 
 
+def test_large_files_do_not_wait_in_memory_for_each_other(tmp_path: Path) -> None:
+    for file in range(4):
+        record = {"eventID": str(file), "eventName": "Call", "large": "x" * (6 << 20)}
+        records = [record, {**record, "eventID": f"{file} again"}]
+        path = tmp_path / f"{file}.json.gz"
+        path.write_bytes(gzip.compress(json.dumps({"Records": records}).encode(), 1))
+    run = Run(tmp_path)
+
+    assert run.poll() == 8
+    assert run.commits() == 2
+
+
 def test_a_file_that_cannot_be_read_or_is_broken_harms_no_other(tmp_path: Path) -> None:
     events = write(tmp_path, 5)
     run = Run(tmp_path)

@@ -137,6 +137,23 @@ def test_a_last_line_that_is_being_written_is_waited_for(tmp_path: Path) -> None
     assert reader.poll() == ["two"]
 
 
+@pytest.mark.parametrize("blanks", ["", " \t"])
+def test_a_first_line_that_is_an_object_counts_once_wherever_it_was_cut(
+    tmp_path: Path, blanks: str
+) -> None:
+    # Its file's name does not say that it has lines, and its content only with the first newline.
+    lines = [json.dumps(_record(number)) + blanks for number in range(3)]
+    content = "".join(f"{line}\n" for line in lines)
+    for cut in range(len(lines[0]) + 2):
+        path = tmp_path / f"{cut}.txt"
+        path.write_text(content[:cut])
+        reader = Reader(path, complete=False)
+        reader.poll()
+        path.write_text(content)
+        reader.poll()
+        assert _ids(reader.messages) == [0, 1, 2]
+
+
 def test_a_single_run_counts_the_last_line_without_newline(tmp_path: Path) -> None:
     path = tmp_path / "app.log"
     path.write_bytes(b"one\r\ntwo")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -21,12 +22,25 @@ class Reading:
         self.thinning = thinning
         self.now = 0.0
 
-    def poll(self, page_seconds: float, times: int = 1, *, caught_up: bool = True) -> None:
+    def poll(
+        self,
+        page_seconds: float,
+        times: int = 1,
+        *,
+        caught_up: bool = True,
+        ahead: bool = False,
+        counting: float = 0.0,
+        quota_seconds: float = 0.0,
+    ) -> None:
+        """``page_seconds`` of fetching a page, and so many of counting it."""
         for _ in range(times):
-            self.thinning.begin_poll(self.now, caught_up=caught_up)
+            self.thinning.begin_poll(self.now, caught_up=caught_up, quota_seconds=quota_seconds)
+            self.thinning.ahead = ahead
             for _ in range(PAGES):
-                self.now += page_seconds
-                self.thinning.called(self.now)
+                self.now += counting
+                self.thinning.asks(self.now)
+                self.now += 0 if ahead else page_seconds
+                self.thinning.called(self.now, page_seconds)
             self.thinning.read(MINUTE, PAGES)
 
 
@@ -78,6 +92,32 @@ def test_the_full_schedule_returns_step_by_step_and_only_when_nothing_is_left_to
     assert not thinning.rereads.thinned
 
 
+def test_a_quiet_partition_with_slow_calls_is_not_thinned_since_it_would_save_none() -> None:
+    thinning = Thinning(SCHEDULE)
+    now = 0.0
+    for _ in range(20):
+        thinning.begin_poll(now, caught_up=True)
+        thinning.asks(now)
+        now += 70
+        thinning.called(now, 70)
+        thinning.read(MINUTE, 0.001)
+    assert thinning.rereads.short
+    assert not thinning.rereads.thinned
+
+
+def test_the_reason_says_when_there_is_room_again() -> None:
+    thinning = Thinning(SCHEDULE)
+    reading = Reading(thinning)
+    reading.poll(0.4, 20)
+    assert "return" not in thinning.rereads.reason
+    reading.poll(0.01, 20)
+    assert thinning.rereads.thinned
+    assert "they return step by step" in str(thinning.rereads)
+    after_restart = Thinning(SCHEDULE, thinning.schedule.ages)
+    Reading(after_restart).poll(0.01)
+    assert "they return step by step" in after_restart.rereads.reason
+
+
 def test_a_return_that_was_too_early_is_tried_again_later_and_later() -> None:
     """As with a quota that is short only when all of its partitions read everything."""
     thinning = Thinning(SCHEDULE)
@@ -112,3 +152,39 @@ def test_a_partition_whose_reads_all_fit_has_nothing_to_say() -> None:
     thinning = Thinning(SCHEDULE)
     Reading(thinning).poll(0.01, 40)
     assert str(thinning.rereads) == ""
+
+
+FULL = 60 / SCHEDULE.pages(PAGES / MINUTE)
+"""Seconds a page that take all of the interval if nothing is left out."""
+
+
+def test_a_partition_is_busy_if_its_reads_take_long_one_page_after_the_other() -> None:
+    thinning = Thinning(SCHEDULE)
+    reading = Reading(thinning)
+    reading.poll(FULL / 3, 20)
+    assert not thinning.busy
+    reading.poll(FULL, 20)
+    assert thinning.busy
+    reading.poll(FULL, 40, ahead=True)
+    assert thinning.busy
+    reading.poll(FULL / 10, 40, ahead=True)
+    assert not thinning.busy
+
+
+@pytest.mark.parametrize(
+    ("fetching", "counting", "quota_seconds", "thinned"),
+    [
+        (2 * FULL, 0.1 * FULL, 0.1 * FULL, False),
+        (5 * FULL, 0.1 * FULL, 0.1 * FULL, True),
+        (2 * FULL, 1.2 * FULL, 0.1 * FULL, True),
+        (2 * FULL, 0.1 * FULL, 1.2 * FULL, True),
+    ],
+    ids=["all fit", "the API is slow or throttles", "counting takes long", "the quota is small"],
+)
+def test_re_reads_that_are_fetched_ahead_thin_out_by_what_limits_them(
+    fetching: float, counting: float, quota_seconds: float, thinned: bool
+) -> None:
+    thinning = Thinning(SCHEDULE)
+    Reading(thinning).poll(fetching, 40, ahead=True, counting=counting, quota_seconds=quota_seconds)
+    assert thinning.rereads.thinned == thinned
+    assert thinning.rereads.load <= 0.9

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import random
+import threading
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -27,9 +28,14 @@ FIRST = 1_700_000_000.0
 @dataclass
 class Clock:
     now: float = FIRST
+    lock: threading.Lock = field(default_factory=threading.Lock)
 
     def __call__(self) -> float:
         return self.now
+
+    def advance(self, seconds: float) -> None:
+        with self.lock:
+            self.now += seconds
 
 
 @dataclass
@@ -48,15 +54,17 @@ class SimulatedApi:
 
     def pages(self, start: int, end: int) -> Iterator[EventPage]:
         now = self.clock.now * 1000
+        first = start // self.resolution * self.resolution
+        last = -(-end // self.resolution) * self.resolution
         visible = [
             LogEvent("", time, id)
             for time, visible_at, id in self.events
-            if start <= time <= end and visible_at <= now
+            if first <= time <= last and visible_at <= now
         ]
         self.random.shuffle(visible)
         while True:
             self.calls += 1
-            self.clock.now += self.call_takes
+            self.clock.advance(self.call_takes)
             if self.random.random() < self.failing:
                 raise SourceError("the simulated API failed", reason="error")
             size = self.random.choice([0, 1, 3, self.page_size])
@@ -86,6 +94,8 @@ class SimulatedLedger:
     behind: bool = False
     caught_up: bool = False
     read_up_to: int = 0
+    late: int = 0
+    """Events that came later than the lookback, as far as the readings say."""
     patience: float = 0
     """Milliseconds for which it remembers longer than it must."""
 
@@ -110,6 +120,7 @@ class SimulatedLedger:
                     for rule, listener in self.starts.items():
                         assert event.id is not None
                         assert reading.watermark is not None
+                        self.late += event.time < reading.watermark
                         late = event.time < reading.watermark and rule not in reading.backfill
                         if late or event.time < listener.start:
                             continue
@@ -144,9 +155,17 @@ class SimulatedConfig(TimelineConfig):
 
 class SimulatedSource(TimelineSource):
     def __init__(
-        self, api: SimulatedApi, config: TimelineConfig, *, since: int | None, complete: bool
+        self,
+        api: SimulatedApi,
+        config: TimelineConfig,
+        *,
+        since: int | None,
+        complete: bool,
+        ahead: bool,
     ) -> None:
         self.api = api
+        # Whether every poll fetches ahead, or none. The simulated time of calls adds up.
+        self.busy_load, self.busy_partitions = (0.0, 1) if ahead else (1.0, 0)
         self.resolution, self.page_size = api.resolution, api.page_size
         super().__init__(
             config,
@@ -170,10 +189,15 @@ class SimulatedSource(TimelineSource):
 
 
 def source(
-    api: SimulatedApi, since: int | None = None, *, start: float = 0, complete: bool = False
+    api: SimulatedApi,
+    since: int | None = None,
+    *,
+    start: float = 0,
+    complete: bool = False,
+    ahead: bool = False,
 ) -> SimulatedSource:
     config = SimulatedConfig(name="simulated", interval=INTERVAL, lookback=LOOKBACK, start=start)
-    return SimulatedSource(api, config, since=since, complete=complete)
+    return SimulatedSource(api, config, since=since, complete=complete, ahead=ahead)
 
 
 delays = st.one_of(st.integers(0, 5), st.integers(0, 300), st.integers(0, LOOKBACK))
@@ -200,25 +224,26 @@ def made(arrivals: list[tuple[int, int]]) -> list[tuple[int, int, str]]:
     ),
     st.sampled_from([0.0, 0.0, 0.2, 0.5]),
     st.integers(0, 2**32),
-    st.sampled_from([1, 1000]),
+    st.tuples(st.sampled_from([1, 1000]), st.booleans()),
 )
 def test_every_event_counts_once_over_delays_pauses_failures_restarts_and_kills(
     arrivals: list[tuple[int, int]],
     steps: list[tuple[str, int]],
     failing: float,
     seed: int,
-    resolution: int,
+    kind: tuple[int, bool],
 ) -> None:
     clock = Clock()
+    resolution, ahead = kind
     chance = random.Random(seed)
     api = SimulatedApi(clock, made(arrivals), chance, failing, resolution)
     rules = {"rule": Listener(round(FIRST * 1000), backfill=False)}
     ledger = SimulatedLedger(rules)
-    reader = source(api)
+    reader = source(api, ahead=ahead)
     ledger.poll(reader, clock)
     for what, gap in steps:
         if what == "restart":
-            reader = source(api)
+            reader = source(api, ahead=ahead)
         ledger.poll(reader, clock, stop_after=chance.randrange(4) if what == "killed" else None)
         clock.now += gap
     api.failing = 0.0
@@ -273,12 +298,28 @@ def test_an_event_later_than_the_lookback_does_not_count() -> None:
     assert not ledger.counted
 
 
+def test_events_of_whole_seconds_in_many_slices_are_not_reported_as_late() -> None:
+    clock = Clock()
+    first = round(FIRST * 1000)
+    events = [(at, at, str(at)) for at in range(first, first + 1_200_000, 1_000)]
+    api = SimulatedApi(clock, events, random.Random(1), resolution=1000, page_size=7)
+    ledger = SimulatedLedger({"rule": Listener(first, backfill=False)})
+    reader = source(api)
+    while clock.now < FIRST + 1200 + LOOKBACK:
+        ledger.poll(reader, clock)
+        clock.now += INTERVAL
+    assert len(ledger.counted) == len(events)
+    assert ledger.late == 0
+
+
 def test_a_single_run_finds_whatever_is_visible_within_the_lookback() -> None:
     clock = Clock()
     start = round(FIRST * 1000)
     api = SimulatedApi(clock, [(start, start + 5_000, "a")], random.Random(0))
     ledger = SimulatedLedger({"rule": Listener(start, backfill=False)})
-    ledger.poll(source(api, complete=True), clock)
+    single = source(api, complete=True)
+    assert all(reading.rereads is None for reading in single.poll(PARTITION, None, own_starts={}))
+    ledger.poll(single, clock)
     assert not ledger.counted
     clock.now += 6
     ledger.poll(source(api, complete=True), clock)
@@ -393,9 +434,14 @@ def catch_up(reader: TimelineSource, ledger: SimulatedLedger, clock: Clock, unti
 
 
 @settings(max_examples=15, deadline=None)
-@given(st.integers(0, 2**32), st.sampled_from([0.0, 0.02, 0.3]), st.sampled_from([1, 1000]))
+@given(
+    st.integers(0, 2**32),
+    st.sampled_from([0.0, 0.02, 0.3]),
+    st.sampled_from([1, 1000]),
+    st.booleans(),
+)
 def test_a_backlog_is_worked_off_slice_by_slice_while_fresh_events_keep_their_time(
-    seed: int, failing: float, resolution: int
+    seed: int, failing: float, resolution: int, ahead: bool
 ) -> None:
     clock = Clock()
     first, hours = round(FIRST * 1000), 6
@@ -406,9 +452,9 @@ def test_a_backlog_is_worked_off_slice_by_slice_while_fresh_events_keep_their_ti
     ledger.poll(source(api), clock)
     clock.now += hours * 3600
     back = clock.now
-    catch_up(source(api), ledger, clock, end)
+    catch_up(source(api, ahead=ahead), ledger, clock, end)
     api.failing = 0.0
-    catch_up(source(api), ledger, clock, end + 30 * INTERVAL)
+    catch_up(source(api, ahead=ahead), ledger, clock, end + 30 * INTERVAL)
     assert {id for _, id in ledger.counted} == {id for _, _, id in events}
     assert max(ledger.counted.values()) == 1
     assert ledger.read_up_to >= (end - INTERVAL) * 1000
@@ -500,7 +546,7 @@ class BusyApi(SimulatedApi):
         visible = [LogEvent("", time, id) for time, visible_at, id in span if visible_at <= now]
         for page in range(0, max(1, len(visible)), self.page_size):
             self.calls += 1
-            self.clock.now += self.call_takes
+            self.clock.advance(self.call_takes)
             if self.random.random() < self.failing:
                 raise SourceError("the simulated API throttles", reason="throttled")
             yield EventPage(visible[page : page + self.page_size])

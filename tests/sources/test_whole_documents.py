@@ -186,7 +186,9 @@ def test_a_trail_file_is_one_reading_that_is_not_split(tmp_path: Path) -> None:
     assert isinstance(reading.events, Records)
     assert reading.events.document == document
     assert reading.events.array is not None
-    assert json.loads(bytes(reading.events.array)) == json.loads(document)["Records"]
+    assert (
+        json.loads(reading.events.document[reading.events.array]) == json.loads(document)["Records"]
+    )
     reading.events.counted(9)
     assert list(polled) == []
 
@@ -252,3 +254,18 @@ def test_a_member_that_is_too_large_is_not_inflated_at_once() -> None:
     packed = gzip.compress(bytes(1001))
     assert compression.inflate(packed, 1001) == bytearray(1001)
     assert compression.inflate(packed, 1000) is None
+
+
+@pytest.mark.parametrize("element", ["{}", '{"eventID":[[],[],[[]],[]]}'])
+def test_a_document_that_would_fill_the_memory_is_read_bit_by_bit(
+    tmp_path: Path, element: str
+) -> None:
+    # A gzip file of 32 KB can have 11 million empty records, which took 1.7 GB.
+    path = tmp_path / "a.json.gz"
+    document = f'{{"Records":[{",".join([element] * 200_000)}]}}'
+    path.write_bytes(gzip.compress(document.encode()))
+    source = Files([str(path)], name="trail", complete=True)
+    partition = Partition("trail", resource=str(path), kind=FILE)
+    sizes = [len(reading.events) for reading in source.poll(partition, None, own_starts={})]
+    assert sum(sizes) == 200_000
+    assert max(sizes) == 5_000
