@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, overload
 
@@ -159,6 +159,18 @@ def array_of_records(document: bytes | bytearray) -> slice | None:
         return None
     return slice(start.end() - 1, end.start() + 1)
 
+
+class Limits(msgspec.Struct, frozen=True):
+    """Which log events of a reading count; the others are excluded."""
+
+    account_ids: frozenset[str] | None = None
+    """None for events of any account."""
+    since: int | None = None
+    """Event time, milliseconds; None for events of any age."""
+
+
+Excluded = Mapping[tuple[str, str], int]
+"""Log events that Limits excluded, by reason (``account``, ``start``) and account."""
 
 Labels = tuple[tuple[str, str], ...]
 """Label names and values, in the order in which they are exposed."""

@@ -17,7 +17,9 @@ from moto.logs.exceptions import ResourceNotFoundException
 from moto.logs.models import LogsBackend
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 
+from metric_filter_demo import queues
 from metric_filter_demo.answers import resumed
+from metric_filter_demo.buckets import check_owner
 from metric_filter_demo.calls import Call, Calls
 from metric_filter_demo.event_history import EventHistory
 from metric_filter_demo.faults import ConnectionDropped, Drip, FaultInjector, Faults
@@ -192,6 +194,31 @@ class EmbeddedAws:
         _logs(account, region).delete_log_group(name)
         self._log_events.drop((account, region, name))
 
+    def queue_create(self, region: str, name: str, account: str = DEFAULT_ACCOUNT) -> str:
+        """Create an SQS queue and return its URL, which is valid once this AWS has started."""
+        queues.queue_create(account, region, name)
+        return f"{self.endpoint_url}/{account}/{name}"
+
+    def send_message(
+        self,
+        region: str,
+        name: str,
+        body: str,
+        *,
+        delay: int = 0,
+        account: str = DEFAULT_ACCOUNT,
+    ) -> None:
+        """Send a message to an existing queue, to be seen after a delay in seconds."""
+        queues.message_send(account, region, name, body, delay=delay)
+
+    def expire_visibility(self, region: str, name: str, account: str = DEFAULT_ACCOUNT) -> None:
+        """Let the messages that were received and not deleted be received again at once."""
+        queues.visibility_expire(account, region, name)
+
+    def messages_left(self, region: str, name: str, account: str = DEFAULT_ACCOUNT) -> int:
+        """The number of messages in a queue, visible or not."""
+        return queues.messages_left(account, region, name)
+
     def _answer(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         """The WSGI application: faults and quotas first, then our operations, then moto."""
         marked, request = resumed(_request(environ))
@@ -202,6 +229,7 @@ class EmbeddedAws:
             if self._signature_age:
                 check_age(request, self._clock())
             self._quotas.take(request)
+            check_owner(request, environ)
             response = self._injector.in_place_of(marked)
             if response is not None:
                 outcome = "untrue"

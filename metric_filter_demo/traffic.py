@@ -13,6 +13,7 @@ from metric_filter_demo.activities import REGIONS, Account, Activity, Occurrence
 from metric_filter_demo.aws import DEFAULT_ACCOUNT, EmbeddedAws
 from metric_filter_demo.drills import LOG_GROUPS as DRILL_GROUPS
 from metric_filter_demo.drills import Drill, drills, endless
+from metric_filter_demo.event_bus import EventBus
 from metric_filter_demo.log_lines import LOG_GROUPS
 
 LOG_REGION = REGIONS[0]
@@ -48,6 +49,7 @@ class Traffic:
         self._aws = aws
         self._rng = random.Random(seed)  # noqa: S311 - made-up events, no secrets
         self._account = Account(self._rng, DEFAULT_ACCOUNT)
+        self._bus = EventBus(aws, LOG_REGION, self._rng)
         self._drills = drills()
         self._next_drill = endless(self._drills, self._rng)
         self._stopped = threading.Event()
@@ -76,6 +78,7 @@ class Traffic:
         for record in occurrence.records:
             delay = self._rng.uniform(*_RECORD_DELAY)
             self._aws.record(DEFAULT_ACCOUNT, record["awsRegion"], record, visible_in=delay)
+            self._bus.put(record)
         self.records += len(occurrence.records)
         now = int(time.time() * 1000)
         late = self._rng.random() < _LATE_SHARE

@@ -18,6 +18,7 @@ from exporter.aws.errors import AWS_ERRORS, source_error
 from exporter.aws.live_session import LiveSession
 from exporter.aws.pages import pages
 from exporter.aws.quotas import CallCost, Quotas
+from exporter.aws.transport import CutOffError
 from exporter.clock import Clock
 from exporter.model import SourceError
 
@@ -56,7 +57,7 @@ class AwsAccounts:
             quotas or Quotas(), clock or Clock(), stop or threading.Event(), call_seconds, observer
         )
         self._clients: dict[tuple[str, str], dict[str, BaseClient]] = {}
-        """By (account, region), those used last at the end, and by service."""
+        """By (account, region), those used last at the end, and by service and endpoint."""
         self._lock = threading.Lock()
         self._callers = Callers()
         self._identified: list[str] = []
@@ -110,11 +111,48 @@ class AwsAccounts:
         client = self.client(call.service, call.region, call.account_id)
         yield from pages(getattr(client, xform_name(call.operation)), call, parameters)
 
-    def client(self, service: str, region: str, account_id: str = "") -> Any:
+    def answer(self, call: Call, parameters: Mapping[str, object]) -> Mapping[str, Any]:
+        """The members of the answer to a call without pages, as AWS sent them.
+
+        Raises SourceError.
+        """
+        client = self.client(
+            call.service,
+            call.region,
+            call.account_id,
+            endpoint=call.endpoint,
+            any_signer=call.any_signer,
+        )
+        try:
+            return cast(
+                "Mapping[str, Any]", getattr(client, xform_name(call.operation))(**parameters)
+            )
+        except AWS_ERRORS as error:
+            raise source_error(error, call) from error
+
+    def body(self, call: Call, stream: Any) -> bytes:
+        """The rest of an answer that is read as a stream; raises SourceError."""
+        try:
+            return cast("bytes", stream.read())
+        except (*AWS_ERRORS, CutOffError) as error:
+            raise source_error(error, call) from error
+        finally:
+            stream.close()
+
+    def client(
+        self,
+        service: str,
+        region: str,
+        account_id: str = "",
+        *,
+        endpoint: str = "",
+        any_signer: bool = False,
+    ) -> Any:
         """The client of a service; raises SourceError.
 
         A request that would be signed with another account's credentials raises SourceError with
-        reason ``account_changed`` instead. If ``account_id`` is empty, any account may sign.
+        reason ``account_changed`` instead. If ``account_id`` is empty, or with ``any_signer``, any
+        account may sign. ``endpoint``: a URL in place of the environment's.
         """
 
         def check_signer(access_key: str) -> None:
@@ -126,16 +164,18 @@ class AwsAccounts:
             self._clients[account_id, region] = clients
             if len(self._clients) > MOST_ACCOUNTS:
                 del self._clients[next(iter(self._clients))]
-            if service not in clients:
-                clients[service] = make_client(
+            kind = f"{service} {endpoint} {any_signer}"
+            if kind not in clients:
+                clients[kind] = make_client(
                     session,
                     service,
                     account_id,
                     region,
                     self._conduct,
-                    check_signer=check_signer if account_id else None,
+                    check_signer=check_signer if account_id and not any_signer else None,
+                    endpoint=endpoint,
                 )
-            return clients[service]
+            return clients[kind]
 
     def _open(self) -> Session:
         """The session; drops the clients of an outdated one. Needs the lock."""

@@ -36,7 +36,7 @@ _VALUE = msgspec.json.Decoder()
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """A member that is in every answer of an operation, even if it is empty."""
+    """A member that is in every answer of an operation, in most even if it is empty."""
 
     member: str
     type: type
@@ -44,6 +44,8 @@ class Sent:
     """The member with the token of the next page, if the operation has pages."""
     page: PageDecoder | None = None
     """The fast way to decode a page of log events."""
+    may_lack: bool = False
+    """Whether AWS leaves it out if it is empty. No position moves by such an answer."""
 
 
 ALWAYS_SENT: Mapping[str, Sent] = {
@@ -58,6 +60,13 @@ ALWAYS_SENT: Mapping[str, Sent] = {
     "DescribeLogGroups": Sent("logGroups", list, following="nextToken"),
     "TestMetricFilter": Sent("matches", list),
     "GetCallerIdentity": Sent("Account", str),
+    "ReceiveMessage": Sent("Messages", list, may_lack=True),
+    "DeleteMessageBatch": Sent("Successful", list, may_lack=True),
+    "ChangeMessageVisibilityBatch": Sent("Successful", list, may_lack=True),
+    "GetObject": Sent("Body", bytes),
+    # botocore asks for a bucket's region if S3 redirects a request without naming it.
+    "HeadBucket": Sent("BucketRegion", str, may_lack=True),
+    "GetQueueAttributes": Sent("Attributes", dict, may_lack=True),
 }
 """By operation; other operations cannot be called."""
 
@@ -76,7 +85,13 @@ def admit(operation: Any, answer: dict[str, Any], members: dict[str, Any]) -> No
     protocols that are not known here.
     """
     status = answer["status_code"]
+    is_stream = operation.has_streaming_output and status < 300
     try:
+        if is_stream:
+            # What a stream has is checked by its reader.
+            if "ETag" not in answer["headers"]:
+                raise _NotAwsError("has no ETag")
+            return
         answer["body"] = _decoded(answer["body"], answer["headers"].get("Content-Encoding", ""))
         if status >= 300:
             _check_error(operation, answer)
@@ -181,7 +196,8 @@ def _parsed(operation: Any, answer: Mapping[str, Any]) -> dict[str, object]:
 
 
 def _check(sent: Sent, found: Mapping[str, object]) -> None:
-    if not isinstance(found.get(sent.member), sent.type):
+    is_left_out = sent.may_lack and sent.member not in found
+    if not (is_left_out or isinstance(found.get(sent.member), sent.type)):
         raise _NotAwsError(f"has no {sent.member}")
     if not isinstance(found.get(sent.following), str | None):
         raise _NotAwsError(f"has a {sent.following} that is not a text")

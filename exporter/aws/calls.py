@@ -17,6 +17,10 @@ class Call:
     region: str
     resource: str = ""
     """For messages: ``log group /aws/lambda/checkout``."""
+    endpoint: str = ""
+    """In place of the environment's endpoint, for example that of a VPC endpoint."""
+    any_signer: bool = False
+    """Whether credentials of any account may sign it (a queue of another account)."""
 
     def __str__(self) -> str:
         """For messages: the action, resource, account and region."""

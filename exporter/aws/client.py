@@ -73,17 +73,19 @@ def make_client(
     *,
     check_signer: Callable[[str], None] | None = None,
     keys: ReadOnlyCredentials | None = None,
+    endpoint: str = "",
 ) -> BaseClient:
     """Make a client; raises SourceError. Not thread-safe for one session (botocore).
 
     ``check_signer`` gets the access key of each request before it is sent, and may raise.
-    ``keys`` replaces the session's credentials.
+    ``keys`` replaces the session's credentials, ``endpoint`` the environment's endpoint URL.
     """
     try:
         client: BaseClient = session.create_client(
             service,
             region_name=region,
             config=_CONFIG,
+            endpoint_url=endpoint or None,
             aws_access_key_id=keys.access_key if keys else None,
             aws_secret_access_key=keys.secret_key if keys else None,
             aws_session_token=keys.token if keys else None,

@@ -30,6 +30,7 @@ _REASONS: dict[str, frozenset[str]] = {
             "BandwidthLimitExceeded",
             "PriorRequestNotComplete",
             "SlowDown",
+            "OverLimit",
         }
     ),
     "access_denied": frozenset(
@@ -38,6 +39,8 @@ _REASONS: dict[str, frozenset[str]] = {
             "AccessDeniedException",
             "AuthorizationError",
             "AuthorizationErrorException",
+            "KMS.AccessDeniedException",
+            "KmsAccessDenied",
             "OperationNotPermittedException",
             "UnauthorizedOperation",
         }
@@ -59,6 +62,8 @@ _REFUSED_SIGNATURE = frozenset(
         "SignatureDoesNotMatch",
     }
 )
+_NO_QUEUE = frozenset({"AWS.SimpleQueueService.NonExistentQueue", "QueueDoesNotExist"})
+_KMS = ("KMS.", "Kms")
 _EXPIRED = (
     botocore.SSOError,
     botocore.LoginError,
@@ -128,7 +133,7 @@ def code_reason(code: str, *, account_id: str = "") -> str:
         return "region_disabled" if account_id else "no_credentials"
     if code in _REFUSED_SIGNATURE:
         return "no_credentials"
-    if "NotFound" in code or code.startswith("NoSuch"):
+    if "NotFound" in code or code.startswith("NoSuch") or code in _NO_QUEUE:
         return "not_found"
     if code.startswith("Invalid") or code in ("ValidationException", "ValidationError"):
         return "invalid_request"
@@ -147,17 +152,46 @@ def source_error(error: BaseException, call: Call) -> SourceError:
         return SourceError(f"{call} {cause}; it is tried again.", reason=cause.reason)
     code = error_code(error)
     reason = _reason(error, code, call)
-    advice = _ADVICE[reason].format(call)
+    advice = _advice(error, code, reason, call)
     if code in _REFUSED_SIGNATURE:
         advice = "check the machine's clock and the secret access key"
+    elif code.startswith(_KMS):
+        advice = (
+            f"the key that encrypts {call.resource or 'it'} refuses: allow kms:Decrypt in the key's"
+            " policy and in the IAM policy of the exporter's identity, and check that the key is"
+            " enabled; it is tried again"
+        )
     elif code in _REFUSED_CREDENTIALS and reason == "no_credentials":
         advice = "AWS does not know the access key, or the region is not enabled: check both"
     return SourceError(f"{call} failed with {_said(error, code)}; {advice}.", reason=reason)
 
 
+def _advice(error: BaseException, code: str, reason: str, call: Call) -> str:
+    """What to do about an error."""
+    if call.operation == "GetObject":
+        if code == "InvalidObjectState":
+            return "the object is archived: restore it, and send it to the queue again"
+        if reason == "access_denied" and "kms" in str(error).lower():
+            return (
+                "allow kms:Decrypt in the policy of the bucket's key and in the IAM policy of the"
+                " exporter's identity"
+            )
+        if reason == "access_denied":
+            return (
+                "allow s3:GetObject in the IAM policy of the exporter's identity and in the"
+                " bucket's policy; the bucket must belong to the source's `expected_bucket_owner`,"
+                " and must not be of the kind where the requester pays"
+            )
+        if reason == "not_found":
+            return "the object or the bucket was deleted"
+    return _ADVICE[reason].format(call)
+
+
 def cut_off(error: BaseException | None) -> CutOffError | None:
     """The CutOffError in the error that botocore wraps around it, if any."""
-    cause = getattr(error, "kwargs", {}).get("error")
+    cause = error
+    if not isinstance(error, CutOffError):
+        cause = getattr(error, "kwargs", {}).get("error")
     return cause if isinstance(cause, CutOffError) else None
 
 

@@ -55,10 +55,14 @@ class Deployment:
             " with --region (or AWS_REGION)"
         )
 
-    def arn(self, service: str, region: str, resource: str) -> str:
-        """The ARN of a resource; raises IamPolicyError."""
+    def arn(self, service: str, region: str, resource: str, account_id: str = "") -> str:
+        """The ARN of a resource, by default of this account; raises IamPolicyError."""
         partition = self.partition or _partition(region)
-        return f"arn:{partition}:{service}:{region}:{self.account_id}:{resource}"
+        return f"arn:{partition}:{service}:{region}:{account_id or self.account_id}:{resource}"
+
+    def global_arn(self, service: str, region: str, resource: str) -> str:
+        """The ARN of a resource whose name is unique without account and region."""
+        return f"arn:{self.partition or _partition(region)}:{service}:::{resource}"
 
 
 def iam_policy(grants: Iterable[Grant]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Checks between rules: unique names, and metrics that rules share."""
+"""Checks between rules, and between sources: unique names, shared metrics, shared queues."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from exporter.configuration.names import family_names
 from exporter.configuration.rules import RuleConfig
+from exporter.sources import SourceConfig
 from exporter.yamlfile.problems import Findings, Location
 from exporter.yamlfile.validation import Filled
 
@@ -24,6 +25,22 @@ def check_between_rules(rules: Iterable[Filled[RuleConfig]], findings: Findings)
                 _check_family(rule, taken, findings)
             elif not rule.model.uses_default_metric:
                 _compare(first, rule, findings)
+
+
+def check_between_sources(sources: Iterable[Filled[SourceConfig]], findings: Findings) -> None:
+    """Check that no two sources read what only one may read."""
+    first_of: dict[str, Filled[SourceConfig]] = {}
+    for source in sources:
+        exclusive = source.model.exclusive
+        if exclusive is None or not source.is_right("queue_url"):
+            continue
+        first = first_of.setdefault(exclusive, source)
+        if first is not source:
+            findings.error(
+                source.fields.value_of("queue_url"),
+                f"the source `{first.model.name}` reads {exclusive} already: each message goes to"
+                " one of them only; give each source a queue",
+            )
 
 
 def _check_name(rule: Filled[RuleConfig], names: dict[str, Location], findings: Findings) -> None:

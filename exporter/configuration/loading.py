@@ -6,12 +6,16 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from exporter.configuration.consistency import check_between_rules, duplicate_name
+from exporter.configuration.consistency import (
+    check_between_rules,
+    check_between_sources,
+    duplicate_name,
+)
 from exporter.configuration.listening import Listening, warn_of_sources
 from exporter.configuration.packs import Pack, available_packs, read_pack_format, read_pack_use
 from exporter.configuration.rule_checks import read_rule
 from exporter.configuration.rules import RuleConfig
-from exporter.sources import PLANNED_OPTIONS, PLANNED_TYPES, TYPES, SourceConfig
+from exporter.sources import PLANNED_OPTIONS, TYPES, SourceConfig
 from exporter.yamlfile.documents import Item, read_document
 from exporter.yamlfile.footprint import Footprint
 from exporter.yamlfile.globs import GlobError, absolute_glob, is_path
@@ -113,6 +117,7 @@ class _Loader:
         for path in paths:
             self._read_configuration_file(path)
         check_between_rules(self._rules, self._findings)
+        check_between_sources(self._sources, self._findings)
         usable = {source.model.name for source in self._sources}
         unusable = frozenset(self._source_names.keys() - usable)
         listening = Listening(self._sources, unusable, self._packs, self._findings)
@@ -272,9 +277,6 @@ class _Loader:
         kind = item.mapping.get("type")
         if "type" not in item.mapping:
             self._findings.error(item.location, f"`type` is missing: one of {known}")
-        elif kind in PLANNED_TYPES:
-            message = f"`{kind}` is not available in this version: use one of {known}"
-            self._findings.error(item.value_of("type"), message)
         elif not isinstance(kind, str) or kind not in TYPES:
             hint = did_you_mean(str(kind), TYPES)
             self._findings.error(item.value_of("type"), f"`type` must be one of {known}{hint}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import platform
 import threading
+import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final, Literal, TypeVar
@@ -28,6 +29,8 @@ from exporter.metrics.families import MetricFamily
 from exporter.metrics.partitions import PartitionMetrics
 from exporter.metrics.tables import LabelledMetric, Row, Table, Tables
 from exporter.metrics.text import labels_text
+from exporter.model import Partition
+from exporter.sources.base import QueueState
 
 T = TypeVar("T", bound=Tables)
 
@@ -134,6 +137,32 @@ class Telemetry:
             "discovery_failures",
             "Looks for partitions that failed, by reason.",
             (*_SOURCE_PLACE, "reason"),
+        )
+
+        self.queue_messages = self._labelled(
+            "counter",
+            "queue_messages",
+            "Messages of the source's queue: read and deleted, or unreadable and left to the"
+            " queue's redrive policy.",
+            ("source", "outcome"),
+        )
+        self.queue_oldest_age = self._labelled(
+            "gauge",
+            "queue_oldest_message_age_seconds",
+            "Age of the oldest message that was last received; 0 if there was none.",
+            ("source",),
+        )
+        self.excluded_objects = self._labelled(
+            "counter",
+            "excluded_objects",
+            "Objects that messages named and that were not read, by reason.",
+            ("source", "reason"),
+        )
+        self.excluded_events = self._labelled(
+            "counter",
+            "excluded_events",
+            "Log events that do not count because of the source's account_ids or start.",
+            ("source", "reason"),
         )
 
     def _add_counting(self) -> None:
@@ -287,6 +316,15 @@ class Telemetry:
         throttles = self.api_throttles.labels(*place)
         if outcome == "throttled":
             throttles.inc()
+
+    def queue(self, partition: Partition, state: QueueState) -> None:
+        """Show what a reading says of its queue."""
+        for outcome, messages in state.outcomes.items():
+            self.queue_messages.labels(partition.source, outcome).inc(messages)
+        for reason, objects in state.excluded.items():
+            self.excluded_objects.labels(partition.source, reason).inc(objects)
+        age = 0.0 if state.oldest is None else max(0.0, time.time() - state.oldest / 1000)
+        self.queue_oldest_age.labels(partition.source).set(age)
 
     def api_calls(self) -> int:
         """AWS API requests since the start."""

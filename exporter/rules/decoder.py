@@ -5,6 +5,7 @@ from __future__ import annotations
 import keyword
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from operator import attrgetter
 from typing import Any, NamedTuple, Union, cast
 
 import msgspec
@@ -22,6 +23,8 @@ _PIECE = 64 * 1024
 _OPENING = 16
 """Bytes by which the beginning of a record is recognised."""
 _NAME = re.compile("[A-Za-z][A-Za-z0-9_]*")
+_ENVELOPE = "detail-type"
+"""A field that each of EventBridge's envelopes has."""
 _UNTYPED = re.compile(r'[\0-\x1f"\\\ud800-\udfff]')
 """Characters that msgspec allows in no key of a struct: JSON escapes them, or UTF-8 has none."""
 
@@ -91,7 +94,7 @@ class Decoder:
 
     def __init__(self, rules: Iterable[Rule]) -> None:
         self._root = _Node()
-        for name in FIELDS:
+        for name in (*FIELDS, _ENVELOPE):
             self._root.add((name,), 0, is_text=False)
         for rule in rules:
             for selector, is_text in _selectors(rule):
@@ -211,6 +214,15 @@ def _attribute(key: str) -> str:
     if _NAME.fullmatch(key) and not keyword.iskeyword(key):
         return key
     return f"_x{key.encode().hex()}"
+
+
+envelope_mark: Callable[[Any], object] = attrgetter(_attribute(_ENVELOPE))
+"""A field of a message; MISSING unless the message may be one of EventBridge's envelopes."""
+
+
+def have_envelopes(records: Iterable[Any]) -> bool:
+    """Whether one of these messages may be an envelope."""
+    return any(mark is not MISSING for mark in map(envelope_mark, records))
 
 
 def _can_be_typed(key: str) -> bool:

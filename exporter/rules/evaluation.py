@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import repeat
 from typing import Any
 
@@ -11,10 +11,14 @@ from exporter.model import (
     EventFormat,
     EventKey,
     JudgedEvent,
+    Limits,
     LogEvent,
     Partition,
     Records,
 )
+from exporter.patterns import MISSING
+from exporter.rules.decoder import envelope_mark, have_envelopes
+from exporter.rules.envelopes import opened
 from exporter.rules.judges import Judges
 from exporter.rules.places import Places
 from exporter.rules.program import Program
@@ -37,8 +41,10 @@ class Batch:
         judges: Judges,
         partition: Partition,
         event_format: EventFormat,
+        *,
         watermark: int | None,
         backfill: frozenset[str],
+        limits: Limits | None,
     ) -> None:
         """See RuleSet.evaluate."""
         self._judges = judges
@@ -46,6 +52,9 @@ class Batch:
         self._format = event_format
         self._watermark = watermark
         self._backfill = backfill
+        self._limits = limits
+        self.excluded: dict[tuple[str, str], int] = {}
+        """The number of events that the limits exclude (see ``model.Excluded``)."""
         self._places = Places(partition)
         self._decode = judges.decoder.decode
         self._latest = judges.program(None, None)
@@ -63,12 +72,11 @@ class Batch:
             events = events.events
         if not self._reads_fields:
             return self._judge_lines(events, known)
-        decode = self._decode
-        decoded = ((event, decode(event.message)) for event in events)
+        decoded = self._decoded(events)
         if known is not None:
             return self._judge_unknown(events, decoded, known)
         quick = None
-        if self._watermark is None and self._latest.of_line is None:
+        if self._watermark is None and self._limits is None and self._latest.of_line is None:
             quick = self._latest.matching
         judged = []
         for index, (event, fields) in enumerate(decoded):
@@ -89,7 +97,7 @@ class Batch:
     def _judge_document(self, records: Records) -> list[JudgedEvent] | None:
         """Judge the records of a document; None if it has to be split."""
         program = self._latest
-        if self._watermark is not None or self._judges.reads_lines:
+        if self._watermark is not None or self._limits is not None or self._judges.reads_lines:
             return None
         pieces = self._judges.decoder.records(records, cloudtrail=self._format == "cloudtrail")
         if pieces is None:
@@ -102,6 +110,9 @@ class Batch:
         before = 0
         try:
             for piece in pieces:
+                # With a declared format, each record has an `eventID`, which an envelope has not.
+                if self._format != "cloudtrail" and have_envelopes(piece):
+                    return None
                 found: list[tuple[int, Any, list[int] | None]] = []
                 if program.scan is not None:
                     program.scan(piece, found)
@@ -172,7 +183,30 @@ class Batch:
             return aliases(*self._exact(event), self._partition, fact)
 
     def _exact(self, event: LogEvent) -> tuple[LogEvent, Any]:
-        return event, self._judges.decoder.exact(event.message)
+        exact = self._judges.decoder.exact
+        return self._opened(event, exact(event.message), exact)
+
+    def _opened(
+        self, event: LogEvent, fields: Any, decode: Callable[[str], Any]
+    ) -> tuple[LogEvent, Any]:
+        """The log event in an envelope; every other one as it is."""
+        if self._format == "lines" or fields is None or envelope_mark(fields) is MISSING:
+            return event, fields
+        trusted = self._format == "cloudtrail" or not self._partition.kind.local_ids
+        return opened(event, decode, trusted=trusted) or (event, fields)
+
+    def _decoded(self, events: Iterable[LogEvent]) -> Iterator[tuple[LogEvent, Any]]:
+        """The events with their fields; of an envelope, the record in it."""
+        decode = self._decode
+        for event in events:
+            fields = decode(event.message)
+            if fields is None or envelope_mark(fields) is MISSING:
+                yield event, fields
+                continue
+            try:
+                yield self._opened(event, fields, decode)
+            except InexactError:
+                yield self._exact(event)
 
     def _judge_unknown(
         self, events: Sequence[LogEvent], decoded: Iterable[tuple[LogEvent, Any]], known: Known
@@ -207,8 +241,10 @@ class Batch:
         self, event: LogEvent, fields: Any, fact: Facts | None = None
     ) -> JudgedEvent | None:
         """What the rules make of an event; None if none matches. Raises InexactError."""
-        if fact is None and self._is_timed:
+        if fact is None and (self._is_timed or self._limits is not None):
             fact = self._facts(event, fields)
+        if self._limits is not None and fact is not None and self._excludes(self._limits, fact):
+            return None
         program = self._program(event, fact)
         matching: list[int] = []
         if fields is not None and program.matching is not None:
@@ -249,6 +285,18 @@ class Batch:
             increments,
             also,
         )
+
+    def _excludes(self, limits: Limits, fact: Facts) -> bool:
+        """Whether the limits exclude an event, which is counted then."""
+        reason = ""
+        if limits.account_ids is not None and fact.account_id not in limits.account_ids:
+            reason = "account"
+        elif limits.since is not None and (fact.event_time or limits.since) < limits.since:
+            reason = "start"
+        if reason:
+            key = (reason, fact.account_id)
+            self.excluded[key] = self.excluded.get(key, 0) + 1
+        return bool(reason)
 
     def _facts(self, event: LogEvent, fields: Any) -> Facts:
         return facts(event, fields, self._partition, self._format)

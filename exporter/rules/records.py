@@ -8,6 +8,7 @@ import msgspec
 
 from exporter.model import EventFormat, EventKey, LogEvent, Partition
 from exporter.rules.cloudtrail import RecordFields, is_account_id, is_record, milliseconds
+from exporter.rules.envelopes import Enveloped
 from exporter.rules.labels import label_text
 from exporter.rules.values import settled
 
@@ -40,7 +41,9 @@ def facts(
     partition: Partition,
     event_format: EventFormat,
 ) -> Facts:
-    """A CloudTrail record speaks for itself, wherever it was read; else the partition does.
+    """A CloudTrail record or an envelope speaks for itself, wherever it was read.
+
+    Of other messages, the partition and the log event say where and when they happened.
 
     ``fields``: of the message, None if it is not a JSON object.
 
@@ -52,16 +55,38 @@ def facts(
     record = fields if event_format != "lines" else None
     event_time = event.time if partition.kind.by_event_time else None
     is_declared = event_format == "cloudtrail"
-    if record is None or not (is_declared or is_record(record)):
+    enveloped = event if isinstance(event, Enveloped) else None
+    if enveloped is not None and not enveloped.is_record:
+        return _of_envelope(enveloped, partition, event_time, is_declared=is_declared)
+    if record is None or not (is_declared or enveloped or is_record(record)):
         return Facts(event.id, partition.key, event_time, partition.account_id, partition.region)
     event_id, happened = _text(record.eventID), _text(record.eventTime)
     account_id, region = _place(
         _text(record.recipientAccountId), _text(record.awsRegion), is_declared
     )
+    if enveloped is not None:
+        event_id = event_id or enveloped.envelope_id
+        event_time = enveloped.happened or event_time
+        outer = _place(enveloped.account_id, enveloped.region, False)
+        account_id, region = account_id or outer[0], region or outer[1]
     return Facts(
         event_id or event.id,
         "" if event_id and (is_declared or not partition.kind.local_ids) else partition.key,
         (milliseconds(happened) if happened else None) or event_time,
+        account_id or partition.account_id,
+        region or partition.region,
+        1000,
+    )
+
+
+def _of_envelope(
+    event: Enveloped, partition: Partition, event_time: int | None, *, is_declared: bool
+) -> Facts:
+    account_id, region = _place(event.account_id, event.region, False)
+    return Facts(
+        event.envelope_id,
+        "" if is_declared or not partition.kind.local_ids else partition.key,
+        event.happened or event_time,
         account_id or partition.account_id,
         region or partition.region,
         1000,
@@ -87,7 +112,8 @@ def aliases(
         return ()
     event_id = _text(fields.eventID)
     if not event_id:
-        return ()
+        own_id = (partition.key, event.id, event.time)
+        return (own_id,) if isinstance(event, Enveloped) else ()
     happened = milliseconds(_text(fields.eventTime)) or event.time
     keys = [("", event_id, happened), (partition.key, event.id, event.time)]
     if fact.event_id == event_id or is_record(fields):

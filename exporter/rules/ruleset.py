@@ -7,7 +7,7 @@ compiled. ``docs/architecture.md`` describes the fast way.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import structlog
 
@@ -15,8 +15,10 @@ from exporter.configuration import RuleConfig
 from exporter.exactness import RuleVersion
 from exporter.model import (
     EventFormat,
+    Excluded,
     Increment,
     JudgedEvent,
+    Limits,
     LogEvent,
     Partition,
     SeriesKey,
@@ -36,6 +38,8 @@ class Evaluation:
 
     events: Sequence[JudgedEvent]
     """Those that at least one rule matched."""
+    excluded: Excluded = field(default_factory=dict)
+    """The number of those that the limits exclude."""
 
     @property
     def increments(self) -> list[Increment]:
@@ -94,18 +98,24 @@ class RuleSet:
         watermark: int | None = None,
         backfill: frozenset[str] = frozenset(),
         known: Known | None = None,
+        limits: Limits | None = None,
     ) -> Evaluation:
         """Match a batch of a partition's log events with the rules that may count them.
 
         If slices are read again (``watermark`` is not None), each event is judged by the versions
         in force at its event time; else by those in force now. ``watermark``, ``backfill``: see
-        Reading. ``known``: returns the rules that have judged each of these events; those are not
-        evaluated again.
+        Reading, as for ``limits``. ``known``: returns the rules that have judged each of these
+        events; those are not evaluated again.
         """
         batch = Batch(
-            self._judges_of(partition.source), partition, event_format, watermark, backfill
+            self._judges_of(partition.source),
+            partition,
+            event_format,
+            watermark=watermark,
+            backfill=backfill,
+            limits=limits,
         )
-        return Evaluation(batch.judge(events, known))
+        return Evaluation(batch.judge(events, known), batch.excluded)
 
     def static_series(self, partition: Partition) -> dict[str, SeriesKey]:
         """By rule, the series of a partition that are known before any match.

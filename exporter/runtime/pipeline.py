@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -162,6 +163,7 @@ class Pipeline:
         """Evaluate a reading in turn with other partitions, some log events at a time."""
         known = partial(self.ledger.judged, source.name) if reading.again else None
         events: list[JudgedEvent] = []
+        excluded: Counter[tuple[str, str]] = Counter()
         for part in self._parts(source, reading.events):
             with self._turns.turn():
                 began = time.thread_time()
@@ -172,12 +174,14 @@ class Pipeline:
                     watermark=reading.watermark,
                     backfill=reading.backfill,
                     known=known,
+                    limits=reading.limits,
                 )
                 took = time.thread_time() - began
             fitting = round(len(part) * _TURN_SECONDS / max(took, 1e-6))
             self._events_in_turn[source.name] = max(_EVENTS_IN_TURN, min(fitting, _MOST_IN_TURN))
             events += evaluation.events
-        return Evaluation(events)
+            excluded.update(evaluation.excluded)
+        return Evaluation(events, excluded)
 
     def _parts(self, source: Source, events: Sequence[LogEvent]) -> Iterator[Sequence[LogEvent]]:
         """The log events of each turn. A document of records is evaluated in one."""

@@ -10,7 +10,14 @@ import structlog
 from exporter.ledger.base import Committed, LedgerError
 from exporter.logs import Failures
 from exporter.metrics.partitions import Meter
-from exporter.model import LogEvent, Partition, PartitionGoneError, Records, SourceError
+from exporter.model import (
+    Excluded,
+    LogEvent,
+    Partition,
+    PartitionGoneError,
+    Records,
+    SourceError,
+)
 from exporter.rules import RuleSet
 from exporter.runtime.pipeline import Evaluated, Pipeline
 from exporter.runtime.scheduling import Request
@@ -22,6 +29,7 @@ _log = structlog.get_logger(__name__)
 Steps = Generator[Evaluated | None, Committed | None, float | None]
 """See ``Reader.steps``."""
 
+_MOST_NAMED = 1000
 _TRY_AGAIN_AFTER = 0.05
 """Seconds before a partition that is behind is polled again after a failure; doubled each time."""
 
@@ -65,6 +73,8 @@ class Reader:
         self._failed = 0
         """Polls in a row that failed, since one made progress in a backlog."""
         self._failures = Failures("poll", source=partition.source, partition=partition.key)
+        self._named: set[tuple[str, str]] = set()
+        """Reasons and accounts of excluded events that were logged."""
         self._polling: tuple[Source, Generator[None, None, float | None]] | None = None
 
     @property
@@ -204,9 +214,10 @@ class Reader:
         meter.undecodable += reading.undecodable
         meter.read_up_to = reading.read_up_to
         self._note_rereads(reading.rereads)
-        if reading.watermark is None:
-            return
-        if not reading.backfill:
+        self._note_excluded(evaluated.evaluation.excluded)
+        if reading.queue is not None:
+            self._pipeline.telemetry.queue(self.partition, reading.queue)
+        if reading.watermark is not None and not reading.backfill:
             meter.late += sum(event.time < reading.watermark for event in reading.events)
         now = round(self._pipeline.clock.now() * 1000)
         delays = self._pipeline.telemetry.arrival_delay.labels(self.partition.source)
@@ -214,6 +225,25 @@ class Reader:
             # Earlier events may have arrived while nothing was read.
             if event.event_time is not None and event.event_time >= self._since:
                 delays.observe(max(0, now - event.event_time) / 1000)
+
+    def _note_excluded(self, excluded: Excluded) -> None:
+        """Count events that the source's limits exclude; name each reason and account once."""
+        for (reason, account_id), events in excluded.items():
+            self._pipeline.telemetry.excluded_events.labels(self.partition.source, reason).inc(
+                events
+            )
+            if (reason, account_id) in self._named or len(self._named) >= _MOST_NAMED:
+                continue
+            self._named.add((reason, account_id))
+            _log.warning(
+                "events are excluded",
+                source=self.partition.source,
+                partition=self.partition.key,
+                account_id=account_id,
+                why="the account is not in `account_ids`"
+                if reason == "account"
+                else "they are older than `start`",
+            )
 
     def _note_rereads(self, rereads: Rereads | None) -> None:
         """Show how often events are read, and log when that begins or ends to be less."""

@@ -5,13 +5,20 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar, Literal, Protocol
 
 from pydantic import BaseModel, ConfigDict
 
 from exporter.aws.iam_policy import Deployment, Grant
-from exporter.model import EventFormat, LogEvent, Partition, PartitionKind, SourceError
+from exporter.model import (
+    EventFormat,
+    Limits,
+    LogEvent,
+    Partition,
+    PartitionKind,
+    SourceError,
+)
 from exporter.sources.options import SourceName
 from exporter.sources.thinning import Rereads
 from exporter.yamlfile.documents import Value
@@ -22,6 +29,18 @@ if TYPE_CHECKING:
     from exporter.aws.accounts import AwsAccounts
     from exporter.aws.quotas import CallCost
     from exporter.clock import Clock
+
+
+@dataclass(frozen=True, slots=True)
+class QueueState:
+    """A queue, as a reading shows it."""
+
+    oldest: int | None
+    """When the oldest message of the last receive was sent, milliseconds; None if it was empty."""
+    outcomes: Mapping[str, int]
+    """Messages by what became of them, a value for each outcome."""
+    excluded: Mapping[str, int] = field(default_factory=dict)
+    """Objects that were not read because of what they are, by reason."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +71,10 @@ class Reading:
     """Bytes read, as ``Source.size`` counts them."""
     undecodable: int = 0
     """Number of records that are not log events (in broken files, or look-ups without a record)."""
+    limits: Limits | None = None
+    """Which events count; None for all."""
+    queue: QueueState | None = None
+    """What is known of the queue that it came from, if it came from one."""
     again: bool = False
     """Whether its time was read before, so that most of its events may have been counted."""
 
@@ -184,6 +207,11 @@ class SourceConfig(BaseModel, ABC):
         even if its partitions are found or become readable later.
         """
         return ()
+
+    @property
+    def exclusive(self) -> str | None:
+        """What only one source may read, such as a queue; None if several may read the same."""
+        return None
 
     def start_warning(self, start: float) -> str | None:  # noqa: ARG002 - by default, any is valid
         """The problem with a rule's ``start``, in seconds back from now, on this source, if any."""

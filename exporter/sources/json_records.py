@@ -22,21 +22,26 @@ _SPACE = re.compile(f"[{_BLANKS}]*")
 # Numbers are skipped; as text they are never too long or too large.
 _DECODER = json.JSONDecoder(parse_int=str, parse_float=str, parse_constant=str, strict=False)
 _NUMBER_CONTINUES = ("", ".", "e", "E")
-_CLOUDTRAIL_KEYS = ("eventVersion", "eventID", "eventName", "eventSource")
+# An envelope of EventBridge, in which a record may come, has ``detail-type``.
+_CLOUDTRAIL_KEYS = ("eventVersion", "eventID", "eventName", "eventSource", "detail-type")
 _OPENING = 16
 """Number of characters used to find the start of a record: records of a file begin alike."""
 _RECORDS_FIRST = re.compile(rf'\{{[{_BLANKS}]*"Records"')
 
 
-class _Header(TypedDict, total=False):
-    """The keys that identify an object; msgspec skips the others."""
-
-    eventVersion: msgspec.Raw
-    eventID: msgspec.Raw
-    eventName: msgspec.Raw
-    eventSource: msgspec.Raw
-    Records: msgspec.Raw
-
+_Header = TypedDict(
+    "_Header",
+    {
+        "eventVersion": msgspec.Raw,
+        "eventID": msgspec.Raw,
+        "eventName": msgspec.Raw,
+        "eventSource": msgspec.Raw,
+        "detail-type": msgspec.Raw,
+        "Records": msgspec.Raw,
+    },
+    total=False,
+)
+"""The keys that identify an object; msgspec skips the others."""
 
 _ELEMENTS = msgspec.json.Decoder(list[msgspec.Raw])
 _HEADERS = msgspec.json.Decoder(_Header)

@@ -59,6 +59,13 @@ def _source_name(name: str) -> str:
     return name
 
 
+def account_id(text: str) -> str:
+    """Check an account's id; raises ValueError."""
+    if not re.fullmatch("[0-9]{12}", text, re.ASCII):
+        raise ValueError(f"{text!r} is not an account id: 12 digits, in quotes")
+    return text
+
+
 def _some_and_distinct(values: tuple[str, ...]) -> tuple[str, ...]:
     if not values:
         raise ValueError("must not be empty")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -17,6 +16,7 @@ from exporter.model import LogEvent, Partition, SourceError
 from exporter.sources.base import Discovery, Environment
 from exporter.sources.options import Regions
 from exporter.sources.pace import EventPage
+from exporter.sources.problems import sentence
 from exporter.sources.timeline import TimelineConfig, TimelineSource
 from exporter.yamlfile.problems import Location, Problem, Severity
 from exporter.yamlfile.validation import Fields
@@ -76,7 +76,7 @@ class RegionalConfig(TimelineConfig):
         """The problems in the configuration that a discovery found."""
         for partition, error in discovery.failures:
             severity: Severity = "warning" if partition.resource else "error"
-            yield Problem(_sentence(error), self.location_of(partition, fields), severity)
+            yield Problem(sentence(error), self.location_of(partition, fields), severity)
 
     def location_of(self, partition: Partition, fields: Fields) -> Location:
         """Position of a partition's region or resource in the file."""
@@ -174,10 +174,3 @@ def _log_events(records: Sequence[TypedRecord], unit: int) -> list[LogEvent]:
         # A page has up to 10,000 of them, so rounding is left out where times are whole already.
         return [LogEvent(one.message, one.time, one.id) for one in records]  # type: ignore[arg-type]
     return [LogEvent(one.message, round(one.time * unit), one.id) for one in records]
-
-
-def _sentence(error: SourceError) -> str:
-    """An error message for ``check``, which does not try again."""
-    text = re.sub(r"[;.] It is (tried|looked for) again.*", "", str(error), flags=re.IGNORECASE)
-    text = text.removesuffix(".")
-    return text[0].lower() + text[1:] if text[1:2].islower() else text

@@ -137,7 +137,7 @@ def _now() -> list[Line]:
 
 
 def _sources() -> list[Line]:
-    by = "source, account_id, region, log_group, path"
+    by = "source, account_id, region, log_group, queue, path"
     delays = [
         Query(quantile(0.99, per_second(_ARRIVAL), "source"), "p99 {{source}}"),
         Query(quantile(0.5, per_second(_ARRIVAL)), "median of all", color=style.GREY),
@@ -162,6 +162,7 @@ def _sources() -> list[Line]:
                         Column("account_id", "Account", width=125),
                         Column("region", "Region", width=105),
                         Column("log_group", "Log group"),
+                        Column("queue", "Queue"),
                         Column("path", "Path"),
                         Column("Value #A", "State", width=70, mapping=_UP),
                         Column("Value #B", "Last success", unit="s", decimals=0, width=110),
@@ -202,6 +203,30 @@ def _sources() -> list[Line]:
                     "Growth of the ages at which events are read again: 1.5, or more while"
                     " re-reads are thinned out. Counts stay exact; late events are counted later.",
                     Query(f"max by (source) ({own('partition_reread_factor')})", "{{source}}"),
+                    decimals=1,
+                ),
+            ],
+        ),
+        Line(
+            7,
+            [
+                graph(
+                    "Oldest message",
+                    "Age of the oldest message that was last received from the queue of each"
+                    " source. If it rises, more comes than is read.",
+                    Query(
+                        f"max by (source) ({own('queue_oldest_message_age_seconds')})", "{{source}}"
+                    ),
+                    unit="s",
+                ),
+                graph(
+                    "Messages of queues",
+                    "Messages that were read and deleted, and unreadable ones, which are left to"
+                    " the queue's redrive policy.",
+                    Query(
+                        total(per_second(own("queue_messages_total")), "source", "outcome"),
+                        "{{source}} {{outcome}}",
+                    ),
                     decimals=1,
                 ),
             ],

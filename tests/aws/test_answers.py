@@ -152,7 +152,7 @@ def test_the_table_agrees_with_botocores_models() -> None:
     session = botocore.session.Session()
     models = {
         operation: model
-        for service in ("cloudtrail", "logs", "sts")
+        for service in ("cloudtrail", "logs", "s3", "sqs", "sts")
         for model in [session.get_service_model(service)]
         for operation in model.operation_names
     }
@@ -160,11 +160,12 @@ def test_the_table_agrees_with_botocores_models() -> None:
         shape = models[operation].operation_model(operation).output_shape
         assert shape is not None
         members = shape.members
-        assert members[sent.member].type_name == ("list" if sent.type is list else "string")
+        types: dict[type, str] = {list: "list", dict: "map", str: "string", bytes: "blob"}
+        assert members[sent.member].type_name == types[sent.type]
         assert bool(sent.following) == ("oken" in "".join(members))
         assert not sent.following or members[sent.following].type_name == "string"
         # What is read here; another protocol of a newer botocore would need its own reading.
-        assert models[operation].resolved_protocol in ("json", "query")
+        assert models[operation].resolved_protocol in ("json", "query", "rest-xml")
 
 
 @pytest.mark.usefixtures("aws")

@@ -149,6 +149,9 @@ def test_every_type_of_source_has_its_part(tmp_path: Path) -> None:
         "sources:\n"
         "  - {name: a, type: event_history, regions: [us-east-1]}\n"
         "  - {name: b, type: log_groups, regions: [us-east-1], log_groups: [x]}\n"
+        "  - {name: d, type: event_bus, queue_url: https://sqs.us-east-1.amazonaws.com/111122223333/q}\n"
+        "  - {name: e, type: trail_bucket, buckets: [trail], queue_url:"
+        " https://sqs.us-east-1.amazonaws.com/111122223333/t}\n"
         f"  - {{name: c, type: files, paths: ['{tmp_path}/*']}}\n"
         "rules: [{name: r, pattern: x}]\n"
     )
@@ -157,5 +160,11 @@ def test_every_type_of_source_has_its_part(tmp_path: Path) -> None:
     assert {statement["Sid"] for statement in policy(*sources)["Statement"]} == {
         "FindLogGroups",
         "ReadEventHistory",
+        "ReadObjectVersions",
+        "ReadObjects",
+        "ReadQueuesChangeMessageVisibility",
+        "ReadQueuesDeleteMessage",
+        "ReadQueuesGetQueueAttributes",
+        "ReadQueuesReceiveMessage",
         "ReadLogGroups",
     }

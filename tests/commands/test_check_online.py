@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import boto3
 import pytest
 from typer.testing import Result
 
@@ -96,3 +98,31 @@ def test_credentials_that_have_expired_are_told_for_each_source(
     assert all("the credentials have expired: renew them" in problem for problem in problems)
     assert all("tried again" not in problem for problem in problems)
     assert result.exit_code == 1
+
+
+def test_a_queue_that_anyone_may_write_to_and_that_has_no_redrive_policy(
+    aws: EmbeddedAws,  # noqa: ARG001 - it answers
+    tmp_path: Path,
+    invoke: Invoke,
+) -> None:
+    sqs = boto3.client("sqs")
+    statement = {"Effect": "Allow", "Principal": "*", "Action": "sqs:*", "Resource": "*"}
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+    url = sqs.create_queue(QueueName="open", Attributes={"Policy": policy})["QueueUrl"]
+    path = tmp_path / "c.yaml"
+
+    def checked(queue_url: str) -> list[str]:
+        source = f"{{name: bus, type: event_bus, queue_url: '{queue_url}'}}"
+        path.write_text(f"sources:\n  - {source}\nrules: [{{name: r, pattern: x}}]\n")
+        result = invoke("check", "--online", "--config.file", str(path))
+        return [problem.split(": ", 1)[1] for problem in told(result)]
+
+    assert checked(url) == [
+        "warning: the queue open has no redrive policy: messages that cannot be read come again"
+        " until they expire; give it a dead-letter queue",
+        "warning: anyone may write to the queue open: limit its policy with `aws:SourceArn` or"
+        " `aws:SourceAccount`",
+    ]
+    (missing,) = checked(f"{url}-not")
+    assert missing.startswith("error: sqs:GetQueueAttributes on queue open-not in account")
+    assert "it was deleted, or its name is misspelt" in missing

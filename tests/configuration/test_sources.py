@@ -86,9 +86,25 @@ def test_everything_that_is_written_is_taken(tmp_path: Path) -> None:
         ("{type: event_history}", "`name` is missing"),
         ("{name: History, type: event_history}", "`name` must be lower-case"),
         ("{name: 1a, type: event_history}", "`name` must be lower-case"),
-        ("{name: h}", "`type` is missing: one of event_history, log_groups, files"),
+        (
+            "{name: h}",
+            "`type` is missing: one of event_history, event_bus, log_groups, trail_bucket, files",
+        ),
         ("{name: h, type: event_histori}", "did you mean `event_history`?"),
-        ("{name: h, type: trail_bucket, bucket: b}", "`trail_bucket` is not available in this"),
+        ("{name: h, type: trail_bucket, buckets: [trail]}", "`queue_url` is missing"),
+        (
+            "{name: h, type: trail_bucket, queue_url: 'https://x/111122223333/q'}",
+            "`buckets` is missing",
+        ),
+        (
+            "{name: h, type: trail_bucket, queue_url: 'https://x/111122223333/q', buckets: ['a*']}",
+            "`buckets` with a `*` need `expected_bucket_owner`",
+        ),
+        ("{name: h, type: event_bus, queue_url: 'arn:aws:sqs:x'}", "must be a queue's URL"),
+        (
+            "{name: h, type: event_bus, queue_url: 'https://x/111122223333/q', account_ids: [1]}",
+            "'1' is not an account id",
+        ),
         ("{name: h, type: event_history, accounts: [{role_arn: a}]}", "`accounts` is not availab"),
         (
             "{name: h, type: event_history, intervall: 5s}",
@@ -138,3 +154,15 @@ def test_a_source_name_that_is_taken_says_by_which(tmp_path: Path) -> None:
         2,
         12,
     )
+
+
+def test_two_sources_cannot_read_one_queue(tmp_path: Path) -> None:
+    queue = "queue_url: 'https://sqs.us-east-1.amazonaws.com/111122223333/q'"
+    path = tmp_path / "config.yaml"
+    path.write_text(
+        f"sources:\n  - {{name: a, type: event_bus, {queue}}}\n"
+        f"  - {{name: b, type: trail_bucket, buckets: [trail], {queue}}}\n{RULES}"
+    )
+    (problem,) = check([path]).errors
+    assert problem.location.line == 3
+    assert "the source `a` reads https://sqs" in problem.message

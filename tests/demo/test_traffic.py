@@ -62,7 +62,7 @@ def records(happened: dict[str, list[Occurrence]]) -> list[dict[str, Any]]:
 
 def messages(happened: dict[str, list[Occurrence]], source: str) -> list[str]:
     everything = [one for each in happened.values() for one in each]
-    if source == "history":
+    if source in ("history", "bus"):
         return [json.dumps(record) for one in everything for record in one.records]
     return [
         line.message for one in everything for line in one.lines if line.group in GROUPS[source]

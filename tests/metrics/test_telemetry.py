@@ -51,6 +51,10 @@ NAMES = {
     "source_interval": "source_interval_seconds",
     "source_lookback": "source_lookback_seconds",
     "discovery_failures": "discovery_failures_total",
+    "queue_messages": "queue_messages_total",
+    "queue_oldest_age": "queue_oldest_message_age_seconds",
+    "excluded_objects": "excluded_objects_total",
+    "excluded_events": "excluded_events_total",
     "arrival_delay": "arrival_delay_seconds",
     "series": "series",
     "series_limit": "series_limit",
@@ -153,7 +157,7 @@ def log_group(name: str, *, events: int = 0) -> Meter:
 def test_a_partition_shows_how_its_last_poll_went_and_takes_its_gauges_along(
     telemetry: Telemetry,
 ) -> None:
-    labels = {**PLACE, "log_group": "/aws/lambda/a", "path": ""}
+    labels = {**PLACE, "queue": "", "log_group": "/aws/lambda/a", "path": ""}
     meter = log_group("/aws/lambda/a")
     telemetry.read.add(meter)
 
@@ -173,7 +177,7 @@ def test_a_partition_shows_how_its_last_poll_went_and_takes_its_gauges_along(
 def test_a_partition_shows_its_read_load_and_how_its_re_reads_are_thinned(
     telemetry: Telemetry,
 ) -> None:
-    labels = {**PLACE, "log_group": "/aws/lambda/a", "path": ""}
+    labels = {**PLACE, "queue": "", "log_group": "/aws/lambda/a", "path": ""}
     meter = log_group("/aws/lambda/a")
     telemetry.read.add(meter)
 

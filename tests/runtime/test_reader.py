@@ -90,7 +90,7 @@ class Process:
         return steps
 
     def gauge(self, name: str) -> float | None:
-        labels = {"account_id": GROUP.account_id, "region": GROUP.region, "path": ""}
+        labels = {"account_id": GROUP.account_id, "region": GROUP.region, "path": "", "queue": ""}
         return self.telemetry.registry.get_sample_value(
             f"metric_filter_exporter_{name}",
             {"source": "apps", "log_group": GROUP.resource, **labels},

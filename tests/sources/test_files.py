@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from exporter.model import EventFormat, Partition, PartitionGoneError, SourceError
 from exporter.sources import file_content
 from exporter.sources.files import Files
+from tests.support.envelopes import envelope, finding
 from tests.support.shared import shared_files
 
 
@@ -468,3 +469,14 @@ def test_real_files_give_the_lines_that_are_in_them(folder: str) -> None:
 
         assert reader.poll() == expected, path
         assert reader.undecodable == 0, path
+
+
+@pytest.mark.parametrize("name", ["a.jsonl", "a.json"])
+@pytest.mark.parametrize("event_format", ["auto", "cloudtrail"])
+def test_envelopes_of_eventbridge_are_log_events(
+    tmp_path: Path, name: str, event_format: EventFormat
+) -> None:
+    path = tmp_path / name
+    sent = [json.dumps(envelope()), json.dumps(finding())]
+    path.write_text("\n".join(sent))
+    assert Reader(path, event_format).poll() == sent

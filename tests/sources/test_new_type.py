@@ -32,11 +32,11 @@ def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
     shutil.copy(mounted_bucket.__file__, sources)
     registry = (sources / "__init__.py").read_text()
     line = "from exporter.sources.log_groups import LogGroupsConfig\n"
-    end = "LogGroupsConfig, FilesConfig)"
+    end = "    FilesConfig,\n)"
     assert registry.count(line) == registry.count(end) == 1
     registry = registry.replace(
         line, f"{line}from exporter.sources.mounted_bucket import MountedBucketConfig\n"
-    ).replace(end, f"{end[:-1]}, MountedBucketConfig)")
+    ).replace(end, f"{end[:-1]}    MountedBucketConfig,\n)")
     (sources / "__init__.py").write_text(registry)
     return root
 
@@ -102,8 +102,8 @@ def test_its_configuration_is_checked_and_errors_have_a_place(tree: Path, tmp_pa
     assert checked.returncode == 1
     problems = [line for line in checked.stderr.splitlines() if line.startswith(f"{path}:")]
     assert [line.removeprefix(f"{path}:") for line in problems] == [
-        "2:21: error: `type` must be one of event_history, log_groups, files, mounted_bucket; did"
-        " you mean `mounted_bucket`?",
+        "2:21: error: `type` must be one of event_history, event_bus, log_groups, trail_bucket,"
+        " files, mounted_bucket; did you mean `mounted_bucket`?",
         "3:5: error: `folder` is missing",
         "5:13: error: `bucket` is wrong: 'my_bucket' is not a bucket: names have no underscores",
         "6:15: error: `interval` must be at least 1s",

@@ -44,6 +44,10 @@ class RecordingAws(EmbeddedAws):
     def _count(self, request: Request, outcome: str) -> None:
         super()._count(request, outcome)
         action = f"{request.service}:{request.operation}"
+        if request.service == "s3":
+            action = "s3:GetObject"  # the only one that an exporter calls
+        if request.service == "sqs":
+            action = action.removesuffix("Batch")  # AWS: batches need the action's permission
         self.requests.add(ApiRequest(action, request.region, _resource(action, request)))
 
 
@@ -55,6 +59,11 @@ def _resource(action: str, request: Request) -> str:
             return f"{arn}::log-stream:"
         case "logs:FilterLogEvents":
             return f"{arn}:{request.parameters()['logGroupName']}:log-stream:"
+        case "s3:GetObject":
+            return "arn:aws:s3:::org-trail/any"  # the request has no path here
+        case _ if request.service == "sqs":
+            account, name = request.parameters()["QueueUrl"].split("/")[-2:]
+            return f"arn:aws:sqs:{request.region}:{account}:{name}"
         case _:
             return "*"
 

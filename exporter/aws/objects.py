@@ -1,0 +1,61 @@
+"""Objects in S3."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from exporter.aws.calls import Call
+from exporter.model import SourceError
+
+if TYPE_CHECKING:
+    from exporter.aws.accounts import AwsAccounts
+
+MOST_BYTES: Final = 30 * 2**20
+"""Maximum size of an object: an answer of AWS has a little more (see ``answers.MOST_BYTES``). AWS:
+CloudTrail writes files of about 50 MB before compression."""
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectName:
+    """An object in a bucket."""
+
+    bucket: str
+    key: str
+    version: str = ""
+    """Empty for the current version."""
+
+    def __str__(self) -> str:
+        """The URL, for messages."""
+        version = f" (version {self.version})" if self.version else ""
+        return f"s3://{self.bucket}/{self.key}{version}"
+
+
+class Objects:
+    """Reads objects of buckets in a region. Thread-safe."""
+
+    def __init__(self, accounts: AwsAccounts, region: str, *, owner: str | None) -> None:
+        """``owner``: the account that has to own each bucket; None if any may."""
+        self._accounts = accounts
+        self._region = region
+        self._owner = owner
+
+    def content(self, name: ObjectName) -> bytes:
+        """The bytes of an object; raises SourceError."""
+        call = Call(
+            "s3", "GetObject", self._owner or "", self._region, f"object {name}", any_signer=True
+        )
+        parameters = {"Bucket": name.bucket, "Key": name.key}
+        if name.version:
+            parameters["VersionId"] = name.version
+        if self._owner:
+            parameters["ExpectedBucketOwner"] = self._owner
+        answer = self._accounts.answer(call, parameters)
+        size = answer.get("ContentLength")
+        if not isinstance(size, int) or size > MOST_BYTES:
+            answer["Body"].close()
+            raise SourceError(
+                f"{call} was not made: the object is larger than {MOST_BYTES // 2**20} MiB.",
+                reason="too_large",
+            )
+        return self._accounts.body(call, answer["Body"])

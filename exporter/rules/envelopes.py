@@ -1,0 +1,65 @@
+"""EventBridge's envelopes: one whose detail is a CloudTrail record counts as that record."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from exporter import jsontext
+from exporter.model import LogEvent
+from exporter.rules.cloudtrail import RecordFields, is_record, milliseconds
+
+_VIA_CLOUDTRAIL = " via CloudTrail"
+_FROM_AWS = "aws."
+
+
+class Enveloped(LogEvent, frozen=True, gc=False):
+    """A log event that came in an envelope.
+
+    ``message`` is the record if there is one, else the whole envelope. ``id`` and ``time``
+    are the log event's own.
+    """
+
+    envelope_id: str = ""
+    account_id: str = ""
+    region: str = ""
+    happened: int | None = None
+    """The envelope's ``time``, milliseconds."""
+    is_record: bool = False
+
+
+def opened(
+    event: LogEvent, decode: Callable[[str], RecordFields | None], *, trusted: bool
+) -> tuple[LogEvent, Any] | None:
+    """Open an envelope: the log event in it and its fields; None if the message is no envelope.
+
+    AWS: an envelope has ``id``, ``detail-type``, ``source``, ``account``, ``time``, ``region`` and
+    ``detail``. Its detail is a record if it has what only CloudTrail writes together. If only AWS
+    or owners can write where it was read (``trusted``), a detail type ``… via CloudTrail`` from a
+    service of AWS is enough: PutEvents refuses the sources ``aws.…``.
+    """
+    found = jsontext.members(event.message)
+    if found is None:
+        return None
+    names = ("id", "detail-type", "source", "account", "time", "region")
+    texts = [jsontext.string(found.get(name)) for name in names]
+    detail = found.get("detail", "")
+    if not all(texts) or not detail.startswith("{"):
+        return None
+    envelope_id, detail_type, source, account_id, time, region = (text or "" for text in texts)
+    inner = decode(detail)
+    is_one = inner is not None and (
+        is_record(inner)
+        or (trusted and detail_type.endswith(_VIA_CLOUDTRAIL) and source.startswith(_FROM_AWS))
+    )
+    one = Enveloped(
+        detail if is_one else event.message,
+        event.time,
+        event.id,
+        envelope_id,
+        account_id,
+        region,
+        milliseconds(time),
+        is_one,
+    )
+    return one, inner if is_one else decode(event.message)

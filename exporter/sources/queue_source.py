@@ -1,0 +1,322 @@
+"""The common part of sources that read an SQS queue."""
+
+from __future__ import annotations
+
+import math
+import time
+from abc import ABC, abstractmethod
+from collections import OrderedDict
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Annotated, ClassVar, Final, Literal
+
+import structlog
+from pydantic import AfterValidator
+
+from exporter.aws.iam_policy import Deployment, Grant
+from exporter.aws.queue_policy import open_to
+from exporter.aws.queues import LONGEST_WAIT, MOST_AT_ONCE, Message, Queue, QueueUrl
+from exporter.model import EventFormat, Limits, Partition, PartitionKind, SourceError
+from exporter.sources.base import Discovery, Environment, QueueState, Reading, SourceConfig
+from exporter.sources.inbox import Inbox
+from exporter.sources.options import Distinct, Interval, Start, account_id
+from exporter.sources.problems import sentence
+from exporter.yamlfile.problems import Problem
+from exporter.yamlfile.validation import Fields
+
+if TYPE_CHECKING:
+    from exporter.aws.accounts import AwsAccounts
+    from exporter.aws.quotas import CallCost
+
+QUEUE: Final = PartitionKind("queue", "Queue", by_event_time=False)
+
+_TWO_WEEKS: Final = 14 * 86_400_000
+"""Milliseconds. AWS: a queue keeps messages for 14 days at most."""
+_CHECKPOINT: Final = "{}"
+"""A queue keeps no position."""
+_ONCE_WAIT: Final = 2
+"""Seconds that ``run --once`` waits for a message: with any wait, AWS asks all of its servers."""
+_WAITED: Final = 0.5
+"""Seconds. If an empty receive was faster, the queue does not wait (an emulator)."""
+_ACTIONS: Final = (
+    "sqs:ReceiveMessage",
+    "sqs:DeleteMessage",
+    "sqs:ChangeMessageVisibility",
+    "sqs:GetQueueAttributes",
+)
+_MOST_NAMED: Final = 1000
+"""Messages that are known to be unreadable, so each is counted and named once."""
+
+_log = structlog.get_logger(__name__)
+
+
+def _queue_url(url: str) -> str:
+    QueueUrl.parse(url)
+    return url
+
+
+class QueueConfig(SourceConfig):
+    """The configuration of a source that reads a queue."""
+
+    kind: ClassVar = QUEUE
+
+    queue_url: Annotated[str, AfterValidator(_queue_url)]
+    """Its region and account are those of the queue."""
+    account_ids: (
+        Annotated[tuple[Annotated[str, AfterValidator(account_id)], ...], Distinct] | None
+    ) = None
+    """Accounts whose events count; None for all."""
+    start: Start | None = None
+    """Seconds before the first run from which events count; None if all that is queued counts."""
+    format: Literal["cloudtrail"] = "cloudtrail"
+    interval: Interval = 20.0
+    """Between two polls. A poll waits for messages for most of that time."""
+
+    @property
+    def queue(self) -> QueueUrl:
+        """The queue."""
+        return QueueUrl.parse(self.queue_url)
+
+    @property
+    def aws_regions(self) -> Sequence[str]:
+        """See SourceConfig."""
+        return (self.queue.region or "",)
+
+    @property
+    def exclusive(self) -> str:
+        """See SourceConfig. A message is received by one reader only."""
+        return self.queue_url
+
+    @property
+    def parts(self) -> Sequence[str]:
+        """See SourceConfig: the queue."""
+        return (self.queue_url,)
+
+    def limits(self, environment: Environment, since: Mapping[str, int]) -> Limits | None:
+        """Which events count."""
+        accounts = None if self.account_ids is None else frozenset(self.account_ids)
+        first = None
+        if self.start is not None:
+            configured = since.get(self.queue_url, round(environment.clock.now() * 1000))
+            first = configured - round(self.start * 1000)
+        return None if accounts is None and first is None else Limits(accounts, first)
+
+    def permissions(self, deployment: Deployment) -> Iterator[Grant]:
+        """See SourceConfig. A queue's key is in no configuration: docs/aws/queues.md."""
+        queue = self.queue
+        (region,) = deployment.regions(self.name, [queue.region] if queue.region else None)
+        resource = deployment.arn("sqs", region, queue.name, queue.account_id)
+        for action in _ACTIONS:
+            sid = "ReadQueues" + action.removeprefix("sqs:")
+            yield Grant(sid, action, region, resource)
+
+    def problems_online(self, environment: Environment, fields: Fields) -> Iterator[Problem]:
+        """See SourceConfig: whether the queue answers, who may write to it, and its redrive."""
+        location, name = fields.value_of("queue_url"), self.queue.name
+        try:
+            region = region_of(self.queue, environment.accounts)
+            attributes = Queue(environment.accounts, self.queue, region).attributes()
+        except SourceError as error:
+            yield Problem(sentence(error), location)
+            return
+        if not attributes.get("RedrivePolicy"):
+            yield Problem(
+                f"the queue {name} has no redrive policy: messages that cannot be read come again"
+                " until they expire; give it a dead-letter queue",
+                location,
+                "warning",
+            )
+        try:
+            writers = open_to(attributes.get("Policy") or "{}")
+        except ValueError:
+            writers = []
+        for writer in writers:
+            yield Problem(
+                f"{writer} may write to the queue {name}: limit its policy with `aws:SourceArn`"
+                " or `aws:SourceAccount`",
+                location,
+                "warning",
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class WorkedOff:
+    """A reading, and what is done with messages once it is committed."""
+
+    reading: Reading
+    done: Sequence[Message] = ()
+    """Deleted."""
+    left: Sequence[Message] = ()
+    """Left to the queue's redrive policy."""
+    excluded: Mapping[str, int] = field(default_factory=dict)
+    """Objects that were not read because of what they are, by reason."""
+
+
+class QueueSource(ABC):
+    """One queue, a partition.
+
+    A message is deleted after the commit of all its events, never before. It may come again until
+    then and, as AWS promises at-least-once delivery, after that; the memory of counted events makes
+    it count once.
+    """
+
+    memory = _TWO_WEEKS
+    place: Partition | None = None
+
+    def __init__(
+        self, config: QueueConfig, environment: Environment, since: Mapping[str, int]
+    ) -> None:
+        self.name = config.name
+        self.format: EventFormat = config.format
+        self.interval = config.interval
+        self.discovery_interval = max(60.0, config.interval)
+        self._url = config.queue
+        self._accounts = environment.accounts
+        self._complete = environment.complete
+        self._limits = config.limits(environment, since)
+        self.region = ""
+        """That of the partition, once it is polled."""
+        self._inbox: Inbox | None = None
+        self._unreadable: OrderedDict[str, None] = OrderedDict()
+        """Ids of messages that were named."""
+
+    @abstractmethod
+    def work_off(self, messages: Sequence[Message]) -> Iterator[WorkedOff]:
+        """Read the events of messages. Each message has to be ``done`` or ``left`` once."""
+
+    def discover(self) -> Discovery:
+        """The queue, whether or not it can be read."""
+        try:
+            return Discovery([self._partition()])
+        except SourceError as error:
+            return Discovery((), [(Partition(self.name), error)])
+
+    def read_up_to(self, partition: Partition, checkpoint: str | None) -> int | None:  # noqa: ARG002
+        """None, because a queue is not read by time."""
+        return None
+
+    def size(self, partition: Partition) -> int | None:  # noqa: ARG002
+        """None, because AWS only estimates how much is queued."""
+        return None
+
+    def cost(self, partition: Partition) -> CallCost | None:  # noqa: ARG002
+        """None, because SQS has no quota of requests."""
+        return None
+
+    def release(self, partition: Partition) -> None:  # noqa: ARG002
+        """Give back what was received and not worked off."""
+        inbox, self._inbox = self._inbox, None
+        if inbox is not None:
+            inbox.release()
+
+    def poll(
+        self,
+        partition: Partition,
+        checkpoint: str | None,
+        *,
+        own_starts: Mapping[str, int],  # noqa: ARG002 - everything that is queued counts
+        turn: float = math.inf,  # noqa: ARG002
+    ) -> Iterator[Reading]:
+        """Receive and work off messages for an interval, or until the queue is empty."""
+        self.region = partition.region
+        if checkpoint is None:
+            # The first reading only stores the position, as for other sources.
+            yield Reading((), _CHECKPOINT, behind=True)
+        # The first receive does not wait, so that the source is ready as soon as it can be read.
+        is_first = self._inbox is None
+        if self._inbox is None:
+            self._inbox = Inbox(Queue(self._accounts, self._url, partition.region), self.name)
+        inbox = self._inbox
+        # It ends a little early, so a poll takes no longer than the interval.
+        end = time.monotonic() + self.interval - 1
+        while True:
+            wait = _ONCE_WAIT if self._complete else self._seconds_until(end) * (not is_first)
+            began = time.monotonic()
+            messages, malformed = inbox.receive(wait=wait)
+            oldest = min((one.sent for one in messages if one.sent), default=None)
+            if malformed:
+                yield self._reading(QueueState(oldest, _outcomes(malformed=malformed)))
+            if not messages:
+                # After a wait, the next poll may follow at once.
+                has_waited = time.monotonic() - began > _WAITED
+                yield self._reading(QueueState(None, _outcomes()), behind=has_waited or is_first)
+                return
+            is_first = False
+            yield from self._work_off(inbox, messages, oldest)
+            if not self._complete and not self._seconds_until(end):
+                return
+
+    def _work_off(
+        self, inbox: Inbox, messages: Sequence[Message], oldest: int | None
+    ) -> Iterator[Reading]:
+        done: list[Message] = []
+        try:
+            for one in self.work_off(messages):
+                outcomes = _outcomes(done=len(one.done), unreadable=self._name_left(one.left))
+                state = QueueState(oldest, outcomes, one.excluded)
+                yield replace(one.reading, limits=self._limits, queue=state, behind=True)
+                inbox.leave(one.left)
+                done += one.done
+                if len(done) >= MOST_AT_ONCE:
+                    inbox.delete(done)
+                    done = []
+        except SourceError:
+            with suppress(SourceError):  # they come again
+                inbox.delete(done)
+            raise
+        inbox.delete(done)
+
+    def unreadable(self, message: Message, why: str) -> bool:
+        """Name a message that is left to the redrive policy, the first time that it comes.
+
+        ``why``: without its content. Returns whether it is the first time.
+        """
+        is_new = message.id not in self._unreadable
+        if is_new:
+            _log.warning(
+                "a message of the queue cannot be read: it is left to the queue's redrive policy",
+                source=self.name,
+                queue=self._url.name,
+                message_id=message.id,
+                why=why,
+            )
+        return is_new
+
+    def _name_left(self, messages: Sequence[Message]) -> int:
+        """Count messages that were not left before."""
+        new = [one for one in messages if one.id not in self._unreadable]
+        self._unreadable |= dict.fromkeys(one.id for one in new)
+        while len(self._unreadable) > _MOST_NAMED:
+            self._unreadable.popitem(last=False)
+        return len(new)
+
+    def _reading(self, queue: QueueState, *, behind: bool = True) -> Reading:
+        return Reading((), _CHECKPOINT, queue=queue, behind=behind)
+
+    def _partition(self) -> Partition:
+        region = region_of(self._url, self._accounts)
+        return Partition(self.name, self._url.account_id, region, self._url.name, QUEUE)
+
+    def _seconds_until(self, end: float) -> int:
+        return max(0, min(LONGEST_WAIT, int(end - time.monotonic())))
+
+
+def region_of(queue: QueueUrl, accounts: AwsAccounts) -> str:
+    """The region of a queue, by default the environment's; raises SourceError."""
+    region = queue.region or accounts.default_region
+    if region is None:
+        raise SourceError(
+            f"The region of queue {queue.name} is not known; set AWS_REGION.",
+            reason="invalid_request",
+        )
+    return region
+
+
+def checkpoint() -> str:
+    """The checkpoint of every reading of a queue."""
+    return _CHECKPOINT
+
+
+def _outcomes(*, done: int = 0, unreadable: int = 0, malformed: int = 0) -> Mapping[str, int]:
+    return {"read": done, "unreadable": unreadable + malformed}

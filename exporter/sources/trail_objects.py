@@ -1,0 +1,72 @@
+"""The records in a CloudTrail object."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator, Sequence
+
+from exporter import compression
+from exporter.model import LogEvent, Records, array_of_records
+from exporter.sources.file_content import decode, inflate, pieces
+from exporter.sources.json_records import BrokenContentError, split_records
+
+_AT_ONCE = 256 * 1024 * 1024
+"""Bytes of the largest document that is inflated in one piece."""
+_BATCH_EVENTS = 5_000
+_GZIP = b"\x1f\x8b"
+
+
+class DamagedObjectError(Exception):
+    """The rest of an object cannot be read; the message says why, without its content."""
+
+
+def trail_events(content: bytes, time: int) -> Iterator[Sequence[LogEvent]]:
+    """The records of a CloudTrail object in batches, at the time of reading, milliseconds.
+
+    Raises DamagedObjectError after the records before the damage.
+    """
+    whole: bytes | bytearray | None = content
+    if content.startswith(_GZIP):
+        whole = compression.inflate(content, _AT_ONCE)
+    if whole is not None and array_of_records(whole) is not None:
+        document = whole
+
+        damage: DamagedObjectError | None = None
+
+        def split() -> list[LogEvent]:
+            nonlocal damage
+            events: list[LogEvent] = []
+            damage = None
+            try:
+                for batch in _one_by_one(pieces(document), time):
+                    events += batch
+            except DamagedObjectError as error:
+                damage = error
+            return events
+
+        yield Records(document, time, split)
+        if damage is not None:
+            raise damage
+        return
+    chunks = inflate(io.BytesIO(content)) if whole is None else pieces(whole)
+    yield from _one_by_one(chunks, time)
+
+
+def _one_by_one(chunks: Iterator[bytes], time: int) -> Iterator[list[LogEvent]]:
+    batch: list[LogEvent] = []
+    odd = 0
+    try:
+        for message in split_records(decode(chunks), cloudtrail=True):
+            if message is None:
+                odd += 1
+                continue
+            batch.append(LogEvent(message, time))
+            if len(batch) >= _BATCH_EVENTS:
+                yield batch
+                batch = []
+    except BrokenContentError as error:
+        yield batch
+        raise DamagedObjectError(str(error)) from error
+    yield batch
+    if odd:
+        raise DamagedObjectError("it has values that are not CloudTrail records")

@@ -1,0 +1,142 @@
+"""CloudTrail's objects in S3, by an SQS queue of notifications."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Final
+
+import structlog
+
+from exporter.aws.objects import ObjectName, Objects
+from exporter.aws.queues import Message
+from exporter.model import SourceError
+from exporter.patterns.compile import wildcard_test
+from exporter.sources.base import Environment, Reading
+from exporter.sources.notifications import UnknownNotificationError, read_notification
+from exporter.sources.queue_source import QueueSource, WorkedOff, checkpoint
+from exporter.sources.trail_objects import DamagedObjectError, trail_events
+
+if TYPE_CHECKING:
+    from exporter.sources.trail_bucket import TrailBucketConfig
+
+_PASSING: Final = frozenset(
+    {"stopping", "throttled", "unreachable", "no_credentials", "expired_credentials"}
+)
+"""Errors that are not the object's own: the message is worked off by a later poll."""
+_MOST_TRIES: Final = 3
+"""Polls that an object may stop with one of these, so that it does not stop the others forever."""
+_MOST_NAMED: Final = 1000
+_FOLDER: Final = re.compile("(?:^|/)AWSLogs/(?:.*/)?(CloudTrail(?:-[A-Za-z]+)?)/")
+_READ_FOLDERS: Final = frozenset({"CloudTrail", "CloudTrail-NetworkActivity"})
+
+_log = structlog.get_logger(__name__)
+
+
+class TrailQueue(QueueSource):
+    """The records of the objects that messages name.
+
+    Who can write to the queue does not choose what is read: the configuration names the buckets
+    and their owner; region, endpoint and credentials are the queue's and the environment's.
+    """
+
+    def __init__(
+        self, config: TrailBucketConfig, environment: Environment, since: Mapping[str, int]
+    ) -> None:
+        super().__init__(config, environment, since)
+        self._clock = environment.clock
+        self._is_wanted = [wildcard_test(pattern) for pattern in config.buckets]
+        self._prefix = config.prefix
+        self._owner = config.expected_bucket_owner
+        self._tries: Counter[str] = Counter()
+        """By message id, polls that ended because of an error that may pass."""
+        self._named: set[tuple[str, str]] = set()
+
+    def work_off(self, messages: Sequence[Message]) -> Iterator[WorkedOff]:
+        """The records of each object in a reading of their own, or in several."""
+        for message in messages:
+            try:
+                notification = read_notification(message.body)
+            except UnknownNotificationError as error:
+                is_new = self.unreadable(message, str(error))
+                yield WorkedOff(Reading((), checkpoint(), undecodable=is_new), left=[message])
+                continue
+            excluded: Counter[str] = Counter()
+            if notification.others:
+                excluded["event"] = notification.others
+            wanted = []
+            for name in notification.objects:
+                reason = self._excludes(name)
+                if reason:
+                    excluded[reason] += 1
+                    self._name_excluded(reason, name)
+                else:
+                    wanted.append(name)
+            failures: list[str] = []
+            for name in wanted:
+                yield from self._read(message, name, failures)
+            if failures:
+                self.unreadable(message, failures[0])
+            done, left = ([], [message]) if failures else ([message], [])
+            self._tries.pop(message.id, None)
+            yield WorkedOff(Reading((), checkpoint()), done, left, excluded)
+
+    def _read(self, message: Message, name: ObjectName, failures: list[str]) -> Iterator[WorkedOff]:
+        """The records of an object; adds the error to ``failures`` if it cannot be read."""
+        objects = Objects(self._accounts, self.region, owner=self._owner)
+        try:
+            content = objects.content(name)
+        except SourceError as error:
+            if error.reason in _PASSING and not self._is_stopper(message, error):
+                raise
+            failures.append(str(error))
+            return
+        batches = trail_events(content, round(self._clock.now() * 1000))
+        size = len(content)
+        while True:
+            try:
+                events = next(batches, None)
+            except DamagedObjectError as error:
+                failures.append(f"{name} is damaged: {error}; the records before that count")
+                return
+            if events is None:
+                return
+            yield WorkedOff(Reading(events, checkpoint(), size=size))
+            size = 0
+
+    def _is_stopper(self, message: Message, error: SourceError) -> bool:
+        """Whether an error that may pass has stopped too many polls."""
+        if error.reason != "unreachable":
+            return False
+        self._tries[message.id] += 1
+        return self._tries[message.id] > _MOST_TRIES
+
+    def _excludes(self, name: ObjectName) -> str:
+        """Why an object is not read; empty if it is."""
+        if not any(is_wanted(name.bucket) for is_wanted in self._is_wanted):
+            return "bucket"
+        if not name.key.startswith(self._prefix):
+            return "prefix"
+        folder = _FOLDER.search(name.key)
+        if folder is None or folder[1] not in _READ_FOLDERS:
+            return "folder"
+        return ""
+
+    def _name_excluded(self, reason: str, name: ObjectName) -> None:
+        key = (reason, name.bucket)
+        if key in self._named or len(self._named) >= _MOST_NAMED:
+            return
+        self._named.add(key)
+        why = {
+            "bucket": "the bucket is not one of the source's `buckets`",
+            "prefix": "the key does not begin with the source's `prefix`",
+            "folder": "the folder has no events, or it is not CloudTrail's",
+        }
+        _log.warning(
+            "objects are excluded",
+            source=self.name,
+            bucket=name.bucket,
+            example=name.key,
+            why=why[reason],
+        )

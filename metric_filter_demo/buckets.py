@@ -1,0 +1,36 @@
+"""S3 buckets of the embedded AWS: moto's, with the check of their owner, which moto lacks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any
+
+from moto.backends import get_backend
+
+from metric_filter_demo.protocol import ApiError, Request
+
+
+def check_owner(request: Request, environ: Mapping[str, Any]) -> None:
+    """Refuse a request that expects another owner of its bucket; raises ApiError."""
+    expected = environ.get("HTTP_X_AMZ_EXPECTED_BUCKET_OWNER")
+    if request.service != "s3" or not expected:
+        return
+    bucket = str(environ.get("PATH_INFO", "")).split("/")[1]
+    for account, regions in get_backend("s3").items():
+        if account != expected and bucket in regions["aws"].buckets:
+            raise ApiError("AccessDenied", "Access Denied", status=HTTPStatus.FORBIDDEN)
+
+
+def bucket_create(account: str, region: str, name: str) -> None:
+    """Create a bucket."""
+    _s3(account).create_bucket(name, region)
+
+
+def object_put(account: str, bucket: str, key: str, content: bytes) -> None:
+    """Store an object in an existing bucket."""
+    _s3(account).put_object(bucket, key, content)
+
+
+def _s3(account: str) -> Any:
+    return get_backend("s3")[account]["aws"]

@@ -1,0 +1,225 @@
+"""A trail in S3 by notifications in a queue, in an AWS on loopback."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from collections.abc import Iterator
+from types import SimpleNamespace
+from typing import Any
+
+import boto3
+import pytest
+from pydantic import ValidationError
+
+from exporter.aws.accounts import AwsAccounts
+from exporter.clock import Clock
+from exporter.model import Limits, SourceError
+from exporter.sources import queue_source, trail_queue
+from exporter.sources.base import Environment, Reading, Source
+from exporter.sources.trail_bucket import TrailBucketConfig
+from metric_filter_demo.aws import DEFAULT_ACCOUNT, EmbeddedAws
+from metric_filter_demo.faults import Faults
+from tests.support.envelopes import sign_in
+
+FOLDER = f"AWSLogs/{DEFAULT_ACCOUNT}/CloudTrail/us-east-1/2026/11/26"
+BUCKET = "org-trail"
+
+
+class Trail:
+    """A bucket, a queue, and a source that reads them."""
+
+    def __init__(self) -> None:
+        self.s3: Any = boto3.client("s3")
+        self.sqs: Any = boto3.client("sqs")
+        self.s3.create_bucket(Bucket=BUCKET)
+        self.url = self.sqs.create_queue(QueueName="trail")["QueueUrl"]
+
+    def put(self, key: str, content: bytes, bucket: str = BUCKET, **options: str) -> None:
+        self.s3.put_object(Bucket=bucket, Key=key, Body=content, **options)
+
+    def notify(self, *keys: str, bucket: str = BUCKET) -> None:
+        self.send({"s3Bucket": bucket, "s3ObjectKey": keys})
+
+    def send(self, body: Any) -> None:
+        self.sqs.send_message(QueueUrl=self.url, MessageBody=json.dumps(body))
+
+    def source(self, **options: Any) -> Source:
+        options = {"buckets": [BUCKET], **options}
+        config = TrailBucketConfig(name="trail", queue_url=self.url, **options)
+        return config.source(Environment(AwsAccounts(), Clock(), complete=True), {})
+
+    @property
+    def left(self) -> int:
+        names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
+        found = self.sqs.get_queue_attributes(QueueUrl=self.url, AttributeNames=names)
+        return sum(map(int, found["Attributes"].values()))
+
+
+@pytest.fixture
+def trail(aws: EmbeddedAws, monkeypatch: pytest.MonkeyPatch) -> Trail:  # noqa: ARG001 - it answers
+    monkeypatch.setattr(queue_source, "_ONCE_WAIT", 0)
+    return Trail()
+
+
+@pytest.fixture
+def named(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What the log says."""
+    lines: list[str] = []
+
+    def warning(text: str, **said: object) -> None:
+        lines.append(f"{text} {said.get('why')} {said.get('bucket', '')}")
+
+    for module in (queue_source, trail_queue):
+        monkeypatch.setattr(module, "_log", SimpleNamespace(warning=warning))
+    return lines
+
+
+def document(*records: dict[str, Any]) -> bytes:
+    return gzip.compress(json.dumps({"Records": records}).encode())
+
+
+def poll(source: Source) -> Iterator[Reading]:
+    (partition,) = source.discover().partitions
+    return source.poll(partition, "{}", own_starts={})
+
+
+def ids(readings: list[Reading]) -> list[str]:
+    return [json.loads(event.message)["eventID"] for one in readings for event in one.events]
+
+
+def excluded(readings: list[Reading]) -> dict[str, int]:
+    found: dict[str, int] = {}
+    for one in readings:
+        for reason, objects in (one.queue.excluded if one.queue else {}).items():
+            found[reason] = found.get(reason, 0) + objects
+    return found
+
+
+def test_the_records_of_all_objects_are_read_and_the_messages_deleted(trail: Trail) -> None:
+    records = [sign_in() for _ in range(12)]
+    keys = [f"{FOLDER}/{number} a+b.json.gz" for number in range(4)]
+    for number, key in enumerate(keys):
+        trail.put(key, document(*records[number * 3 : number * 3 + 3]))
+    trail.notify(*keys[:2])
+    trail.notify(keys[2])
+    trail.notify(keys[3])
+    trail.notify(keys[3])
+    readings = list(poll(trail.source()))
+    assert set(ids(readings)) == {one["eventID"] for one in records}
+    assert trail.left == 0
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        json.dumps([sign_in(), sign_in()]).encode(),
+        gzip.compress(b'{"Records": [' + json.dumps(sign_in()).encode() + b",")
+        + gzip.compress(json.dumps(sign_in()).encode() + b"]}"),
+        b"\xef\xbb\xbf" + json.dumps({"Records": [sign_in(), sign_in()]}).encode(),
+    ],
+)
+def test_other_containers_are_read_too(trail: Trail, content: bytes) -> None:
+    trail.put(f"{FOLDER}/a", content)
+    trail.notify(f"{FOLDER}/a")
+    assert len(ids(list(poll(trail.source())))) == 2
+    assert trail.left == 0
+
+
+def test_a_message_is_deleted_after_the_commit_of_all_its_records(trail: Trail) -> None:
+    for key in ("a", "b"):
+        trail.put(f"{FOLDER}/{key}", document(sign_in()))
+    trail.notify(f"{FOLDER}/a", f"{FOLDER}/b")
+    readings = poll(trail.source())
+    next(readings)
+    next(readings)
+    assert trail.left == 1
+    list(readings)
+    assert trail.left == 0
+
+
+def test_what_is_not_the_configurations_is_deleted_and_named_once(
+    trail: Trail, named: list[str]
+) -> None:
+    trail.put(f"{FOLDER}/a", document(sign_in()))
+    digest = FOLDER.replace("CloudTrail", "CloudTrail-Digest")
+    for _ in range(2):
+        trail.notify(f"{FOLDER}/a", bucket="other")
+        trail.notify("secrets.json", digest + "/x", f"{FOLDER}/a")
+    trail.send({"Event": "s3:TestEvent"})
+    readings = list(poll(trail.source()))
+    assert len(ids(readings)) == 2  # the same record
+    assert excluded(readings) == {"bucket": 2, "folder": 4, "event": 1}
+    assert len(named) == 2
+    assert trail.left == 0
+
+
+def test_an_object_of_another_owner_counts_nothing(trail: Trail, named: list[str]) -> None:
+    trail.put(f"{FOLDER}/a", document(sign_in()))
+    trail.notify(f"{FOLDER}/a")
+    source = trail.source(buckets=["org-*"], expected_bucket_owner="999999999999")
+    assert ids(list(poll(source))) == []
+    assert len(named) == 1
+    assert "`expected_bucket_owner`" in named[0]
+    assert trail.left == 1
+
+
+def test_objects_that_cannot_be_read_are_left_and_the_others_are_read(
+    trail: Trail, named: list[str]
+) -> None:
+    good, before = sign_in(), sign_in()
+    trail.put(f"{FOLDER}/cut", document(before, sign_in())[:-30])
+    trail.put(f"{FOLDER}/text", b"no trail")
+    trail.put(f"{FOLDER}/cold", document(sign_in()), StorageClass="GLACIER")
+    trail.put(f"{FOLDER}/good", document(good))
+    for key in ("gone", "cut", "text", "cold", "good"):
+        trail.notify(f"{FOLDER}/{key}")
+    trail.send("no notification")
+    readings = list(poll(trail.source()))
+    assert good["eventID"] in ids(readings)
+    assert len(named) == 5
+    for text in ("was deleted", "is damaged", "is archived", "not a JSON object"):
+        assert any(text in line for line in named), text
+    assert trail.left == 5
+
+
+def test_an_error_that_passes_ends_the_poll_and_uses_up_no_receive(
+    trail: Trail, aws: EmbeddedAws
+) -> None:
+    record = sign_in()
+    trail.put(f"{FOLDER}/a", document(record))
+    trail.notify(f"{FOLDER}/a")
+    source = trail.source()
+    aws.faults = Faults(expired=True)
+    with pytest.raises(SourceError):
+        list(poll(source))
+    aws.faults = Faults()
+    assert ids(list(poll(source))) == [record["eventID"]]
+    assert trail.left == 0
+
+
+def test_the_limits_go_with_each_reading(trail: Trail) -> None:
+    trail.put(f"{FOLDER}/a", document(sign_in()))
+    trail.notify(f"{FOLDER}/a")
+    readings = list(poll(trail.source(account_ids=["111122223333"])))
+    limits = Limits(frozenset(["111122223333"]))
+    assert [one.limits for one in readings if one.events] == [limits]
+
+
+def test_a_version_is_read_as_it_was(trail: Trail) -> None:
+    status = {"Status": "Enabled"}
+    trail.s3.put_bucket_versioning(Bucket=BUCKET, VersioningConfiguration=status)
+    first, second = sign_in(), sign_in()
+    key = f"{FOLDER}/a"
+    body = document(first)
+    version = trail.s3.put_object(Bucket=BUCKET, Key=key, Body=body)["VersionId"]
+    trail.put(key, document(second))
+    detail = {"bucket": {"name": BUCKET}, "object": {"key": key, "version-id": version}}
+    trail.send({"source": "aws.s3", "detail-type": "Object Created", "detail": detail})
+    assert ids(list(poll(trail.source()))) == [first["eventID"]]
+
+
+def test_a_star_needs_an_owner() -> None:
+    url = "https://sqs.us-east-1.amazonaws.com/111122223333/q"
+    with pytest.raises(ValidationError, match="expected_bucket_owner"):
+        TrailBucketConfig(name="t", queue_url=url, buckets=("org-*",))
