@@ -7,10 +7,10 @@ from collections.abc import Iterator, Sequence
 
 from exporter import compression
 from exporter.model import LogEvent, Records, array_of_records
-from exporter.sources.file_content import decode, inflate, pieces
+from exporter.sources.file_content import decode, inflate, is_dense, pieces
 from exporter.sources.json_records import BrokenContentError, split_records
 
-_AT_ONCE = 256 * 1024 * 1024
+_AT_ONCE = 32 * 1024 * 1024
 """Bytes of the largest document that is inflated in one piece."""
 _BATCH_EVENTS = 5_000
 _GZIP = b"\x1f\x8b"
@@ -28,12 +28,10 @@ def trail_events(content: bytes, time: int) -> Iterator[Sequence[LogEvent]]:
     whole: bytes | bytearray | None = content
     if content.startswith(_GZIP):
         whole = compression.inflate(content, _AT_ONCE)
-    if whole is not None and array_of_records(whole) is not None:
-        document = whole
-
+    if whole and array_of_records(whole) is not None and not is_dense(whole):
         damage: DamagedObjectError | None = None
 
-        def split() -> list[LogEvent]:
+        def split(document: bytes | bytearray) -> list[LogEvent]:
             nonlocal damage
             events: list[LogEvent] = []
             damage = None
@@ -44,7 +42,7 @@ def trail_events(content: bytes, time: int) -> Iterator[Sequence[LogEvent]]:
                 damage = error
             return events
 
-        yield Records(document, time, split)
+        yield Records(whole, time, split)
         if damage is not None:
             raise damage
         return

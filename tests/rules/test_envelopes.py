@@ -122,7 +122,9 @@ def test_lines_are_no_envelopes() -> None:
 def test_envelopes_in_a_document_count_as_records() -> None:
     records = [envelope(), sign_in(), envelope(sign_in(requestParameters={"n": -0.0}))]
     document = json.dumps({"Records": records}).encode()
-    events = Records(document, 5, lambda: [LogEvent(json.dumps(one), 5) for one in records])
+    events = Records(
+        document, 5, lambda _document: [LogEvent(json.dumps(one), 5) for one in records]
+    )
     rules = RuleSet.of([rule_config("logins")])
     assert len(rules.evaluate(events, FILE, "auto").events) == 3
 
