@@ -197,10 +197,10 @@ class Batch:
 
     def _decoded(self, events: Iterable[LogEvent]) -> Iterator[tuple[LogEvent, Any]]:
         """The events with their fields; of an envelope, the record in it."""
-        decode = self._decode
+        decode, mark, missing = self._decode, envelope_mark, MISSING
         for event in events:
             fields = decode(event.message)
-            if fields is None or envelope_mark(fields) is MISSING:
+            if fields is None or mark(fields) is missing:
                 yield event, fields
                 continue
             try:
