@@ -2,40 +2,41 @@
 
     python -m bench.growth [--rules 16 100 1000 5000] [--records 96000] [--rounds 3]
 
-All rules name an event, or a fifth names none. The cost is the difference between a run with all
-trail files and one with the first third of them, so that neither the start nor series that appear
-for the first time count much. CPU time, one core.
+All rules name an event, or a fifth names none. The ledger has the series of as many other records
+already, and the cost of a run for a single record is taken off. So neither the start nor series
+that appear for the first time count much. CPU time, one core.
 """
 
 from __future__ import annotations
 
 import argparse
+import shutil
 import statistics
 import tempfile
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from bench.corpus import cloudtrail
-from bench.files import exporter, exporter_counts, files
+from bench.corpus import Corpus, cloudtrail
+from bench.files import exporter, exporter_counts
 from bench.many_rules import rule_file
-from bench.measuring import Run, in_turns, machine, ratio, run, table
+from bench.measuring import in_turns, machine, ratio, run, table
 
-TRAIL_FILES = 12
 KINDS = {False: "all name an event", True: "a fifth names none"}
 
 
-def once(folder: Path, rules: Path) -> Run:
-    """A run over a folder of trail files."""
+def cost(earlier: Corpus, corpus: Corpus, rules: Path, found: dict[Path, int]) -> float:
+    """CPU seconds for a record, on a ledger that has counted other records."""
     with tempfile.TemporaryDirectory() as scratch:
-        return run(exporter(folder, Path(scratch), rules))
-
-
-def cost(some: Path, whole: Path, further: int, rules: Path, found: dict[Path, int]) -> float:
-    """CPU seconds for a record, with that many more in ``whole`` than in ``some``."""
-    first, last = once(some, rules), once(whole, rules)
-    found[rules] = sum(exporter_counts(last.output).values())
-    return (last.cpu - first.cpu) / further
+        ledger, copy = Path(scratch, "ledger"), Path(scratch, "copy")
+        ledger.mkdir()
+        before = run(exporter(earlier.trails, ledger, rules))
+        shutil.copytree(ledger, copy)
+        start = run(exporter(corpus.one, copy, rules))
+        whole = run(exporter(corpus.trails, ledger, rules))
+    counts = [sum(exporter_counts(one.output).values()) for one in (before, whole)]
+    found[rules] = counts[1] - counts[0]
+    return (whole.cpu - start.cpu) / corpus.events
 
 
 def main() -> None:
@@ -45,13 +46,8 @@ def main() -> None:
     parser.add_argument("--records", type=int, default=96_000)
     parser.add_argument("--rounds", type=int, default=3)
     given = parser.parse_args()
-    corpus = cloudtrail(given.records, in_file=given.records // TRAIL_FILES)
+    earlier, corpus = (cloudtrail(given.records, seed=seed) for seed in (2, 1))
     with tempfile.TemporaryDirectory() as scratch:
-        some = Path(scratch, "some")
-        some.mkdir()
-        for path in files(corpus.trails)[: TRAIL_FILES // 3]:
-            (some / Path(path).name).symlink_to(path)
-        further = given.records * 2 // 3
         found: dict[Path, int] = {}
         measures: dict[str, Callable[[], float]] = {}
         paths = {}
@@ -60,7 +56,7 @@ def main() -> None:
                 if rules > 16 or not mixed:
                     name = f"{rules:,} | {kind if rules > 16 else 'those of the comparison'}"
                     paths[name] = rule_file(Path(scratch), rules, mixed=mixed)
-                    measures[name] = partial(cost, some, corpus.trails, further, paths[name], found)
+                    measures[name] = partial(cost, earlier, corpus, paths[name], found)
         costs = in_turns(given.rounds, measures)
     least = costs[next(iter(costs))]
     rows = [
