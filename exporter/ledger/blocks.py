@@ -6,11 +6,13 @@ set of rules that have judged it (2).
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from bisect import bisect_left
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
 from struct import Struct
 from typing import Final
 
+from exporter.ledger.base import LedgerError
 from exporter.ledger.tables import BY_READING_TIME, Block
 
 DIGEST_BYTES: Final = 12
@@ -26,6 +28,29 @@ _NAME: Final = f"{NAME_BYTES}s2x"
 _CELL: Final = f"{ENTRY_BYTES}s"
 _FEW: Final = 16
 """So many names are searched for; for more, the block is decoded."""
+
+
+def by_block(
+    names: Sequence[bytes], block_of: Callable[[bytes], Block | None]
+) -> Iterator[tuple[Block, Sequence[bytes]]]:
+    """Yield the blocks for sorted names, each with its names; ends at a name without a block.
+
+    ``block_of`` returns the block that a name belongs to. Raises LedgerError if one is missing
+    between others.
+    """
+    start = 0
+    while start < len(names):
+        block = block_of(names[start])
+        if block is None:
+            return
+        end = bisect_left(names, block.until) if block.until else len(names)
+        if end <= start:
+            raise LedgerError(
+                f"The ledger's memory of {block.feed} has a gap: table blocks, segment "
+                f"{block.segment}. Restore the ledger from a backup."
+            )
+        yield block, names[start:end]
+        start = end
 
 
 def look_up(entries: bytes, names: Sequence[bytes]) -> dict[bytes, int]:

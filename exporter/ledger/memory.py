@@ -10,12 +10,18 @@ from __future__ import annotations
 
 import hashlib
 import json
-from bisect import bisect_left
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Final, NamedTuple, TypeAlias
 
-from exporter.ledger.base import LedgerError
-from exporter.ledger.blocks import DIGEST_BYTES, ENTRY_BYTES, OFFSET_BYTES, insert, look_up
+from exporter.ledger.blocks import (
+    DIGEST_BYTES,
+    ENTRY_BYTES,
+    OFFSET_BYTES,
+    by_block,
+    insert,
+    look_up,
+)
 from exporter.ledger.judging import Remembered, key_of
 from exporter.ledger.reading_time import entries_by_reading_time
 from exporter.ledger.rule_sets import RuleSets
@@ -239,20 +245,11 @@ class Memory:
         rows = self._transaction.read(SEGMENTS, [(self.feed.feed, _scope(scope))])
         return sorted(row.segment for row in rows if _TIMELESS <= row.segment < _TIMELESS_END)
 
-    def _blocks(self, place: _Place, names: Iterable[bytes]) -> Iterator[tuple[Block, list[bytes]]]:
+    def _blocks(
+        self, place: _Place, names: Iterable[bytes]
+    ) -> Iterator[tuple[Block, Sequence[bytes]]]:
         """Yield the blocks of a place for these names, with their names."""
-        rest = sorted(names)
-        start = 0
-        while start < len(rest):
-            block = self._block(place, rest[start])
-            end = bisect_left(rest, block.until) if block.until else len(rest)
-            if end <= start:
-                raise LedgerError(
-                    f"The ledger's memory of {self.feed.feed} has a gap: table blocks, segment "
-                    f"{block.segment}. Restore the ledger from a backup."
-                )
-            yield block, rest[start:end]
-            start = end
+        return by_block(sorted(names), partial(self._block, place))
 
     def _block(self, place: _Place, name: bytes) -> Block:
         read = self._read.setdefault(place, [])

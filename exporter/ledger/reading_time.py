@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Collection, Iterator
+from functools import partial
 
-from exporter.ledger.base import LedgerError
-from exporter.ledger.blocks import DIGEST_BYTES, ENTRY_BYTES
+from exporter.ledger.blocks import DIGEST_BYTES, ENTRY_BYTES, by_block
 from exporter.ledger.store import Transaction
 from exporter.ledger.tables import BLOCKS, BY_READING_TIME, FIRST_SLOT, SEGMENTS, Block
 
@@ -27,7 +27,8 @@ def entries_by_reading_time(
     segments = [one.segment for one in transaction.read(SEGMENTS, [feed])]
     for segment in sorted((one for one in segments if one < FIRST_SLOT), reverse=True):
         for level in BY_READING_TIME:
-            for block, names in _blocks(transaction, (*feed, segment, level), sorted(left)):
+            key = (*feed, segment, level)
+            for block, names in by_block(sorted(left), partial(_block, transaction, key)):
                 for name in names:
                     entry = _entry(block.entries, name)
                     if entry is not None:
@@ -39,22 +40,10 @@ def entries_by_reading_time(
                         )
 
 
-def _blocks(
-    transaction: Transaction, key: tuple[str, bytes, int, int], names: list[bytes]
-) -> Iterator[tuple[Block, list[bytes]]]:
-    start = 0
-    while start < len(names):
-        block = transaction.at_most(BLOCKS, (*key, names[start]))
-        if block is None:
-            return
-        end = bisect_left(names, block.until) if block.until else len(names)
-        if end <= start:
-            raise LedgerError(
-                f"The ledger's memory of {block.feed} has a gap: table blocks, segment "
-                f"{block.segment}. Restore the ledger from a backup."
-            )
-        yield block, names[start:end]
-        start = end
+def _block(
+    transaction: Transaction, key: tuple[str, bytes, int, int], digest: bytes
+) -> Block | None:
+    return transaction.at_most(BLOCKS, (*key, digest))
 
 
 def _entry(entries: bytes, digest: bytes) -> bytes | None:

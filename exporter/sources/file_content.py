@@ -15,12 +15,14 @@ from dataclasses import dataclass
 from typing import BinaryIO, Literal
 
 from exporter import compression
-from exporter.model import EventFormat
+from exporter.model import EventFormat, array_of_records
 from exporter.sources.json_records import BrokenContentError
 
 Layout = Literal["lines", "documents"]
 """``lines``: a message a line. ``documents``: JSON with line ends anywhere."""
 
+AT_ONCE = 32 * 1024 * 1024
+"""Bytes of the largest document that is inflated and decoded in one call each."""
 CHUNK = 256 * 1024
 HEAD = 64 * 1024
 """Bytes from which the layout is known."""
@@ -169,6 +171,11 @@ def again(head: bytes, rest: Iterator[bytes], broken: BrokenContentError | None)
     if broken is not None:
         raise broken
     yield from rest
+
+
+def is_one_document(content: bytes | bytearray) -> bool:
+    """Whether a content may be decoded at once: one document of records that fits the memory."""
+    return array_of_records(content) is not None and not is_dense(content)
 
 
 def is_dense(content: bytes | bytearray) -> bool:

@@ -27,11 +27,11 @@ from exporter.model import (
     PartitionKind,
     Records,
     SourceError,
-    array_of_records,
 )
 from exporter.sources.base import Discovery, Environment, Reading, SourceConfig
 from exporter.sources.file_batches import Batch, Messages, after, in_lists
 from exporter.sources.file_content import (
+    AT_ONCE,
     HEAD,
     Layout,
     Lines,
@@ -40,8 +40,8 @@ from exporter.sources.file_content import (
     decode,
     inflate,
     inflate_at_once,
-    is_dense,
     is_gzip,
+    is_one_document,
     layout_of,
     pieces,
     read_chunks,
@@ -53,7 +53,6 @@ from exporter.sources.options import Distinct, Interval
 from exporter.yamlfile.globs import absolute_glob, is_path
 
 _TWO_WEEKS = 14 * 86_400_000
-_AT_ONCE = 32 * 1024 * 1024
 _NOT_EVENTS = "file has records that are not log events, skipping them"
 _BROKEN = "file is broken, only events before that count"
 
@@ -116,7 +115,7 @@ class Files:
         complete: bool = False,
         batch_events: int = 5000,
         batch_bytes: int = 8 * 1024 * 1024,
-        at_once: int = _AT_ONCE,
+        at_once: int = AT_ONCE,
         clock: Callable[[], float] = time.time,
     ) -> None:
         """``at_once``: bytes of the longest document that is one reading, whatever its batches."""
@@ -220,7 +219,7 @@ class Files:
             position = None
             if layout == "documents" and not compressed and stat.st_size <= self._at_once:
                 whole = b"".join((head, *content))
-            if layout == "documents" and whole and array_of_records(whole) and not is_dense(whole):
+            if layout == "documents" and whole and is_one_document(whole):
                 records, undecodable = self._records(path, whole)
                 del whole, head, content  # it can be released
                 yield from self._read_document(file, stat, records, undecodable)

@@ -6,12 +6,10 @@ import io
 from collections.abc import Iterator, Sequence
 
 from exporter import compression
-from exporter.model import LogEvent, Records, array_of_records
-from exporter.sources.file_content import decode, inflate, is_dense, pieces
+from exporter.model import LogEvent, Records
+from exporter.sources.file_content import AT_ONCE, decode, inflate, is_one_document, pieces
 from exporter.sources.json_records import BrokenContentError, split_records
 
-_AT_ONCE = 32 * 1024 * 1024
-"""Bytes of the largest document that is inflated in one piece."""
 _BATCH_EVENTS = 5_000
 _GZIP = b"\x1f\x8b"
 
@@ -27,8 +25,8 @@ def trail_events(content: bytes, time: int) -> Iterator[Sequence[LogEvent]]:
     """
     whole: bytes | bytearray | None = content
     if content.startswith(_GZIP):
-        whole = compression.inflate(content, _AT_ONCE)
-    if whole and array_of_records(whole) is not None and not is_dense(whole):
+        whole = compression.inflate(content, AT_ONCE)
+    if whole and is_one_document(whole):
         damage: DamagedObjectError | None = None
 
         def split(document: bytes | bytearray) -> list[LogEvent]:
