@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from exporter.aws.accounts import AwsAccounts
     from exporter.aws.quotas import CallCost
     from exporter.clock import Clock
+    from exporter.sources.contents import Contents
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +42,19 @@ class QueueState:
     """Messages by what became of them, a value for each outcome."""
     excluded: Mapping[str, int] = field(default_factory=dict)
     """Objects that were not read because of what they are, by reason."""
+
+
+@dataclass(frozen=True, slots=True)
+class Backlog:
+    """What is known to wait, and was not read yet."""
+
+    objects: int
+    """Objects, or messages of a queue."""
+    size: int | None = None
+    """Bytes of the objects; None if unknown."""
+    oldest: int | None = None
+    """When the oldest of them was written or sent, milliseconds; None if unknown or nothing
+    waits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +89,8 @@ class Reading:
     """Which events count; None for all."""
     queue: QueueState | None = None
     """What is known of the queue that it came from, if it came from one."""
+    backlog: Backlog | None = None
+    """What waits after this reading; None if it is not known (again)."""
     again: bool = False
     """Whether its time was read before, so that most of its events may have been counted."""
 
@@ -155,6 +171,8 @@ class Environment:
     clock: Clock
     complete: bool = False
     """Whether each partition is polled only once, so nothing may wait for a later poll."""
+    contents: Contents | None = None
+    """What reads objects; None if the source reads one after the other."""
 
 
 class SourceConfig(BaseModel, ABC):

@@ -174,9 +174,9 @@ class QueueSource(ABC):
         self._url = config.queue
         self._accounts = environment.accounts
         self._complete = environment.complete
-        self._limits = config.limits(environment, since)
-        self.region = ""
-        """That of the partition, once it is polled."""
+        self.limits = config.limits(environment, since)
+        self.partition = Partition(config.name)
+        """The queue, once it is polled."""
         self._inbox: Inbox | None = None
         self._unreadable: OrderedDict[str, None] = OrderedDict()
         """Ids of messages that were named."""
@@ -219,7 +219,7 @@ class QueueSource(ABC):
         turn: float = math.inf,  # noqa: ARG002
     ) -> Iterator[Reading]:
         """Receive and work off messages for an interval, or until the queue is empty."""
-        self.region = partition.region
+        self.partition = partition
         if checkpoint is None:
             # The first reading only stores the position, as for other sources.
             yield Reading((), _CHECKPOINT, behind=True)
@@ -255,7 +255,7 @@ class QueueSource(ABC):
             for one in self.work_off(messages):
                 outcomes = _outcomes(done=len(one.done), unreadable=self._name_left(one.left))
                 state = QueueState(oldest, outcomes, one.excluded)
-                yield replace(one.reading, limits=self._limits, queue=state, behind=True)
+                yield replace(one.reading, limits=self.limits, queue=state, behind=True)
                 inbox.leave(one.left)
                 done += one.done
                 if len(done) >= MOST_AT_ONCE:

@@ -5,18 +5,20 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 import structlog
 
-from exporter.aws.objects import ObjectName, Objects
+from exporter.aws.objects import ObjectName
 from exporter.aws.queues import Message
 from exporter.model import SourceError
 from exporter.patterns.compile import wildcard_test
 from exporter.sources.base import Environment, Reading
+from exporter.sources.contents import InTurn, Portion
 from exporter.sources.notifications import UnknownNotificationError, read_notification
 from exporter.sources.queue_source import QueueSource, WorkedOff, checkpoint
-from exporter.sources.trail_objects import DamagedObjectError, trail_events
+from exporter.sources.trail_objects import TrailObject
 
 if TYPE_CHECKING:
     from exporter.sources.trail_bucket import TrailBucketConfig
@@ -34,6 +36,18 @@ _READ_FOLDERS: Final = frozenset({"CloudTrail", "CloudTrail-NetworkActivity"})
 _log = structlog.get_logger(__name__)
 
 
+@dataclass(slots=True)
+class _Plan:
+    """What a message is about."""
+
+    message: Message
+    wanted: list[TrailObject] = field(default_factory=list)
+    excluded: Counter[str] = field(default_factory=Counter)
+    """Objects that are not read because of what they are, by reason."""
+    error: str = ""
+    """Why it cannot be read."""
+
+
 class TrailQueue(QueueSource):
     """The records of the objects that messages name.
 
@@ -45,7 +59,7 @@ class TrailQueue(QueueSource):
         self, config: TrailBucketConfig, environment: Environment, since: Mapping[str, int]
     ) -> None:
         super().__init__(config, environment, since)
-        self._clock = environment.clock
+        self._contents = environment.contents or InTurn(environment.accounts, environment.clock)
         self._is_wanted = [wildcard_test(pattern) for pattern in config.buckets]
         self._prefix = config.prefix
         self._owner = config.expected_bucket_owner
@@ -55,55 +69,64 @@ class TrailQueue(QueueSource):
 
     def work_off(self, messages: Sequence[Message]) -> Iterator[WorkedOff]:
         """The records of each object in a reading of their own, or in several."""
-        for message in messages:
-            try:
-                notification = read_notification(message.body)
-            except UnknownNotificationError as error:
-                is_new = self.unreadable(message, str(error))
+        plans = [self._plan(message) for message in messages]
+        portions = self._contents.portions(
+            self.partition,
+            self.format,
+            self.limits,
+            (content for plan in plans for content in plan.wanted),
+        )
+        for plan in plans:
+            message = plan.message
+            if plan.error:
+                is_new = self.unreadable(message, plan.error)
                 yield WorkedOff(Reading((), checkpoint(), undecodable=is_new), left=[message])
                 continue
-            excluded: Counter[str] = Counter()
-            if notification.others:
-                excluded["event"] = notification.others
-            wanted = []
-            for name in notification.objects:
-                reason = self._excludes(name)
-                if reason:
-                    excluded[reason] += 1
-                    self._name_excluded(reason, name)
-                else:
-                    wanted.append(name)
             failures: list[str] = []
-            for name in wanted:
-                yield from self._read(message, name, failures)
+            for _ in plan.wanted:
+                yield from self._read(message, portions, failures)
             if failures:
                 self.unreadable(message, failures[0])
             done, left = ([], [message]) if failures else ([message], [])
             self._tries.pop(message.id, None)
-            yield WorkedOff(Reading((), checkpoint()), done, left, excluded)
+            yield WorkedOff(Reading((), checkpoint()), done, left, plan.excluded)
 
-    def _read(self, message: Message, name: ObjectName, failures: list[str]) -> Iterator[WorkedOff]:
-        """The records of an object; adds the error to ``failures`` if it cannot be read."""
-        objects = Objects(self._accounts, self.region, owner=self._owner)
+    def _plan(self, message: Message) -> _Plan:
+        """Which objects of a message are read."""
         try:
-            content = objects.content(name)
-        except SourceError as error:
-            if error.reason in _PASSING and not self._is_stopper(message, error):
-                raise
-            failures.append(str(error))
-            return
-        batches = trail_events(content, round(self._clock.now() * 1000))
-        size = len(content)
-        while True:
-            try:
-                events = next(batches, None)
-            except DamagedObjectError as error:
-                failures.append(f"{name} is damaged: {error}; the records before that count")
+            notification = read_notification(message.body)
+        except UnknownNotificationError as error:
+            return _Plan(message, error=str(error))
+        plan = _Plan(message)
+        if notification.others:
+            plan.excluded["event"] = notification.others
+        for name in notification.objects:
+            reason = self._excludes(name)
+            if reason:
+                plan.excluded[reason] += 1
+                self._name_excluded(reason, name)
+            else:
+                plan.wanted.append(TrailObject(name, self.partition.region, self._owner))
+        return plan
+
+    def _read(
+        self, message: Message, portions: Iterator[Portion[TrailObject]], failures: list[str]
+    ) -> Iterator[WorkedOff]:
+        """The records of the next object; adds the error to ``failures`` if it cannot be read."""
+        for portion in portions:
+            error = portion.error
+            if isinstance(error, SourceError):
+                if error.reason in _PASSING and not self._is_stopper(message, error):
+                    raise error
+                failures.append(str(error))
+            elif error is not None:
+                failures.append(
+                    f"{portion.content.name} is damaged: {error}; the records before that count"
+                )
+            if portion.size or portion.events:
+                yield WorkedOff(Reading(portion.events, checkpoint(), size=portion.size))
+            if portion.last:
                 return
-            if events is None:
-                return
-            yield WorkedOff(Reading(events, checkpoint(), size=size))
-            size = 0
 
     def _is_stopper(self, message: Message, error: SourceError) -> bool:
         """Whether an error that may pass has stopped too many polls."""
