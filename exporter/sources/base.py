@@ -46,7 +46,7 @@ class QueueState:
 
 @dataclass(frozen=True, slots=True)
 class Backlog:
-    """What is known to wait, and was not read yet."""
+    """Objects or messages that are known and were not read yet."""
 
     objects: int
     """Objects, or messages of a queue."""
@@ -90,7 +90,7 @@ class Reading:
     queue: QueueState | None = None
     """What is known of the queue that it came from, if it came from one."""
     backlog: Backlog | None = None
-    """What waits after this reading; None if it is not known (again)."""
+    """The backlog after this reading; None if it is not known (again)."""
     again: bool = False
     """Whether its time was read before, so that most of its events may have been counted."""
 
@@ -172,7 +172,7 @@ class Environment:
     complete: bool = False
     """Whether each partition is polled only once, so nothing may wait for a later poll."""
     contents: Contents | None = None
-    """What reads objects; None if the source reads one after the other."""
+    """Reads objects; None if the source reads one after the other."""
 
 
 class SourceConfig(BaseModel, ABC):

@@ -35,7 +35,7 @@ ContentT = TypeVar("ContentT", bound=Content)
 
 @dataclass(frozen=True, slots=True)
 class Portion(Generic[ContentT]):
-    """A part of what an object holds."""
+    """Log events of an object."""
 
     content: ContentT
     events: Sequence[LogEvent] = ()
@@ -57,7 +57,7 @@ class Contents(Protocol):
         limits: Limits | None,
         contents: Iterable[ContentT],
     ) -> Iterator[Portion[ContentT]]:
-        """What objects hold, in their order; each has at least one portion, its last.
+        """The portions of objects, in their order; each has at least one, its last.
 
         ``contents`` may be asked for objects long before their portions are. Partition, format and
         limits: how a reading of these portions is evaluated.

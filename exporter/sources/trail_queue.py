@@ -38,7 +38,7 @@ _log = structlog.get_logger(__name__)
 
 @dataclass(slots=True)
 class _Plan:
-    """What a message is about."""
+    """The objects of a message."""
 
     message: Message
     wanted: list[TrailObject] = field(default_factory=list)
