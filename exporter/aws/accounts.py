@@ -6,6 +6,7 @@ import os
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, cast
+from weakref import WeakKeyDictionary
 
 from botocore import xform_name
 from botocore.exceptions import NoCredentialsError
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     from botocore.client import BaseClient
     from botocore.credentials import ReadOnlyCredentials
     from mypy_boto3_sts import STSClient
+
+    from exporter.aws.direct import DirectReader
 
 MOST_ACCOUNTS = 64
 """(account, region) pairs whose clients are kept, those used last. A client has about 0.3 MiB."""
@@ -58,6 +61,7 @@ class AwsAccounts:
         )
         self._clients: dict[tuple[str, str], dict[str, BaseClient]] = {}
         """By (account, region), those used last at the end, and by service and endpoint."""
+        self._direct: WeakKeyDictionary[BaseClient, DirectReader] = WeakKeyDictionary()
         self._lock = threading.Lock()
         self._callers = Callers()
         self._identified: list[str] = []
@@ -129,6 +133,17 @@ class AwsAccounts:
             )
         except AWS_ERRORS as error:
             raise source_error(error, call) from error
+
+    def direct(self, call: Call) -> DirectReader:
+        """The fast way to read the objects that the client of a call reads; raises SourceError."""
+        # Only S3 needs libcurl, which has 10 MB.
+        from exporter.aws.direct import DirectReader  # noqa: PLC0415
+
+        client = self.client(call.service, call.region, call.account_id, any_signer=True)
+        with self._lock:
+            if client not in self._direct:
+                self._direct[client] = DirectReader(client, self._open(), self._conduct)
+            return self._direct[client]
 
     def body(self, call: Call, stream: Any) -> bytes:
         """The rest of an answer that is read as a stream; raises SourceError."""

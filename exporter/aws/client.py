@@ -63,6 +63,17 @@ class Conduct:
     call_seconds: float = CALL_SECONDS
     observer: ApiObserver | None = None
 
+    def observe(self, call: Call, outcome: str) -> None:
+        """Report a request to the observer."""
+        if self.observer is not None:
+            self.observer.api_request(
+                service=call.service,
+                operation=call.operation,
+                account_id=call.account_id,
+                region=call.region,
+                outcome=outcome,
+            )
+
 
 def make_client(
     session: Session,
@@ -115,20 +126,14 @@ def make_client(
         response_dict: dict[str, Any] | None = None,
         **_: object,
     ) -> None:
+        operation = event_name.rpartition(".")[2]
         outcome = _outcome(parsed_response)
         date = (response_dict or {}).get("headers", {}).get("date")
         if date is not None:
             conduct.clock.learn(date, sent.at, accepted=outcome == "success")
         if outcome == "throttled":
-            conduct.quotas.throttled(event_name.rpartition(".")[2], account_id, region)
-        if conduct.observer is not None:
-            conduct.observer.api_request(
-                service=service,
-                operation=event_name.rpartition(".")[2],
-                account_id=account_id,
-                region=region,
-                outcome=outcome,
-            )
+            conduct.quotas.throttled(operation, account_id, region)
+        conduct.observe(Call(service, operation, account_id, region), outcome)
 
     def retrying(
         response: tuple[Any, dict[str, Any]] | None,

@@ -48,6 +48,11 @@ class Bounds:
     """Ends the call."""
 
 
+def too_slow(seconds: float) -> CutOffError:
+    """The error that ends a call after its time."""
+    return CutOffError(f"was not answered in full within {seconds:g} s", reason="unreachable")
+
+
 def bind(client: Any, bounds: Bounds) -> None:
     """Limit every HTTP call of a botocore client; calls beyond a limit raise CutOffError.
 
@@ -106,10 +111,7 @@ class _Reader(io.RawIOBase):
             if self._bounds.stop.is_set():
                 raise CutOffError("was ended because the exporter is stopping", reason="stopping")
             if now >= self._deadline:
-                raise CutOffError(
-                    f"was not answered in full within {self._bounds.seconds:g} s",
-                    reason="unreachable",
-                )
+                raise too_slow(self._bounds.seconds)
             if now >= silent_until:
                 raise TimeoutError("timed out")
             self._sock.settimeout(min(_LOOK_AROUND, self._deadline - now, silent_until - now))
