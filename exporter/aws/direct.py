@@ -74,7 +74,7 @@ class DirectReader:
         self._conduct = conduct
         self._endpoint = client.meta.endpoint_url
         self._certificates = get_cert_path(
-            session.get_config_variable("ca_bundle") or os.environ.get("REQUESTS_CA_BUNDLE") or True
+            session.get_config_variable("ca_bundle") or os.environ.get("REQUESTS_CA_BUNDLE", True)
         )
         self._ways: dict[tuple[object, object], _Way] = {}
         """By bucket and its expected owner."""

@@ -11,13 +11,18 @@ _MOST = 65536
 
 
 class TunnelProxy:
-    """Answers CONNECT and passes bytes on; what the server says first comes ``pause`` s later."""
+    """Answers CONNECT and passes bytes on; what the server says first comes ``pause`` s later.
 
-    def __init__(self, pause: float) -> None:
+    ``to``: a port of this machine that is connected, whatever host is asked for.
+    """
+
+    def __init__(self, pause: float = 0.0, *, to: int | None = None) -> None:
         self._pause = pause
+        self._to = to
         self._listening = socket.create_server(("127.0.0.1", 0))
         self._sockets: list[socket.socket] = [self._listening]
         self.tunnels = 0
+        self.hosts: list[str] = []
 
     @property
     def url(self) -> str:
@@ -50,7 +55,10 @@ class TunnelProxy:
         while not request.endswith(b"\r\n\r\n"):
             request += client.recv(_MOST)
         host, _, port = request.split()[1].decode().partition(":")
-        server = socket.create_connection((host, int(port)))
+        self.hosts.append(host)
+        server = socket.create_connection(
+            ("127.0.0.1", self._to) if self._to else (host, int(port))
+        )
         self._sockets += client, server
         self.tunnels += 1
         client.sendall(b"HTTP/1.1 200 Connection established\r\n\r\n")
