@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import zlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 from xml.etree import ElementTree
@@ -16,6 +16,7 @@ from xml.etree import ElementTree
 import msgspec
 from botocore.parsers import create_parser
 
+from exporter.aws.listing import listing_members
 from exporter.aws.records import FilteredLogEvent, HistoryEvent, PageDecoder
 
 UNREADABLE = "UnreadableAnswer"
@@ -44,6 +45,8 @@ class Sent:
     """The member with the token of the next page, if the operation has pages."""
     page: PageDecoder | None = None
     """The fast way to decode a page of log events."""
+    decode: Callable[[bytes], Mapping[str, object]] | None = None
+    """The members of an answer in XML, in place of botocore's parser."""
     may_lack: bool = False
     """Whether AWS leaves it out if it is empty. No position moves by such an answer."""
 
@@ -64,6 +67,7 @@ ALWAYS_SENT: Mapping[str, Sent] = {
     "DeleteMessageBatch": Sent("Successful", list, may_lack=True),
     "ChangeMessageVisibilityBatch": Sent("Successful", list, may_lack=True),
     "GetObject": Sent("Body", bytes),
+    "ListObjectsV2": Sent("IsTruncated", bool, "NextContinuationToken", decode=listing_members),
     # botocore asks for a bucket's region if S3 redirects a request without naming it.
     "HeadBucket": Sent("BucketRegion", str, may_lack=True),
     "GetQueueAttributes": Sent("Attributes", dict, may_lack=True),
@@ -98,7 +102,7 @@ def admit(operation: Any, answer: dict[str, Any], members: dict[str, Any]) -> No
             return
         found = _members(operation, answer)
         _check(ALWAYS_SENT[operation.name], found)
-    except (ValueError, RecursionError, zlib.error, ElementTree.ParseError) as error:
+    except (ValueError, KeyError, RecursionError, zlib.error, ElementTree.ParseError) as error:
         why = str(error) if isinstance(error, _NotAwsError) else "cannot be read"
         # Every parser of botocore makes a plain error of an empty 5xx.
         answer.update(status_code=_BAD_GATEWAY, body=b"")
@@ -107,6 +111,9 @@ def admit(operation: Any, answer: dict[str, Any], members: dict[str, Any]) -> No
         return
     if _is_json(operation):
         answer["body"] = b"{}"
+        members.update(found)
+    elif ALWAYS_SENT[operation.name].decode is not None:
+        answer["body"] = b""
         members.update(found)
 
 
@@ -175,7 +182,8 @@ def _members(operation: Any, answer: Mapping[str, Any]) -> Mapping[str, object]:
             children = [] if result is None else list(result)
             return {child.tag.rpartition("}")[2]: child.text for child in children}
         case _:
-            return _parsed(operation, answer)
+            decode = ALWAYS_SENT[operation.name].decode
+            return decode(answer["body"]) if decode else _parsed(operation, answer)
 
 
 def _json_members(operation: Any, body: bytes) -> dict[str, object]:

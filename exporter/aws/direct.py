@@ -73,9 +73,8 @@ class DirectReader:
         """``session``: the client's."""
         self._conduct = conduct
         self._endpoint = client.meta.endpoint_url
-        self._certificates = get_cert_path(
-            session.get_config_variable("ca_bundle") or os.environ.get("REQUESTS_CA_BUNDLE", True)
-        )
+        bundle = session.get_config_variable("ca_bundle") or os.environ.get("REQUESTS_CA_BUNDLE")
+        self._certificates = bundle or get_cert_path(verify=True)
         self._ways: dict[tuple[object, object], _Way] = {}
         """By bucket and its expected owner."""
         self._idle: list[pycurl.Curl] = []

@@ -217,7 +217,7 @@ def test_new_credentials_sign_from_then_on(store: ObjectStore) -> None:
     def session() -> Session:
         made = Session()
         expiry = now + timedelta(hours=1)
-        made._credentials = RefreshableCredentials(
+        vars(made)["_credentials"] = RefreshableCredentials(
             "key0", SECRET, "token", expiry, fetch, "test", time_fetcher=lambda: now
         )
         return made

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Self
-from urllib.parse import parse_qsl, quote, unquote, urlsplit
+from urllib.parse import parse_qsl, quote, quote_plus, unquote, urlsplit
 
 from tests.support.certificates import Certificate
 
@@ -71,6 +71,7 @@ class ObjectStore(ThreadingHTTPServer):
         """By bucket, key and version; the current version is empty."""
         self.next_answers: deque[Answer] = deque()
         self.requests: list[Request] = []
+        self.page_size = 1000
         self.region = "us-east-1"
         self.url = f"{'https' if certificate else 'http'}://127.0.0.1:{self.server_port}"
         if certificate is not None:
@@ -100,10 +101,45 @@ class ObjectStore(ThreadingHTTPServer):
         if request.region != self.region:
             more = f"<Region>{self.region}</Region>"
             return error("AuthorizationHeaderMalformed", 400, more=more)
+        if "list-type" in request.query:
+            return self._list(request.bucket, request.query)
         body = self.objects.get((request.bucket, request.key, request.query.get("versionId", "")))
         if body is None:
             return error("NoSuchKey", 404)
         return Answer(body, headers={"ETag": f'"{hashlib.sha256(body).hexdigest()}"'})
+
+    def _list(self, bucket: str, query: Mapping[str, str]) -> Answer:
+        """ListObjectsV2, in pages of ``page_size``."""
+        prefix, delimiter = query.get("prefix", ""), query.get("delimiter", "")
+        token = query.get("continuation-token")
+        after = bytes.fromhex(token).decode() if token else query.get("start-after", "")
+        found: dict[str, str] = {}
+        for name, key, version in sorted(self.objects):
+            if name == bucket and not version and key.startswith(prefix):
+                rest, separator, _ = key[len(prefix) :].partition(delimiter or "\0")
+                common = prefix + rest + separator if separator else ""
+                if (common or key) > after:
+                    found[common or key] = _entry(key, len(self.objects[name, key, ""]), common)
+        names = sorted(found)
+        page, more = names[: self.page_size], names[self.page_size :]
+        last = page[-1].encode().hex() if more else ""
+        following = f"<NextContinuationToken>{last}</NextContinuationToken>"
+        body = (
+            '<ListBucketResult xmlns="http://s3.amazonaws.com/doc/2006-03-01/">'
+            f"<IsTruncated>{str(bool(more)).lower()}</IsTruncated><KeyCount>{len(page)}</KeyCount>"
+            f"<EncodingType>url</EncodingType>{following}{''.join(found[one] for one in page)}"
+            "</ListBucketResult>"
+        )
+        return Answer(body.encode(), headers={"Content-Type": "application/xml"})
+
+
+def _entry(key: str, size: int, common: str) -> str:
+    if common:
+        return f"<CommonPrefixes><Prefix>{quote_plus(common, safe='/')}</Prefix></CommonPrefixes>"
+    return (
+        f"<Contents><Key>{quote_plus(key, safe='/')}</Key><Size>{size}</Size>"
+        "<LastModified>2026-11-20T12:00:00.000Z</LastModified></Contents>"
+    )
 
 
 class _Handler(BaseHTTPRequestHandler):
