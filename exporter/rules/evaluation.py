@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import repeat
 from typing import Any
@@ -97,7 +98,7 @@ class Batch:
     def _judge_document(self, records: Records) -> list[JudgedEvent] | None:
         """Judge the records of a document; None if it has to be split."""
         program = self._latest
-        if self._watermark is not None or self._limits is not None or self._judges.reads_lines:
+        if self._watermark is not None or self._judges.reads_lines:
             return None
         pieces = self._judges.decoder.records(records, cloudtrail=self._format == "cloudtrail")
         if pieces is None:
@@ -107,6 +108,7 @@ class Batch:
         judged: list[JudgedEvent | None] = []
         inexact: list[tuple[int, int]] = []
         """Where in ``judged``, and which record."""
+        excluded: Counter[tuple[str, str]] = Counter()
         before = 0
         try:
             for piece in pieces:
@@ -114,23 +116,51 @@ class Batch:
                 if self._format != "cloudtrail" and have_envelopes(piece):
                     return None
                 found: list[tuple[int, Any, list[int] | None]] = []
+                indices, admitted = self._admitted(event, piece, excluded)
                 if program.scan is not None:
-                    program.scan(piece, found)
-                for index, fields, matching in found:
+                    program.scan(admitted, found)
+                for place, fields, matching in found:
                     try:
                         if matching is None:
                             raise InexactError
                         judged.append(self._made(event, fields, None, program, matching))
                     except InexactError:
-                        inexact.append((len(judged), before + index))
+                        inexact.append((len(judged), before + indices[place]))
                         judged.append(None)
                 before += len(piece)
         except (ValueError, RecursionError):
             return None
         records.counted(before)
+        for key, number in excluded.items():
+            self._exclude(key, number)
         for at, index in inexact:
             judged[at] = self._judged(*self._exact(records.events[index]))
         return [one for one in judged if one is not None]
+
+    def _admitted(
+        self, event: LogEvent, piece: list[Any], excluded: Counter[tuple[str, str]]
+    ) -> tuple[Sequence[int], list[Any]]:
+        """The records that the limits admit, and which these are; the others are counted.
+
+        Raises ValueError if a record has to be decoded exactly for it.
+        """
+        limits = self._limits
+        if limits is None:
+            return range(len(piece)), piece
+        accounts = (limits.account_ids or ()) if limits.since is None else ()
+        indices: list[int] = []
+        for index, fields in enumerate(piece):
+            account_id = fields.recipientAccountId
+            if not (account_id.__class__ is str and account_id in accounts):
+                try:
+                    key = _exclusion(limits, self._facts(event, fields))
+                except InexactError as error:
+                    raise ValueError from error
+                if key is not None:
+                    excluded[key] += 1
+                    continue
+            indices.append(index)
+        return indices, [piece[index] for index in indices]
 
     def _judge_lines(self, events: Sequence[LogEvent], known: Known | None) -> list[JudgedEvent]:
         """Judge events that have the partition's facts, whatever their messages say."""
@@ -243,8 +273,11 @@ class Batch:
         """What the rules make of an event; None if none matches. Raises InexactError."""
         if fact is None and (self._is_timed or self._limits is not None):
             fact = self._facts(event, fields)
-        if self._limits is not None and fact is not None and self._excludes(self._limits, fact):
-            return None
+        if self._limits is not None and fact is not None:
+            key = _exclusion(self._limits, fact)
+            if key is not None:
+                self._exclude(key, 1)
+                return None
         program = self._program(event, fact)
         matching: list[int] = []
         if fields is not None and program.matching is not None:
@@ -286,17 +319,8 @@ class Batch:
             also,
         )
 
-    def _excludes(self, limits: Limits, fact: Facts) -> bool:
-        """Whether the limits exclude an event, which is counted then."""
-        reason = ""
-        if limits.account_ids is not None and fact.account_id not in limits.account_ids:
-            reason = "account"
-        elif limits.since is not None and (fact.event_time or limits.since) < limits.since:
-            reason = "start"
-        if reason:
-            key = (reason, fact.account_id)
-            self.excluded[key] = self.excluded.get(key, 0) + 1
-        return bool(reason)
+    def _exclude(self, key: tuple[str, str], number: int) -> None:
+        self.excluded[key] = self.excluded.get(key, 0) + number
 
     def _facts(self, event: LogEvent, fields: Any) -> Facts:
         return facts(event, fields, self._partition, self._format)
@@ -307,3 +331,12 @@ class Batch:
         if only is None and happened is None:
             return self._latest
         return self._judges.program(happened, only)
+
+
+def _exclusion(limits: Limits, fact: Facts) -> tuple[str, str] | None:
+    """Why the limits exclude an event, and its account; None if they admit it."""
+    if limits.account_ids is not None and fact.account_id not in limits.account_ids:
+        return "account", fact.account_id
+    if limits.since is not None and (fact.event_time or limits.since) < limits.since:
+        return "start", fact.account_id
+    return None

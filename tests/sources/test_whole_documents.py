@@ -6,6 +6,7 @@ import gzip
 import json
 import os
 import tempfile
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from hypothesis import strategies as st
 
 from exporter import compression
 from exporter.configuration import RuleConfig
-from exporter.model import EventFormat, Increment, Partition, Records
+from exporter.model import EventFormat, Excluded, Increment, Limits, Partition, Records
 from exporter.rules import RuleSet
 from exporter.sources.base import Reading
 from exporter.sources.file_content import inflate
@@ -30,6 +31,9 @@ _ELEMENTS = st.sampled_from(
         '{"eventID":"4","n":1.50,"eventID":"5"}',
         '{"Records":[{"eventID":"6"}],"eventID":"7"}',
         '{"awsAccountId":"111122223333"}',
+        '{"eventID":"12","recipientAccountId":"111122223333","eventTime":"2026-11-20T00:00:00Z"}',
+        '{"eventID":"13","recipientAccountId":"444455556666","eventTime":"2026-11-20T00:00:01Z"}',
+        '{"eventID":"14","recipientAccountId":111122223333,"eventTime":1.50}',
         '{"eventID":NaN}',
         '{"eventID":"\\ud800"}',
         '"]}"',
@@ -141,6 +145,12 @@ RULES = RuleSet.of(
 )
 
 
+_LIMITS = st.builds(
+    Limits,
+    account_ids=st.sampled_from([None, frozenset({"111122223333"})]),
+    since=st.sampled_from([None, 1_795_132_801_000]),
+)
+_OF_ACCOUNT = '{"awsAccountId":"1"}'
 _PLAIN, _TWICE = '{{"Records":[{}]}}', '{{"Records":[{}],"Records":[{{"eventID":"8"}}]}}'
 
 
@@ -149,25 +159,29 @@ _PLAIN, _TWICE = '{{"Records":[{}]}}', '{{"Records":[{}],"Records":[{{"eventID":
     elements=st.lists(_ELEMENTS, max_size=4),
     around=st.just(_PLAIN) | _AROUND,
     event_format=st.sampled_from(["auto", "cloudtrail"]),
+    limits=st.none() | _LIMITS,
     zipped=st.booleans(),
 )
-@example(elements=['{"awsAccountId":"1"}'], around=_PLAIN, event_format="cloudtrail", zipped=True)
-@example(elements=['{"awsAccountId":"1"}'], around=_PLAIN, event_format="auto", zipped=True)
-@example(elements=['{"eventID":"1"}'], around=_TWICE, event_format="cloudtrail", zipped=True)
+@example([_OF_ACCOUNT], _PLAIN, "cloudtrail", None, True)
+@example([_OF_ACCOUNT], _PLAIN, "auto", None, True)
+@example(['{"eventID":"1"}'], _TWICE, "cloudtrail", Limits(frozenset()), True)
 def test_rules_count_the_same_in_a_document_that_is_not_split(
-    elements: list[str], around: str, event_format: EventFormat, zipped: bool
+    elements: list[str], around: str, event_format: EventFormat, limits: Limits | None, zipped: bool
 ) -> None:
     content = around.format(",".join(elements)).encode()
     partition = Partition("files", resource="a.json", kind=FILE)
 
-    def counted(path: Path, at_once: int) -> tuple[list[Increment], int, int]:
+    def counted(path: Path, at_once: int) -> tuple[list[Increment], int, int, Excluded]:
         source = Files([str(path)], name="files", format=event_format, at_once=at_once)
         increments, events, undecodable = [], 0, 0
+        excluded: Counter[tuple[str, str]] = Counter()
         for reading in source.poll(Partition("files", resource=str(path)), None, own_starts={}):
-            increments += RULES.evaluate(reading.events, partition, event_format).increments
+            found = RULES.evaluate(reading.events, partition, event_format, limits=limits)
+            increments += found.increments
+            excluded.update(found.excluded)
             events += len(reading.events)
             undecodable += reading.undecodable
-        return increments, events, undecodable
+        return increments, events, undecodable, excluded
 
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "a.json")
@@ -269,3 +283,14 @@ def test_a_document_that_would_fill_the_memory_is_read_bit_by_bit(
     sizes = [len(reading.events) for reading in source.poll(partition, None, own_starts={})]
     assert sum(sizes) == 200_000
     assert max(sizes) == 5_000
+
+
+def test_limits_do_not_split_a_document() -> None:
+    record = '{{"eventID":"{0}","recipientAccountId":"11112222333{0}"}}'
+    content = f'{{"Records":[{record.format(3)},{record.format(4)}]}}'.encode()
+    records = Records(content, 0, lambda _: pytest.fail("split"))
+    found = RULES.evaluate(
+        records, Partition("files"), "cloudtrail", limits=Limits(frozenset({"111122223333"}))
+    )
+    assert [one.event_id for one in found.events] == ["3"]
+    assert found.excluded == {("account", "111122223334"): 1}
