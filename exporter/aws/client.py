@@ -37,6 +37,10 @@ _CONFIG = Config(
     user_agent_extra=f"metric-filter-exporter/{__version__}",
 )
 
+# botocore refuses an endpoint URL together with AWS_USE_FIPS_ENDPOINT and
+# AWS_USE_DUALSTACK_ENDPOINT, which choose among the public endpoints.
+_AT_ENDPOINT = Config(use_fips_endpoint=False, use_dualstack_endpoint=False)
+
 CALL_SECONDS = 60.0
 """Timeout of an HTTP call. AWS answers within two seconds, FilterLogEvents within about ten, when
 it ends a scan. A page of 1 MB in a minute is 140 kbit/s."""
@@ -95,7 +99,7 @@ def make_client(
         client: BaseClient = session.create_client(
             service,
             region_name=region,
-            config=_CONFIG,
+            config=_CONFIG.merge(_AT_ENDPOINT) if endpoint else _CONFIG,
             endpoint_url=endpoint or None,
             aws_access_key_id=keys.access_key if keys else None,
             aws_secret_access_key=keys.secret_key if keys else None,

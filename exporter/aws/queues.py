@@ -25,6 +25,7 @@ _LEGACY = re.compile(r"^(?:([a-z]{2,5}(?:-[a-z]+)+-[0-9]+)\.)?queue\.amazonaws\.
 _LEGACY_REGION = "us-east-1"
 _OF_AWS = re.compile(r"\.(amazonaws\.com(\.cn)?|api\.aws|api\.amazonwebservices\.com\.cn)$")
 _PRIVATE = ".vpce."
+_FIPS = "sqs-fips."
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +38,7 @@ class QueueUrl:
     region: str | None
     """None if the URL names none, as one of an emulator may."""
     endpoint: str
-    """Where it is called; empty if that is AWS's endpoint for the region."""
+    """Where it is called; empty if that is the environment's endpoint for the region."""
 
     @classmethod
     def parse(cls, url: str) -> QueueUrl:
@@ -56,7 +57,7 @@ class QueueUrl:
         region = named[1] if named else None
         if legacy:
             region = legacy[1] or _LEGACY_REGION
-        is_public = bool(_OF_AWS.search(host)) and _PRIVATE not in host
+        is_public = bool(_OF_AWS.search(host)) and _PRIVATE not in host and _FIPS not in host
         endpoint = "" if is_public else f"{parts.scheme}://{parts.netloc}"
         return cls(url, path[1], path[2], region, endpoint)
 

@@ -71,6 +71,8 @@ def _read(body: str) -> Notification:
             return _of_s3(message["Records"])
     except (KeyError, TypeError, AttributeError) as error:
         raise UnknownNotificationError("a part of it is missing or has a wrong type") from error
+    except UnicodeDecodeError as error:
+        raise UnknownNotificationError("a key in it is not UTF-8") from error
     raise UnknownNotificationError("it is no notification of S3, EventBridge or CloudTrail")
 
 

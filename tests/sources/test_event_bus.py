@@ -201,7 +201,11 @@ def test_a_waiting_receive_ends_when_the_exporter_stops(bus: Bus) -> None:
     [
         ("https://sqs.eu-west-1.amazonaws.com/111122223333/q", "eu-west-1", ""),
         ("https://sqs.cn-north-1.amazonaws.com.cn/111122223333/q", "cn-north-1", ""),
-        ("https://sqs-fips.us-east-1.amazonaws.com/111122223333/q", "us-east-1", ""),
+        (
+            "https://sqs-fips.us-east-1.amazonaws.com/111122223333/q",
+            "us-east-1",
+            "https://sqs-fips.us-east-1.amazonaws.com",
+        ),
         ("https://sqs.us-east-2.api.aws/111122223333/q.fifo", "us-east-2", ""),
         ("https://eu-west-1.queue.amazonaws.com/111122223333/q", "eu-west-1", ""),
         ("https://queue.amazonaws.com/111122223333/q", "us-east-1", ""),

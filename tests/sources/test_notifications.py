@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from random import Random
 from typing import Any
 from urllib.parse import quote_plus
 
@@ -94,6 +95,7 @@ def test_cloudtrails_message_to_a_new_topic_names_nothing() -> None:
         json.dumps({"source": "aws.s3", "detail-type": "Object Created", "detail": {}}),
         json.dumps(notification(of_s3("b", KEY), "SubscriptionConfirmation")),
         json.dumps(notification(notification(notification(of_s3("b", KEY))))),
+        json.dumps(of_s3("b", "%ff")).replace("%25ff", "%ff"),
         '{"a":' * 100_000,
     ],
 )
@@ -111,3 +113,41 @@ def test_every_key_is_the_one_that_was_written(bucket: str, key: str) -> None:
     assert read_notification(json.dumps(of_s3(bucket, key))).objects == wanted
     body = json.dumps({"s3Bucket": bucket, "s3ObjectKey": [key]})
     assert read_notification(body).objects == wanted
+
+
+_NAMES = st.sampled_from(
+    "Records eventSource eventName s3 bucket object name key versionId source detail detail-type"
+    " s3Bucket s3ObjectKey Event Type TopicArn Message version-id".split()
+)
+_VALUES = st.sampled_from(
+    ["aws:s3", "ObjectCreated:Put", "aws.s3", "Object Created", "Notification", "b", "%ff", "", "k"]
+)
+
+
+@given(
+    st.recursive(
+        _VALUES | st.none() | st.booleans() | st.integers(0, 3),
+        lambda inner: st.lists(inner, max_size=3) | st.dictionaries(_NAMES, inner, max_size=5),
+        max_leaves=12,
+    ),
+    st.sampled_from(
+        [of_s3("b", "k"), of_event_bridge("b", "k"), {"s3Bucket": "b", "s3ObjectKey": ["k"]}]
+    ),
+    st.randoms(use_true_random=False),
+)
+def test_whatever_a_message_says_it_names_objects_or_is_an_error(
+    part: object, whole: dict[str, Any], random: Random
+) -> None:
+    message = json.loads(json.dumps(whole))
+    at = message
+    while isinstance(at, dict | list) and at:
+        place = random.choice(list(at) if isinstance(at, dict) else range(len(at)))
+        if random.random() < 0.3 or not isinstance(at[place], dict | list):
+            at[place] = part
+            break
+        at = at[place]
+    try:
+        names = read_notification(json.dumps(message)).objects
+    except UnknownNotificationError:
+        return
+    assert all(name.bucket and name.key for name in names)
