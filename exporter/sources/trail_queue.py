@@ -23,9 +23,14 @@ from exporter.sources.trail_objects import TrailObject
 if TYPE_CHECKING:
     from exporter.sources.trail_bucket import TrailBucketConfig
 
-_PASSING: Final = frozenset(
-    {"stopping", "throttled", "unreachable", "no_credentials", "expired_credentials"}
-)
+_PERHAPS_PASSING: Final = frozenset({"unreachable", "unreadable", "error"})
+"""Errors of S3 or of the network, or the object's own."""
+_PASSING: Final = _PERHAPS_PASSING | {
+    "stopping",
+    "throttled",
+    "no_credentials",
+    "expired_credentials",
+}
 """Errors that are not the object's own: the message is worked off by a later poll."""
 _MOST_TRIES: Final = 3
 """Polls that an object may stop with one of these, so that it does not stop the others forever."""
@@ -130,7 +135,7 @@ class TrailQueue(QueueSource):
 
     def _is_stopper(self, message: Message, error: SourceError) -> bool:
         """Whether an error that may pass has stopped too many polls."""
-        if error.reason != "unreachable":
+        if error.reason not in _PERHAPS_PASSING:
             return False
         self._tries[message.id] += 1
         return self._tries[message.id] > _MOST_TRIES

@@ -75,7 +75,7 @@ def test_endpoint_proxy_and_certificates_are_boto3s(
     ],
 )
 def test_calls_are_tried_again_and_errors_have_their_reason_and_cure(
-    server: Answering, code: str, status: int, reason: str, cure: str, tries: int
+    *, server: Answering, code: str, status: int, reason: str, cure: str, tries: int
 ) -> None:
     requests = Requests()
     accounts = open_account(observer=requests)

@@ -198,6 +198,25 @@ def test_an_error_that_passes_ends_the_poll_and_uses_up_no_receive(
     assert trail.left == 0
 
 
+def test_a_failure_of_s3_uses_up_no_receive_and_stops_the_others_for_a_few_polls_only(
+    trail: Trail, aws: EmbeddedAws, named: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("botocore.endpoint.time", SimpleNamespace(sleep=lambda _seconds: None))
+    trail.put(f"{FOLDER}/a", document(sign_in()))
+    trail.notify(f"{FOLDER}/a")
+    trail.notify(f"{FOLDER}/b")
+    source = trail.source()
+    aws.faults = Faults(error=1, operations=["GET"])
+    for _ in range(3):
+        with pytest.raises(SourceError, match="GetObject"):
+            list(poll(source))
+    assert named == []
+    with pytest.raises(SourceError, match=f"{FOLDER}/b"):
+        list(poll(source))
+    assert len(named) == 1
+    assert trail.left == 2
+
+
 def test_the_limits_go_with_each_reading(trail: Trail) -> None:
     trail.put(f"{FOLDER}/a", document(sign_in()))
     trail.notify(f"{FOLDER}/a")
