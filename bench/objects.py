@@ -1,4 +1,4 @@
-"""CPU time of reading objects from S3 and of listing them, beside boto3.
+"""CPU time of reading objects from S3 and of listing them, compared with boto3.
 
 An S3 of its own on loopback, in another process, sends the same bytes each time. Run with
 ``python -m bench.objects [--tls]``.

@@ -145,7 +145,7 @@ class DirectReader:
         parameters: Mapping[str, str],
         most_bytes: int,
     ) -> _Answer | None:
-        """The answer, None if there is none; raises SourceError if the call was ended."""
+        """The answer, or None without an answer; raises SourceError if the call was ended."""
         try:
             curl = self._idle.pop()
         except IndexError:

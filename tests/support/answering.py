@@ -44,6 +44,8 @@ class Answering(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), _Handler)
         self.answer = Answer(b"{}")
         self.answers: dict[str, Answer] = {"GetCallerIdentity": Answer(IDENTITY)}
+        self.next_answers: dict[str, list[Answer]] = {}
+        """By operation, those that come first."""
         self.calls: Counter[str] = Counter()
         self.connections = 0
         self._scheme = "https" if certificate else "http"
@@ -89,7 +91,8 @@ class _Handler(BaseHTTPRequestHandler):
         server = self.server
         assert isinstance(server, Answering)
         server.calls[operation] += 1
-        answer = server.answers.get(operation, server.answer)
+        following = server.next_answers.get(operation)
+        answer = following.pop(0) if following else server.answers.get(operation, server.answer)
         self.send_response(answer.status)
         for name, value in {"Content-Type": "application/x-amz-json-1.1", **answer.headers}.items():
             self.send_header(name, value)
