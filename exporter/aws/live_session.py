@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from botocore.exceptions import BotoCoreError
@@ -22,15 +22,20 @@ class LiveSession:
     def __init__(self, make: Callable[[], Session]) -> None:
         self._make = make
         self._session: Session | None = None
+        self._files: Sequence[Path] = ()
         self._stamp: _Stamp = ()
 
     def current(self) -> tuple[Session, bool]:
         """The session, and whether it is new; raises SourceError if it cannot be made."""
-        if self._session is not None and self._stamp == _stamp(self._session):
+        if self._session is not None and self._stamp == _stamp(self._files):
             return self._session, False
         session = self._make()
         # Taken before the files are read, so a later write is a change.
-        stamp = _stamp(session)
+        files = [
+            Path(session.get_config_variable(variable)).expanduser()
+            for variable in ("config_file", "credentials_file")
+        ]
+        stamp = _stamp(files)
         try:
             session.get_scoped_config()  # raises if AWS_PROFILE names no profile
         except BotoCoreError as error:
@@ -39,21 +44,18 @@ class LiveSession:
                 "configuration file.",
                 reason="no_credentials",
             ) from error
-        self._session, self._stamp = session, stamp
+        self._session, self._files, self._stamp = session, files, stamp
         return session, True
 
 
-def _stamp(session: Session) -> _Stamp:
-    """A value that changes if one of the session's files is written or replaced."""
-    return tuple(
-        _file_stamp(session.get_config_variable(variable))
-        for variable in ("config_file", "credentials_file")
-    )
+def _stamp(files: Sequence[Path]) -> _Stamp:
+    """A value that changes if one of the files is written or replaced."""
+    return tuple(map(_file_stamp, files))
 
 
-def _file_stamp(path: str) -> tuple[int, int, int] | None:
+def _file_stamp(path: Path) -> tuple[int, int, int] | None:
     try:
-        found = Path(path).expanduser().stat()
+        found = path.stat()
     except OSError:
         return None
     return found.st_mtime_ns, found.st_size, found.st_ino
