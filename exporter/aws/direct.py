@@ -114,7 +114,10 @@ class DirectReader:
 
     def learn(self, parameters: Mapping[str, str]) -> None:
         """Repeat the client's last request of this thread, which succeeded, for other keys."""
-        request, signer, signature = self._signing.last
+        last, self._signing.last = getattr(self._signing, "last", None), None
+        if last is None:
+            return  # another client made it: the configuration files have changed
+        request, signer, signature = last
         signed = _SIGNATURE.match(_text(request.headers.get("Authorization", "")))
         url, _, _ = request.url.partition("?")
         key = "/" + _quoted(parameters["Key"])

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 
 from exporter.aws import objects
 from exporter.aws.accounts import AwsAccounts
+from exporter.aws.calls import Call
 from exporter.aws.objects import ObjectName, Objects
 from exporter.model import SourceError
 from tests.support.aws import Requests
@@ -315,6 +316,16 @@ def test_several_threads_read_at_once(store: ObjectStore) -> None:
         found = list(pool.map(lambda number: read(reader, number % 8), range(80)))
     assert found == [BODY + str(number % 8).encode() for number in range(80)]
     assert sum(one.by_botocore for one in store.requests) == 1
+
+
+def test_a_request_that_another_client_made_is_not_repeated(store: ObjectStore) -> None:
+    accounts = AwsAccounts()
+    call = Call("s3", "GetObject", OWNER, "us-east-1", any_signer=True)
+    parameters = {"Bucket": BUCKET, "Key": "key/0", "ExpectedBucketOwner": OWNER}
+    direct = accounts.direct(call)
+    direct.learn(parameters)
+    assert direct.read(call, parameters, 100) is None
+    assert store.requests == []
 
 
 def test_a_new_profile_has_its_own_endpoint(store: ObjectStore, tmp_path: Path) -> None:
