@@ -174,21 +174,28 @@ def test_endpoint_proxy_and_certificates_are_boto3s(
         assert [one.by_botocore for one in store.requests] == [True, False, False]
 
 
-@pytest.mark.usefixtures("no_pause")
-def test_a_certificate_of_another_authority_is_refused(
+def test_a_server_with_a_certificate_of_another_authority_is_not_asked(
     environment: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    ours, other = Authority(tmp_path, "ours"), Authority(tmp_path, "other")
-    with ObjectStore(other.issue("server", "127.0.0.1")) as store:
-        environment.setenv("AWS_ENDPOINT_URL_S3", store.url)
-        environment.setenv("AWS_CA_BUNDLE", str(other.file))
-        store.objects |= {(BUCKET, f"key/{n}", ""): BODY + b"0" for n in range(3)}
-        accounts = AwsAccounts()
-        reader = opened(accounts)
+    ours, other = Authority(tmp_path / "ours"), Authority(tmp_path / "other")
+    host = "trail.s3.eu-west-1.amazonaws.com"
+    with (
+        ObjectStore(ours.issue("server", host)) as store,
+        ObjectStore(other.issue("server", host)) as foreign,
+        TunnelProxy(to=store.server_port) as proxy,
+    ):
         environment.setenv("AWS_CA_BUNDLE", str(ours.file))
-        with pytest.raises(SourceError, match="certificate verify failed"):
-            opened()
-        assert read(reader, 1)
+        environment.setenv("HTTPS_PROXY", proxy.url)
+        store.region = foreign.region = "eu-west-1"
+        store.objects |= {(BUCKET, f"key/{n}", ""): BODY for n in range(2)}
+        foreign.objects |= {(BUCKET, f"key/{n}", ""): b"forged" for n in range(2)}
+        reader = Objects(AwsAccounts(), "eu-west-1", owner=None)
+        read(reader, 0)
+        proxy.to = foreign.server_port
+        # libcurl connects to the other server, and botocore has a connection to the right one.
+        assert read(reader, 1) == BODY
+        assert len(proxy.hosts) == 2
+        assert foreign.requests == []
 
 
 def test_a_bucket_of_another_region_is_asked_there_from_then_on(store: ObjectStore) -> None:

@@ -18,7 +18,7 @@ class TunnelProxy:
 
     def __init__(self, pause: float = 0.0, *, to: int | None = None) -> None:
         self._pause = pause
-        self._to = to
+        self.to = to
         self._listening = socket.create_server(("127.0.0.1", 0))
         self._sockets: list[socket.socket] = [self._listening]
         self.tunnels = 0
@@ -56,9 +56,7 @@ class TunnelProxy:
             request += client.recv(_MOST)
         host, _, port = request.split()[1].decode().partition(":")
         self.hosts.append(host)
-        server = socket.create_connection(
-            ("127.0.0.1", self._to) if self._to else (host, int(port))
-        )
+        server = socket.create_connection(("127.0.0.1", self.to) if self.to else (host, int(port)))
         self._sockets += client, server
         self.tunnels += 1
         client.sendall(b"HTTP/1.1 200 Connection established\r\n\r\n")
