@@ -16,10 +16,10 @@ sys.dont_write_bytecode = False
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 LONGEST_FIRST = (
+    "image/",
     "e2e/test_exactness.py",
     "e2e/test_clocks.py",
     "e2e/test_product.py",
-    "image/",
     "e2e/test_prometheus.py",
     "ledger/test_migration.py",
     "e2e/",
