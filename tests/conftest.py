@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
 from tests.support.tools import PROMETHEUS_MAJORS, PrometheusBinaries, find_tool
@@ -58,10 +59,10 @@ class Scheduler(LoadScopeScheduling):  # type: ignore[misc]
 
 
 @pytest.hookimpl(optionalhook=True)
-def pytest_xdist_make_scheduler(config: pytest.Config) -> Scheduler:
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Scheduler:
     """Keep to the order of the tests."""
     config.option.loadscopereorder = False
-    return Scheduler(config)
+    return Scheduler(config, log)
 
 
 @pytest.fixture(scope="session")
