@@ -31,6 +31,9 @@ LONGEST_FIRST = (
     "commands/",
     "helm/",
     "aws/",
+    "setup/",
+    "sources/",
+    "patterns/",
 )
 """Where long tests are. Begun last, they would leave one worker with all of it."""
 SHARING = ("e2e/test_product.py", "e2e/test_hostile_content.py")
