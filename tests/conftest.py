@@ -16,6 +16,7 @@ from tests.support.tools import PROMETHEUS_MAJORS, PrometheusBinaries, find_tool
 sys.dont_write_bytecode = False
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
+FOLDER = Path(__file__).parent
 LONGEST_FIRST = (
     "image/",
     "e2e/test_exactness.py",
@@ -38,14 +39,14 @@ LONGEST_FIRST = (
 """Where long tests are. Begun last, they would leave one worker with all of it."""
 SHARING = ("e2e/test_product.py", "e2e/test_hostile_content.py")
 """Modules of e2e whose tests share what takes long to set up."""
+assert all((FOLDER / part).exists() for part in (*LONGEST_FIRST, *SHARING)), "one was renamed"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Run long tests first."""
-    folder = Path(__file__).parent
 
     def place(item: pytest.Item) -> int:
-        module = item.path.relative_to(folder).as_posix()
+        module = item.path.relative_to(FOLDER).as_posix()
         places = (n for n, part in enumerate(LONGEST_FIRST) if module.startswith(part))
         return next(places, len(LONGEST_FIRST))
 
