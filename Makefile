@@ -110,7 +110,7 @@ format: setup
 	$(BIN)/ruff format .
 
 test: lint tools
-	$(BIN)/pytest -n 3 --dist loadscope --no-loadscope-reorder
+	$(BIN)/pytest -n 5
 
 # `make setup` does not install the fuzzer. fuzz/README.md describes it.
 SECONDS ?= 60

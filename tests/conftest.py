@@ -2,24 +2,71 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from pathlib import Path
 
 import pytest
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
 
 from tests.support.tools import PROMETHEUS_MAJORS, PrometheusBinaries, find_tool
 
-LONGEST_FIRST = ("e2e", "image", "web", "demo", "ledger", "alerts", "commands", "helm")
-"""Folders whose tests start processes. Begun last, they would leave one worker with all of it."""
+# Each module is compiled once, and not again by every process that a test starts.
+sys.dont_write_bytecode = False
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
+FOLDER = Path(__file__).parent
+LONGEST_FIRST = (
+    "image/",
+    "e2e/test_exactness.py",
+    "e2e/test_clocks.py",
+    "e2e/test_product.py",
+    "e2e/test_prometheus.py",
+    "ledger/test_migration.py",
+    "e2e/",
+    "web/",
+    "demo/",
+    "alerts/",
+    "ledger/",
+    "commands/",
+    "helm/",
+    "aws/",
+    "setup/",
+    "sources/",
+    "patterns/",
+)
+"""Where long tests are. Begun last, they would leave one worker with all of it."""
+SHARING = ("e2e/test_product.py", "e2e/test_hostile_content.py")
+"""Modules of e2e whose tests share what takes long to set up."""
+assert all((FOLDER / part).exists() for part in (*LONGEST_FIRST, *SHARING)), "one was renamed"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Run long tests first."""
 
     def place(item: pytest.Item) -> int:
-        folder = item.path.parent.name
-        return LONGEST_FIRST.index(folder) if folder in LONGEST_FIRST else len(LONGEST_FIRST)
+        module = item.path.relative_to(FOLDER).as_posix()
+        places = (n for n, part in enumerate(LONGEST_FIRST) if module.startswith(part))
+        return next(places, len(LONGEST_FIRST))
 
     items.sort(key=place)
+
+
+class Scheduler(LoadScopeScheduling):  # type: ignore[misc]
+    """Gives a worker a module at a time; of e2e, whose tests mostly wait, a test."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        module = nodeid.partition("::")[0]
+        alone = module.startswith("tests/e2e/") and not module.endswith(SHARING)
+        return nodeid if alone else module
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Scheduler:
+    """Keep to the order of the tests."""
+    config.option.loadscopereorder = False
+    return Scheduler(config, log)
 
 
 @pytest.fixture(scope="session")

@@ -26,7 +26,9 @@ class Pack:
     """A rule pack, by its name."""
 
     def __init__(self, name: str) -> None:
-        content: dict[str, Any] = yaml.safe_load((FOLDER / f"{name}.yaml").read_text())
+        content: dict[str, Any] = yaml.load(
+            (FOLDER / f"{name}.yaml").read_text(), Loader=yaml.CSafeLoader
+        )
         self.name = name
         self.rules = [
             Rule(

@@ -92,7 +92,9 @@ def product(
                 for server in servers.values():
                     server.wait_until_up(JOB)
                 traffic.put_every_drill()
-                wait_for("every rule to match", lambda: not _silent(exporter), timeout=60)
+                wait_for(
+                    "every rule to match", lambda: not _silent(exporter), timeout=60, every=0.5
+                )
                 # A new series is scraped at 0 first; rates need some scrapes after that.
                 for server in servers.values():
                     server.wait_for_scrapes(JOB, 6)

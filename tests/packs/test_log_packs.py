@@ -23,7 +23,7 @@ def log_packs() -> list[str]:
     return [
         path.stem
         for path in sorted(FOLDER.glob("*.yaml"))
-        if yaml.safe_load(path.read_text(encoding="utf-8"))["format"] == "lines"
+        if yaml.load(path.read_text(encoding="utf-8"), Loader=yaml.CSafeLoader)["format"] == "lines"
     ]
 
 

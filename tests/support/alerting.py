@@ -55,7 +55,7 @@ def rule_files() -> list[Path]:
 @cache
 def rules_of(path: Path) -> list[dict[str, Any]]:
     """All rules of a file, of all its groups."""
-    groups: list[dict[str, Any]] = yaml.safe_load(path.read_text())["groups"]
+    groups: list[dict[str, Any]] = _document(path)["groups"]
     return [rule for group in groups for rule in group["rules"]]
 
 
@@ -92,8 +92,12 @@ def metric_labels() -> dict[str, Labels]:
 
 def pack_rules(pack: str) -> list[dict[str, Any]]:
     """The rules of a pack, as they are written."""
-    rules: list[dict[str, Any]] = yaml.safe_load((PACKS / f"{pack}.yaml").read_text())["rules"]
+    rules: list[dict[str, Any]] = _document(PACKS / f"{pack}.yaml")["rules"]
     return rules
+
+
+def _document(path: Path) -> Any:
+    return yaml.load(path.read_text(), Loader=yaml.CSafeLoader)
 
 
 def _telemetry_labels() -> dict[str, Labels]:

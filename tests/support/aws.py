@@ -6,6 +6,7 @@ import threading
 from collections import Counter
 from collections.abc import Sequence
 
+from botocore.loaders import create_loader
 from botocore.session import Session
 
 from exporter.aws.accounts import AwsAccounts
@@ -16,6 +17,8 @@ from exporter.sources.event_history import EventHistory, EventHistoryConfig
 from exporter.sources.log_groups import LogGroups, LogGroupsConfig
 
 ACCOUNT = "123456789012"
+_MODELS = create_loader()
+"""Of AWS's services: parsed once, and not again for each account that a test opens."""
 
 
 def event_history(
@@ -59,6 +62,7 @@ def open_account(
 
     def session() -> Session:
         made = Session()
+        made.register_component("data_loader", _MODELS)
         made.set_credentials("testing", "testing")
         made.set_config_variable("region", region)
         return made
