@@ -64,6 +64,7 @@ ALWAYS_SENT: Mapping[str, Sent] = {
     "DeleteMessageBatch": Sent("Successful", list, may_lack=True),
     "ChangeMessageVisibilityBatch": Sent("Successful", list, may_lack=True),
     "GetObject": Sent("Body", bytes),
+    "ListObjectsV2": Sent("IsTruncated", bool, "NextContinuationToken"),
     # botocore asks for a bucket's region if S3 redirects a request without naming it.
     "HeadBucket": Sent("BucketRegion", str, may_lack=True),
     "GetQueueAttributes": Sent("Attributes", dict, may_lack=True),

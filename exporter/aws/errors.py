@@ -184,6 +184,11 @@ def _advice(error: BaseException, code: str, reason: str, call: Call) -> str:
             )
         if reason == "not_found":
             return "the object or the bucket was deleted"
+    if call.operation == "ListObjectsV2" and reason == "access_denied":
+        return (
+            "allow s3:ListBucket in the IAM policy of the exporter's identity and in the bucket's"
+            " policy; the bucket must belong to the source's `expected_bucket_owner`"
+        )
     return _ADVICE[reason].format(call)
 
 

@@ -1,0 +1,470 @@
+"""A trail in a bucket that is listed: each object is read, whenever and wherever it appears."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from exporter.aws.accounts import AwsAccounts
+from exporter.aws.calls import Call
+from exporter.clock import Clock
+from exporter.model import Partition, SourceError
+from exporter.sources import trail_listing, trail_walk
+from exporter.sources.base import Environment, Reading
+from exporter.sources.trail_bucket import TrailListingConfig
+from exporter.sources.trail_listing import TrailListing
+
+ACCOUNT, REGION = "111122223333", "us-east-1"
+FOLDER = f"AWSLogs/{ACCOUNT}/CloudTrail/{REGION}/"
+START = int(datetime(2026, 11, 26, 12, tzinfo=UTC).timestamp()) // 60
+"""Minute at which the source is first configured."""
+HOUR, DAY = 60, 1440
+
+
+@dataclass
+class Bucket:
+    """S3 as boto3 shows it: a listing in pages, objects that may fail, and time."""
+
+    minute: float = START
+    page: int = 1000
+    contents: dict[str, bytes] = field(default_factory=dict)
+    failing: dict[str, str] = field(default_factory=dict)
+    """Error by key; the key ``list`` stands for listings."""
+    calls: Counter[str] = field(default_factory=Counter)
+    default_region: str | None = REGION
+
+    def earliest(self) -> float:
+        return self.minute * 60
+
+    now = earliest
+
+    def put(self, minute: int, number: int = 0, folder: str = FOLDER) -> str:
+        """Write an object of one record whose id is its key."""
+        time = datetime.fromtimestamp(minute * 60, UTC)
+        account, kind, region = folder.split("/")[-4:-1]
+        name = f"{account}_{kind}_{region}_{time:%Y%m%dT%H%MZ}_{number:016}.json"
+        return self.write(f"{folder}{time:%Y/%m/%d}/{name}")
+
+    def write(self, key: str) -> str:
+        self.contents[key] = json.dumps({"Records": [{"eventID": key}]}).encode()
+        return key
+
+    def answer(self, call: Call, parameters: Mapping[str, Any]) -> Mapping[str, Any]:
+        self.calls[call.operation] += 1
+        key = parameters.get("Key", "list")
+        if key in self.failing:
+            raise SourceError(f"{call} failed.", reason=self.failing[key])
+        if "Key" in parameters:
+            body = SimpleNamespace(content=self.contents[key], close=lambda: None)
+            return {"ContentLength": len(body.content), "Body": body}
+        return self._list(**parameters)
+
+    def body(self, _call: Call, stream: Any) -> bytes:
+        return cast("bytes", stream.content)
+
+    def _list(
+        self,
+        *,
+        Prefix: str,
+        Bucket: str,  # noqa: ARG002
+        Delimiter: str = "",
+        StartAfter: str = "",
+        ContinuationToken: str = "",
+    ) -> Mapping[str, Any]:
+        after = max(StartAfter, ContinuationToken)
+        keys = sorted(key for key in self.contents if key.startswith(Prefix) and key > after)
+        if Delimiter:
+            heads = {Prefix + key.removeprefix(Prefix).partition("/")[0] + "/" for key in keys}
+            return {"CommonPrefixes": [{"Prefix": one} for one in heads], "IsTruncated": False}
+        page = keys[: self.page]
+        return {
+            "IsTruncated": len(page) < len(keys),
+            "NextContinuationToken": page[-1] if page else None,
+            "Contents": [
+                {
+                    "Key": key,
+                    "Size": len(self.contents[key]),
+                    "LastModified": datetime.fromtimestamp(self.minute * 60, UTC),
+                }
+                for key in page
+            ],
+        }
+
+
+@dataclass
+class Exporter:
+    """A source that is polled, and the checkpoint and events that its consumer committed."""
+
+    bucket: Bucket
+    options: Mapping[str, Any] = field(default_factory=dict)
+    checkpoint: str | None = None
+    events: Counter[str] = field(default_factory=Counter)
+    """How often each record was read."""
+    outcomes: Counter[str] = field(default_factory=Counter)
+    last: Reading | None = None
+
+    def __post_init__(self) -> None:
+        self.restart()
+
+    def restart(self, *, complete: bool = False) -> None:
+        config = TrailListingConfig(name="trail", bucket="trail", **self.options)
+        environment = Environment(
+            cast("AwsAccounts", self.bucket), cast("Clock", self.bucket), complete
+        )
+        self.source: TrailListing = config.source(environment, {config.part: START * 60_000})
+
+    def poll(self, readings: float = math.inf, turn: float = math.inf) -> Exporter:
+        """Commit the readings of a poll; a crash comes after ``readings`` of them."""
+        resource = f"s3://trail/{FOLDER}"
+        partition = Partition("trail", ACCOUNT, REGION, resource)
+        polled: Iterator[Reading] = self.source.poll(
+            partition, self.checkpoint, own_starts={}, turn=turn
+        )
+        for number, reading in enumerate(polled):
+            if number >= readings:
+                self.restart()
+                return self
+            self.checkpoint, self.last = reading.checkpoint, reading
+            self.events.update(json.loads(event.message)["eventID"] for event in reading.events)
+            self.outcomes.update(reading.objects)
+        return self
+
+    def poll_until(self, minute: float, every: float = 1) -> Exporter:
+        while self.bucket.minute < minute:
+            self.bucket.minute += every
+            self.poll()
+        return self
+
+
+@pytest.fixture
+def bucket() -> Bucket:
+    return Bucket()
+
+
+def test_objects_are_read_once_from_the_start_on(bucket: Bucket) -> None:
+    before = bucket.put(START - 1)
+    exporter = Exporter(bucket).poll()
+    keys = {bucket.put(START, 1), bucket.put(START + 3, 1), bucket.put(START + 3, 2)}
+    exporter.poll_until(START + 30)
+    assert exporter.events == dict.fromkeys(keys, 1)
+    assert before not in exporter.events
+
+
+def test_an_object_counts_that_arrives_late_within_the_lookback(bucket: Bucket) -> None:
+    exporter = Exporter(bucket).poll()
+    on_time = [bucket.put(START + number, number) for number in range(2000)]
+    bucket.minute = START + DAY + HOUR
+    exporter.poll()
+    late = bucket.put(START + 2 * HOUR, 9999)
+    exporter.poll_until(bucket.minute + DAY // 12, every=10)
+    assert exporter.events == dict.fromkeys([*on_time[: DAY + HOUR + 1440], late], 1)
+
+
+def test_a_day_goes_on_after_midnight(bucket: Bucket) -> None:
+    midnight = START + 12 * HOUR
+    exporter = Exporter(bucket).poll().poll_until(midnight + 2, every=30)
+    keys = [bucket.put(midnight - 1), bucket.put(midnight), bucket.put(midnight + 1)]
+    assert exporter.poll().events == dict.fromkeys(keys, 1)
+
+
+def test_an_object_with_any_name_is_read_in_the_folder_of_a_day(bucket: Bucket) -> None:
+    exporter = Exporter(bucket).poll()
+    names = ("0.json", "zzz", f"{ACCOUNT}_CloudTrail_{REGION}_20261125T2359Z_x.json", "2026_ä.gz")
+    keys = [bucket.write(f"{FOLDER}2026/11/27/{name}") for name in names]
+    bucket.write(f"{FOLDER}2026/11/x/a.json")
+    exporter.poll_until(START + 2 * DAY, every=60)
+    assert exporter.events == dict.fromkeys(keys, 1)
+
+
+def test_fresh_objects_come_before_late_ones_and_history(bucket: Bucket) -> None:
+    exporter = Exporter(bucket, {"start": "30d"}).poll()
+    old, late, fresh = bucket.put(START - 20 * DAY), bucket.put(START - HOUR), bucket.put(START)
+    exporter.poll()
+    assert list(exporter.events) == [fresh, late, old]
+
+
+def test_history_goes_on_where_the_turn_ended_and_its_size_is_known(bucket: Bucket) -> None:
+    bucket.page = 10
+    keys = [bucket.put(START - 20 * DAY + number) for number in range(50)]
+    exporter = Exporter(bucket, {"start": "30d"}).poll()
+    assert exporter.events == dict.fromkeys(keys, 1)
+    exporter = Exporter(bucket, {"start": "30d"}).poll(turn=0)
+    assert exporter.last is not None
+    assert exporter.last.behind
+    assert exporter.last.backlog is not None
+    assert exporter.last.backlog.objects == 50
+    assert exporter.last.backlog.size == sum(map(len, bucket.contents.values()))
+    exporter.poll()
+    assert exporter.events == dict.fromkeys(keys, 1)
+    assert not exporter.last.behind
+    assert exporter.last.backlog.objects == 0
+
+
+def test_an_object_that_fails_is_named_and_tried_again_while_the_others_are_read(
+    bucket: Bucket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    named: list[str] = []
+    log = SimpleNamespace(warning=lambda text, **said: named.append(f"{text} {said['object']}"))
+    monkeypatch.setattr(trail_listing, "_log", log)
+    exporter = Exporter(bucket).poll()
+    keys = [bucket.put(START + number) for number in range(5)]
+    bucket.failing = {keys[1]: "access_denied", keys[3]: "access_denied"}
+    exporter.poll_until(START + HOUR)
+    assert exporter.events == dict.fromkeys((keys[0], keys[2], keys[4]), 1)
+    del bucket.failing[keys[1]]
+    exporter.restart()
+    exporter.poll_until(START + 3 * HOUR)
+    assert exporter.events[keys[1]] == 1
+    exporter.poll_until(START + DAY + 3 * HOUR, every=10)
+    assert [text.partition(" s3://")[0] for text in named] == [
+        "an object cannot be read: it is tried again",
+        "an object cannot be read: it is tried again",
+        "an object cannot be read: it is given up",
+    ]
+    assert named[-1].endswith(keys[3])
+    assert exporter.outcomes["given_up"] == 1
+    assert exporter.outcomes["failed"] == 2
+    assert exporter.outcomes["failed_again"] < 60
+
+
+def test_if_all_objects_fail_reading_waits_and_loses_none(bucket: Bucket) -> None:
+    exporter = Exporter(bucket).poll()
+    keys = [bucket.put(START + number) for number in range(2 * trail_walk.MOST_FAILING)]
+    bucket.failing = dict.fromkeys(keys, "access_denied")
+    bucket.minute = START + 4 * HOUR
+    for _ in range(2):
+        with pytest.raises(SourceError, match="100 objects in .* cannot be read"):
+            exporter.poll()
+    bucket.failing = {}
+    exporter.poll_until(bucket.minute + 2 * HOUR)
+    assert exporter.events == dict.fromkeys(keys, 1)
+
+
+@pytest.mark.parametrize("reason", ["throttled", "unreachable", "expired_credentials"])
+def test_an_error_that_passes_ends_the_poll_and_keeps_what_was_read(
+    bucket: Bucket, reason: str
+) -> None:
+    exporter = Exporter(bucket).poll()
+    keys = [bucket.put(START + number) for number in range(5)]
+    bucket.failing = {keys[3]: reason}
+    bucket.minute = START + 5
+    with pytest.raises(SourceError):
+        exporter.poll()
+    bucket.failing = {}
+    exporter.poll()
+    assert exporter.events == dict.fromkeys(keys, 1)
+
+
+def test_a_listing_that_fails_ends_the_poll_and_moves_nothing(bucket: Bucket) -> None:
+    exporter = Exporter(bucket).poll()
+    key = bucket.put(START)
+    bucket.failing = {"list": "access_denied"}
+    bucket.minute += 3 * DAY
+    with pytest.raises(SourceError):
+        exporter.poll()
+    bucket.failing = {}
+    assert exporter.poll().events == {key: 1}
+
+
+def test_all_that_a_stop_of_days_has_missed_is_read(bucket: Bucket) -> None:
+    exporter = Exporter(bucket).poll()
+    keys = [bucket.put(START + 7 * number) for number in range(1500)]
+    bucket.minute = START + 7 * 1500
+    exporter.poll()
+    assert exporter.events == dict.fromkeys(keys, 1)
+
+
+def test_what_is_remembered_is_small_and_gone_after_the_lookback(bucket: Bucket) -> None:
+    exporter = Exporter(bucket).poll()
+    for number in range(12 * HOUR):
+        for copy in range(4):
+            bucket.put(START + number, copy)
+    exporter.poll_until(START + 12 * HOUR, every=20)
+    assert exporter.checkpoint is not None
+    assert len(exporter.checkpoint) < 20 * 4 * 12 * HOUR
+    exporter.poll_until(START + 3 * DAY, every=30)
+    assert len(exporter.checkpoint) < 100
+    assert len(exporter.events) == 4 * 12 * HOUR
+
+
+def test_a_quiet_folder_takes_one_call_a_poll_and_seldom_a_commit(bucket: Bucket) -> None:
+    exporter = Exporter(bucket).poll()
+    for number in range(DAY // 5):
+        bucket.put(START + number * 5)
+    exporter.poll_until(START + DAY)
+    bucket.calls.clear()
+    checkpoints = set()
+    while bucket.minute < START + 2 * DAY:
+        exporter.poll_until(bucket.minute + 1)
+        checkpoints.add(exporter.checkpoint)
+    assert bucket.calls == {"ListObjectsV2": DAY}
+    assert len(checkpoints) <= 13
+
+
+def test_a_busy_folder_takes_few_calls_for_late_objects(bucket: Bucket) -> None:
+    exporter = Exporter(bucket).poll()
+    for number in range(DAY):
+        for copy in range(4):
+            bucket.put(START + number, copy)
+    exporter.poll_until(START + DAY, every=30)
+    bucket.calls.clear()
+    exporter.poll_until(START + DAY + 4 * HOUR)
+    assert bucket.calls["ListObjectsV2"] < 1.5 * 4 * HOUR
+
+
+def test_a_run_to_the_end_reads_the_whole_lookback(bucket: Bucket) -> None:
+    keys = [bucket.put(START + number, number) for number in range(1500)]
+    bucket.minute = START + 1500
+    exporter = Exporter(bucket)
+    exporter.restart(complete=True)
+    exporter.poll()
+    late = bucket.put(START + HOUR, 9999)
+    exporter.restart(complete=True)
+    exporter.poll()
+    assert exporter.events == dict.fromkeys([*keys, late], 1)
+
+
+ORGANIZATION = "AWSLogs/o-abc123/"
+
+
+@pytest.mark.parametrize(
+    ("prefix", "found"),
+    [
+        ("", {"a1", "b1", "b2", "n1"}),
+        ("AWSLogs/", {"a1", "b1", "b2", "n1"}),
+        (ORGANIZATION, {"b1", "b2", "n1"}),
+        ("AWSLogs/o-abc123", {"b1", "b2", "n1"}),
+        (f"{ORGANIZATION}444455556666/", {"b1", "b2", "n1"}),
+        (f"{ORGANIZATION}444455556666/CloudTrail/", {"b1", "b2"}),
+        (f"{ORGANIZATION}444455556666/CloudTrail/eu-west-1/", {"b2"}),
+        ("logs/", {"p1"}),
+        ("logs", {"p1"}),
+        ("nothing/", set()),
+    ],
+)
+def test_accounts_and_regions_are_found(bucket: Bucket, prefix: str, found: set[str]) -> None:
+    folders = {
+        "a1": FOLDER,
+        "b1": f"{ORGANIZATION}444455556666/CloudTrail/us-east-1/",
+        "b2": f"{ORGANIZATION}444455556666/CloudTrail/eu-west-1/",
+        "n1": f"{ORGANIZATION}444455556666/CloudTrail-NetworkActivity/us-east-1/",
+        "p1": f"logs/AWSLogs/{ACCOUNT}/CloudTrail/us-east-1/",
+    }
+    for folder in folders.values():
+        bucket.put(START, folder=folder)
+        bucket.put(START, folder=folder.replace("CloudTrail", "CloudTrail-Digest"))
+        bucket.write(f"{folder.partition('CloudTrail')[0]}Config/{REGION}/2026/1/1/x")
+    bucket.write("other/deep/key")
+    discovery = Exporter(bucket, {"prefix": prefix}).source.discover()
+    assert {one.resource for one in discovery.partitions} == {
+        f"s3://trail/{folders[name]}" for name in found
+    }
+    assert not discovery.failures
+
+
+def test_only_wanted_accounts_and_regions_are_read(bucket: Bucket) -> None:
+    for account in (ACCOUNT, "444455556666"):
+        for region in (REGION, "eu-west-1"):
+            bucket.put(START, folder=f"AWSLogs/{account}/CloudTrail/{region}/")
+    options = {"account_ids": (ACCOUNT,), "regions": ("eu-west-1",)}
+    (partition,) = Exporter(bucket, options).source.discover().partitions
+    assert (partition.account_id, partition.region) == (ACCOUNT, "eu-west-1")
+
+
+def test_a_bucket_that_cannot_be_listed_is_a_failure_of_all(bucket: Bucket) -> None:
+    bucket.failing = {"list": "access_denied"}
+    discovery = Exporter(bucket).source.discover()
+    assert not discovery.partitions
+    assert [partition.key for partition, _ in discovery.failures] == [""]
+
+
+@st.composite
+def histories(draw: st.DrawFn) -> list[tuple[int, int, str]]:
+    """Objects as (minute, delay, error): some late, some that fail for a while."""
+    minutes = st.integers(START, START + 3 * HOUR)
+    delays = st.one_of(st.integers(0, 3), st.integers(0, 60))
+    errors = st.sampled_from(("", "", "", "access_denied", "throttled"))
+    return draw(st.lists(st.tuples(minutes, delays, errors), max_size=40))
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    objects=histories(),
+    page=st.integers(1, 8),
+    steps=st.lists(
+        st.tuples(
+            st.integers(1, 100),
+            st.sampled_from((0.0, math.inf)),
+            st.one_of(st.just(math.inf), st.integers(0, 4)),
+            st.booleans(),
+        ),
+        min_size=1,
+        max_size=25,
+    ),
+)
+def test_every_object_within_the_lookback_is_read_whatever_happens(
+    objects: list[tuple[int, int, str]],
+    page: int,
+    steps: list[tuple[int, float, float, bool]],
+) -> None:
+    """Any order of arrival, pages of any size, crashes, failures, long and short pauses."""
+    bucket = Bucket(page=page)
+    exporter = Exporter(bucket, {"lookback": "1h", "interval": "1m"})
+    exporter.poll(readings=1)
+    arriving = sorted(
+        (minute + delay, minute, number, error)
+        for number, (minute, delay, error) in enumerate(objects)
+    )
+    expected: set[str] = set()
+
+    def arrive() -> None:
+        while arriving and arriving[0][0] <= bucket.minute:
+            _, minute, number, error = arriving.pop(0)
+            key = bucket.put(minute, number)
+            expected.add(key)
+            if error:
+                bucket.failing[key] = error
+
+    def poll(readings: float = math.inf, turn: float = math.inf) -> None:
+        try:
+            exporter.poll(readings, turn)
+        except SourceError:
+            bucket.failing.pop(next(iter(bucket.failing), ""), None)
+
+    for minutes, turn, readings, is_denied in steps:
+        # Late objects are found if the folder can be listed within their lookback.
+        for _ in range(minutes):
+            bucket.minute += 1
+            arrive()
+            if minutes < 20:
+                poll(readings, turn)
+        if is_denied:
+            bucket.failing["list"] = "access_denied"
+            poll()
+            bucket.failing.pop("list", None)
+        poll(readings, turn)
+    while arriving:
+        bucket.minute += 1
+        arrive()
+        poll()
+    bucket.failing.clear()
+    for _ in range(2 * HOUR):
+        bucket.minute += 1
+        poll()
+    assert set(exporter.events) == expected
+    bucket.minute += 3 * HOUR
+    for _ in range(3):
+        bucket.minute += 30
+        poll()
+    assert exporter.checkpoint is not None
+    assert len(exporter.checkpoint) < 100
