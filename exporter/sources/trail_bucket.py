@@ -164,7 +164,9 @@ class TrailBucketConfig(QueueConfig):
     @classmethod
     def form(cls, options: Collection[str]) -> builtins.type[SourceConfig]:
         """See SourceConfig: whether a bucket is listed or a queue is read."""
-        return TrailListingConfig if "bucket" in options and "queue_url" not in options else cls
+        if "queue_url" in options or ("buckets" in options and "bucket" not in options):
+            return cls
+        return TrailListingConfig
 
     @model_validator(mode="before")
     @classmethod

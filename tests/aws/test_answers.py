@@ -160,7 +160,13 @@ def test_the_table_agrees_with_botocores_models() -> None:
         shape = models[operation].operation_model(operation).output_shape
         assert shape is not None
         members = shape.members
-        types: dict[type, str] = {list: "list", dict: "map", str: "string", bytes: "blob"}
+        types: dict[type, str] = {
+            list: "list",
+            dict: "map",
+            str: "string",
+            bytes: "blob",
+            bool: "boolean",
+        }
         assert members[sent.member].type_name == types[sent.type]
         assert bool(sent.following) == ("oken" in "".join(members))
         assert not sent.following or members[sent.following].type_name == "string"
