@@ -128,7 +128,7 @@ class TrailListing:
             yield Reading((), checkpoint, behind=True)
         else:
             positions = state.take(checkpoint)
-        self._adjust(positions, now // MINUTE)
+        is_changed = self._adjust(positions, now // MINUTE)
         region = self._region()
         walk = Walk(
             folder,
@@ -167,8 +167,9 @@ class TrailListing:
                 )
                 outcomes = Counter()
         if failure is None:
-            walk.settle()
-        written = positions.encode()
+            is_changed |= walk.settle()
+        if is_changed or unwritten:
+            written = positions.encode()
         yield Reading(
             (),
             written,
@@ -222,13 +223,16 @@ class TrailListing:
         state.tries[name] += 1
         return state.tries[name] > MOST_TRIES
 
-    def _adjust(self, positions: Positions, minute: int) -> None:
+    def _adjust(self, positions: Positions, minute: int) -> bool:
         """Make history of all that is too old to come late; go back if a clock was ahead."""
         bottom = minute - self._pace.lookback
         if positions.late > minute + 1:
             positions.late = bottom
         elif positions.late < bottom - self._pace.slack:
             positions.detach(bottom)
+        else:
+            return False
+        return True
 
     def _content(self, folder: TrailFolder, found: Found, region: str) -> TrailObject:
         config = self._config

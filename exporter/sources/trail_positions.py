@@ -52,11 +52,11 @@ class Positions:
     """Names of objects that could not be read, and when they failed first, milliseconds."""
     _read: dict[int, set[bytes]] = field(default_factory=dict)
     """By minute, digests of the names that were read, from ``late`` on and in spans."""
+    known: int = field(init=False)
+    """How many objects are remembered."""
 
-    @property
-    def known(self) -> int:
-        """How many objects are remembered."""
-        return sum(map(len, self._read.values()))
+    def __post_init__(self) -> None:
+        self.known = sum(map(len, self._read.values()))
 
     def is_done(self, name: str, minute: int) -> bool:
         """Whether an object is not to be read now: it was read, or it fails."""
@@ -65,7 +65,10 @@ class Positions:
     def done(self, name: str, minute: int) -> None:
         """An object was read, or is given up."""
         if minute >= self.late:
-            self._read.setdefault(minute, set()).add(_digest(name))
+            digests = self._read.setdefault(minute, set())
+            self.known -= len(digests)
+            digests.add(_digest(name))
+            self.known += len(digests)
 
     def reach(self, objects: int) -> int:
         """The first minute from ``late`` on from which at most this many objects are known."""
@@ -95,7 +98,7 @@ class Positions:
         for minute in list(self._read):
             in_span = any(span.start <= minute < span.end for span in self.spans)
             if minute < self.late and not in_span:
-                del self._read[minute]
+                self.known -= len(self._read.pop(minute))
 
     def encode(self) -> str:
         """As text."""

@@ -130,16 +130,19 @@ class Walk:
             minutes.append(self._under_way.start if after is None else after)
         return min([*(minute * MINUTE for minute in minutes), self._now])
 
-    def settle(self) -> None:
-        """Move the positions past the listings that were worked off. All objects were read."""
+    def settle(self) -> bool:
+        """Move the positions past the listings that were worked off. All objects were read.
+
+        Returns whether any position moved.
+        """
+        positions = self._positions
         for span in self._ended:
-            self._positions.spans.remove(span)
+            positions.spans.remove(span)
         late = [one.began // MINUTE - self._pace.lookback for one in self._passed if one.is_whole]
         # Not each minute: a quiet folder would need a commit for that.
-        if late and max(late) >= self._positions.late + self._pace.step:
-            self._positions.advance(max(late))
-        elif self._positions.spans or self._ended:
-            self._positions.forget()
+        moves = bool(late) and max(late) >= positions.late + self._pace.step
+        positions.advance(max(late) if moves else positions.late)
+        return moves or bool(self._ended)
 
     def remember(self) -> None:
         """Keep what the next poll can use, once the positions are committed."""
