@@ -162,6 +162,7 @@ class TrailListing:
                     behind=True,
                     size=portion.size,
                     limits=self._limits,
+                    read_up_to=state.read_up_to,
                     objects=outcomes,
                     backlog=walk.backlog,
                 )
@@ -218,7 +219,7 @@ class TrailListing:
 
     def _is_stopper(self, state: FolderState, name: str, error: SourceError) -> bool:
         """Whether an error that may pass has stopped too many polls."""
-        if error.reason != "unreachable":
+        if error.reason not in ("unreachable", "worker_ended"):
             return False
         state.tries[name] += 1
         return state.tries[name] > MOST_TRIES

@@ -63,6 +63,9 @@ class FolderState:
     failure: SourceError | None = None
     """Why an object failed last."""
     behind: bool = False
+    """Whether the last poll has left something."""
+    read_up_to: int | None = None
+    """See Reading."""
     rest: tuple[int, int] | None = None
     """Objects and bytes of the backlog; None if it was not counted."""
     odd: str = ""

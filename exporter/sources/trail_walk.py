@@ -148,6 +148,7 @@ class Walk:
         """Keep what the next poll can use, once the positions are committed."""
         state = self._state
         state.under_way, state.behind = self._under_way, self.behind
+        state.read_up_to = self.read_up_to
         state.rest = self._rest if self.behind else None
         for one in self._passed:
             for age in self._pace.ages:
