@@ -129,6 +129,8 @@ class TrailListing:
         else:
             positions = state.take(checkpoint)
         is_changed = self._adjust(positions, now // MINUTE)
+        if is_changed:
+            state.under_way = state.rest = None
         region = self._region()
         walk = Walk(
             folder,

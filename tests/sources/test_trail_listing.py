@@ -182,6 +182,9 @@ def test_an_object_with_any_name_is_read_in_the_folder_of_a_day(bucket: Bucket) 
     names = ("0.json", "zzz", f"{ACCOUNT}_CloudTrail_{REGION}_20261125T2359Z_x.json", "2026_ä.gz")
     keys = [bucket.write(f"{FOLDER}2026/11/27/{name}") for name in names]
     bucket.write(f"{FOLDER}2026/11/x/a.json")
+    exporter.poll_until(START + DAY, every=60)
+    bucket.page = 2
+    keys.append(bucket.put(START + DAY - HOUR))
     exporter.poll_until(START + 2 * DAY, every=60)
     assert exporter.events == dict.fromkeys(keys, 1)
 
@@ -207,6 +210,39 @@ def test_history_goes_on_where_the_turn_ended_and_its_size_is_known(bucket: Buck
     assert exporter.events == dict.fromkeys(keys, 1)
     assert not exporter.last.behind
     assert exporter.last.backlog.objects == 0
+
+
+def test_a_crash_in_the_middle_makes_few_objects_be_read_again(bucket: Bucket) -> None:
+    keys = [bucket.put(START - 20 * DAY + number) for number in range(100)]
+    exporter = Exporter(bucket, {"start": "30d"}).poll(readings=81)
+    assert len(exporter.events) < 100
+    exporter.poll()
+    assert set(exporter.events) == set(keys)
+    assert 100 <= exporter.events.total() <= 132
+
+
+def test_late_objects_that_a_poll_has_left_are_read_by_the_next(bucket: Bucket) -> None:
+    exporter = Exporter(bucket, {"lookback": "1h"}).poll()
+    keys = [bucket.put(START + number) for number in range(75)]
+    bucket.minute = START + 75
+    exporter.poll(turn=0)
+    assert set(exporter.events) == set(keys[-10:])
+    assert exporter.poll().events == dict.fromkeys(keys, 1)
+
+
+def test_fresh_objects_are_read_once_that_become_history_before_the_backlog_is_read(
+    bucket: Bucket,
+) -> None:
+    exporter = Exporter(bucket, {"lookback": "1h"}).poll()
+    keys = [bucket.put(START + number) for number in range(5 * HOUR)]
+    bucket.minute = START + HOUR
+    while bucket.minute < START + 5 * HOUR:
+        bucket.minute += 5
+        exporter.poll(turn=0)
+    assert set(exporter.events) == set(keys[HOUR - 5 :])
+    assert exporter.poll().events == dict.fromkeys(keys, 1)
+    assert exporter.checkpoint is not None
+    assert len(exporter.checkpoint) < 40 * HOUR
 
 
 def test_an_object_that_fails_is_named_and_tried_again_while_the_others_are_read(
