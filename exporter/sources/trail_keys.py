@@ -43,7 +43,7 @@ class TrailFolder:
 
     @classmethod
     def of(cls, prefix: str) -> TrailFolder | None:
-        """The folder; None if it is none with CloudTrail records, of an account and a region."""
+        """The folder; None if it is not one of an account and region with CloudTrail records."""
         found = _REGION.fullmatch(prefix)
         if found is None or found[2] not in READ_FOLDERS:
             return None

@@ -92,11 +92,11 @@ class TrailListing:
         return Discovery(sorted(partitions, key=lambda one: one.key), list(failures.items()))
 
     def read_up_to(self, partition: Partition, checkpoint: str | None) -> int | None:  # noqa: ARG002
-        """None: it is known once the folder is listed."""
+        """See ``Source.read_up_to``: None before the folder is listed."""
         return None
 
     def size(self, partition: Partition) -> int | None:  # noqa: ARG002
-        """None: it is known once the folder is listed."""
+        """See ``Source.size``: None before the folder is listed."""
         return None
 
     def cost(self, partition: Partition) -> None:

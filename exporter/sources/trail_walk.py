@@ -74,7 +74,7 @@ class Walk:
         """Why it ended early."""
 
     def objects(self) -> Iterator[Found]:
-        """The objects, each of which has to be ``done`` or ``failed``, in this order."""
+        """The objects. Each has to be ``done`` or ``failed``, in this order."""
         try:
             for part in (self._fresh, self._failing, self._late, self._history):
                 yield from part()
