@@ -123,6 +123,10 @@ class TrailListingConfig(SourceConfig):
         """See SourceConfig."""
         return TrailListing(self, environment, since)
 
+    def start_warning(self, start: float) -> str:  # noqa: ARG002 - any
+        """See SourceConfig."""
+        return f"the source `{self.name}` reads objects once, from its own `start` on"
+
     def permissions(self, deployment: Deployment) -> Iterator[Grant]:
         """To list the bucket, and to read the objects."""
         (region,) = deployment.regions(self.name, None)

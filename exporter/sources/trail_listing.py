@@ -17,7 +17,7 @@ from exporter.sources.contents import InTurn, Portion
 from exporter.sources.trail_keys import TrailFolder, is_way
 from exporter.sources.trail_objects import TrailObject
 from exporter.sources.trail_pace import MINUTE, FolderState, Found, Pace
-from exporter.sources.trail_positions import Positions
+from exporter.sources.trail_positions import Positions, Written
 from exporter.sources.trail_queue import MOST_TRIES, PASSING
 from exporter.sources.trail_walk import Walk
 
@@ -30,10 +30,6 @@ _TWO_WEEKS: Final = 14 * 86_400_000
 _DISCOVERY_SECONDS: Final = 300.0
 _REGION: Final = "us-east-1"
 """Where S3 is asked if the environment names no region; botocore follows S3 to the bucket's."""
-_UNWRITTEN: Final = 32
-"""Objects after which the positions are written, or a share of those that they have to name. A
-crash in between makes objects be read again, and their events are known."""
-_WRITTEN_SHARE: Final = 64
 
 _log = structlog.get_logger(__name__)
 
@@ -128,9 +124,10 @@ class TrailListing:
             yield Reading((), checkpoint, behind=True)
         else:
             positions = state.take(checkpoint)
-        is_changed = self._adjust(positions, now // MINUTE)
-        if is_changed:
+        written = Written(positions, checkpoint)
+        if self._adjust(positions, now // MINUTE):
             state.under_way = state.rest = None
+            written.add()
         region = self._region()
         walk = Walk(
             folder,
@@ -144,23 +141,20 @@ class TrailListing:
         )
         outcomes: Counter[str] = Counter()
         failure: SourceError | None = None
-        written, unwritten = checkpoint, 0
         contents = (self._content(folder, found, region) for found in walk.objects())
         for portion in self._contents.portions(partition, self.format, self._limits, contents):
-            before = written
+            before = written.text
             if portion.last:
                 try:
                     outcomes[self._ended(folder, walk, state, portion)] += 1
                 except SourceError as error:
                     failure = error
                     break
-                unwritten += 1
-                if unwritten >= max(_UNWRITTEN, positions.known // _WRITTEN_SHARE):
-                    written, unwritten = positions.encode(), 0
-            if portion.events or portion.size or written != before:
+                written.add()
+            if portion.events or portion.size or written.text != before:
                 yield Reading(
                     portion.events,
-                    written,
+                    written.text,
                     behind=True,
                     size=portion.size,
                     limits=self._limits,
@@ -170,12 +164,11 @@ class TrailListing:
                 )
                 outcomes = Counter()
         if failure is None:
-            is_changed |= walk.settle()
-        if is_changed or unwritten:
-            written = positions.encode()
+            written.add(walk.settle())
+        written.write()
         yield Reading(
             (),
-            written,
+            written.text,
             read_up_to=walk.read_up_to,
             behind=walk.behind or failure is not None,
             objects=outcomes,
@@ -183,7 +176,7 @@ class TrailListing:
         )
         if failure is None:
             walk.remember()
-            state.keep(written, positions)
+            state.keep(written.text, positions)
             self._name_odd(folder, state, walk.odd)
             failure = walk.error
         if failure is not None:

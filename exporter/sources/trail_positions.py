@@ -15,6 +15,9 @@ from exporter.model import DamagedCheckpointError
 
 _DIGEST: Final = 8
 """Bytes. Two names are compared only if they are of the same minute and folder."""
+_UNWRITTEN: Final = 32
+"""Objects after which a checkpoint is written, or a share of those that it names."""
+_WRITTEN_SHARE: Final = 64
 
 
 class _Document(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
@@ -126,6 +129,32 @@ class Positions:
             raise DamagedCheckpointError from error
         spans = [Span(*span) for span in document.spans]
         return cls(document.late, spans, document.failing, read)
+
+
+class Written:
+    """Positions and the checkpoint that has them, which is too long to be written for each object.
+
+    After a crash, objects that it does not have are read again. The memory of counted events lets
+    their events count once.
+    """
+
+    def __init__(self, positions: Positions, text: str) -> None:
+        """``text``: the checkpoint that they come from."""
+        self._positions = positions
+        self.text = text
+        """The checkpoint."""
+        self._more = 0
+
+    def add(self, changes: int = 1) -> None:
+        """Positions have changed: an object was read, or failed."""
+        self._more += changes
+        if self._more >= max(_UNWRITTEN, self._positions.known // _WRITTEN_SHARE):
+            self.write()
+
+    def write(self) -> None:
+        """Let the checkpoint have all changes."""
+        if self._more:
+            self.text, self._more = self._positions.encode(), 0
 
 
 def _digest(name: str) -> bytes:

@@ -296,7 +296,8 @@ class Walk:
                 name = one.key[len(prefix) :]
                 minute = self._folder.minute(name)
                 if minute is None:
-                    self.odd = self.odd or name
+                    # The console makes objects that stand for folders.
+                    self.odd = self.odd or ("" if name.endswith("/") else name)
                 elif minute >= end:
                     is_last = True
                     break

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import math
 from bisect import bisect_right, insort
-from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections import Counter, deque
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -20,9 +20,10 @@ from hypothesis import strategies as st
 from exporter.aws.accounts import AwsAccounts
 from exporter.aws.calls import Call
 from exporter.clock import Clock
-from exporter.model import Partition, SourceError
+from exporter.model import EventFormat, Limits, Partition, SourceError
 from exporter.sources import trail_listing, trail_walk
 from exporter.sources.base import Environment, Reading
+from exporter.sources.contents import ContentT, InTurn, Portion
 from exporter.sources.trail_bucket import TrailListingConfig
 from exporter.sources.trail_listing import TrailListing
 
@@ -101,12 +102,34 @@ class Bucket:
         }
 
 
+class AskingAhead(InTurn):
+    """Asks for contents before the portions of those before are asked for."""
+
+    most = 0
+
+    def portions(
+        self,
+        partition: Partition,
+        event_format: EventFormat,
+        limits: Limits | None,
+        contents: Iterable[ContentT],
+    ) -> Iterator[Portion[ContentT]]:
+        asked: deque[ContentT] = deque()
+        for content in contents:
+            asked.append(content)
+            if len(asked) > self.most:
+                yield from super().portions(partition, event_format, limits, [asked.popleft()])
+        yield from super().portions(partition, event_format, limits, asked)
+
+
 @dataclass
 class Exporter:
     """A source that is polled, and the checkpoint and events that its consumer committed."""
 
     bucket: Bucket
     options: Mapping[str, Any] = field(default_factory=dict)
+    ahead: int = 0
+    """Objects that are asked for ahead."""
     checkpoint: str | None = None
     events: Counter[str] = field(default_factory=Counter)
     """How often each record was read."""
@@ -118,9 +141,10 @@ class Exporter:
 
     def restart(self, *, complete: bool = False) -> None:
         config = TrailListingConfig(name="trail", bucket="trail", **self.options)
-        environment = Environment(
-            cast("AwsAccounts", self.bucket), cast("Clock", self.bucket), complete
-        )
+        accounts, clock = cast("AwsAccounts", self.bucket), cast("Clock", self.bucket)
+        contents = AskingAhead(accounts, clock)
+        contents.most = self.ahead
+        environment = Environment(accounts, clock, complete, contents)
         self.source: TrailListing = config.source(environment, {config.part: START * 60_000})
 
     def poll(self, readings: float = math.inf, turn: float = math.inf) -> Exporter:
@@ -446,14 +470,15 @@ PAUSES = st.lists(
 
 
 @settings(max_examples=40, deadline=None)
-@given(arrivals=ARRIVALS, pauses=PAUSES, page=st.integers(1, 8))
+@given(arrivals=ARRIVALS, pauses=PAUSES, page=st.integers(1, 8), ahead=st.integers(0, 9))
 def test_every_object_that_comes_within_the_lookback_is_read(
     arrivals: list[tuple[int, int, str]],
     pauses: list[tuple[int, float, float, bool]],
     page: int,
+    ahead: int,
 ) -> None:
     bucket = Bucket(page=page)
-    exporter = Exporter(bucket, {"lookback": "1h"}).poll(readings=1)
+    exporter = Exporter(bucket, {"lookback": "1h"}, ahead).poll(readings=1)
     coming = sorted((at + delay, at, error) for at, delay, error in arrivals)
     expected: set[str] = set()
     cured: dict[str, float] = {}
