@@ -7,7 +7,7 @@ import binascii
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from hashlib import blake2b
-from typing import Final
+from typing import Annotated, Final, TypeAlias
 
 import msgspec
 
@@ -18,15 +18,17 @@ _DIGEST: Final = 8
 _UNWRITTEN: Final = 32
 """Objects after which a checkpoint is written, or a share of those that it names."""
 _WRITTEN_SHARE: Final = 64
+_Minute: TypeAlias = Annotated[int, msgspec.Meta(ge=0, lt=2**28)]
+"""Until the year 2480."""
 
 
 class _Document(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
     """Positions as the ledger stores them."""
 
-    late: int
+    late: _Minute
     read: dict[str, str] = {}
     """By minute after 1970, the digests of names, in base64."""
-    spans: list[tuple[int, int, str]] = []
+    spans: list[tuple[_Minute, _Minute, str]] = []
     failing: dict[str, int] = {}
 
 
@@ -122,7 +124,7 @@ class Positions:
         try:
             document = msgspec.json.decode(text, type=_Document)
             read = {
-                int(minute): set(_digests(base64.b64decode(digests, validate=True)))
+                _minute(minute): set(_digests(base64.b64decode(digests, validate=True)))
                 for minute, digests in document.read.items()
             }
         except (msgspec.MsgspecError, binascii.Error, ValueError) as error:
@@ -159,6 +161,10 @@ class Written:
 
 def _digest(name: str) -> bytes:
     return blake2b(name.encode(errors="surrogatepass"), digest_size=_DIGEST).digest()
+
+
+def _minute(text: str) -> int:
+    return msgspec.convert(text, _Minute, strict=False)
 
 
 def _digests(joined: bytes) -> Iterator[bytes]:
