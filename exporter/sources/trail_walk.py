@@ -76,10 +76,14 @@ class Walk:
     def objects(self) -> Iterator[Found]:
         """The objects. Each has to be ``done`` or ``failed``, in this order."""
         try:
-            for part in (self._fresh, self._failing, self._late, self._history):
-                yield from part()
+            yield from self._fresh()
+            yield from self._failing()
+            if self._complete:
+                self._rest = self._count(None if self._passed else self._due())
+            yield from self._late()
+            yield from self._history()
             if self.behind and self._rest is None:
-                self._rest = self._count()
+                self._rest = self._count(self._under_way)
             if self._is_full:
                 self.error = self._full()
         except SourceError as error:
@@ -206,7 +210,7 @@ class Walk:
                 yield self._waiting[name]
 
     def _late(self) -> Iterator[Found]:
-        yield from self._in_turn(iter([(self._older, True)]))
+        yield from self._in_turn(iter([(self._older, True)]), of_rest=False)
         if self.behind:
             # In the first listing: it has no objects to read without a pass.
             self._under_way = self._passed.pop() if self._passed else self._state.under_way
@@ -249,10 +253,12 @@ class Walk:
             if not self.behind:
                 self._ended.append(span)
 
-    def _in_turn(self, pages: Iterator[tuple[list[Found], bool]]) -> Iterator[Found]:
-        """The objects of pages, until the poll is over."""
+    def _in_turn(
+        self, pages: Iterator[tuple[list[Found], bool]], *, of_rest: bool = True
+    ) -> Iterator[Found]:
+        """The objects of pages, until the poll is over. ``of_rest``: whether they were counted."""
         for new, _ in pages:
-            self._add_to_rest(new, -1)
+            self._add_to_rest(new, -1 if of_rest else 0)
             for at, one in enumerate(new):
                 if self._is_full or self._is_over():
                     self.behind = True
@@ -267,17 +273,17 @@ class Walk:
             del self._waiting[one.name]
             self._size -= one.size
 
-    def _add_to_rest(self, new: Sequence[Found], sign: Literal[1, -1]) -> None:
+    def _add_to_rest(self, new: Sequence[Found], sign: Literal[1, 0, -1]) -> None:
         if self._rest is not None:
             objects, size = self._rest
             added = sign * len(new), sign * sum(one.size for one in new)
             self._rest = max(0, objects + added[0]), max(0, size + added[1])
 
-    def _count(self) -> tuple[int, int]:
-        """Objects and bytes that are left to later polls."""
+    def _count(self, late: Pass | None) -> tuple[int, int]:
+        """Objects and bytes that are not read yet: late ones, if any are left, and history."""
         starts = [(span.after, span.start, span.end) for span in self._positions.spans]
-        if self._under_way is not None:
-            starts.append((self._under_way.after, self._under_way.start, self._fresh_from))
+        if late is not None:
+            starts.append((late.after, late.start, self._fresh_from))
         objects = size = 0
         for after, start, end in starts:
             for new, _ in self._pages(after or self._folder.before(start), end):

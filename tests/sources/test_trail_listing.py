@@ -29,6 +29,7 @@ from exporter.sources.trail_listing import TrailListing
 
 ACCOUNT, REGION = "111122223333", "us-east-1"
 FOLDER = f"AWSLogs/{ACCOUNT}/CloudTrail/{REGION}/"
+PARTITION = Partition("trail", ACCOUNT, REGION, f"s3://trail/{FOLDER}")
 START = int(datetime(2026, 11, 26, 12, tzinfo=UTC).timestamp()) // 60
 """Minute at which the source is first configured."""
 HOUR, DAY = 60, 1440
@@ -149,10 +150,8 @@ class Exporter:
 
     def poll(self, readings: float = math.inf, turn: float = math.inf) -> Exporter:
         """Commit the readings of a poll; a crash comes after ``readings`` of them."""
-        resource = f"s3://trail/{FOLDER}"
-        partition = Partition("trail", ACCOUNT, REGION, resource)
         polled: Iterator[Reading] = self.source.poll(
-            partition, self.checkpoint, own_starts={}, turn=turn
+            PARTITION, self.checkpoint, own_starts={}, turn=turn
         )
         for number, reading in enumerate(polled):
             if number >= readings:
@@ -234,6 +233,21 @@ def test_history_goes_on_where_the_turn_ended_and_its_size_is_known(bucket: Buck
     assert exporter.events == dict.fromkeys(keys, 1)
     assert not exporter.last.behind
     assert exporter.last.backlog.objects == 0
+
+
+def test_a_run_to_the_end_knows_how_much_it_reads(bucket: Bucket) -> None:
+    bucket.page = 10
+    for number in range(60):
+        bucket.put(START - 20 * DAY + number)
+        bucket.put(START - HOUR + number)
+    exporter = Exporter(bucket, {"start": "30d"})
+    exporter.restart(complete=True)
+    readings = exporter.source.poll(PARTITION, None, own_starts={})
+    left = [one.backlog.objects for one in readings if one.backlog]
+    fresh, older = left[:10], left[10:]
+    assert fresh == sorted(fresh, reverse=True)
+    assert older == sorted(older, reverse=True)
+    assert (older[0], older[-1]) == (110, 0)
 
 
 def test_a_crash_in_the_middle_makes_few_objects_be_read_again(bucket: Bucket) -> None:
