@@ -166,8 +166,7 @@ class Limits(msgspec.Struct, frozen=True):
     account_ids: frozenset[str] | None = None
     """None for events of any account."""
     since: int | None = None
-    """Event time, milliseconds; None for events of any age. Of a whole document, only those older
-    events are counted as excluded that a rule matches."""
+    """Event time, milliseconds; None for events of any age."""
 
 
 Excluded = Mapping[tuple[str, str], int]

@@ -69,7 +69,6 @@ class Batch:
             judged = self._judge_document(events) if known is None else None
             if judged is not None:
                 return judged
-            self.excluded.clear()
             events = events.events
         if not self._reads_fields:
             return self._judge_lines(events, known)
@@ -98,9 +97,7 @@ class Batch:
     def _judge_document(self, records: Records) -> list[JudgedEvent] | None:
         """Judge the records of a document; None if it has to be split."""
         program = self._latest
-        # Each event of another account is counted, also those that no rule matches.
-        is_of_accounts = self._limits is not None and self._limits.account_ids is not None
-        if self._watermark is not None or is_of_accounts or self._judges.reads_lines:
+        if self._watermark is not None or self._limits is not None or self._judges.reads_lines:
             return None
         pieces = self._judges.decoder.records(records, cloudtrail=self._format == "cloudtrail")
         if pieces is None:
@@ -123,7 +120,7 @@ class Batch:
                     try:
                         if matching is None:
                             raise InexactError
-                        judged.append(self._limited(event, fields, program, matching))
+                        judged.append(self._made(event, fields, None, program, matching))
                     except InexactError:
                         inexact.append((len(judged), before + index))
                         judged.append(None)
@@ -254,17 +251,6 @@ class Batch:
             matching = program.matching(fields)
         if not matching and program.of_line is None:
             return None
-        return self._made(event, fields, fact, program, matching)
-
-    def _limited(
-        self, event: LogEvent, fields: Any, program: Program, matching: list[int]
-    ) -> JudgedEvent | None:
-        """What an event adds that rules match; None if the limits exclude it."""
-        fact = None
-        if self._limits is not None:
-            fact = self._facts(event, fields)
-            if self._excludes(self._limits, fact):
-                return None
         return self._made(event, fields, fact, program, matching)
 
     def _made(

@@ -7,13 +7,12 @@ AWS: ``[prefix/]AWSLogs/[o-id/]account/CloudTrail/region/yyyy/mm/dd/``, and in i
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Final
 
-READ_FOLDERS: Final = frozenset({"CloudTrail", "CloudTrail-NetworkActivity"})
-"""The folders with CloudTrail records."""
 DAY: Final = 1440
 """Minutes."""
 
@@ -43,9 +42,9 @@ class TrailFolder:
 
     @classmethod
     def of(cls, prefix: str) -> TrailFolder | None:
-        """The folder; None if it is not one of an account and region with CloudTrail records."""
+        """The folder; None if it is not one of an account and region."""
         found = _REGION.fullmatch(prefix)
-        if found is None or found[2] not in READ_FOLDERS:
+        if found is None:
             return None
         account_id, folder, region = found.groups()
         return cls(prefix, account_id, region, f"{account_id}_{folder}_{region}_")
@@ -78,16 +77,16 @@ class TrailFolder:
         return f"{day}/{self._stem}{day.replace('/', '')}T{hours:02}{minutes:02}"
 
 
-def is_way(prefix: str, accounts: frozenset[str] | None) -> bool:
-    """Whether the folders of regions may be in a folder.
+def is_way(prefix: str, folders: Collection[str], accounts: Collection[str] | None = None) -> bool:
+    """Whether a folder has the folders of regions that are wanted.
 
-    ``accounts``: those that are wanted; None for all.
+    ``folders``: those that are wanted in the folder of an account. ``accounts``: None for all.
     """
     if account := _ACCOUNT.match(prefix):
         if accounts is not None and account[1] not in accounts:
             return False
         folder = _FOLDER.fullmatch(prefix)
-        return account[0] == prefix or (folder is not None and folder[2] in READ_FOLDERS)
+        return account[0] == prefix or (folder is not None and folder[2] in folders)
     return _ROOT.fullmatch(prefix) is not None
 
 

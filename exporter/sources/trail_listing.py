@@ -6,11 +6,13 @@ import math
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 import structlog
 
-from exporter.aws.objects import Listing, ObjectName
+from exporter.aws.listing import Listing, ListingPage
+from exporter.aws.objects import ObjectName
 from exporter.model import EventFormat, Limits, Partition, PartitionKind, SourceError
 from exporter.sources.base import Discovery, Environment, Reading
 from exporter.sources.contents import InTurn, Portion
@@ -18,7 +20,6 @@ from exporter.sources.trail_keys import TrailFolder, is_way
 from exporter.sources.trail_objects import TrailObject
 from exporter.sources.trail_pace import MINUTE, FolderState, Found, Pace
 from exporter.sources.trail_positions import Positions, Written
-from exporter.sources.trail_queue import MOST_TRIES, PASSING
 from exporter.sources.trail_walk import Walk
 
 if TYPE_CHECKING:
@@ -30,6 +31,18 @@ _TWO_WEEKS: Final = 14 * 86_400_000
 _DISCOVERY_SECONDS: Final = 300.0
 _REGION: Final = "us-east-1"
 """Where S3 is asked if the environment names no region; botocore follows S3 to the bucket's."""
+
+_FOLDERS: Final = frozenset({"CloudTrail", "CloudTrail-NetworkActivity"})
+_PERHAPS_PASSING: Final = frozenset({"unreachable", "worker_ended"})
+_PASSING: Final = _PERHAPS_PASSING | {
+    "stopping",
+    "throttled",
+    "no_credentials",
+    "expired_credentials",
+}
+"""Errors that are not the object's own: the poll ends, and the next one reads it."""
+_MOST_TRIES: Final = 3
+"""Polls that an object may end with one of the former."""
 
 _log = structlog.get_logger(__name__)
 
@@ -67,9 +80,9 @@ class TrailListing:
         prefix = self._config.prefix
         starts = [prefix]
         try:
-            bucket = self._bucket()
-            if not (is_way(prefix, None) or TrailFolder.of(prefix)):
-                starts = bucket.folders(prefix)
+            bucket = self._listing()
+            if not (is_way(prefix, _FOLDERS) or TrailFolder.of(prefix)):
+                starts = self._folders_in(bucket, prefix)
                 if prefix and not prefix.endswith("/"):
                     starts += [f"{start}AWSLogs/" for start in starts]
         except SourceError as error:
@@ -80,9 +93,9 @@ class TrailListing:
             if folder is not None:
                 if self._is_wanted(folder):
                     partitions.append(self._partition(folder))
-            elif is_way(start, self._limits.account_ids):
+            elif is_way(start, _FOLDERS, self._config.account_ids):
                 try:
-                    starts += bucket.folders(start)
+                    starts += self._folders_in(bucket, start)
                 except SourceError as error:
                     failures[Partition(self.name)] = error
         return Discovery(sorted(partitions, key=lambda one: one.key), list(failures.items()))
@@ -133,7 +146,7 @@ class TrailListing:
             folder,
             positions,
             state,
-            self._bucket(),
+            partial(self._pages, self._listing()),
             self._pace,
             now=now,
             complete=self._complete,
@@ -197,7 +210,7 @@ class TrailListing:
                 f"{portion.content.name} is damaged: {error}; the records before that count.",
                 reason="unreadable",
             )
-        elif error.reason in PASSING and not self._is_stopper(state, name, error):
+        elif error.reason in _PASSING and not self._is_stopper(state, name, error):
             raise error
         outcome = walk.failed(found, error)
         if outcome != "failed_again":
@@ -214,10 +227,10 @@ class TrailListing:
 
     def _is_stopper(self, state: FolderState, name: str, error: SourceError) -> bool:
         """Whether an error that may pass has stopped too many polls."""
-        if error.reason not in ("unreachable", "worker_ended"):
+        if error.reason not in _PERHAPS_PASSING:
             return False
         state.tries[name] += 1
-        return state.tries[name] > MOST_TRIES
+        return state.tries[name] > _MOST_TRIES
 
     def _adjust(self, positions: Positions, minute: int) -> bool:
         """Make history of all that is too old to come late; go back if a clock was ahead."""
@@ -254,10 +267,16 @@ class TrailListing:
         resource = f"{self._root}{folder.prefix}"
         return Partition(self.name, folder.account_id, folder.region, resource, FOLDER)
 
-    def _bucket(self) -> Listing:
-        config = self._config
-        owner = config.expected_bucket_owner
-        return Listing(self._accounts, self._region(), config.bucket, owner=owner)
+    def _listing(self) -> Listing:
+        owner = self._config.expected_bucket_owner
+        return Listing(self._accounts, self._region(), owner=owner)
+
+    def _pages(self, listing: Listing, prefix: str, after: str) -> Iterator[ListingPage]:
+        return listing.pages(self._config.bucket, prefix, start_after=after)
+
+    def _folders_in(self, listing: Listing, prefix: str) -> list[str]:
+        pages = listing.pages(self._config.bucket, prefix, delimiter="/")
+        return [folder for page in pages for folder in page.prefixes]
 
     def _region(self) -> str:
         return self._accounts.default_region or _REGION

@@ -18,20 +18,20 @@ from exporter.sources.base import Environment, Reading
 from exporter.sources.contents import InTurn, Portion
 from exporter.sources.notifications import UnknownNotificationError, read_notification
 from exporter.sources.queue_source import QueueSource, WorkedOff, checkpoint
-from exporter.sources.trail_keys import READ_FOLDERS
 from exporter.sources.trail_objects import TrailObject
 
 if TYPE_CHECKING:
     from exporter.sources.trail_bucket import TrailBucketConfig
 
-PASSING: Final = frozenset(
+_PASSING: Final = frozenset(
     {"stopping", "throttled", "unreachable", "no_credentials", "expired_credentials"}
 )
 """Errors that are not the object's own: the message is worked off by a later poll."""
-MOST_TRIES: Final = 3
+_MOST_TRIES: Final = 3
 """Polls that an object may stop with one of these, so that it does not stop the others forever."""
 _MOST_NAMED: Final = 1000
 _FOLDER: Final = re.compile("(?:^|/)AWSLogs/(?:.*/)?(CloudTrail(?:-[A-Za-z]+)?)/")
+_READ_FOLDERS: Final = frozenset({"CloudTrail", "CloudTrail-NetworkActivity"})
 
 _log = structlog.get_logger(__name__)
 
@@ -116,7 +116,7 @@ class TrailQueue(QueueSource):
         for portion in portions:
             error = portion.error
             if isinstance(error, SourceError):
-                if error.reason in PASSING and not self._is_stopper(message, error):
+                if error.reason in _PASSING and not self._is_stopper(message, error):
                     raise error
                 failures.append(str(error))
             elif error is not None:
@@ -133,7 +133,7 @@ class TrailQueue(QueueSource):
         if error.reason != "unreachable":
             return False
         self._tries[message.id] += 1
-        return self._tries[message.id] > MOST_TRIES
+        return self._tries[message.id] > _MOST_TRIES
 
     def _excludes(self, name: ObjectName) -> str:
         """Why an object is not read; empty if it is."""
@@ -142,7 +142,7 @@ class TrailQueue(QueueSource):
         if not name.key.startswith(self._prefix):
             return "prefix"
         folder = _FOLDER.search(name.key)
-        if folder is None or folder[1] not in READ_FOLDERS:
+        if folder is None or folder[1] not in _READ_FOLDERS:
             return "folder"
         return ""
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from itertools import chain
-from typing import Final, Literal, Protocol
+from typing import Final, Literal
 
-from exporter.aws.objects import ListedPage
+from exporter.aws.listing import ListingPage
 from exporter.model import SourceError
 from exporter.sources.base import Backlog
 from exporter.sources.trail_keys import DAY, TrailFolder
@@ -20,18 +20,11 @@ _ONE_CALL: Final = 900
 """Known objects that one call lists, with room for new ones. AWS: a page has 1,000."""
 
 
-class Listed(Protocol):
-    """A bucket that can be listed."""
-
-    def objects(self, prefix: str, after: str) -> Iterator[ListedPage]:
-        """See ``Listing.objects``."""
-
-
 class Walk:
     """The objects that a poll reads: fresh ones, those that failed, late ones, then history.
 
-    One listing answers for all of them if it has one page. ``is_over``: whether the rest is left
-    to the next poll.
+    One listing answers for all of them if it has one page. ``pages`` lists keys that begin with a
+    prefix and sort after a text. ``is_over``: whether the rest is left to the next poll.
     """
 
     def __init__(
@@ -39,7 +32,7 @@ class Walk:
         folder: TrailFolder,
         positions: Positions,
         state: FolderState,
-        bucket: Listed,
+        pages: Callable[[str, str], Iterator[ListingPage]],
         pace: Pace,
         *,
         now: int,
@@ -49,7 +42,7 @@ class Walk:
         self._folder = folder
         self._positions = positions
         self._state = state
-        self._bucket = bucket
+        self._list = pages
         self._pace = pace
         self._now = now
         self._minute = now // MINUTE
@@ -295,7 +288,7 @@ class Walk:
     def _pages(self, after: str, end: int) -> Iterator[tuple[list[Found], bool]]:
         """The objects to read before the minute ``end``, and whether they are the last, by page."""
         prefix = self._folder.prefix
-        for page in self._bucket.objects(prefix, prefix + after):
+        for page in self._list(prefix, prefix + after):
             new: list[Found] = []
             is_last = page.is_last
             for one in page.objects:
@@ -308,7 +301,8 @@ class Walk:
                     is_last = True
                     break
                 elif name not in self._waiting and not self._positions.is_done(name, minute):
-                    found = self._waiting[name] = Found(name, minute, one.size, one.modified)
+                    modified = round(one.modified.timestamp() * 1000)
+                    found = self._waiting[name] = Found(name, minute, one.size, modified)
                     self._size += one.size
                     new.append(found)
             yield new, is_last

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from conformance.score import load_cases
 from exporter.exactness import RuleVersion
-from exporter.model import EventFormat, Limits, LogEvent, Partition, Records
+from exporter.model import EventFormat, LogEvent, Partition, Records
 from exporter.patterns import PatternError, compile_pattern
 from exporter.rules import RuleSet, decoder
 from exporter.sources.files import FILE
@@ -130,23 +130,6 @@ def test_a_document_of_records_is_judged_without_being_split() -> None:
     events = rules.evaluate(records, TRAIL_FILE, "cloudtrail").events
     assert [[one.rule for one in event.increments] for event in events] == [["rule_0"], ["rule_1"]]
     assert len(records) == 3
-
-
-def test_a_document_is_not_split_either_if_events_count_from_a_start_on() -> None:
-    def split(_document: bytes | bytearray) -> list[LogEvent]:
-        raise AssertionError("the document was split")
-
-    times = ["2026-11-26T10:00:00Z", "2026-11-26T09:59:59Z", "2026-11-26T10:00:01Z"]
-    record = {"eventName": "a", "recipientAccountId": "1" * 12}
-    document = json.dumps(
-        {"Records": [{**record, "eventID": time, "eventTime": time} for time in times]}
-    )
-    limits = Limits(None, 1_795_687_200_000)
-    found = rule_set('{ $.eventName = "a" }').evaluate(
-        Records(document.encode(), NOW, split), TRAIL_FILE, "cloudtrail", limits=limits
-    )
-    assert [event.event_id for event in found.events] == [times[0], times[2]]
-    assert found.excluded == {("start", "1" * 12): 1}
 
 
 _PART = st.sampled_from(

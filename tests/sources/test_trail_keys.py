@@ -82,7 +82,7 @@ def test_what_is_in_no_folder_of_a_day_has_no_minute(name: str) -> None:
     ],
 )
 def test_only_folders_of_the_trail_are_searched(prefix: str, is_one: bool) -> None:
-    assert is_way(prefix, frozenset([ACCOUNT])) is is_one
+    assert is_way(prefix, {"CloudTrail", "CloudTrail-NetworkActivity"}, [ACCOUNT]) is is_one
 
 
 def test_a_prefix_below_a_region_is_known() -> None:
