@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import Annotated, Final, TypeAlias
@@ -55,30 +54,31 @@ class Positions:
     """History that was not read yet, oldest first."""
     failing: dict[str, int] = field(default_factory=dict)
     """Names of objects that could not be read, and when they failed first, milliseconds."""
-    _read: dict[int, set[bytes]] = field(default_factory=dict)
-    """By minute, digests of the names that were read, from ``late`` on and in spans."""
+    _read: dict[int, bytes] = field(default_factory=dict)
+    """By minute, digests of the names that were read, from ``late`` on and in spans. Joined, since
+    a set of them would take ten times the memory."""
     known: int = field(init=False)
     """How many objects are remembered."""
 
     def __post_init__(self) -> None:
-        self.known = sum(map(len, self._read.values()))
+        self.known = sum(map(len, self._read.values())) // _DIGEST
 
     def is_done(self, name: str, minute: int) -> bool:
         """Whether an object is not to be read now: it was read, or it fails."""
-        return name in self.failing or _digest(name) in self._read.get(minute, ())
+        return name in self.failing or _has(self._read.get(minute, b""), _digest(name))
 
     def done(self, name: str, minute: int) -> None:
         """An object was read, or is given up."""
         if minute >= self.late:
-            digests = self._read.setdefault(minute, set())
-            self.known -= len(digests)
-            digests.add(_digest(name))
-            self.known += len(digests)
+            digests, digest = self._read.get(minute, b""), _digest(name)
+            if not _has(digests, digest):
+                self._read[minute] = digests + digest
+                self.known += 1
 
     def reach(self, objects: int) -> int:
         """The first minute from ``late`` on from which at most this many objects are known."""
         for minute in sorted(self._read, reverse=True):
-            objects -= len(self._read[minute])
+            objects -= len(self._read[minute]) // _DIGEST
             if minute < self.late:
                 break
             if objects < 0:
@@ -103,14 +103,14 @@ class Positions:
         for minute in list(self._read):
             in_span = any(span.start <= minute < span.end for span in self.spans)
             if minute < self.late and not in_span:
-                self.known -= len(self._read.pop(minute))
+                self.known -= len(self._read.pop(minute)) // _DIGEST
 
     def encode(self) -> str:
         """As text."""
         document = _Document(
             self.late,
             {
-                str(minute): base64.b64encode(b"".join(sorted(digests))).decode()
+                str(minute): base64.b64encode(digests).decode()
                 for minute, digests in sorted(self._read.items())
             },
             [(span.start, span.end, span.after) for span in self.spans],
@@ -124,7 +124,7 @@ class Positions:
         try:
             document = msgspec.json.decode(text, type=_Document)
             read = {
-                _minute(minute): set(_digests(base64.b64decode(digests, validate=True)))
+                _minute(minute): _whole(base64.b64decode(digests, validate=True))
                 for minute, digests in document.read.items()
             }
         except (msgspec.MsgspecError, binascii.Error, ValueError) as error:
@@ -167,7 +167,14 @@ def _minute(text: str) -> int:
     return msgspec.convert(text, _Minute, strict=False)
 
 
-def _digests(joined: bytes) -> Iterator[bytes]:
-    if len(joined) % _DIGEST:
+def _whole(digests: bytes) -> bytes:
+    if len(digests) % _DIGEST:
         raise ValueError("a digest is cut off")
-    return (joined[start : start + _DIGEST] for start in range(0, len(joined), _DIGEST))
+    return digests
+
+
+def _has(digests: bytes, digest: bytes) -> bool:
+    at = digests.find(digest)
+    while at % _DIGEST and at >= 0:
+        at = digests.find(digest, at + 1)
+    return at >= 0
