@@ -33,7 +33,7 @@ _REGION: Final = "us-east-1"
 """Where S3 is asked if the environment names no region; botocore follows S3 to the bucket's."""
 
 _FOLDERS: Final = frozenset({"CloudTrail", "CloudTrail-NetworkActivity"})
-_PERHAPS_PASSING: Final = frozenset({"unreachable", "worker_ended"})
+_PERHAPS_PASSING: Final = frozenset({"unreachable", "unreadable", "error", "worker_ended"})
 _PASSING: Final = _PERHAPS_PASSING | {
     "stopping",
     "throttled",

@@ -18,14 +18,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from exporter.aws.accounts import AwsAccounts
-from exporter.aws.calls import Call
+from exporter.aws.listing import ListedObject, ListingPage
 from exporter.clock import Clock
 from exporter.model import EventFormat, Limits, Partition, SourceError
 from exporter.sources import trail_listing, trail_walk
 from exporter.sources.base import Environment, Reading
-from exporter.sources.contents import ContentT, InTurn, Portion
+from exporter.sources.contents import ContentT, Portion
 from exporter.sources.trail_bucket import TrailListingConfig
 from exporter.sources.trail_listing import TrailListing
+from exporter.sources.trail_objects import TrailObject
 
 ACCOUNT, REGION = "111122223333", "us-east-1"
 FOLDER = f"AWSLogs/{ACCOUNT}/CloudTrail/{REGION}/"
@@ -37,7 +38,7 @@ HOUR, DAY = 60, 1440
 
 @dataclass
 class Bucket:
-    """S3 as boto3 shows it: a listing in pages, objects that may fail, and time."""
+    """A model of S3: lists in pages, objects that may fail, and time."""
 
     minute: float = START
     page: int = 1000
@@ -66,61 +67,84 @@ class Bucket:
         insort(self.keys, key)
         return key
 
-    def answer(self, call: Call, parameters: Mapping[str, Any]) -> Mapping[str, Any]:
-        self.calls[call.operation] += 1
-        key = parameters.get("Key", "list")
-        if key in self.failing:
-            raise SourceError(f"{call} failed.", reason=self.failing[key])
-        if "Key" in parameters:
-            body = SimpleNamespace(content=self.contents[key], close=lambda: None)
-            return {"ContentLength": len(body.content), "Body": body}
-        return self._list(parameters)
+    def read(self, key: str) -> bytes:
+        self._call("GetObject", key)
+        return self.contents[key]
 
-    def body(self, _call: Call, stream: Any) -> bytes:
-        return cast("bytes", stream.content)
-
-    def _list(self, parameters: Mapping[str, Any]) -> Mapping[str, Any]:
-        prefix = parameters["Prefix"]
-        after = [parameters.get(name, "") for name in ("StartAfter", "ContinuationToken")]
-        first = bisect_right(self.keys, max(prefix, *after))
+    def pages(self, prefix: str, start_after: str, delimiter: str) -> Iterator[ListingPage]:
+        first = bisect_right(self.keys, max(prefix, start_after))
         end = bisect_right(self.keys, f"{prefix}\U0010ffff")
-        if "Delimiter" in parameters:
+        if delimiter:
+            self._call("ListObjectsV2", "list")
             ends = [key.removeprefix(prefix).partition("/")[0] for key in self.keys[first:end]]
-            heads = [{"Prefix": f"{prefix}{one}/"} for one in dict.fromkeys(ends)]
-            return {"CommonPrefixes": heads, "IsTruncated": False}
-        page = self.keys[first : min(end, first + self.page)]
-        return {
-            "IsTruncated": first + len(page) < end,
-            "NextContinuationToken": page[-1] if page else None,
-            "Contents": [
-                {
-                    "Key": key,
-                    "Size": len(self.contents[key]),
-                    "LastModified": datetime.fromtimestamp(self.minute * 60, UTC),
-                }
-                for key in page
-            ],
-        }
+            yield ListingPage([], [f"{prefix}{one}/" for one in dict.fromkeys(ends)], is_last=True)
+            return
+        modified = datetime.fromtimestamp(self.minute * 60, UTC)
+        for start in range(first, max(end, first + 1), self.page):
+            self._call("ListObjectsV2", "list")
+            keys = self.keys[start : min(end, start + self.page)]
+            found = [ListedObject(key, len(self.contents[key]), modified) for key in keys]
+            yield ListingPage(found, [], is_last=start + self.page >= end)
+
+    def _call(self, operation: str, key: str) -> None:
+        self.calls[operation] += 1
+        if key in self.failing:
+            raise SourceError(f"{operation} of {key} failed.", reason=self.failing[key])
 
 
-class AskingAhead(InTurn):
-    """Asks for contents before the portions of those before are asked for."""
+class BucketListing:
+    """Stands in for Listing."""
 
-    most = 0
+    def __init__(self, bucket: Bucket, region: str, *, owner: str | None) -> None:
+        assert (region, owner) == (REGION, None)
+        self._bucket = bucket
+
+    def pages(
+        self, bucket: str, prefix: str, *, start_after: str = "", delimiter: str = ""
+    ) -> Iterator[ListingPage]:
+        assert bucket == "trail"
+        return self._bucket.pages(prefix, start_after, delimiter)
+
+
+@dataclass
+class AskingAhead:
+    """Reads objects of the bucket, and asks for ``most`` of them ahead."""
+
+    bucket: Bucket
+    most: int
 
     def portions(
         self,
-        partition: Partition,
-        event_format: EventFormat,
-        limits: Limits | None,
+        _partition: Partition,
+        _format: EventFormat,
+        _limits: Limits | None,
         contents: Iterable[ContentT],
     ) -> Iterator[Portion[ContentT]]:
         asked: deque[ContentT] = deque()
         for content in contents:
             asked.append(content)
             if len(asked) > self.most:
-                yield from super().portions(partition, event_format, limits, [asked.popleft()])
-        yield from super().portions(partition, event_format, limits, asked)
+                yield from self._portions(asked.popleft())
+        for content in asked:
+            yield from self._portions(content)
+
+    def _portions(self, content: ContentT) -> Iterator[Portion[ContentT]]:
+        assert isinstance(content, TrailObject)
+        try:
+            loaded = self.bucket.read(content.name.key)
+        except SourceError as error:
+            yield Portion(content, last=True, error=error)
+            return
+        for events in content.events(loaded, 0):
+            yield Portion(content, events, len(loaded))
+        yield Portion(content, last=True)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def bucket_is_listed() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(trail_listing, "Listing", BucketListing)
+        yield
 
 
 @dataclass
@@ -143,8 +167,7 @@ class Exporter:
     def restart(self, *, complete: bool = False) -> None:
         config = TrailListingConfig(name="trail", bucket="trail", **self.options)
         accounts, clock = cast("AwsAccounts", self.bucket), cast("Clock", self.bucket)
-        contents = AskingAhead(accounts, clock)
-        contents.most = self.ahead
+        contents = AskingAhead(self.bucket, self.ahead)
         environment = Environment(accounts, clock, complete, contents)
         self.source: TrailListing = config.source(environment, {config.part: START * 60_000})
 
