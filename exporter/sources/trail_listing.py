@@ -20,7 +20,7 @@ from exporter.sources.trail_keys import TrailFolder, is_way
 from exporter.sources.trail_objects import TrailObject
 from exporter.sources.trail_pace import MINUTE, FolderState, Found, Pace
 from exporter.sources.trail_positions import Positions, Written
-from exporter.sources.trail_walk import Walk
+from exporter.sources.trail_walk import DAMAGED, Walk
 
 if TYPE_CHECKING:
     from exporter.sources.trail_bucket import TrailListingConfig
@@ -208,7 +208,7 @@ class TrailListing:
         if not isinstance(error, SourceError):
             error = SourceError(
                 f"{portion.content.name} is damaged: {error}; the records before that count.",
-                reason="unreadable",
+                reason=DAMAGED,
             )
         elif error.reason in _PASSING and not self._is_stopper(state, name, error):
             raise error

@@ -16,6 +16,8 @@ from exporter.sources.trail_positions import Positions, Span
 
 MOST_FAILING: Final = 100
 """Objects of a folder that fail at the same time, after which no others are read."""
+DAMAGED: Final = "damaged"
+"""The reason of an error in the content of an object."""
 _ONE_CALL: Final = 900
 """Known objects that one call lists, with room for new ones. AWS: a page has 1,000."""
 
@@ -103,7 +105,9 @@ class Walk:
         lasted = self._now - failing.setdefault(found.name, self._now)
         state.failure = error
         self._pass_over(found)
-        if error.reason == "not_found" or lasted > self._pace.lookback * MINUTE:
+        is_over = error.reason == "not_found" or lasted > self._pace.lookback * MINUTE
+        # No other object waits for damaged ones.
+        if is_over or (error.reason == DAMAGED and len(failing) > MOST_FAILING // 2):
             del failing[found.name]
             state.try_at.pop(found.name, None)
             self._positions.done(found.name, found.minute)
