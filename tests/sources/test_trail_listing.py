@@ -355,7 +355,7 @@ def test_if_all_objects_fail_reading_waits_and_loses_none(bucket: Bucket) -> Non
 def test_no_object_waits_for_damaged_ones(bucket: Bucket) -> None:
     exporter = Exporter(bucket).poll()
     for number in range(2 * trail_walk.MOST_FAILING):
-        bucket.contents[bucket.put(START + number // 10)] = b'{"Records": [{"'
+        bucket.contents[bucket.put(START + number // 10, number)] = b'{"Records": [{"'
     keys = [bucket.put(START + number, 9999) for number in range(20)]
     exporter.poll_until(START + HOUR)
     assert exporter.events == dict.fromkeys(keys, 1)
