@@ -19,7 +19,7 @@ from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_ba
 
 from metric_filter_demo import queues
 from metric_filter_demo.answers import resumed
-from metric_filter_demo.buckets import check_owner
+from metric_filter_demo.buckets import check_owner, operation_named
 from metric_filter_demo.calls import Call, Calls
 from metric_filter_demo.event_history import EventHistory
 from metric_filter_demo.faults import ConnectionDropped, Drip, FaultInjector, Faults
@@ -320,6 +320,8 @@ def _request(environ: dict[str, Any]) -> Request:
         environ.get("CONTENT_TYPE", ""),
         body,
     )
+    if service == "s3":
+        operation = operation_named(operation, environ)
     account = get_account_id_from(access_key)
     signed_at = environ.get("HTTP_X_AMZ_DATE", "")
     return Request(service, operation, account, region, protocol, body, signed_at)

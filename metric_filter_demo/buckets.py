@@ -22,6 +22,20 @@ def check_owner(request: Request, environ: Mapping[str, Any]) -> None:
             raise ApiError("AccessDenied", "Access Denied", status=HTTPStatus.FORBIDDEN)
 
 
+def operation_named(method: str, environ: Mapping[str, Any]) -> str:
+    """The operation of a request for a bucket or an object, if the exporter calls it."""
+    _, _, key = str(environ.get("PATH_INFO", "")).lstrip("/").partition("/")
+    match method, bool(key):
+        case "GET", True:
+            return "GetObject"
+        case "GET", False if "list-type=2" in str(environ.get("QUERY_STRING", "")):
+            return "ListObjectsV2"
+        case "HEAD", False:
+            return "HeadBucket"
+        case _:
+            return method
+
+
 def bucket_create(account: str, region: str, name: str) -> None:
     """Create a bucket."""
     _s3(account).create_bucket(name, region)

@@ -37,7 +37,7 @@ class Request:
     service: str
     """The signing name: ``cloudtrail``, ``logs``, ``sts`` …"""
     operation: str
-    """``LookupEvents`` …; for services without named operations, the HTTP method."""
+    """``LookupEvents`` …; the HTTP method if it is not known."""
     account: str
     region: str
     protocol: str

@@ -31,6 +31,8 @@ class Grant:
     region: str
     resource: str
     """``*`` if the action supports no resources; then the policy limits the region only."""
+    prefix: str = ""
+    """The beginning of the keys that a bucket is listed for, with ``*`` at the end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,10 +83,13 @@ def iam_policy(grants: Iterable[Grant]) -> dict[str, Any]:
 
 
 def _statement(sid: str, action: str, grants: Iterable[Grant]) -> dict[str, Any]:
+    grants = list(grants)
     statement = {"Sid": sid, "Effect": "Allow", "Action": action}
     resources = _without_covered({grant.resource for grant in grants})
     if resources != ["*"]:
-        return {**statement, "Resource": resources}
+        prefixes = _without_covered({grant.prefix for grant in grants})
+        limit = {"Condition": {"StringLike": {"s3:prefix": prefixes}}} if all(prefixes) else {}
+        return {**statement, "Resource": resources, **limit}
     regions = sorted({grant.region for grant in grants})
     condition = {"StringEquals": {"aws:RequestedRegion": regions}}
     return {**statement, "Resource": "*", "Condition": condition}

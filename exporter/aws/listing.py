@@ -32,6 +32,7 @@ class ListingPage:
     objects: Sequence[ListedObject]
     prefixes: Sequence[str]
     """The beginnings that keys with a delimiter have in common, up to and with the delimiter."""
+    is_last: bool
 
 
 class Listing:
@@ -64,9 +65,11 @@ class Listing:
         last = start_after
         while True:
             answer = self._accounts.answer(call, parameters)
-            page = ListingPage(answer["Contents"], answer["CommonPrefixes"])
+            page = ListingPage(
+                answer["Contents"], answer["CommonPrefixes"], is_last=not answer["IsTruncated"]
+            )
             yield page
-            if not answer["IsTruncated"]:
+            if page.is_last:
                 return
             latest = max([last, *page.prefixes, *(one.key for one in page.objects)])
             if latest == last:

@@ -257,7 +257,7 @@ class _Loader:
                 " credentials is read",
             )
         values = {key: value for key, value in item.data.items() if key not in PLANNED_OPTIONS}
-        model = TYPES[kind]
+        model = TYPES[kind].form(values)
         stand_ins = {"name": "unnamed", **model.stand_ins}
         fields = Fields(item, values)
         source = fill(model, fields, self._findings, stand_ins=stand_ins, context=folder)

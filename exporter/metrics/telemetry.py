@@ -152,6 +152,13 @@ class Telemetry:
             "Age of the oldest message that was last received; 0 if there was none.",
             ("source",),
         )
+        self.objects = self._labelled(
+            "counter",
+            "objects",
+            "Objects of a bucket that is listed: read, failed (again), or given up after the"
+            " lookback.",
+            ("source", "outcome"),
+        )
         self.excluded_objects = self._labelled(
             "counter",
             "excluded_objects",

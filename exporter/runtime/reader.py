@@ -217,6 +217,8 @@ class Reader:
         self._note_excluded(evaluated.evaluation.excluded)
         if reading.queue is not None:
             self._pipeline.telemetry.queue(self.partition, reading.queue)
+        for outcome, objects in reading.objects.items():
+            self._pipeline.telemetry.objects.labels(self.partition.source, outcome).inc(objects)
         if reading.watermark is not None and not reading.backfill:
             meter.late += sum(event.time < reading.watermark for event in reading.events)
         now = round(self._pipeline.clock.now() * 1000)

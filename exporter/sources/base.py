@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import builtins
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar, Literal, Protocol
 
@@ -89,6 +90,8 @@ class Reading:
     """Which events count; None for all."""
     queue: QueueState | None = None
     """What is known of the queue that it came from, if it came from one."""
+    objects: Mapping[str, int] = field(default_factory=dict)
+    """Objects that were read to their end, a value for each outcome (see telemetry)."""
     backlog: Backlog | None = None
     """The backlog after this reading; None if it is not known (again)."""
     again: bool = False
@@ -191,6 +194,11 @@ class SourceConfig(BaseModel, ABC):
     format: EventFormat
     interval: float
     """Between two polls of a partition."""
+
+    @classmethod
+    def form(cls, options: Collection[str]) -> builtins.type[SourceConfig]:  # noqa: ARG003
+        """The model of a source with these options: a type may have several."""
+        return cls
 
     @abstractmethod
     def source(self, environment: Environment, since: Mapping[str, int]) -> Source:

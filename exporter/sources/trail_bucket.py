@@ -1,19 +1,33 @@
-"""A trail in S3: CloudTrail's objects, as notifications in a queue name them."""
+"""A trail in S3: CloudTrail's objects, by listing their bucket or by notifications in a queue."""
 
 from __future__ import annotations
 
+import builtins
 import re
-from collections.abc import Iterator, Mapping
-from typing import Annotated, ClassVar, Literal, TypeAlias
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from typing import Annotated, ClassVar, Final, Literal, TypeAlias
 
 from pydantic import AfterValidator, model_validator
 
 from exporter.aws.iam_policy import Deployment, Grant
-from exporter.sources.base import Environment
-from exporter.sources.options import Distinct, account_id
+from exporter.sources.base import Environment, SourceConfig
+from exporter.sources.options import (
+    Distinct,
+    Duration,
+    Interval,
+    Regions,
+    Start,
+    account_id,
+    at_most,
+)
+from exporter.sources.problems import sentence
 from exporter.sources.queue_source import QueueConfig
+from exporter.sources.trail_keys import is_below_region
+from exporter.sources.trail_listing import FOLDER, TrailListing
 from exporter.sources.trail_queue import TrailQueue
-from exporter.yamlfile.validation import BetweenFieldsError
+from exporter.yamlfile.durations import format_duration
+from exporter.yamlfile.problems import Problem
+from exporter.yamlfile.validation import BetweenFieldsError, Fields
 
 _BUCKET = re.compile(r"[a-z0-9*][a-z0-9.*-]{1,62}")
 
@@ -27,8 +41,116 @@ def _bucket(name: str) -> str:
 _Buckets: TypeAlias = Annotated[tuple[Annotated[str, AfterValidator(_bucket)], ...], Distinct]
 
 
+_LISTING_ONLY: Final = ("bucket", "regions", "lookback")
+_QUEUE_ONLY: Final = ("queue_url", "buckets")
+
+
+def _listed_bucket(name: str) -> str:
+    if "*" in _bucket(name):
+        raise ValueError("must be the name of one bucket, without `*`")
+    return name
+
+
+def _prefix(text: str) -> str:
+    if is_below_region(text):
+        raise ValueError("must end with the folder of a region, or before it")
+    return text
+
+
+class TrailListingConfig(SourceConfig):
+    """A source of the type ``trail_bucket`` that lists its bucket."""
+
+    kind: ClassVar = FOLDER
+    stand_ins: ClassVar = {"bucket": "bucket"}
+
+    type: Literal["trail_bucket"] = "trail_bucket"
+    bucket: Annotated[str, AfterValidator(_listed_bucket)]
+    prefix: Annotated[str, AfterValidator(_prefix)] = ""
+    """The beginning of the keys that are read: where ``AWSLogs/`` is, or a folder in it."""
+    expected_bucket_owner: Annotated[str, AfterValidator(account_id)] | None = None
+    """The account that owns the bucket; None if any may."""
+    regions: Regions | None = None
+    """Regions whose folders are read; None for all."""
+    account_ids: (
+        Annotated[tuple[Annotated[str, AfterValidator(account_id)], ...], Distinct] | None
+    ) = None
+    """Accounts whose folders are read and whose events count; None for all."""
+    lookback: Annotated[Duration, at_most("13d", ": events are remembered for 14 days")] = 86400.0
+    """How late an object may arrive, by the time in its key."""
+    start: Start = 0.0
+    """Seconds before the first run from which events count."""
+    format: Literal["cloudtrail"] = "cloudtrail"
+    interval: Interval = 60.0
+
+    @model_validator(mode="before")
+    @classmethod
+    def _has_one_mode(cls, data: object) -> object:
+        for option in _QUEUE_ONLY:
+            if isinstance(data, dict) and option in data:
+                raise BetweenFieldsError(
+                    option,
+                    f"`{option}` is of a source that reads a queue, `bucket` of one that lists the"
+                    " bucket: write `queue_url` and `buckets`, or `bucket`",
+                )
+        return data
+
+    @model_validator(mode="after")
+    def _lookback_covers_interval(self) -> TrailListingConfig:
+        if self.lookback < self.interval:
+            raise BetweenFieldsError(
+                "lookback" if "lookback" in self.model_fields_set else "interval",
+                f"`lookback` must be at least one `interval` ({format_duration(self.interval)}):"
+                f" it is {format_duration(self.lookback)}",
+            )
+        return self
+
+    @property
+    def part(self) -> str:
+        """What ``parts`` has."""
+        return f"s3://{self.bucket}/{self.prefix}"
+
+    @property
+    def parts(self) -> Sequence[str]:
+        """See SourceConfig. Accounts and regions that join are read from the first run on, too."""
+        return (self.part,)
+
+    @property
+    def aws_regions(self) -> Sequence[str]:
+        """See SourceConfig."""
+        return ("",)
+
+    def source(self, environment: Environment, since: Mapping[str, int]) -> TrailListing:
+        """See SourceConfig."""
+        return TrailListing(self, environment, since)
+
+    def start_warning(self, start: float) -> str:  # noqa: ARG002 - any
+        """See SourceConfig."""
+        return f"the source `{self.name}` reads objects once, from its own `start` on"
+
+    def permissions(self, deployment: Deployment) -> Iterator[Grant]:
+        """To list the bucket, and to read the objects."""
+        (region,) = deployment.regions(self.name, None)
+        bucket = deployment.global_arn("s3", region, self.bucket)
+        yield Grant("ListBuckets", "s3:ListBucket", region, bucket, f"{self.prefix}*")
+        yield Grant("ReadObjects", "s3:GetObject", region, f"{bucket}/{self.prefix}*")
+
+    def problems_online(self, environment: Environment, fields: Fields) -> Iterator[Problem]:
+        """See SourceConfig: whether the bucket can be listed, and has folders of the trail."""
+        discovery = self.source(environment, {}).discover()
+        for _, error in discovery.failures:
+            yield Problem(sentence(error), fields.value_of("bucket"))
+        if not (discovery.partitions or discovery.failures):
+            where = "prefix" if "prefix" in fields.values else "bucket"
+            yield Problem(
+                f"{self.part} has no folder of CloudTrail with these `regions` and `account_ids`:"
+                " `prefix` names the folder in which `AWSLogs/` is, or one in `AWSLogs/`",
+                fields.value_of(where),
+                "warning",
+            )
+
+
 class TrailBucketConfig(QueueConfig):
-    """A source of the type ``trail_bucket``."""
+    """A source of the type ``trail_bucket`` that reads a queue of notifications."""
 
     stand_ins: ClassVar = {
         "queue_url": "https://sqs.us-east-1.amazonaws.com/000000000000/queue",
@@ -42,6 +164,25 @@ class TrailBucketConfig(QueueConfig):
     """The account that owns the buckets. Required if a name has a ``*``."""
     prefix: str = ""
     """The beginning of the keys that are read."""
+
+    @classmethod
+    def form(cls, options: Collection[str]) -> builtins.type[SourceConfig]:
+        """See SourceConfig: whether a bucket is listed or a queue is read."""
+        if "queue_url" in options or ("buckets" in options and "bucket" not in options):
+            return cls
+        return TrailListingConfig
+
+    @model_validator(mode="before")
+    @classmethod
+    def _has_one_mode(cls, data: object) -> object:
+        for option in _LISTING_ONLY:
+            if isinstance(data, dict) and option in data:
+                raise BetweenFieldsError(
+                    option,
+                    f"`{option}` is of a source that lists its `bucket`; one with `queue_url` has"
+                    " `buckets`",
+                )
+        return data
 
     @model_validator(mode="after")
     def _owner_is_known(self) -> TrailBucketConfig:

@@ -152,13 +152,18 @@ def test_every_type_of_source_has_its_part(tmp_path: Path) -> None:
         "  - {name: d, type: event_bus, queue_url: https://sqs.us-east-1.amazonaws.com/111122223333/q}\n"
         "  - {name: e, type: trail_bucket, buckets: [trail], queue_url:"
         " https://sqs.us-east-1.amazonaws.com/111122223333/t}\n"
+        "  - {name: f, type: trail_bucket, bucket: other, prefix: AWSLogs/}\n"
         f"  - {{name: c, type: files, paths: ['{tmp_path}/*']}}\n"
         "rules: [{name: r, pattern: x}]\n"
     )
     sources = load_configuration([path]).sources
     assert {source.type for source in sources} == set(TYPES)
-    assert {statement["Sid"] for statement in policy(*sources)["Statement"]} == {
+    statements = {one["Sid"]: one for one in policy(*sources, region=IRELAND)["Statement"]}
+    assert statements["ListBuckets"]["Resource"] == ["arn:aws:s3:::other"]
+    assert statements["ListBuckets"]["Condition"] == {"StringLike": {"s3:prefix": ["AWSLogs/*"]}}
+    assert set(statements) == {
         "FindLogGroups",
+        "ListBuckets",
         "ReadEventHistory",
         "ReadObjectVersions",
         "ReadObjects",

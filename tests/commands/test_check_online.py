@@ -11,7 +11,8 @@ import boto3
 import pytest
 from typer.testing import Result
 
-from metric_filter_demo.aws import EmbeddedAws
+from metric_filter_demo.aws import DEFAULT_ACCOUNT, EmbeddedAws
+from metric_filter_demo.buckets import bucket_create, object_put
 from metric_filter_demo.faults import Faults
 
 Invoke = Callable[..., Result]
@@ -126,3 +127,28 @@ def test_a_queue_that_anyone_may_write_to_and_that_has_no_redrive_policy(
     (missing,) = checked(f"{url}-not")
     assert missing.startswith("error: sqs:GetQueueAttributes on queue open-not in account")
     assert "it was deleted, or its name is misspelt" in missing
+
+
+def test_a_bucket_that_is_missing_or_has_no_trail(
+    aws: EmbeddedAws,  # noqa: ARG001 - it answers
+    tmp_path: Path,
+    invoke: Invoke,
+) -> None:
+    bucket_create(DEFAULT_ACCOUNT, "us-east-1", "org-trail")
+    path = tmp_path / "c.yaml"
+
+    def checked(options: str) -> list[str]:
+        source = f"{{name: trail, type: trail_bucket, {options}}}"
+        path.write_text(f"sources:\n  - {source}\nrules: [{{name: r, pattern: x}}]\n")
+        return told(invoke("check", "--online", "--config.file", str(path)))
+
+    (empty,) = checked("bucket: org-trail, prefix: logs/")
+    assert empty.startswith("2:66: warning: s3://org-trail/logs/ has no folder of CloudTrail")
+    (missing,) = checked("bucket: org-trial")
+    assert missing.startswith("2:47: error: s3:ListObjectsV2 on bucket org-trial in ")
+    assert "it was deleted, or its name is misspelt" in missing
+    (foreign,) = checked("bucket: org-trail, expected_bucket_owner: '999999999999'")
+    assert "must belong to the source's `expected_bucket_owner`" in foreign
+    folder = f"AWSLogs/{DEFAULT_ACCOUNT}/CloudTrail/us-east-1/2026/11/26/a.json.gz"
+    object_put(DEFAULT_ACCOUNT, "org-trail", folder, b"")
+    assert checked("bucket: org-trail") == []

@@ -80,6 +80,23 @@ def test_everything_that_is_written_is_taken(tmp_path: Path) -> None:
     }
 
 
+def test_the_options_of_a_bucket_that_is_listed(tmp_path: Path) -> None:
+    source = load_source(tmp_path, "{name: t, type: trail_bucket, bucket: org-trail}")
+    assert source.model_dump() == {
+        "name": "t",
+        "type": "trail_bucket",
+        "bucket": "org-trail",
+        "prefix": "",
+        "expected_bucket_owner": None,
+        "regions": None,
+        "account_ids": None,
+        "lookback": 86400,
+        "start": 0,
+        "format": "cloudtrail",
+        "interval": 60,
+    }
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -99,6 +116,34 @@ def test_everything_that_is_written_is_taken(tmp_path: Path) -> None:
         (
             "{name: h, type: trail_bucket, queue_url: 'https://x/111122223333/q', buckets: ['a*']}",
             "`buckets` with a `*` need `expected_bucket_owner`",
+        ),
+        ("{name: h, type: trail_bucket}", "`bucket` is missing"),
+        ("{name: h, type: trail_bucket, bucket: 'a*'}", "must be the name of one bucket, without"),
+        (
+            "{name: h, type: trail_bucket, bucket: abc, buckets: [abc]}",
+            "`buckets` is of a source that reads a queue, `bucket` of one that lists",
+        ),
+        (
+            "{name: h, type: trail_bucket, bucket: abc, queue_url: 'https://x/111122223333/q'}",
+            "`bucket` is of a source that lists its `bucket`; one with `queue_url` has `buckets`",
+        ),
+        (
+            "{name: h, type: trail_bucket, buckets: [abc], lookback: 1h, queue_url:"
+            " 'https://x/111122223333/q'}",
+            "`lookback` is of a source that lists its `bucket`",
+        ),
+        (
+            "{name: h, type: trail_bucket, bucket: abc, lookback: 14d}",
+            "`lookback` must be at most 13d",
+        ),
+        (
+            "{name: h, type: trail_bucket, bucket: abc, interval: 1h, lookback: 10m}",
+            "`lookback` must be at least one `interval`",
+        ),
+        (
+            "{name: h, type: trail_bucket, bucket: abc, prefix:"
+            " AWSLogs/111122223333/CloudTrail/us-east-1/2026/}",
+            "`prefix` must end with the folder of a region, or before it",
         ),
         ("{name: h, type: event_bus, queue_url: 'arn:aws:sqs:x'}", "must be a queue's URL"),
         (

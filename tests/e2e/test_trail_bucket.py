@@ -5,8 +5,10 @@ from __future__ import annotations
 import gzip
 import json
 import random
+import time
 from collections.abc import Callable
 from typing import Any
+from uuid import uuid4
 
 from metric_filter_demo.aws import DEFAULT_ACCOUNT, DEFAULT_REGION
 from metric_filter_demo.buckets import bucket_create, object_put
@@ -91,6 +93,50 @@ def test_each_record_counts_once_over_a_kill_copies_and_forged_messages(
         name = "metric_filter_exporter_excluded"
         assert page.value(f"{name}_objects_total", source="trail", reason="bucket") == 1
         assert page.value(f"{name}_events_total", source="trail", reason="account") == 1
+        assert exporter.terminate() == 0
+
+
+def test_a_bucket_is_listed_and_each_record_counts_once_over_kills(
+    make_exporter: Callable[..., Exporter],
+) -> None:
+    """Objects come late, out of order, in two regions and before and after midnight."""
+    bucket_create(DEFAULT_ACCOUNT, DEFAULT_REGION, BUCKET)
+    source = {
+        **{"name": "trail", "type": "trail_bucket", "bucket": BUCKET, "interval": "1s"},
+        **{"start": "30d", "lookback": "2d", "expected_bucket_owner": DEFAULT_ACCOUNT},
+    }
+    exporter = make_exporter({"sources": [source], "rules": [RULE]})
+    chance = random.Random(2)
+    now = int(time.time())
+
+    def deliver(objects: int, oldest: int) -> None:
+        for number in range(objects):
+            at = time.gmtime(now - chance.randrange(oldest))
+            region = chance.choice(("us-east-1", "eu-west-1"))
+            name = f"{DEFAULT_ACCOUNT}_CloudTrail_{region}_{time.strftime('%Y%m%dT%H%MZ', at)}"
+            folder = f"AWSLogs/{DEFAULT_ACCOUNT}/CloudTrail/{region}"
+            key = f"{folder}/{time.strftime('%Y/%m/%d', at)}/{name}_{uuid4()}.json.gz"
+            content = (
+                b"damaged" if number == 0 else gzip.compress(_document([sign_in(), sign_in()]))
+            )
+            object_put(DEFAULT_ACCOUNT, BUCKET, key, content)
+
+    def counted() -> float:
+        return exporter.scrape().value("logins_total", source="trail") or 0.0
+
+    deliver(101, 30 * 86_400 - 3600)
+    with exporter:
+        exporter.wait_until_ready()
+        for at_least in (10, 100):
+            wait_for("some more", lambda: counted() > at_least)  # noqa: B023
+            exporter.kill()
+            deliver(41, 86_400)
+            exporter.start()
+            exporter.wait_until_ready()
+        wait_for("the total", lambda: counted() >= 360, timeout=60)
+        page = exporter.scrape()
+        assert page.value("logins_total", source="trail") == 360
+        assert exporter.logs().count("it is tried again") >= 3
         assert exporter.terminate() == 0
 
 

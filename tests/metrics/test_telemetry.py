@@ -53,6 +53,7 @@ NAMES = {
     "discovery_failures": "discovery_failures_total",
     "queue_messages": "queue_messages_total",
     "queue_oldest_age": "queue_oldest_message_age_seconds",
+    "objects": "objects_total",
     "excluded_objects": "excluded_objects_total",
     "excluded_events": "excluded_events_total",
     "arrival_delay": "arrival_delay_seconds",

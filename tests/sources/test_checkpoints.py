@@ -13,6 +13,7 @@ from exporter.model import DamagedCheckpointError
 from exporter.sources.file_position import FilePosition
 from exporter.sources.progress import Backfill, Progress
 from exporter.sources.schedule import Schedule
+from exporter.sources.trail_positions import Positions, Span
 
 SCHEDULE = Schedule(60_000, 600_000)
 PROGRESS = Progress(
@@ -23,11 +24,23 @@ PROGRESS = Progress(
 POSITION = FilePosition(
     unit="records", done=5, inode=77, covered=100, sample="ab12", modified=9, finished=True
 ).encode()
+TRAIL = Positions(
+    29_928_240,
+    [Span(29_900_000, 29_910_000, "2026/11/07/a")],
+    {"2026/11/26/b": 1_795_687_200_000},
+)
+for number in range(3):
+    TRAIL.done(f"2026/11/26/{number}", 29_928_240 + number // 2)
 
 DECODERS: dict[str, tuple[str, Callable[[str], object]]] = {
     "progress": (PROGRESS, lambda text: Progress.decode(text, SCHEDULE, 1_700_000_900_000)),
     "position": (POSITION, FilePosition.decode),
+    "trail": (TRAIL.encode(), Positions.decode),
 }
+
+
+def test_positions_of_a_trail_are_the_same_after_a_restart() -> None:
+    assert Positions.decode(TRAIL.encode()) == TRAIL
 
 
 @pytest.mark.parametrize("kind", DECODERS)
@@ -45,6 +58,9 @@ def test_one_changed_character(kind: str, data: st.DataObject) -> None:
 @given(text=st.text())
 @example("[]")
 @example("{}")
+@example('{"late": -1}')
+@example('{"late": 1, "read": {"1000000000000": ""}}')
+@example('{"late": 1, "spans": [[1, 1000000000000, ""]]}')
 @example('{"sweep": []}')
 @example('{"sweep": [[0, 1.5]]}')
 @example('{"unit": "lines", "done": 1, "inode": 1, "covered": 1, "sample": ""}')

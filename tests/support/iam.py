@@ -44,8 +44,8 @@ class RecordingAws(EmbeddedAws):
     def _count(self, request: Request, outcome: str) -> None:
         super()._count(request, outcome)
         action = f"{request.service}:{request.operation}"
-        if request.service == "s3":
-            action = "s3:GetObject"  # the only one that an exporter calls
+        if request.operation in ("ListObjectsV2", "HeadBucket"):
+            action = "s3:ListBucket"
         if request.service == "sqs":
             action = action.removesuffix("Batch")  # AWS: batches need the action's permission
         self.requests.add(ApiRequest(action, request.region, _resource(action, request)))
@@ -59,6 +59,8 @@ def _resource(action: str, request: Request) -> str:
             return f"{arn}::log-stream:"
         case "logs:FilterLogEvents":
             return f"{arn}:{request.parameters()['logGroupName']}:log-stream:"
+        case "s3:ListBucket":
+            return "arn:aws:s3:::org-trail"
         case "s3:GetObject":
             return "arn:aws:s3:::org-trail/any"  # the request has no path here
         case _ if request.service == "sqs":
@@ -124,6 +126,9 @@ def _regions(statement: Policy) -> list[str] | None:
     if "Condition" not in statement:
         return None
     (operator, keys), *others = statement["Condition"].items()
+    if operator == "StringLike":
+        assert keys.keys() == {"s3:prefix"}  # the request has no query here
+        return None
     assert operator == "StringEquals"
     assert not others
     assert keys.keys() == {"aws:RequestedRegion"}
