@@ -6,9 +6,8 @@ from functools import lru_cache
 
 import msgspec
 
-from exporter.model import EventFormat, EventKey, LogEvent, Partition
+from exporter.model import Enveloped, EventFormat, EventKey, LogEvent, Partition
 from exporter.rules.cloudtrail import RecordFields, is_account_id, is_record, milliseconds
-from exporter.rules.envelopes import Enveloped
 from exporter.rules.labels import label_text
 from exporter.rules.values import settled
 

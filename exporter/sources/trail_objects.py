@@ -1,24 +1,21 @@
-"""CloudTrail's objects in S3, and the records in them."""
+"""Objects in S3, and the log events in them."""
 
 from __future__ import annotations
 
+import hashlib
 import io
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
-from exporter import compression
 from exporter.aws.objects import ObjectName, Objects
-from exporter.model import LogEvent, Records
-from exporter.sources.contents import DamagedContentError
-from exporter.sources.file_content import AT_ONCE, decode, inflate, is_one_document, pieces
-from exporter.sources.json_records import BrokenContentError, split_records
+from exporter.model import DamagedContentError, EventFormat, LogEvent
+from exporter.sources.containers import NOT_EVENTS, Container
 
 if TYPE_CHECKING:
     from exporter.aws.accounts import AwsAccounts
 
-_BATCH_EVENTS = 5_000
-_GZIP = b"\x1f\x8b"
+_BATCH_EVENTS: Final = 5_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,61 +27,46 @@ class TrailObject:
     """Where S3 is asked for it."""
     owner: str | None
     """The account that has to own the bucket; None if any may."""
+    format: EventFormat = "cloudtrail"
 
     def load(self, accounts: AwsAccounts) -> bytes:
         """See Content."""
         return Objects(accounts, self.region, owner=self.owner).content(self.name)
 
     def events(self, loaded: bytes, now: int) -> Iterator[Sequence[LogEvent]]:
-        """See Content."""
-        return trail_events(loaded, now)
-
-
-def trail_events(content: bytes, time: int) -> Iterator[Sequence[LogEvent]]:
-    """The records of a CloudTrail object in batches, at the time of reading, milliseconds.
-
-    Raises DamagedContentError after the records before the damage.
-    """
-    whole: bytes | bytearray | None = content
-    if content.startswith(_GZIP):
-        whole = compression.inflate(content, AT_ONCE)
-    if whole and is_one_document(whole):
-        damage: DamagedContentError | None = None
-
-        def split(document: bytes | bytearray) -> list[LogEvent]:
-            nonlocal damage
-            events: list[LogEvent] = []
+        """See Content. An object comes again with its message, so each log event has an id."""
+        container = Container(io.BufferedReader(io.BytesIO(loaded)), len(loaded), self.format)
+        # Each record of a whole document has an ``eventID`` in this format only.
+        whole = container.records(now) if self.format == "cloudtrail" else None
+        odd = 0
+        if whole is not None:
+            records, left = whole
+            yield records
+            if left.damage is not None:
+                raise left.damage
+            odd = left.undecodable
+        else:
+            prefix = f"{self.name}/{hashlib.blake2b(loaded, digest_size=8).hexdigest()}"
+            number = 0
+            batch: list[LogEvent] = []
             damage = None
             try:
-                for batch in _one_by_one(pieces(document), time):
-                    events += batch
+                for found in container.events(now):
+                    for one in found:
+                        number += 1
+                        if one is None:
+                            odd += 1
+                        elif one.id is None and type(one) is LogEvent:
+                            batch.append(LogEvent(one.message, one.time, f"{prefix}/{number}"))
+                        else:
+                            batch.append(one)
+                    if len(batch) >= _BATCH_EVENTS:
+                        yield batch
+                        batch = []
             except DamagedContentError as error:
                 damage = error
-            return events
-
-        yield Records(whole, time, split)
-        if damage is not None:
-            raise damage
-        return
-    chunks = inflate(io.BytesIO(content)) if whole is None else pieces(whole)
-    yield from _one_by_one(chunks, time)
-
-
-def _one_by_one(chunks: Iterator[bytes], time: int) -> Iterator[list[LogEvent]]:
-    batch: list[LogEvent] = []
-    odd = 0
-    try:
-        for message in split_records(decode(chunks), cloudtrail=True):
-            if message is None:
-                odd += 1
-                continue
-            batch.append(LogEvent(message, time))
-            if len(batch) >= _BATCH_EVENTS:
-                yield batch
-                batch = []
-    except BrokenContentError as error:
-        yield batch
-        raise DamagedContentError(str(error)) from error
-    yield batch
-    if odd:
-        raise DamagedContentError("it has values that are not CloudTrail records")
+            yield batch
+            if damage is not None:
+                raise damage
+        if odd:
+            raise DamagedContentError(NOT_EVENTS)

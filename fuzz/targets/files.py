@@ -9,12 +9,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from exporter.model import EventFormat, Partition, SourceError
+from exporter.model import DamagedContentError, EventFormat, Partition, SourceError
 from exporter.sources import file_content
 from exporter.sources.base import Reading
 from exporter.sources.file_content import decode, split_lines
 from exporter.sources.files import Files
-from exporter.sources.json_records import BrokenContentError, split_records
+from exporter.sources.json_records import JsonRecords
 from fuzz.folders import own_folder
 
 _FOLDER = own_folder("files")
@@ -98,8 +98,9 @@ def _pieces(content: Any, size: int) -> Iterator[Any]:
 def _outcome(chunks: Sequence[str] | Iterator[str]) -> _Outcome:
     records: list[str | None] = []
     try:
-        records.extend(split_records(chunks))
-    except BrokenContentError:
+        for one in JsonRecords("auto", 0).split(chunks):
+            records.append(one and one.message)
+    except DamagedContentError:
         return records, True
     return records, False
 
