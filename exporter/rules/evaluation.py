@@ -70,7 +70,7 @@ class Batch:
             if judged is not None:
                 return judged
             events = events.events
-        if not self._reads_fields:
+        if not self._reads_fields and self._limits is None:
             return self._judge_lines(events, known)
         decoded = self._decoded(events)
         if known is not None:

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
 import msgspec
 
-from exporter.model import Labels, Partition
+from exporter.model import Delivered, Labels, LogEvent, Partition, PartitionKind, Records
+from exporter.rules.labels import label_text
 
+_DELIVERED = PartitionKind(
+    "log_group", "Log group", on_series=True, by_event_time=False, local_ids=True
+)
 _MOST_KEPT = 4096
 """Pairs of account and region; a CloudTrail record can name any."""
 
@@ -43,3 +50,26 @@ class Places:
             place = Place.of(account_id, region, self._partition)
             self._known[account_id, region] = place
         return place
+
+
+def by_log_group(
+    events: Sequence[LogEvent], partition: Partition
+) -> Iterable[tuple[Partition, Sequence[LogEvent]]]:
+    """The log events of a reading by where they come from: a partition for each log group.
+
+    Only Delivered ones come from a log group. Its region is that of the partition that was read.
+    """
+    if isinstance(events, Records) or Delivered not in set(map(type, events)):
+        return [(partition, events)]
+    found: dict[tuple[str, str] | None, list[LogEvent]] = {}
+    for event in events:
+        group = (event.account_id, event.log_group) if isinstance(event, Delivered) else None
+        found.setdefault(group, []).append(event)
+    return [(_origin(partition, group), some) for group, some in found.items()]
+
+
+def _origin(partition: Partition, group: tuple[str, str] | None) -> Partition:
+    if group is None:
+        return partition
+    account_id, log_group = map(label_text, group)
+    return replace(partition, account_id=account_id, resource=log_group, kind=_DELIVERED)

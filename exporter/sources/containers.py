@@ -116,6 +116,8 @@ class Container:
             self._whole = b"".join((self._head, *self._rest))
         if not self._whole or not _is_one_document(self._whole):
             return None
+        if self._format != "cloudtrail" and AGGREGATED in self._whole:
+            return None  # their own fields say when and where they happened
         document, self._whole, self._head = self._whole, None, b""
         left = Leftover()
 
@@ -192,11 +194,7 @@ def _is_header(line: str) -> bool:
 
 def _is_one_document(content: bytes | bytearray) -> bool:
     """Whether a content may be decoded at once: one document of records that fits the memory."""
-    return (
-        array_of_records(content) is not None
-        and content.find(AGGREGATED, 0, HEAD) < 0
-        and not _is_dense(content)
-    )
+    return array_of_records(content) is not None and not _is_dense(content)
 
 
 def _is_dense(content: bytes | bytearray) -> bool:

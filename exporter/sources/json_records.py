@@ -183,6 +183,8 @@ class JsonRecords:
             header = header or _header_of(raw)
             if header is None or not any(key in header for key in _CLOUDTRAIL_KEYS):
                 return None
+            if "eventID" in header:
+                return LogEvent(raw, self._time)
         if _AGGREGATED in raw:
             return _summary(raw, self._time) or LogEvent(raw, self._time)
         return LogEvent(raw, self._time)

@@ -9,7 +9,7 @@ from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Annotated, ClassVar, Final, Literal
+from typing import TYPE_CHECKING, Annotated, ClassVar, Final
 
 import structlog
 from pydantic import AfterValidator
@@ -69,7 +69,7 @@ class QueueConfig(SourceConfig):
     """Accounts whose events count; None for all."""
     start: Start | None = None
     """Seconds before the first run from which events count; None if all that is queued counts."""
-    format: Literal["cloudtrail"] = "cloudtrail"
+    format: EventFormat = "cloudtrail"
     interval: Interval = 20.0
     """Between two polls. A poll waits for messages for most of that time."""
 

@@ -9,9 +9,11 @@ from typing import Annotated, ClassVar, Literal, TypeAlias
 from pydantic import AfterValidator, model_validator
 
 from exporter.aws.iam_policy import Deployment, Grant
+from exporter.model import EventFormat
 from exporter.sources.base import Environment
 from exporter.sources.options import Distinct, account_id
 from exporter.sources.queue_source import QueueConfig
+from exporter.sources.trail_folders import DEFAULT_FOLDERS, Folders
 from exporter.sources.trail_queue import TrailQueue
 from exporter.yamlfile.validation import BetweenFieldsError
 
@@ -42,6 +44,10 @@ class TrailBucketConfig(QueueConfig):
     """The account that owns the buckets. Required if a name has a ``*``."""
     prefix: str = ""
     """The beginning of the keys that are read."""
+    folders: Folders = DEFAULT_FOLDERS
+    """Of CloudTrail's folders, those that are read."""
+    format: EventFormat = "cloudtrail"
+    """With ``auto`` or ``lines``, objects outside of CloudTrail's folders are read too."""
 
     @model_validator(mode="after")
     def _owner_is_known(self) -> TrailBucketConfig:

@@ -99,7 +99,7 @@ def _outcome(chunks: Sequence[str] | Iterator[str]) -> _Outcome:
     records: list[str | None] = []
     try:
         for one in JsonRecords("auto", 0).split(chunks):
-            records.append(one and one.message)
+            records.append(None if one is None else one.message)
     except DamagedContentError:
         return records, True
     return records, False

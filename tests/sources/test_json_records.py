@@ -43,7 +43,7 @@ def _pieces(text: str, size: int) -> Iterator[str]:
 
 def split_records(chunks: Iterable[str], *, cloudtrail: bool = False) -> Iterator[str | None]:
     records = JsonRecords("cloudtrail" if cloudtrail else "auto", 0)
-    return (one and one.message for one in records.split(chunks))
+    return (None if one is None else one.message for one in records.split(chunks))
 
 
 def _texts(*chunks: str) -> list[str | None]:
