@@ -80,12 +80,14 @@ class LogEvent(msgspec.Struct, frozen=True, gc=False):
 
 
 class Delivered(LogEvent, frozen=True, gc=False):
-    """A log event of a log group that came in a file or an object, in subscription data."""
+    """A log event of a log group that came in a file or an object."""
 
     account_id: str = ""
     log_group: str = ""
     happened: int = 0
     """Its timestamp, milliseconds."""
+    kind: PartitionKind = PartitionKind()
+    """Of the log group, as a partition."""
 
 
 class Enveloped(LogEvent, frozen=True, gc=False):

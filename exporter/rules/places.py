@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 
 import msgspec
 
-from exporter.model import Delivered, Labels, LogEvent, Partition, PartitionKind, Records
+from exporter.model import Delivered, Labels, LogEvent, Partition, Records
 from exporter.rules.labels import label_text
 
-_DELIVERED = PartitionKind(
-    "log_group", "Log group", on_series=True, by_event_time=False, local_ids=True
-)
 _MOST_KEPT = 4096
 """Pairs of account and region; a CloudTrail record can name any."""
 
@@ -65,11 +61,16 @@ def by_log_group(
     for event in events:
         group = (event.account_id, event.log_group) if isinstance(event, Delivered) else None
         found.setdefault(group, []).append(event)
-    return [(_origin(partition, group), some) for group, some in found.items()]
+    return [(_origin(some[0], partition), some) for some in found.values()]
 
 
-def _origin(partition: Partition, group: tuple[str, str] | None) -> Partition:
-    if group is None:
+def _origin(event: LogEvent, partition: Partition) -> Partition:
+    if not isinstance(event, Delivered):
         return partition
-    account_id, log_group = map(label_text, group)
-    return replace(partition, account_id=account_id, resource=log_group, kind=_DELIVERED)
+    return Partition(
+        partition.source,
+        label_text(event.account_id),
+        partition.region,
+        label_text(event.log_group),
+        event.kind,
+    )

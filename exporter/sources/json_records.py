@@ -17,7 +17,13 @@ from exporter.model import (
     Enveloped,
     EventFormat,
     LogEvent,
+    PartitionKind,
 )
+
+DELIVERED: Final = PartitionKind(
+    "log_group", "Log group", on_series=True, by_event_time=False, local_ids=True
+)
+"""The log groups of subscription data."""
 
 Found = Sequence[LogEvent | None]
 """Log events that follow one another; None for what is not one, or is longer than LONGEST."""
@@ -223,7 +229,13 @@ class JsonRecords:
             if header is None or not any(key in header for key in _CLOUDTRAIL_KEYS):
                 return None
         return Delivered(
-            line.message, self._time, line.id, group.owner, group.log_group, line.timestamp
+            line.message,
+            self._time,
+            line.id,
+            group.owner,
+            group.log_group,
+            line.timestamp,
+            DELIVERED,
         )
 
 

@@ -98,8 +98,8 @@ def _pieces(content: Any, size: int) -> Iterator[Any]:
 def _outcome(chunks: Sequence[str] | Iterator[str]) -> _Outcome:
     records: list[str | None] = []
     try:
-        for one in JsonRecords("auto", 0).split(chunks):
-            records.append(None if one is None else one.message)
+        found = JsonRecords("auto", 0).split(chunks)
+        records.extend(None if one is None else one.message for one in found)
     except DamagedContentError:
         return records, True
     return records, False

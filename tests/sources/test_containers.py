@@ -172,7 +172,8 @@ def test_the_log_events_do_not_depend_on_where_a_content_is_cut_into_chunks(
 
 
 def _found(content: bytes, event_format: EventFormat, chunk: int) -> tuple[list[Any], bool]:
-    file = io.BufferedReader(io.BytesIO(content))
+    data: Any = io.BytesIO(content)
+    file = io.BufferedReader(data)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(file_content, "CHUNK", chunk)
         found: list[Any] = []

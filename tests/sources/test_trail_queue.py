@@ -150,7 +150,7 @@ def test_what_is_not_the_configurations_is_deleted_and_named_once(
     readings = list(poll(trail.source()))
     assert len(ids(readings)) == 2  # the same record
     assert excluded(readings) == {"bucket": 2, "folder": 4, "event": 1}
-    assert len(named) == 2
+    assert len(named) == 3
     assert trail.left == 0
 
 
