@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import keyword
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from operator import attrgetter
 from typing import Any, NamedTuple, Union, cast
 
@@ -221,13 +221,16 @@ def _attribute(key: str) -> str:
     return f"_x{key.encode().hex()}"
 
 
+_event_id: Callable[[Any], object] = attrgetter("eventID")
 envelope_mark: Callable[[Any], object] = attrgetter(_attribute(_ENVELOPE))
 """A field of a message; MISSING unless the message may be one of EventBridge's envelopes."""
 
 
-def have_envelopes(records: Iterable[Any]) -> bool:
-    """Whether one of these messages may be an envelope."""
-    return any(mark is not MISSING for mark in map(envelope_mark, records))
+def are_records(objects: Collection[Any]) -> bool:
+    """Whether all of these have an ``eventID``, and none may be an envelope."""
+    return all(mark is MISSING for mark in map(envelope_mark, objects)) and all(
+        event_id is not MISSING for event_id in map(_event_id, objects)
+    )
 
 
 def _can_be_typed(key: str) -> bool:

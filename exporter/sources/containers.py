@@ -31,7 +31,6 @@ from exporter.sources.file_content import (
     split_lines,
 )
 from exporter.sources.json_records import (
-    AGGREGATED,
     Found,
     JsonRecords,
     begins_as_subscription,
@@ -116,8 +115,6 @@ class Container:
             self._whole = b"".join((self._head, *self._rest))
         if not self._whole or not _is_one_document(self._whole):
             return None
-        if self._format != "cloudtrail" and AGGREGATED in self._whole:
-            return None  # their own fields say when and where they happened
         document, self._whole, self._head = self._whole, None, b""
         left = Leftover()
 
@@ -165,7 +162,7 @@ def in_lines(
         texts = [*([] if is_header else [first]), *texts[1:]]
     if event_format != "cloudtrail":
         # AWS: a log event's message has at least one character.
-        return [None if text is None else LogEvent(text, time) for text in texts if text != ""]
+        return [LogEvent(text, time) if text else None for text in texts if text != ""]
     records = JsonRecords(event_format, time)
     found: list[LogEvent | None] = []
     for text in texts:

@@ -23,11 +23,11 @@ class Batch:
         self._characters = 0
         self.undecodable = 0
 
-    def add(self, found: Found) -> int:
-        """Add log events, and count what is not one. Returns how many these are."""
+    def add(self, found: Found, characters: int) -> int:
+        """Add log events with so many characters. Returns how many are none."""
         events = [event for event in found if event is not None]
         self._events += events
-        self._characters += sum([len(event.message) for event in events])
+        self._characters += characters
         undecodable = len(found) - len(events)
         self.undecodable += undecodable
         return undecodable

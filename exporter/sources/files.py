@@ -241,8 +241,10 @@ class Files:
                 midline = not counted.terminated
                 done += counted.length
             while rest.texts and (rest.terminated or settled or rest.texts[0] is None):
-                part, rest = rest.cut(batch.room([len(text or "") for text in rest.texts]))
-                if batch.add(in_lines(part.texts, self.format, now, is_first=done == 0)):
+                lengths = [len(text or "") for text in rest.texts]
+                part, rest = rest.cut(batch.room(lengths))
+                found = in_lines(part.texts, self.format, now, is_first=done == 0)
+                if batch.add(found, sum(lengths[: len(part.texts)])):
                     self._warn_once(path, _NOT_EVENTS)
                 midline = not part.terminated
                 done += part.length
@@ -306,8 +308,9 @@ class Files:
             for found in after(done, lists):
                 rest = found
                 while rest:
-                    room = batch.room([len(one.message) if one else 0 for one in rest])
-                    if batch.add(rest[:room]):
+                    lengths = [len(one.message) if one else 0 for one in rest]
+                    room = batch.room(lengths)
+                    if batch.add(rest[:room], sum(lengths[:room])):
                         self._warn_once(path, _NOT_EVENTS)
                     done += len(rest[:room])
                     rest = rest[room:]

@@ -31,8 +31,7 @@ Found = Sequence[LogEvent | None]
 _RECORDS_FIRST: Final = re.compile(r'\{[ \t\r\n]*"Records"')
 # An envelope of EventBridge, in which a record may come, has ``detail-type``.
 _CLOUDTRAIL_KEYS: Final = ("eventVersion", "eventID", "eventName", "eventSource", "detail-type")
-AGGREGATED: Final = b'"AwsAggregatedEvent"'
-_AGGREGATED: Final = AGGREGATED.decode()
+_AGGREGATED: Final = '"AwsAggregatedEvent"'
 _DATA: Final = "DATA_MESSAGE"
 _MESSAGE_TYPES: Final = (_DATA, "CONTROL_MESSAGE")
 _SUBSCRIPTION_START: Final = re.compile(
@@ -51,6 +50,7 @@ _Header = TypedDict(
         "messageType": msgspec.Raw,
         "logEvents": msgspec.Raw,
         "digestS3Object": msgspec.Raw,
+        "logFiles": msgspec.Raw,
     },
     total=False,
 )
@@ -149,7 +149,7 @@ class JsonRecords:
         header = _header_of(raw)
         if header is None or len(raw) > LONGEST:
             return None
-        if "digestS3Object" in header:
+        if "digestS3Object" in header and "logFiles" in header:
             raise DamagedContentError("it is a digest file of CloudTrail, which has no log events")
         if _is_subscription(header):
             return self._delivered(raw)
@@ -191,7 +191,7 @@ class JsonRecords:
                 return None
             if "eventID" in header:
                 return LogEvent(raw, self._time)
-        if _AGGREGATED in raw:
+        if _AGGREGATED in raw and '"eventID"' not in raw:
             return _summary(raw, self._time) or LogEvent(raw, self._time)
         return LogEvent(raw, self._time)
 
@@ -270,6 +270,8 @@ def _is_list(value: Any) -> bool:
 
 
 def _is_subscription(header: Mapping[str, Any]) -> bool:
+    if "logEvents" not in header:
+        return False
     kind = header.get("messageType")
     if isinstance(kind, msgspec.Raw):
         kind = string(str(kind, "utf-8"))

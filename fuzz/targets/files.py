@@ -21,6 +21,7 @@ _FOLDER = own_folder("files")
 _FORMATS: tuple[EventFormat, ...] = ("auto", "cloudtrail", "lines")
 _SUFFIXES = ("", ".json", ".log", ".jsonl")
 _CHUNK = file_content.CHUNK
+_CONTAINERS = frozenset({"Records", "logEvents", "digestS3Object"})
 _DECODER = json.JSONDecoder(parse_int=str, parse_float=str)
 _Packing = Literal["plain", "gzip", "members", "cut", "damaged"]
 _PACKINGS: tuple[_Packing, ...] = ("plain", "gzip", "members", "cut", "damaged")
@@ -106,12 +107,12 @@ def _outcome(chunks: Sequence[str] | Iterator[str]) -> _Outcome:
 
 
 def _expected(text: str) -> list[str | None] | None:
-    """The record, if a text is one JSON object without ``Records``; else None."""
+    """The record, if a text is one JSON object that contains no others; else None."""
     try:
         value = _DECODER.decode(text)
     except (ValueError, RecursionError):
         return None
-    alone = isinstance(value, dict) and "Records" not in value
+    alone = isinstance(value, dict) and _CONTAINERS.isdisjoint(value)
     return [text.strip(" \t\r\n")] if alone else None
 
 
