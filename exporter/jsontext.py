@@ -127,7 +127,7 @@ class JsonText:
         return character
 
     def is_at(self, pattern: re.Pattern[str]) -> bool:
-        """Whether the text in memory goes on like this."""
+        """Whether the text in memory continues like this."""
         return pattern.match(self._text, self._at) is not None
 
     def whole_object(self) -> str | None:
@@ -215,7 +215,7 @@ class JsonText:
         self._mark = self._at
 
     def kept(self) -> str | None:
-        """Return the text since ``keep``, and keep no more; None if it was too long."""
+        """Return the text since ``keep``, and keep it no longer; None if it was too long."""
         start, self._mark = self._mark, None
         return None if start is None or self._at - start > LONGEST else self._text[start : self._at]
 

@@ -24,7 +24,7 @@ class Batch:
         self.undecodable = 0
 
     def add(self, found: Found, characters: int) -> int:
-        """Add log events with so many characters. Returns how many are none."""
+        """Add log events with so many characters. Returns the number of those that are not."""
         events = [event for event in found if event is not None]
         self._events += events
         self._characters += characters

@@ -182,7 +182,7 @@ class JsonRecords:
             yield from (self._event(raw),) if whole is None else whole
 
     def _event(self, raw: str | None, header: Mapping[str, Any] | None = None) -> LogEvent | None:
-        """The log event of a record; None if it is none."""
+        """The log event of a record; None if it is not a record."""
         if raw is None or not raw.startswith("{"):
             return None
         if self._is_cloudtrail:
@@ -211,7 +211,7 @@ class JsonRecords:
         return [self._line(group, line) for line in lines] if group.message_type == _DATA else ()
 
     def _line(self, group: _Group, raw: str | None) -> LogEvent | None:
-        """A log event of subscription data; None if it is none, or too long."""
+        """A log event of subscription data; None if it is not one, or too long."""
         if raw is None:
             return None
         try:
