@@ -6,7 +6,7 @@ import keyword
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from operator import attrgetter
-from typing import Any, NamedTuple, Union, cast
+from typing import Annotated, Any, NamedTuple, Union, cast
 
 import msgspec
 
@@ -134,7 +134,11 @@ class Decoder:
         whether only objects that can be CloudTrail records are log events.
         """
         array = records.array
-        if self._needs_all or array is None:
+        if (
+            self._needs_all
+            or array is None
+            or (cloudtrail and self._root.children["eventID"].is_text)
+        ):
             return None
         pieces = _pieces(records.document, array)
         return map(self._decode_records if cloudtrail else self._decode_objects, pieces)
@@ -183,9 +187,8 @@ def _all_of(struct: type[msgspec.Struct]) -> Callable[[bytes], list[Any]]:
 
 
 def _identified(struct: type[msgspec.Struct]) -> type[msgspec.Struct]:
-    """The same struct for objects that have an ``eventID``."""
-    types = {field.name: field.type for field in msgspec.structs.fields(struct)}
-    event_id = ("eventID", types["eventID"])
+    """The same struct for objects that have a text as ``eventID``."""
+    event_id = ("eventID", Annotated[str, msgspec.Meta(min_length=1)])
     return msgspec.defstruct("Record", [event_id], bases=(struct,), kw_only=True, gc=False)
 
 

@@ -92,9 +92,15 @@ class Container:
         *,
         is_log: bool = False,
         at_once: int = AT_ONCE,
+        name: str = "",
     ) -> None:
-        """``is_log``: whether JSON is lines too. ``at_once``: see AT_ONCE."""
+        """Look at its beginning.
+
+        ``is_log``: whether JSON is lines too. ``at_once``: see AT_ONCE. ``name``: if given, log
+        events without an id of their own have one that begins so.
+        """
         self._format = event_format
+        self._name = name
         self.is_compressed = is_gzip(file)
         self._whole = inflate_at_once(file, size, at_once) if self.is_compressed else None
         if self._whole is None:
@@ -122,11 +128,10 @@ class Container:
             left.undecodable, left.damage = 0, None
             events: list[LogEvent] = []
             try:
-                for one in JsonRecords(self._format, time).split(decode(pieces(document))):
-                    if one is None:
-                        left.undecodable += 1
-                    else:
-                        events.append(one)
+                for found in self._json(pieces(document), time):
+                    some = [one for one in found if one is not None]
+                    left.undecodable += len(found) - len(some)
+                    events += some
             except DamagedContentError as error:
                 left.damage = error
             return events
@@ -140,12 +145,32 @@ class Container:
         else:
             chunks = pieces(self._whole)
         if self.layout == "documents":
-            yield from _in_lists(JsonRecords(self._format, time).split(decode(chunks)))
-            return
+            yield from self._json(chunks, time)
+        else:
+            yield from self._named(self._lines(chunks, time))
+
+    def _json(self, chunks: Iterator[bytes], time: int) -> Iterator[Found]:
+        return self._named(_in_lists(JsonRecords(self._format, time).split(decode(chunks))))
+
+    def _lines(self, chunks: Iterator[bytes], time: int) -> Iterator[Found]:
         is_first = True
         for lines in split_lines(chunks):
             yield in_lines(lines.texts, self._format, time, is_first=is_first)
             is_first = False
+
+    def _named(self, lists: Iterator[Found]) -> Iterator[Found]:
+        if not self._name:
+            yield from lists
+            return
+        number = 0
+        for found in lists:
+            yield [self._with_id(one, number + index) for index, one in enumerate(found)]
+            number += len(found)
+
+    def _with_id(self, one: LogEvent | None, number: int) -> LogEvent | None:
+        if one.__class__ is not LogEvent or one is None:
+            return one
+        return LogEvent(one.message, one.time, f"{self._name}/{number}")
 
 
 def in_lines(

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
 import io
+import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
@@ -34,39 +34,43 @@ class TrailObject:
         return Objects(accounts, self.region, owner=self.owner).content(self.name)
 
     def events(self, loaded: bytes, now: int) -> Iterator[Sequence[LogEvent]]:
-        """See Content. An object comes again with its message, so each log event has an id."""
-        container = Container(io.BufferedReader(io.BytesIO(loaded)), len(loaded), self.format)
+        """See Content. Each log event has an id, since the object may come again.
+
+        It is its own, or the object's name, size and checksum (a key may be overwritten) and a
+        number.
+        """
+        container = Container(
+            io.BufferedReader(io.BytesIO(loaded)),
+            len(loaded),
+            self.format,
+            name=f"{self.name}/{len(loaded)}-{zlib.crc32(loaded):08x}",
+        )
         # Each record of a whole document has an ``eventID`` in this format only.
         whole = container.records(now) if self.format == "cloudtrail" else None
-        odd = 0
-        if whole is not None:
-            records, left = whole
-            yield records
-            if left.damage is not None:
-                raise left.damage
-            odd = left.undecodable
-        else:
-            prefix = f"{self.name}/{hashlib.blake2b(loaded, digest_size=8).hexdigest()}"
-            number = 0
-            batch: list[LogEvent] = []
-            damage = None
-            try:
-                for found in container.events(now):
-                    for one in found:
-                        number += 1
-                        if one is None:
-                            odd += 1
-                        elif one.id is None and type(one) is LogEvent:
-                            batch.append(LogEvent(one.message, one.time, f"{prefix}/{number}"))
-                        else:
-                            batch.append(one)
-                    if len(batch) >= _BATCH_EVENTS:
-                        yield batch
-                        batch = []
-            except DamagedContentError as error:
-                damage = error
-            yield batch
-            if damage is not None:
-                raise damage
-        if odd:
+        if whole is None:
+            yield from self._in_batches(container, now)
+            return
+        records, left = whole
+        yield records
+        if left.damage is not None:
+            raise left.damage
+        if left.undecodable:
             raise DamagedContentError(NOT_EVENTS)
+
+    def _in_batches(self, container: Container, now: int) -> Iterator[Sequence[LogEvent]]:
+        batch: list[LogEvent] = []
+        damage: DamagedContentError | None = None
+        try:
+            for found in container.events(now):
+                events = [one for one in found if one is not None]
+                if len(events) < len(found):
+                    damage = DamagedContentError(NOT_EVENTS)
+                batch += events
+                if len(batch) >= _BATCH_EVENTS:
+                    yield batch
+                    batch = []
+        except DamagedContentError as error:
+            damage = error
+        yield batch
+        if damage is not None:
+            raise damage

@@ -350,6 +350,23 @@ def test_the_lines_of_an_object_that_comes_again_have_the_same_ids() -> None:
     assert len({one for some in ids for one in some}) == 6
 
 
+@pytest.mark.parametrize("eventid", [{}, {"eventID": None}, {"eventID": ""}, {"eventID": 5}])
+def test_a_record_without_an_id_counts_once_however_often_its_object_comes(
+    eventid: dict[str, Any],
+) -> None:
+    content = text({"Records": [RECORDS[0], {"eventVersion": "1.11", "a": 1, **eventid}]})
+    found = [list(judged(*_first(content))) for _ in range(2)]
+    ids = [[one.event_id for one, _ in some] for some in found]
+    assert ids[0] == ids[1]
+    assert None not in ids[0]
+    assert len(set(ids[0])) == 2
+
+
+def _first(content: bytes) -> tuple[Sequence[LogEvent], EventFormat]:
+    one = TrailObject(ObjectName("bucket", "a"), "eu-west-1", None)
+    return next(one.events(content, 1)), "cloudtrail"
+
+
 def test_the_limits_of_a_source_hold_for_lines() -> None:
     events, _ = of_object(text(subscription("ERROR")), "lines")
     for accounts, expected in (({OWNER}, 1), ({"999999999999"}, 0)):
