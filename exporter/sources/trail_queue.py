@@ -11,7 +11,7 @@ import structlog
 
 from exporter.aws.objects import ObjectName
 from exporter.aws.queues import Message
-from exporter.model import SourceError
+from exporter.model import DamagedContentError, SourceError
 from exporter.patterns.compile import wildcard_test
 from exporter.sources.base import Environment, Reading
 from exporter.sources.contents import InTurn, Portion
@@ -125,8 +125,11 @@ class TrailQueue(QueueSource):
                 failures.append(
                     f"{portion.content.name} is damaged: {error}; the records before that count"
                 )
-            if portion.size or portion.events:
-                yield WorkedOff(Reading(portion.events, checkpoint(), size=portion.size))
+            is_damaged = isinstance(error, DamagedContentError) and self.is_new(message)
+            if portion.size or portion.events or is_damaged:
+                yield WorkedOff(
+                    Reading(portion.events, checkpoint(), size=portion.size, undecodable=is_damaged)
+                )
             if portion.last:
                 return
 

@@ -206,6 +206,7 @@ def test_objects_that_cannot_be_read_are_left_and_the_others_are_read(
     trail.send("no notification")
     readings = list(poll(trail.source()))
     assert good["eventID"] in ids(readings)
+    assert sum(one.undecodable for one in readings) == 3  # two are damaged, one is no notification
     assert len(named) == 5
     for text in ("was deleted", "is damaged", "is archived", "not a JSON object"):
         assert any(text in line for line in named), text
