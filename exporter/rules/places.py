@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 import msgspec
 
 from exporter.model import Delivered, Labels, LogEvent, Partition, Records
+from exporter.rules.cloudtrail import is_account_id
 from exporter.rules.labels import label_text
 
 _MOST_KEPT = 4096
@@ -69,7 +70,7 @@ def _origin(event: LogEvent, partition: Partition) -> Partition:
         return partition
     return Partition(
         partition.source,
-        label_text(event.account_id),
+        event.account_id if is_account_id(event.account_id) else "",
         partition.region,
         label_text(event.log_group),
         event.kind,

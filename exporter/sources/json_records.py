@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any, Final, Literal, TypedDict
+from typing import Annotated, Any, Final, Literal, TypedDict
 
 import msgspec
 
@@ -33,6 +33,8 @@ _RECORDS_FIRST: Final = re.compile(r'\{[ \t\r\n]*"Records"')
 _CLOUDTRAIL_KEYS: Final = ("eventVersion", "eventID", "eventName", "eventSource", "detail-type")
 _AGGREGATED: Final = '"AwsAggregatedEvent"'
 _DATA: Final = "DATA_MESSAGE"
+_LATEST: Final = 253_402_300_799_999
+"""Milliseconds: the end of the year 9999."""
 _MESSAGE_TYPES: Final = (_DATA, "CONTROL_MESSAGE")
 _SUBSCRIPTION_START: Final = re.compile(
     rb'[ \t\r\n]*\{[ \t\r\n]*"messageType"[ \t\r\n]*:[ \t\r\n]*"(DATA|CONTROL)_MESSAGE"'
@@ -57,9 +59,12 @@ _Header = TypedDict(
 """The keys that tell what an object is; msgspec skips the others."""
 
 
+_Id = Annotated[str, msgspec.Meta(min_length=1)]
+
+
 class _Line(msgspec.Struct):
-    id: str
-    timestamp: int
+    id: _Id
+    timestamp: Annotated[int, msgspec.Meta(ge=0, le=_LATEST)]
     message: str
 
 
@@ -79,7 +84,7 @@ class _Window(msgspec.Struct):
 
 class _Aggregated(msgspec.Struct):
     type: Literal["AwsAggregatedEvent"] = msgspec.field(name="eventType")
-    id: str = msgspec.field(name="eventId")
+    id: _Id = msgspec.field(name="eventId")
     account_id: str = msgspec.field(name="accountId")
     region: str = msgspec.field(name="awsRegion")
     window: _Window = msgspec.field(name="timeWindow")
@@ -265,7 +270,7 @@ def _header_of(raw: str) -> Mapping[str, Any] | None:
 
 def _is_list(value: Any) -> bool:
     return isinstance(value, list) or (
-        isinstance(value, msgspec.Raw) and bytes(value).startswith(b"[")
+        isinstance(value, msgspec.Raw) and bytes(memoryview(value)[:1]) == b"["
     )
 
 

@@ -262,11 +262,14 @@ def test_a_bomb_is_cut_off_after_the_lines_before_it(
 
 
 @both
+@pytest.mark.parametrize(
+    "odd", [{"id": None}, {"id": ""}, {"timestamp": 10**17}, {"message": None}]
+)
 def test_one_odd_log_event_of_a_subscription_is_left_out(
-    read: Callable[[bytes, EventFormat], Read],
+    read: Callable[[bytes, EventFormat], Read], odd: dict[str, Any]
 ) -> None:
     data = subscription("a", "b", "c")
-    data["logEvents"][1] = {"id": 5}
+    data["logEvents"][1] |= odd
     events, error = read(text(data), "auto")
     assert [event.message for event in events] == ["a", "c"]
     assert error
@@ -325,6 +328,12 @@ def test_a_line_of_a_log_group_has_its_place_time_and_id(
         assert one.event_id == "0" * 56
         # An id is unique in its log group.
         assert one.scope == f"{OWNER}:eu-west-1:{labels['log_group']}"
+
+
+def test_an_owner_that_is_no_account_is_no_label() -> None:
+    events, _ = of_object(text(subscription("ERROR", owner="anyone")), "lines")
+    ((_, labels),) = judged(events, "lines", LINE_RULES)
+    assert labels["account_id"] == ""
 
 
 @pytest.mark.parametrize("event_format", ["auto", "cloudtrail"])
