@@ -1,48 +1,76 @@
-"""The members of a JSON object and the elements of an array, each as the text that was written."""
+"""JSON as the text that was written: members, elements, and values of text that comes in chunks.
+
+msgspec validates JSON without making objects, which saves memory and time. The standard library
+reads values that msgspec rejects (NaN, lone surrogates, incomplete text), one at a time.
+"""
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from json.decoder import scanstring  # type: ignore[attr-defined]
+from typing import Any, Final
 
 import msgspec
 
-_REFUSED = (msgspec.MsgspecError, ValueError, RecursionError)
-_SPACE = re.compile(r"[ \t\r\n]*")
-_DECODER = json.JSONDecoder(parse_int=str, parse_float=str, parse_constant=str, strict=False)
+from exporter.model import LONGEST, DamagedContentError
+
+REFUSED: Final = (msgspec.MsgspecError, ValueError, RecursionError)
+"""What msgspec raises for text that it does not accept."""
+
+_BLANKS: Final = " \t\r\n"
+_SPACE: Final = re.compile(f"[{_BLANKS}]*")
+# Numbers are skipped; as text they are never too long or too large.
+_DECODER: Final = json.JSONDecoder(parse_int=str, parse_float=str, parse_constant=str, strict=False)
+_NUMBER_CONTINUES: Final = ("", ".", "e", "E")
+_CUT: Final = 16
+"""Characters before the end of a text in which an error may be due to the end."""
+_OPENING: Final = 16
+"""Number of characters used to find the start of an object: objects of a file begin alike."""
+_NEXT: Final = 64 * 1024
+"""Characters in which the next object is looked for."""
+_STRUCTURE: Final = re.compile(r'["\[\]{},]')
+_IN_STRING: Final = re.compile(r'"|\\.|\\\Z', re.DOTALL)
 
 _members = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _elements = msgspec.json.Decoder(list[msgspec.Raw]).decode
+_check_object = msgspec.json.Decoder(msgspec.defstruct("_Object", [])).decode
 
 
 def members(text: str) -> dict[str, str] | None:
     """The JSON text of each member of an object, the last one of equal names.
 
-    None if the text is not a JSON object. What msgspec refuses (NaN, lone surrogates), the standard
-    library reads.
+    None if the text is not a JSON object, or has a member of more than LONGEST characters.
     """
     try:
         return {name: str(raw, "utf-8") for name, raw in _members(text).items()}
-    except _REFUSED:
+    except REFUSED:
         pass
+    reader = JsonText((text,))
     try:
-        return dict(_split(text, "{", "}"))
-    except (ValueError, RecursionError, IndexError):
+        reader.expect("{")
+        found = {name: reader.value() for name in reader.names()}
+    except DamagedContentError:
         return None
+    texts = {name: value for name, value in found.items() if value is not None}
+    return None if reader.peek() or len(texts) < len(found) else texts
 
 
 def elements(text: str) -> list[str] | None:
-    """The JSON text of each element of an array; None if the text is not a JSON array."""
+    """The JSON text of each element of an array; None as for ``members``."""
     try:
         return [str(raw, "utf-8") for raw in _elements(text)]
-    except _REFUSED:
+    except REFUSED:
         pass
+    reader = JsonText((text,))
     try:
-        return [element for _, element in _split(text, "[", "]")]
-    except (ValueError, RecursionError, IndexError):
+        reader.expect("[")
+        found = list(reader.elements())
+    except DamagedContentError:
         return None
+    texts = [value for value in found if value is not None]
+    return None if reader.peek() or len(texts) < len(found) else texts
 
 
 def string(text: str | None) -> str | None:
@@ -56,41 +84,213 @@ def string(text: str | None) -> str | None:
     return str(value) if end == len(text) else None
 
 
-def _split(text: str, opening: str, closing: str) -> Iterator[tuple[str, str]]:
-    """Names and texts of members, or empty names and texts of elements. Raises ValueError."""
-    at = _after_space(text, 0)
-    if text[at] != opening:
-        raise ValueError
-    at = _after_space(text, at + 1)
-    if text[at] == closing:
-        _require_end(text, at)
-        return
-    while True:
-        name = ""
-        if opening == "{":
-            if text[at] != '"':
-                raise ValueError
-            name, at = scanstring(text, at + 1, False)
-            at = _after_space(text, at)
-            if text[at] != ":":
-                raise ValueError
-            at = _after_space(text, at + 1)
-        _, end = _DECODER.raw_decode(text, at)
-        yield name, text[at:end]
-        at = _after_space(text, end)
-        if text[at] == closing:
-            _require_end(text, at)
-            return
-        if text[at] != ",":
-            raise ValueError
-        at = _after_space(text, at + 1)
+def value_of(text: str) -> Any:
+    """The value of a JSON text, its numbers as texts. Raises ValueError or RecursionError."""
+    return _DECODER.decode(text)
 
 
-def _after_space(text: str, at: int) -> int:
-    found = _SPACE.match(text, at)
-    return found.end() if found else at
+class JsonText:
+    """JSON text that comes in chunks, read value by value in bounded memory.
 
+    All methods raise DamagedContentError where the text is not JSON, and the error that ended the
+    chunks, if any, once the text before it was read.
+    """
 
-def _require_end(text: str, at: int) -> None:
-    if _after_space(text, at + 1) != len(text):
-        raise ValueError
+    def __init__(self, chunks: Iterable[str]) -> None:
+        self._chunks = iter(chunks)
+        self._text = ""
+        self._at = 0
+        self._mark: int | None = None
+        """Start of the text to keep, if it is not ``_at``."""
+        self._unsplit = False
+        """Whether msgspec has not tried the newest text yet."""
+        self._ended = False
+        self._damage: DamagedContentError | None = None
+
+    def peek(self) -> str:
+        """Return the next character that is not white space; empty at the end."""
+        while True:
+            found = _SPACE.match(self._text, self._at)
+            self._at = found.end() if found else self._at
+            if self._at < len(self._text):
+                return self._text[self._at]
+            if not self._more():
+                return ""
+
+    def expect(self, characters: str) -> str:
+        """Return the next character, without taking it, if it is one of these."""
+        character = self.peek()
+        if not character:
+            raise DamagedContentError("it ends in the middle of a JSON document")
+        if character not in characters:
+            raise DamagedContentError("it is not JSON (any more)")
+        return character
+
+    def is_at(self, pattern: re.Pattern[str]) -> bool:
+        """Whether the text in memory continues like this."""
+        return pattern.match(self._text, self._at) is not None
+
+    def whole_object(self) -> str | None:
+        """Return the object that is next, without taking it, if it is complete in memory."""
+        start = self._at
+        opening = self._text[start : start + _OPENING]
+        end = self._text.find(opening, start + 1, start + _NEXT)
+        if end > 0 or self._unsplit:
+            self._unsplit = self._unsplit and end > 0
+            raw = self._text[start : end if end > 0 else len(self._text)].rstrip(_BLANKS)
+            try:
+                _check_object(raw)
+            except REFUSED:
+                pass
+            else:
+                return raw
+        try:
+            _, end = _DECODER.raw_decode(self._text, start)
+        except (ValueError, RecursionError):
+            return None
+        return self._text[start:end]
+
+    def take(self, raw: str) -> None:
+        """Go to the end of a text that is next."""
+        self._at += len(raw)
+
+    def value(self) -> str | None:
+        """Take the next value; None if it is longer than LONGEST, and left out."""
+        self.peek()
+        while True:
+            start, length = self._at, len(self._text)
+            try:
+                _, end = _DECODER.raw_decode(self._text, start)
+            except RecursionError as error:
+                raise DamagedContentError("its JSON is nested too deeply") from error
+            except json.JSONDecodeError as error:
+                is_cut = error.msg.startswith("Unterminated") or error.pos + _CUT >= length
+                if (length - _CUT if is_cut else error.pos) - start > LONGEST:
+                    self._skip()
+                    return None
+                if not is_cut or not self._more():
+                    raise DamagedContentError(
+                        "it is not JSON, or ends in the middle of a record"
+                    ) from error
+                continue
+            # A number at the end of the text in memory may be incomplete (`1` of `1.5` or `1e5`,
+            # even if `.` or `e` follows already); other values cannot.
+            closed = (
+                self._text[end - 1] in '"}]' or self._text[end : end + 1] not in _NUMBER_CONTINUES
+            )
+            if closed or not self._more():
+                break
+        self._at = end
+        return self._text[start:end] if end - start <= LONGEST else None
+
+    def elements(self) -> Iterator[str | None]:
+        """Take an array: each of its elements, as ``value``."""
+        self._at += 1
+        opening = ""
+        while self._upcoming() != "]":
+            whole = self._whole_elements(opening)
+            yield from whole
+            if not whole:
+                raw = self.value()
+                opening = (raw or "")[:_OPENING]
+                yield raw
+            if self.expect(",]") == ",":
+                self._at += 1
+        self._at += 1
+
+    def names(self) -> Iterator[str]:
+        """Take an object: the name of each member. Its value has to be taken before the next."""
+        self._at += 1
+        while self.expect('"}') != "}":
+            name = string(self.value()) or ""
+            self.expect(":")
+            self._at += 1
+            yield name
+            if self.expect(",}") == ",":
+                self._at += 1
+        self._at += 1
+
+    def keep(self) -> None:
+        """Keep the text from here on, as far as LONGEST."""
+        self._mark = self._at
+
+    def kept(self) -> str | None:
+        """Return the text since ``keep``, and keep it no longer; None if it was too long."""
+        start, self._mark = self._mark, None
+        return None if start is None or self._at - start > LONGEST else self._text[start : self._at]
+
+    def _upcoming(self) -> str:
+        character = self.peek()
+        if not character:
+            raise DamagedContentError("it ends in the middle of a JSON document")
+        return character
+
+    def _whole_elements(self, opening: str) -> list[str | None]:
+        """Take the next elements, if msgspec can split them.
+
+        The last one that starts with ``opening`` is left, because it may be incomplete.
+        """
+        if not opening or not self._unsplit:
+            return []
+        self._unsplit = False
+        last = self._text.rfind(opening, self._at)
+        piece = self._text[self._at : max(last, self._at)].rstrip(_BLANKS)
+        if not piece.endswith(","):
+            return []
+        try:
+            found = _elements(f"[{piece[:-1]}]")
+        except REFUSED:
+            return []
+        self._at += len(piece) - 1
+        texts = [str(raw, "utf-8") for raw in found]
+        return [text if len(text) <= LONGEST else None for text in texts]
+
+    def _skip(self) -> None:
+        """Take a value that is too long."""
+        self._mark = None
+        depth, in_string = 0, False
+        while True:
+            found = (_IN_STRING if in_string else _STRUCTURE).search(self._text, self._at)
+            if found is None or found[0] == "\\":
+                self._at = len(self._text) if found is None else found.start()
+                if not self._more():
+                    raise DamagedContentError("it ends in the middle of a record that is too long")
+                continue
+            mark = found[0]
+            if not depth and not in_string and mark in ",]}":
+                self._at = found.start()
+                return
+            self._at = found.end()
+            if mark == '"':
+                in_string = not in_string
+            elif not in_string:
+                depth += (mark in "[{") - (mark in "]}")
+            if not depth and not in_string and mark in '"]}':
+                return
+
+    def _more(self) -> bool:
+        """Read more text, doubling it each time, so a long record is tried only a few times."""
+        if self._mark is not None and self._at - self._mark > LONGEST:
+            self._mark = None
+        keep = self._at if self._mark is None else self._mark
+        pending = len(self._text) - keep
+        pieces = [self._text[keep:]]
+        gained = 0
+        while not self._ended and gained <= pending:
+            try:
+                pieces.append(next(self._chunks))
+            except StopIteration:
+                self._ended = True
+            except DamagedContentError as error:
+                self._ended, self._damage = True, error
+            else:
+                gained += len(pieces[-1])
+        if not gained:
+            if self._damage is not None:
+                raise self._damage
+            return False
+        self._text = "".join(pieces)
+        self._at -= keep
+        self._mark = None if self._mark is None else 0
+        self._unsplit = True
+        return True

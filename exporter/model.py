@@ -17,6 +17,11 @@ with the fields that only CloudTrail writes together is one.
 """
 
 
+LONGEST = 8 * 1024 * 1024
+"""Characters of a JSON record, or bytes of a line. Longer ones do not count. AWS: a record has at
+most 1 MB."""
+
+
 @dataclass(frozen=True, slots=True)
 class PartitionKind:
     """Properties of partitions and their log events that follow from the type of the source."""
@@ -72,6 +77,32 @@ class LogEvent(msgspec.Struct, frozen=True, gc=False):
     id: str | None = None
     """Unique within the partition, or None if the position alone makes the event count once
     (a line of a file)."""
+
+
+class Delivered(LogEvent, frozen=True, gc=False):
+    """A log event of a log group that came in a file or an object."""
+
+    account_id: str = ""
+    log_group: str = ""
+    happened: int = 0
+    """Its timestamp, milliseconds."""
+    kind: PartitionKind = PartitionKind()
+    """Of the log group, as a partition."""
+
+
+class Enveloped(LogEvent, frozen=True, gc=False):
+    """A log event that has an id, a place and a time of its own, as an envelope of EventBridge.
+
+    ``message`` is the record in the envelope if there is one, else all of it. ``id`` and ``time``
+    are the log event's.
+    """
+
+    envelope_id: str = ""
+    account_id: str = ""
+    region: str = ""
+    happened: int | None = None
+    """The envelope's ``time``, milliseconds."""
+    is_record: bool = False
 
 
 class Records(Sequence[LogEvent]):
@@ -246,6 +277,10 @@ class SourceError(Exception):
 
 class DamagedCheckpointError(Exception):
     """A checkpoint cannot be read by its source: it was damaged in the ledger."""
+
+
+class DamagedContentError(Exception):
+    """The rest of a file or an object cannot be read; the message says why, without its content."""
 
 
 class PartitionGoneError(SourceError):

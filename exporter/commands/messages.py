@@ -11,8 +11,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
+from exporter.model import DamagedContentError
 from exporter.sources.file_content import CHUNK, inflate, is_gzip
-from exporter.sources.json_records import BrokenContentError
 
 STANDARD_INPUT = "-"
 
@@ -71,7 +71,7 @@ def _opened(name: str) -> Iterator[BinaryIO]:
             yield _inflated(file)
     except OSError as error:
         raise InputError(f"{shown_name(name)}: {error.strerror}") from error
-    except BrokenContentError as error:
+    except DamagedContentError as error:
         raise InputError(f"{shown_name(name)}: {error}") from error
 
 

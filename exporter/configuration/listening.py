@@ -93,8 +93,8 @@ class Listening:
             self._findings.error(
                 fields.value_of("name"),
                 f"no source fits the rule pack `{use.name}`, which listens to"
-                f" {' and '.join(types)} with the format {' or '.join(formats)}: add one, or name"
-                " one in the pack's `sources`",
+                f" {', '.join(types[:-1])} and {types[-1]} with the format"
+                f" {' or '.join(formats)}: add one, or name one in the pack's `sources`",
             )
         return fitting
 

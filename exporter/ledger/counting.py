@@ -18,10 +18,13 @@ from exporter.ledger.sums import Sum
 from exporter.ledger.tables import Member, MemberCount, RuleCount, Series
 from exporter.ledger.tally import Group, GroupKey, Tally, event_time
 from exporter.model import OVERFLOW, Increment, Partition, SeriesKey
+from exporter.sources import SERIES_LABELS
 
 MAX_ACCOUNT_REGIONS: Final = 10_000
-"""Series of a rule that ``max_series`` does not limit: one for each account and region. Anyone who
-can write a log event can make it look like a record of any account and region."""
+"""Series of a rule that ``max_series`` does not limit: one for each account, region and log group.
+Anyone who can write a log event can make it look like a record of any account and region, and who
+can write a file or an object can name any log group."""
+_PLACE: Final = frozenset(SERIES_LABELS) - {"source"}
 _ID_BYTES: Final = 16
 
 
@@ -49,9 +52,9 @@ def series_id(key: SeriesKey) -> bytes:
     return hashlib.blake2b(name.encode(), digest_size=_ID_BYTES).digest()
 
 
-def any_account_region(key: SeriesKey) -> SeriesKey:
-    """Return the overflow series for accounts and regions beyond MAX_ACCOUNT_REGIONS."""
-    labels = ((n, OVERFLOW if n in ("account_id", "region") else v) for n, v in key.labels)
+def any_place(key: SeriesKey) -> SeriesKey:
+    """Return the overflow series for places beyond MAX_ACCOUNT_REGIONS."""
+    labels = ((n, OVERFLOW if n in _PLACE else v) for n, v in key.labels)
     return SeriesKey(key.metric, tuple(labels))
 
 
@@ -175,7 +178,7 @@ class Placement:
             else:
                 key = increment.overflow
                 if key == increment.series:
-                    key = any_account_region(key)
+                    key = any_place(key)
                 state, overflow = self._overflow(rule, key, spec), True
         check_buckets(rule, spec, state.row)
         self._chosen[rule, increment.series] = state, overflow
@@ -193,7 +196,7 @@ class Placement:
         """Return a rule's overflow series of an account and region, or the one of all others."""
         state = self.series.get(key)
         if state is None and self._count(rule, key.metric).overflow >= MAX_ACCOUNT_REGIONS:
-            key = any_account_region(key)
+            key = any_place(key)
             state = self.series.get(key)
         if state is None:
             state = self._create(key, spec)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
-from exporter.ledger.counting import Placement, any_account_region, series_id
+from exporter.ledger.counting import Placement, any_place, series_id
 from exporter.ledger.shown import SeriesState
 from exporter.ledger.store import Transaction
 from exporter.ledger.tables import MEMBER_COUNTS, MEMBERS, RULE_COUNTS, SERIES, TOTALS
@@ -43,7 +43,7 @@ def read_for(
             wanted.add(series)
         if new[rule, series.metric] > left:
             overflow.add(one.overflow)
-    wanted |= overflow | set(map(any_account_region, overflow))
+    wanted |= overflow | set(map(any_place, overflow))
     _read_series(transaction, placement, wanted)
     placement.rules.update((row[1:3], row) for row in transaction.read(RULE_COUNTS, counts))
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import keyword
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from operator import attrgetter
-from typing import Any, NamedTuple, Union, cast
+from typing import Annotated, Any, NamedTuple, Union, cast
 
 import msgspec
 
-from exporter.model import Records
+from exporter.model import LONGEST, Records
 from exporter.patterns import MISSING, Document, Selector, may_be_object
 from exporter.patterns.syntax import Comparison, Number, Step, all_tests
 from exporter.rules.cloudtrail import FIELDS
@@ -134,7 +134,11 @@ class Decoder:
         whether only objects that can be CloudTrail records are log events.
         """
         array = records.array
-        if self._needs_all or array is None:
+        if (
+            self._needs_all
+            or array is None
+            or (cloudtrail and self._root.children["eventID"].is_text)
+        ):
             return None
         pieces = _pieces(records.document, array)
         return map(self._decode_records if cloudtrail else self._decode_objects, pieces)
@@ -183,9 +187,8 @@ def _all_of(struct: type[msgspec.Struct]) -> Callable[[bytes], list[Any]]:
 
 
 def _identified(struct: type[msgspec.Struct]) -> type[msgspec.Struct]:
-    """The same struct for objects that have an ``eventID``."""
-    types = {field.name: field.type for field in msgspec.structs.fields(struct)}
-    event_id = ("eventID", types["eventID"])
+    """The same struct for objects that have a text as ``eventID``."""
+    event_id = ("eventID", Annotated[str, msgspec.Meta(min_length=1)])
     return msgspec.defstruct("Record", [event_id], bases=(struct,), kw_only=True, gc=False)
 
 
@@ -193,14 +196,19 @@ def _pieces(document: bytes | bytearray, array: slice) -> Iterator[bytes]:
     """Cut an array of objects into smaller ones, which stay in the processor's cache until used.
 
     It is cut where an object seems to begin as the first one does. If one does not begin there, a
-    piece is not JSON: two arrays joined by a comma are an array only if both are arrays.
+    piece is not JSON: two arrays joined by a comma are an array only if both are arrays. Raises
+    ValueError where an object may be too long.
     """
     start, end = array.start + 1, array.stop - 1
     whole = memoryview(document)
     between = b"}," + document[start : start + _OPENING]
     while (cut := document.find(between, start + _PIECE, end)) >= 0:
+        if cut - start > LONGEST:
+            raise ValueError
         yield b"".join((b"[", whole[start : cut + 1], b"]"))
         start = cut + 2
+    if end - start > LONGEST:
+        raise ValueError
     yield b"".join((b"[", whole[start:end], b"]"))
 
 
@@ -216,13 +224,16 @@ def _attribute(key: str) -> str:
     return f"_x{key.encode().hex()}"
 
 
+_event_id: Callable[[Any], object] = attrgetter("eventID")
 envelope_mark: Callable[[Any], object] = attrgetter(_attribute(_ENVELOPE))
 """A field of a message; MISSING unless the message may be one of EventBridge's envelopes."""
 
 
-def have_envelopes(records: Iterable[Any]) -> bool:
-    """Whether one of these messages may be an envelope."""
-    return any(mark is not MISSING for mark in map(envelope_mark, records))
+def are_records(objects: Collection[Any]) -> bool:
+    """Whether all of these have an ``eventID``, and none may be an envelope."""
+    return all(mark is MISSING for mark in map(envelope_mark, objects)) and all(
+        event_id is not MISSING for event_id in map(_event_id, objects)
+    )
 
 
 def _can_be_typed(key: str) -> bool:

@@ -6,26 +6,11 @@ from collections.abc import Callable
 from typing import Any
 
 from exporter import jsontext
-from exporter.model import LogEvent
+from exporter.model import Enveloped, LogEvent
 from exporter.rules.cloudtrail import RecordFields, is_record, milliseconds
 
 _VIA_CLOUDTRAIL = " via CloudTrail"
 _FROM_AWS = "aws."
-
-
-class Enveloped(LogEvent, frozen=True, gc=False):
-    """A log event that came in an envelope.
-
-    ``message`` is the record if there is one, else the whole envelope. ``id`` and ``time``
-    are the log event's own.
-    """
-
-    envelope_id: str = ""
-    account_id: str = ""
-    region: str = ""
-    happened: int | None = None
-    """The envelope's ``time``, milliseconds."""
-    is_record: bool = False
 
 
 def opened(

@@ -18,7 +18,7 @@ from exporter.model import (
     Records,
 )
 from exporter.patterns import MISSING
-from exporter.rules.decoder import envelope_mark, have_envelopes
+from exporter.rules.decoder import are_records, envelope_mark
 from exporter.rules.envelopes import opened
 from exporter.rules.judges import Judges
 from exporter.rules.places import Places
@@ -71,7 +71,7 @@ class Batch:
             if judged is not None:
                 return judged
             events = events.events
-        if not self._reads_fields:
+        if not self._reads_fields and self._limits is None:
             return self._judge_lines(events, known)
         decoded = self._decoded(events)
         if known is not None:
@@ -112,8 +112,9 @@ class Batch:
         before = 0
         try:
             for piece in pieces:
-                # With a declared format, each record has an `eventID`, which an envelope has not.
-                if self._format != "cloudtrail" and have_envelopes(piece):
+                # A container's own fields may say where an object is from if it has no `eventID`.
+                # With a declared format, each has one, and an envelope has none.
+                if self._format != "cloudtrail" and not are_records(piece):
                     return None
                 found: list[tuple[int, Any, list[int] | None]] = []
                 indices, admitted = self._admitted(event, piece, excluded)

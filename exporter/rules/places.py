@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
+
 import msgspec
 
-from exporter.model import Labels, Partition
+from exporter.model import Delivered, Labels, LogEvent, Partition, Records
+from exporter.rules.cloudtrail import is_account_id
+from exporter.rules.labels import label_text
 
 _MOST_KEPT = 4096
 """Pairs of account and region; a CloudTrail record can name any."""
@@ -43,3 +47,31 @@ class Places:
             place = Place.of(account_id, region, self._partition)
             self._known[account_id, region] = place
         return place
+
+
+def by_log_group(
+    events: Sequence[LogEvent], partition: Partition
+) -> Iterable[tuple[Partition, Sequence[LogEvent]]]:
+    """The log events of a reading by where they come from: a partition for each log group.
+
+    Only Delivered ones come from a log group. Its region is that of the partition that was read.
+    """
+    if isinstance(events, Records) or Delivered not in set(map(type, events)):
+        return [(partition, events)]
+    found: dict[tuple[str, str] | None, list[LogEvent]] = {}
+    for event in events:
+        group = (event.account_id, event.log_group) if isinstance(event, Delivered) else None
+        found.setdefault(group, []).append(event)
+    return [(_origin(some[0], partition), some) for some in found.values()]
+
+
+def _origin(event: LogEvent, partition: Partition) -> Partition:
+    if not isinstance(event, Delivered):
+        return partition
+    return Partition(
+        partition.source,
+        event.account_id if is_account_id(event.account_id) else "",
+        partition.region,
+        label_text(event.log_group),
+        event.kind,
+    )

@@ -6,9 +6,8 @@ from functools import lru_cache
 
 import msgspec
 
-from exporter.model import EventFormat, EventKey, LogEvent, Partition
+from exporter.model import Delivered, Enveloped, EventFormat, EventKey, LogEvent, Partition
 from exporter.rules.cloudtrail import RecordFields, is_account_id, is_record, milliseconds
-from exporter.rules.envelopes import Enveloped
 from exporter.rules.labels import label_text
 from exporter.rules.values import settled
 
@@ -53,7 +52,7 @@ def facts(
     its log group only: whoever can write to another log group can copy it.
     """
     record = fields if event_format != "lines" else None
-    event_time = event.time if partition.kind.by_event_time else None
+    event_time = _logged(event, partition)
     is_declared = event_format == "cloudtrail"
     enveloped = event if isinstance(event, Enveloped) else None
     if enveloped is not None and not enveloped.is_record:
@@ -110,16 +109,23 @@ def aliases(
     """
     if fields is None or event.id is None or not partition.kind.local_ids:
         return ()
-    event_id = _text(fields.eventID)
+    event_id, logged = _text(fields.eventID), _logged(event, partition)
     if not event_id:
-        own_id = (partition.key, event.id, event.time)
+        own_id = (partition.key, event.id, logged)
         return (own_id,) if isinstance(event, Enveloped) else ()
-    happened = milliseconds(_text(fields.eventTime)) or event.time
-    keys = [("", event_id, happened), (partition.key, event.id, event.time)]
+    happened = milliseconds(_text(fields.eventTime)) or logged
+    keys = [("", event_id, happened), (partition.key, event.id, logged)]
     if fact.event_id == event_id or is_record(fields):
         keys.append((partition.key, event_id, happened))
     own = (fact.scope, fact.event_id, fact.event_time)
     return tuple(key for key in keys if key != own)
+
+
+def _logged(event: LogEvent, partition: Partition) -> int | None:
+    """When a log event happened by its log group, milliseconds; None if unknown."""
+    if isinstance(event, Delivered):
+        return event.happened
+    return event.time if partition.kind.by_event_time else None
 
 
 def _text(value: object) -> str:

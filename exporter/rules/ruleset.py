@@ -26,7 +26,7 @@ from exporter.model import (
 from exporter.patterns import FilterPattern
 from exporter.rules.evaluation import Batch, Known
 from exporter.rules.judges import Judges
-from exporter.rules.places import Place
+from exporter.rules.places import Place, by_log_group
 from exporter.rules.rule import Rule, definition
 
 _log = structlog.get_logger(__name__)
@@ -107,15 +107,20 @@ class RuleSet:
         Reading, as for ``limits``. ``known``: returns the rules that have judged each of these
         events; those are not evaluated again.
         """
-        batch = Batch(
-            self._judges_of(partition.source),
-            partition,
-            event_format,
-            watermark=watermark,
-            backfill=backfill,
-            limits=limits,
-        )
-        return Evaluation(batch.judge(events, known), batch.excluded)
+        judged: list[JudgedEvent] = []
+        excluded: dict[tuple[str, str], int] = {}
+        for origin, some in by_log_group(events, partition):
+            batch = Batch(
+                self._judges_of(partition.source),
+                origin,
+                event_format,
+                watermark=watermark,
+                backfill=backfill,
+                limits=limits,
+            )
+            judged += batch.judge(some, known)
+            excluded |= {key: excluded.get(key, 0) + n for key, n in batch.excluded.items()}
+        return Evaluation(judged, excluded)
 
     def static_series(self, partition: Partition) -> dict[str, SeriesKey]:
         """By rule, the series of a partition that are known before any match.

@@ -6,15 +6,18 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
-from exporter.model import EventFormat, Limits, LogEvent, Partition, SourceError
+from exporter.model import (
+    DamagedContentError,
+    EventFormat,
+    Limits,
+    LogEvent,
+    Partition,
+    SourceError,
+)
 
 if TYPE_CHECKING:
     from exporter.aws.accounts import AwsAccounts
     from exporter.clock import Clock
-
-
-class DamagedContentError(Exception):
-    """The rest of an object cannot be read; the message says why, without its content."""
 
 
 class Content(Protocol):

@@ -21,6 +21,7 @@ class EventBusConfig(QueueConfig):
     stand_ins: ClassVar = {"queue_url": "https://sqs.us-east-1.amazonaws.com/000000000000/queue"}
 
     type: Literal["event_bus"] = "event_bus"
+    format: Literal["cloudtrail"] = "cloudtrail"
 
     def source(self, environment: Environment, since: Mapping[str, int]) -> EventBus:
         """See SourceConfig."""

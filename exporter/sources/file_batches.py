@@ -1,4 +1,4 @@
-"""Batches of a file's messages: what the readings of a file are made of."""
+"""Batches of a file's log events: what the readings of a file are made of."""
 
 from __future__ import annotations
 
@@ -9,43 +9,35 @@ from itertools import accumulate
 from exporter.model import LogEvent
 from exporter.sources.base import Reading
 from exporter.sources.file_position import FilePosition
-from exporter.sources.json_records import BrokenContentError
-
-_IN_LIST = 256
-
-Messages = Sequence[str | None]
-"""Messages that follow one another in a file; None for what is not a message."""
+from exporter.sources.json_records import Found
 
 
 class Batch:
     """Log events of the next reading."""
 
-    def __init__(self, now: int, events: int, characters: int) -> None:
-        """``now``: the time of all events. It is full with so many events or characters."""
-        self._now = now
+    def __init__(self, events: int, characters: int) -> None:
+        """It is full with so many events or characters."""
         self._most_events = events
         self._most_characters = characters
         self._events: list[LogEvent] = []
         self._characters = 0
         self.undecodable = 0
 
-    def add(self, messages: Messages) -> int:
-        """Add messages, and count what is not one. Returns how many these are."""
-        now = self._now
-        texts = [message for message in messages if message is not None]
-        self._events += [LogEvent(text, now) for text in texts]
-        self._characters += sum(map(len, texts))
-        undecodable = len(messages) - len(texts)
+    def add(self, found: Found, characters: int) -> int:
+        """Add log events with so many characters. Returns the number of those that are not."""
+        events = [event for event in found if event is not None]
+        self._events += events
+        self._characters += characters
+        undecodable = len(found) - len(events)
         self.undecodable += undecodable
         return undecodable
 
-    def room(self, messages: Messages) -> int:
-        """How many of these messages it takes, at least one."""
+    def room(self, lengths: Sequence[int]) -> int:
+        """How many messages of these lengths it takes, at least one."""
         room = self._most_events - len(self._events) - self.undecodable
         wanted = self._most_characters - self._characters
-        sizes = [len(message or "") for message in messages]
-        if sum(sizes) >= wanted:
-            room = min(room, bisect_left(list(accumulate(sizes)), wanted) + 1)
+        if sum(lengths) >= wanted:
+            room = min(room, bisect_left(list(accumulate(lengths)), wanted) + 1)
         return max(1, room)
 
     @property
@@ -63,24 +55,9 @@ class Batch:
         return reading
 
 
-def in_lists(messages: Iterable[str | None]) -> Iterator[Messages]:
-    """Single messages in lists. All that come before an error are passed on before it."""
-    gathered: list[str | None] = []
-    try:
-        for message in messages:
-            gathered.append(message)
-            if len(gathered) == _IN_LIST:
-                yield gathered
-                gathered = []
-    except BrokenContentError:
-        yield gathered
-        raise
-    yield gathered
-
-
-def after(count: int, lists: Iterable[Messages]) -> Iterator[Messages]:
-    """The messages after the first ``count``."""
-    for messages in lists:
-        if count < len(messages):
-            yield messages[count:] if count else messages
-        count = max(0, count - len(messages))
+def after(count: int, lists: Iterable[Found]) -> Iterator[Found]:
+    """The log events after the first ``count``."""
+    for found in lists:
+        if count < len(found):
+            yield found[count:] if count else found
+        count = max(0, count - len(found))

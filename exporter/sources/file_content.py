@@ -1,46 +1,28 @@
-"""The content of a file: decompressed, and split into lines."""
+"""The content of a file or an object: decompressed, and split into lines."""
 
 from __future__ import annotations
 
 import codecs
 import gzip
 import io
-import json
-import os
-import re
-import secrets
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import BinaryIO, Literal
+from typing import BinaryIO
 
 from exporter import compression
-from exporter.model import EventFormat, array_of_records
-from exporter.sources.json_records import BrokenContentError
-
-Layout = Literal["lines", "documents"]
-"""``lines``: a message a line. ``documents``: JSON with line ends anywhere."""
+from exporter.model import LONGEST, DamagedContentError
 
 AT_ONCE = 32 * 1024 * 1024
 """Bytes of the largest document that is inflated and decoded in one call each."""
 CHUNK = 256 * 1024
+UTF8_BOM = codecs.BOM_UTF8
 HEAD = 64 * 1024
 """Bytes from which the layout is known."""
-LINE_LENGTH = 8 * 1024 * 1024
-"""Bytes. Longer lines are skipped. AWS: a log event has at most 1 MB."""
 
 # Gzip makes log lines 10 to 50 times smaller; a thousand times is an attack.
 _BOMB_BYTES = 256 * 1024 * 1024
 _BOMB_RATIO = 200
-
-_SAMPLES = 64
-_SAMPLE = 4096
-_DENSE = 16
-"""Bytes for each object and array. CloudTrail's records have one in 150 bytes."""
-
-_LINE_SUFFIXES = frozenset({".jsonl", ".ndjson", ".log"})
-_JSON_START = re.compile(rb'\{\s*["}]|\[\s*[{\]]')
-_UTF8_BOM = codecs.BOM_UTF8
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +30,7 @@ class Lines:
     """Lines of a file that follow one another."""
 
     texts: Sequence[str | None]
-    """Without their ends. A line that is longer than LINE_LENGTH is alone, and None."""
+    """Without their ends. A line that is longer than LONGEST is alone, and None."""
     length: int
     """Bytes, the ends of lines included."""
     terminated: bool
@@ -101,7 +83,7 @@ def inflate_at_once(file: BinaryIO, size: int, limit: int) -> bytes | bytearray 
 def inflate(file: BinaryIO) -> Iterator[bytes]:
     """The content of a gzip file of one or many members, in bounded memory.
 
-    Raises BrokenContentError at the first damage, after everything before it.
+    Raises DamagedContentError at the first damage, after everything before it.
     """
     inflated = 0
     with gzip.GzipFile(fileobj=file, mode="rb") as stream:
@@ -110,43 +92,18 @@ def inflate(file: BinaryIO) -> Iterator[bytes]:
                 # read1 returns the data before the damage.
                 chunk = stream.read1(CHUNK)
             except EOFError as error:
-                raise BrokenContentError("its gzip data ends too early") from error
+                raise DamagedContentError("its gzip data ends too early") from error
             except (gzip.BadGzipFile, zlib.error) as error:
-                raise BrokenContentError("its gzip data is damaged") from error
+                raise DamagedContentError("its gzip data is damaged") from error
             if not chunk:
                 return
             inflated += len(chunk)
             if inflated > max(_BOMB_BYTES, _BOMB_RATIO * file.tell()):
-                raise BrokenContentError(
+                raise DamagedContentError(
                     f"its gzip data grows more than {_BOMB_RATIO}-fold, "
                     f"past {_BOMB_BYTES >> 20} MiB: it looks like a decompression bomb"
                 )
             yield chunk
-
-
-def layout_of(path: str, event_format: EventFormat, head: bytes | bytearray) -> Layout:
-    """The layout of a file; ``head`` is the beginning of its content."""
-    if event_format == "lines":
-        return "lines"
-    _, suffix = os.path.splitext(path.lower().removesuffix(".gz"))  # noqa: PTH122 - quicker
-    if suffix == ".json":
-        return "documents"
-    if suffix in _LINE_SUFFIXES:
-        return "lines"
-    start = head.removeprefix(_UTF8_BOM).lstrip()
-    if not _JSON_START.match(start):
-        return "lines"
-    first, newline, _ = start.partition(b"\n")
-    return "lines" if newline and _is_record(first) else "documents"
-
-
-def _is_record(line: bytes | bytearray) -> bool:
-    """Whether a line is a whole JSON object without a list of records."""
-    try:
-        value = json.loads(line)
-    except (ValueError, RecursionError):
-        return False
-    return isinstance(value, dict) and not isinstance(value.get("Records"), list)
 
 
 def decode(chunks: Iterable[bytes]) -> Iterator[str]:
@@ -154,44 +111,25 @@ def decode(chunks: Iterable[bytes]) -> Iterator[str]:
     return codecs.iterdecode(chunks, "utf-8-sig", errors="replace")
 
 
-def beginning(content: Iterator[bytes]) -> tuple[bytes, BrokenContentError | None]:
+def beginning(content: Iterator[bytes]) -> tuple[bytes, DamagedContentError | None]:
     """The first HEAD bytes of a file or more, and the error after them, if any."""
     head = bytearray()
     try:
         while len(head) < HEAD and (chunk := next(content, b"")):
             head += chunk
-    except BrokenContentError as error:
+    except DamagedContentError as error:
         return bytes(head), error
     return bytes(head), None
 
 
-def again(head: bytes, rest: Iterator[bytes], broken: BrokenContentError | None) -> Iterator[bytes]:
+def again(
+    head: bytes, rest: Iterator[bytes], broken: DamagedContentError | None
+) -> Iterator[bytes]:
     """The whole content, from its head and the rest."""
     yield head
     if broken is not None:
         raise broken
     yield from rest
-
-
-def is_one_document(content: bytes | bytearray) -> bool:
-    """Whether a content may be decoded at once: one document of records that fits the memory."""
-    return array_of_records(content) is not None and not is_dense(content)
-
-
-def is_dense(content: bytes | bytearray) -> bool:
-    """Whether a document has so many objects and arrays that they would fill the memory.
-
-    An empty object has two bytes in the file, and fifty times as many in memory. Samples are
-    enough, at places that whoever wrote the file cannot know.
-    """
-    if len(content) <= _SAMPLES * _SAMPLE:
-        return False
-    found = 0
-    for _ in range(_SAMPLES):
-        start = secrets.randbelow(len(content) - _SAMPLE)
-        found += content.count(b"{", start, start + _SAMPLE)
-        found += content.count(b"[", start, start + _SAMPLE)
-    return found * _DENSE > _SAMPLES * _SAMPLE
 
 
 def pieces(content: bytes | bytearray) -> Iterator[bytes]:
@@ -206,7 +144,7 @@ def split_lines(chunks: Iterable[bytes]) -> Iterator[Lines]:
     for chunk in chunks:
         end = chunk.rfind(b"\n") + 1
         if end:
-            if length <= LINE_LENGTH:
+            if length <= LONGEST:
                 yield from _whole_lines(b"".join((*pending, memoryview(chunk)[:end])))
             else:
                 first = chunk.find(b"\n") + 1
@@ -214,11 +152,11 @@ def split_lines(chunks: Iterable[bytes]) -> Iterator[Lines]:
                 yield from _whole_lines(chunk[first:end])
             pending, length = [], 0
         length += len(chunk) - end
-        if length <= LINE_LENGTH:
+        if length <= LONGEST:
             pending.append(chunk[end:])
         else:
             pending = []
-    if length > LINE_LENGTH:
+    if length > LONGEST:
         yield Lines((None,), length, terminated=False)
     elif length:
         yield Lines((_text(b"".join(pending)),), length, terminated=False)
@@ -228,9 +166,9 @@ def _whole_lines(raw: bytes) -> Iterator[Lines]:
     """Lines that all end in a newline."""
     if not raw:
         return
-    if len(raw) > LINE_LENGTH:
+    if len(raw) > LONGEST:
         for line in raw.split(b"\n")[:-1]:
-            text = _text(line) if len(line) <= LINE_LENGTH else None
+            text = _text(line) if len(line) <= LONGEST else None
             yield Lines((text,), len(line) + 1, terminated=True)
         return
     texts: list[str]

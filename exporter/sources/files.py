@@ -20,8 +20,8 @@ from pydantic import AfterValidator, ValidationInfo
 
 from exporter.aws.iam_policy import Deployment, Grant
 from exporter.model import (
+    DamagedContentError,
     EventFormat,
-    LogEvent,
     Partition,
     PartitionGoneError,
     PartitionKind,
@@ -29,31 +29,18 @@ from exporter.model import (
     SourceError,
 )
 from exporter.sources.base import Discovery, Environment, Reading, SourceConfig
-from exporter.sources.file_batches import Batch, Messages, after, in_lists
-from exporter.sources.file_content import (
-    AT_ONCE,
-    HEAD,
-    Layout,
-    Lines,
-    again,
-    beginning,
-    decode,
-    inflate,
-    inflate_at_once,
-    is_gzip,
-    is_one_document,
-    layout_of,
-    pieces,
-    read_chunks,
-    split_lines,
-)
+from exporter.sources.containers import NOT_EVENTS, Container, Leftover, in_lines
+from exporter.sources.file_batches import Batch, after
+from exporter.sources.file_content import AT_ONCE, read_chunks, split_lines
 from exporter.sources.file_position import FilePosition, sample
-from exporter.sources.json_records import BrokenContentError, records_in_line, split_records
+from exporter.sources.json_records import Found
 from exporter.sources.options import Distinct, Interval
 from exporter.yamlfile.globs import absolute_glob, is_path
 
 _TWO_WEEKS = 14 * 86_400_000
-_NOT_EVENTS = "file has records that are not log events, skipping them"
+_LOG_SUFFIXES = (".log", ".jsonl", ".ndjson")
+"""Files of these names have lines, even if one of them is a document of records."""
+_NOT_EVENTS = f"file is read without some of its records: {NOT_EVENTS}"
 _BROKEN = "file is broken, only events before that count"
 
 FILE = PartitionKind("path", "File", by_event_time=False)
@@ -198,17 +185,8 @@ class Files:
             _log.warning("file was replaced or truncated, reading it from its start", path=path)
             position = FilePosition.in_lines(file, stat, 0)
             yield Reading((), position.encode())
-        compressed = is_gzip(file)
-        whole = inflate_at_once(file, stat.st_size, self._at_once) if compressed else None
-        content: Iterator[bytes] = iter(())
-        broken = None
-        if whole is None:
-            content = inflate(file) if compressed else read_chunks(file, stat.st_size)
-            head, broken = beginning(content)
-        else:
-            head = bytes(whole[:HEAD])
-        layout = layout_of(path, self.format, head[:HEAD])
-        if layout == "lines" and not compressed:
+        container = self._container(path, file, stat.st_size)
+        if container.layout == "lines" and not container.is_compressed:
             if position is not None and position.unit == "records" and self.format != "lines":
                 # Without its newline, a first line that is an object was read as a document.
                 counted = position.covered if position.done else 0
@@ -217,16 +195,21 @@ class Files:
             return
         if position is None or position.unit != "records":
             position = None
-            if layout == "documents" and not compressed and stat.st_size <= self._at_once:
-                whole = b"".join((head, *content))
-            if layout == "documents" and whole and is_one_document(whole):
-                records, undecodable = self._records(path, whole)
-                del whole, head, content  # it can be released
-                yield from self._read_document(file, stat, records, undecodable)
+            whole = container.records(self._now())
+            if whole is not None:
+                yield from self._read_document(path, file, stat, *whole)
                 return
-        chunks = pieces(whole) if whole is not None else again(head, content, broken)
-        done = 0 if position is None else self._done(position, file, compressed=compressed)
-        yield from self._read_whole(path, file, stat, done, self._messages(layout, chunks))
+        done = 0 if position is None else self._done(path, position, file)
+        yield from self._read_whole(path, file, stat, done, container.events(self._now()))
+
+    def _container(self, path: str, file: io.BufferedReader, size: int) -> Container:
+        return Container(
+            file,
+            size,
+            self.format,
+            is_log=path.lower().removesuffix(".gz").endswith(_LOG_SUFFIXES),
+            at_once=self._at_once,
+        )
 
     def _follow(
         self,
@@ -243,6 +226,7 @@ class Files:
         if position is not None and position.unit == "bytes":
             start, midline = position.done or 0, position.midline
         done = start
+        now = self._now()
         batch = self._batch()
 
         def reading() -> Reading:
@@ -257,13 +241,11 @@ class Files:
                 midline = not counted.terminated
                 done += counted.length
             while rest.texts and (rest.terminated or settled or rest.texts[0] is None):
-                part, rest = rest.cut(batch.room(rest.texts))
-                messages = self._messages_in(part, first=done == 0)
-                if batch.add(messages):
-                    what = "a line that is too long, skipping it"
-                    if part.texts[0] is not None:
-                        what = "lines that are not CloudTrail records"
-                    self._warn_once(path, f"file has {what}")
+                lengths = [len(text or "") for text in rest.texts]
+                part, rest = rest.cut(batch.room(lengths))
+                found = in_lines(part.texts, self.format, now, is_first=done == 0)
+                if batch.add(found, sum(lengths[: len(part.texts)])):
+                    self._warn_once(path, _NOT_EVENTS)
                 midline = not part.terminated
                 done += part.length
                 if batch.full:
@@ -272,74 +254,36 @@ class Files:
         if done > start:
             yield reading()
 
-    def _messages_in(self, lines: Lines, *, first: bool) -> Messages:
-        """The messages of lines; ``first``: they are at the beginning of the file."""
-        texts = lines.texts
-        if first and texts[0]:
-            texts = [texts[0].removeprefix("\ufeff"), *texts[1:]]
-        if self.format == "cloudtrail":
-            return [message for text in texts if text != "" for message in records_in_line(text)]
-        # AWS: a log event's message has at least one character.
-        return texts if "" not in texts else [text for text in texts if text != ""]
-
-    def _messages(self, layout: Layout, chunks: Iterator[bytes]) -> Iterator[Messages]:
-        """The messages of a file; None for each record that is not a message."""
-        if layout == "documents":
-            yield from in_lists(
-                split_records(decode(chunks), cloudtrail=self.format == "cloudtrail")
-            )
-            return
-        first = True
-        for lines in split_lines(chunks):
-            yield self._messages_in(lines, first=first)
-            first = False
-
-    def _done(self, position: FilePosition, file: io.BufferedReader, *, compressed: bool) -> int:
+    def _done(self, path: str, position: FilePosition, file: io.BufferedReader) -> int:
         """How many records of a file were counted before it grew."""
         if position.done is not None:
             return position.done
-        data = os.pread(file.fileno(), position.covered, 0)
-        chunks = inflate(io.BytesIO(data)) if compressed else pieces(data)
+        data = io.BytesIO(os.pread(file.fileno(), position.covered, 0))
+        container = self._container(path, io.BufferedReader(data), position.covered)
         count = 0
-        with suppress(BrokenContentError):
-            for messages in self._messages("documents", chunks):
-                count += len(messages)
+        with suppress(DamagedContentError):
+            for found in container.events(0):
+                count += len(found)
         return count
-
-    def _records(self, path: str, document: bytes | bytearray) -> tuple[Records, Callable[[], int]]:
-        """The records of a document, and how many are no log events, once it was split."""
-        now = self._now()
-        undecodable = 0
-
-        def split(document: bytes | bytearray) -> list[LogEvent]:
-            nonlocal undecodable
-            events: list[LogEvent] = []
-            undecodable = 0
-            try:
-                for messages in self._messages("documents", pieces(document)):
-                    events += [LogEvent(text, now) for text in messages if text is not None]
-                    undecodable += messages.count(None)
-                    if None in messages:
-                        self._warn_once(path, _NOT_EVENTS)
-            except BrokenContentError as error:
-                self._warn_once(path, f"{_BROKEN}: {error}")
-                undecodable += 1
-            return events
-
-        return Records(document, now, split), lambda: undecodable
 
     def _read_document(
         self,
+        path: str,
         file: io.BufferedReader,
         stat: os.stat_result,
         records: Records,
-        undecodable: Callable[[], int],
+        left: Leftover,
     ) -> Iterator[Reading]:
         """Read a document of records in one reading, without splitting it."""
         position = FilePosition.in_records(stat, None, sample(file, stat.st_size), finished=True)
         yield Reading(records, position.encode(), size=stat.st_size)
-        if undecodable():
-            yield Reading((), position.encode(), undecodable=undecodable())
+        if left.undecodable:
+            self._warn_once(path, _NOT_EVENTS)
+        if left.damage is not None:
+            self._warn_once(path, f"{_BROKEN}: {left.damage}")
+        undecodable = left.undecodable + (left.damage is not None)
+        if undecodable:
+            yield Reading((), position.encode(), undecodable=undecodable)
 
     def _read_whole(
         self,
@@ -347,7 +291,7 @@ class Files:
         file: io.BufferedReader,
         stat: os.stat_result,
         done: int,
-        lists: Iterator[Messages],
+        lists: Iterator[Found],
     ) -> Iterator[Reading]:
         """Read the records after the first ``done``, to the end or the first damage."""
         fingerprint = sample(file, stat.st_size)
@@ -361,23 +305,24 @@ class Files:
             return batch.take(position, size=read - before)
 
         try:
-            for messages in after(done, lists):
-                rest = messages
+            for found in after(done, lists):
+                rest = found
                 while rest:
-                    room = batch.room(rest)
-                    if batch.add(rest[:room]):
+                    lengths = [len(one.message) if one else 0 for one in rest]
+                    room = batch.room(lengths)
+                    if batch.add(rest[:room], sum(lengths[:room])):
                         self._warn_once(path, _NOT_EVENTS)
                     done += len(rest[:room])
                     rest = rest[room:]
                     if batch.full:
                         yield reading()
-        except BrokenContentError as error:
+        except DamagedContentError as error:
             self._warn_once(path, f"{_BROKEN}: {error}")
             batch.undecodable += 1
         yield reading(finished=True)
 
     def _batch(self) -> Batch:
-        return Batch(self._now(), self._batch_events, self._batch_bytes)
+        return Batch(self._batch_events, self._batch_bytes)
 
     def _warn_once(self, path: str, message: str) -> None:
         if (path, message) not in self._warned:

@@ -1,33 +1,44 @@
-"""Splits JSON files into the texts of their records.
-
-msgspec splits the records that are complete in memory: it validates JSON without making objects,
-which saves memory and time. The standard library reads values that msgspec rejects (NaN, lone
-surrogates, incomplete records), one at a time.
-"""
+"""The log events in JSON: records, documents of records, and subscription data of log groups."""
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, TypedDict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Annotated, Any, Final, Literal, TypedDict
 
 import msgspec
 
-RECORD_LENGTH = 8 * 1024 * 1024
-"""Characters; the maximum. AWS: a CloudTrail record has at most 256 KB, a log event 1 MB."""
+from exporter.jsontext import REFUSED, JsonText, elements, members, string, value_of
+from exporter.model import (
+    LONGEST,
+    DamagedContentError,
+    Delivered,
+    Enveloped,
+    EventFormat,
+    LogEvent,
+    PartitionKind,
+)
 
-_BLANKS = " \t\r\n"
-_SPACE = re.compile(f"[{_BLANKS}]*")
-# Numbers are skipped; as text they are never too long or too large.
-_DECODER = json.JSONDecoder(parse_int=str, parse_float=str, parse_constant=str, strict=False)
-_NUMBER_CONTINUES = ("", ".", "e", "E")
+DELIVERED: Final = PartitionKind(
+    "log_group", "Log group", on_series=True, by_event_time=False, local_ids=True
+)
+"""The log groups of subscription data."""
+
+Found = Sequence[LogEvent | None]
+"""Log events that follow one another; None for what is not one, or is longer than LONGEST."""
+
+_RECORDS_FIRST: Final = re.compile(r'\{[ \t\r\n]*"Records"')
 # An envelope of EventBridge, in which a record may come, has ``detail-type``.
-_CLOUDTRAIL_KEYS = ("eventVersion", "eventID", "eventName", "eventSource", "detail-type")
-_OPENING = 16
-"""Number of characters used to find the start of a record: records of a file begin alike."""
-_RECORDS_FIRST = re.compile(rf'\{{[{_BLANKS}]*"Records"')
-
+_CLOUDTRAIL_KEYS: Final = ("eventVersion", "eventID", "eventName", "eventSource", "detail-type")
+_AGGREGATED: Final = '"AwsAggregatedEvent"'
+_DATA: Final = "DATA_MESSAGE"
+_LATEST: Final = 253_402_300_799_999
+"""Milliseconds: the end of the year 9999."""
+_MESSAGE_TYPES: Final = (_DATA, "CONTROL_MESSAGE")
+_SUBSCRIPTION_START: Final = re.compile(
+    rb'[ \t\r\n]*\{[ \t\r\n]*"messageType"[ \t\r\n]*:[ \t\r\n]*"(DATA|CONTROL)_MESSAGE"'
+)
 
 _Header = TypedDict(
     "_Header",
@@ -38,244 +49,255 @@ _Header = TypedDict(
         "eventSource": msgspec.Raw,
         "detail-type": msgspec.Raw,
         "Records": msgspec.Raw,
+        "messageType": msgspec.Raw,
+        "logEvents": msgspec.Raw,
+        "digestS3Object": msgspec.Raw,
+        "logFiles": msgspec.Raw,
     },
     total=False,
 )
-"""The keys that identify an object; msgspec skips the others."""
-
-_ELEMENTS = msgspec.json.Decoder(list[msgspec.Raw])
-_HEADERS = msgspec.json.Decoder(_Header)
-_REFUSED = (msgspec.MsgspecError, ValueError, RecursionError)
+"""The keys that tell what an object is; msgspec skips the others."""
 
 
-class BrokenContentError(Exception):
-    """The rest of a file cannot be read; the message says why, without file content."""
+_Id = Annotated[str, msgspec.Meta(min_length=1)]
 
 
-def split_records(chunks: Iterable[str], *, cloudtrail: bool = False) -> Iterator[str | None]:
-    """Yield the text of each record as it was written; None for a value that is not a record.
-
-    Accepts one or many documents ``{"Records": […]}``, arrays of records or of such documents, and
-    single records, with or without white space between them. With ``cloudtrail``, only objects that
-    can be CloudTrail records are records (a digest file is not). Memory is bounded by
-    RECORD_LENGTH. Raises BrokenContentError at the first invalid JSON, after the records before it.
-    """
-    text = _Text(chunks)
-    while text.peek():
-        if text.peek() == "[":
-            for raw, value in text.elements():
-                if isinstance(value, dict) and isinstance(value.get("Records"), list):
-                    yield from split_records((raw,), cloudtrail=cloudtrail)
-                else:
-                    yield _record(raw, value, cloudtrail=cloudtrail)
-            continue
-        text.expect("{")
-        complete = text.complete_object()
-        for raw, value in text.records() if complete is None else (complete,):
-            yield _record(raw, value, cloudtrail=cloudtrail)
+class _Line(msgspec.Struct):
+    id: _Id
+    timestamp: Annotated[int, msgspec.Meta(ge=0, le=_LATEST)]
+    message: str
 
 
-def records_in_line(line: str | None) -> Sequence[str | None]:
-    """The CloudTrail records in a line; None if it has none, or has more than records."""
-    if line is None:
-        return (None,)
-    if line.startswith("{") and line.endswith("}"):
-        header = _header(line)
-        if header is not None and "Records" not in header:
-            return (_record(line, header, cloudtrail=True),)
-    records: list[str | None] = []
-    try:
-        records.extend(split_records((line,), cloudtrail=True))
-    except BrokenContentError:
-        records.append(None)
-    return records
+class _Group(msgspec.Struct):
+    message_type: str = msgspec.field(name="messageType")
+    owner: str
+    log_group: str = msgspec.field(name="logGroup")
 
 
-def _record(raw: str, value: object, *, cloudtrail: bool) -> str | None:
-    if not isinstance(value, dict) or (
-        cloudtrail and not any(key in value for key in _CLOUDTRAIL_KEYS)
-    ):
-        return None
-    return raw
+class _Subscription(_Group):
+    log_events: list[_Line] = msgspec.field(name="logEvents")
 
 
-class _Text:
-    """A window of JSON text that is read in chunks."""
+class _Window(msgspec.Struct):
+    start: datetime = msgspec.field(name="windowStart")
 
-    def __init__(self, chunks: Iterable[str]) -> None:
-        self._chunks = iter(chunks)
-        self._text = ""
-        self._at = 0
-        self._mark: int | None = None
-        """Start of the text to keep, if it is not ``_at``."""
-        self._unsplit = False
-        """Whether msgspec has not tried the newest text yet."""
-        self._ended = False
-        self._broken: BrokenContentError | None = None
-        """The error at the end of the chunks; raised after the text before it was read."""
 
-    def peek(self) -> str:
-        """Return the next character that is not white space; empty at the end."""
-        while True:
-            found = _SPACE.match(self._text, self._at)
-            self._at = found.end() if found else self._at
-            if self._at < len(self._text):
-                return self._text[self._at]
-            if not self._more():
-                return ""
+class _Aggregated(msgspec.Struct):
+    type: Literal["AwsAggregatedEvent"] = msgspec.field(name="eventType")
+    id: _Id = msgspec.field(name="eventId")
+    account_id: str = msgspec.field(name="accountId")
+    region: str = msgspec.field(name="awsRegion")
+    window: _Window = msgspec.field(name="timeWindow")
 
-    def upcoming(self) -> str:
-        """Return the next character that is not white space; at the end, BrokenContentError."""
-        character = self.peek()
-        if not character:
-            raise BrokenContentError("it ends in the middle of a JSON document")
-        return character
 
-    def expect(self, characters: str) -> str:
-        """Return the next character, without taking it, if it is one of these; else raise."""
-        character = self.upcoming()
-        if character not in characters:
-            raise BrokenContentError("it is not JSON (any more)")
-        return character
+_header = msgspec.json.Decoder(_Header).decode
+_line = msgspec.json.Decoder(_Line).decode
+_subscription = msgspec.json.Decoder(_Subscription).decode
+_aggregated = msgspec.json.Decoder(_Aggregated).decode
 
-    def complete_object(self) -> tuple[str, Any] | None:
-        """Take the next object if it is complete in memory and has no ``Records``.
 
-        If the key ``Records`` is repeated, the decoder keeps only the last; ``records`` reads all.
+class JsonRecords:
+    """Finds the log events in JSON texts of a source; ``time`` of all of them: milliseconds."""
+
+    def __init__(self, event_format: EventFormat, time: int) -> None:
+        """With the format ``cloudtrail``, other objects than CloudTrail's are no log events."""
+        self._is_cloudtrail = event_format == "cloudtrail"
+        self._time = time
+
+    def split(self, chunks: Iterable[str]) -> Iterator[LogEvent | None]:
+        """The log event of each record, with the text that was written, and None for others.
+
+        Accepts one or many documents with or without white space between them: CloudTrail's
+        ``{"Records": […]}``, subscription data of CloudWatch Logs, arrays of these or of records,
+        and single records. Memory is bounded by LONGEST. Raises DamagedContentError where it is not
+        JSON (any more), after the records before that.
         """
-        if _RECORDS_FIRST.match(self._text, self._at):
-            return None
-        if self._unsplit:
-            self._unsplit = False
-            rest = self._text[self._at :].rstrip(_BLANKS)
-            header = _header(rest)
-            if header is not None and "Records" not in header:
-                return self._take(self._at + len(rest)), header
-        try:
-            value, end = _DECODER.raw_decode(self._text, self._at)
-        except (ValueError, RecursionError):
-            return None
-        if "Records" in value:
-            return None
-        return self._take(end), value
-
-    def elements(self) -> Iterator[tuple[str, Any]]:
-        """Take an array: text and value of each element."""
-        self._at += 1
-        opening = ""
-        while self.upcoming() != "]":
-            whole = self._whole_elements(opening)
-            yield from whole
-            if not whole:
-                raw, value = self._value()
-                opening = raw[:_OPENING]
-                yield raw, value
-            if self.expect(",]") == ",":
-                self._at += 1
-        self._at += 1
-
-    def _whole_elements(self, opening: str) -> list[tuple[str, Any]]:
-        """Take the next elements, if msgspec can split them.
-
-        The last one that starts with ``opening`` is left, because it may be incomplete.
-        """
-        if not opening or not self._unsplit:
-            return []
-        self._unsplit = False
-        last = self._text.rfind(opening, self._at)
-        piece = self._text[self._at : max(last, self._at)].rstrip(_BLANKS)
-        if not piece.endswith(","):
-            return []
-        try:
-            elements = _ELEMENTS.decode(f"[{piece[:-1]}]")
-        except _REFUSED:
-            return []
-        headers = list(map(_header, elements))
-        if any(header and "Records" in header for header in headers):
-            return []
-        self._at += len(piece) - 1
-        return [(str(raw, "utf-8"), header) for raw, header in zip(elements, headers, strict=True)]
-
-    def records(self) -> Iterator[tuple[str, Any]]:
-        """Take an object: the elements of its ``Records``, or the object if it has none."""
-        self._mark = self._at
-        self._at += 1
-        keys: dict[str, Any] = {}
-        found = False
-        while self.expect('"}') != "}":
-            key = str(self._value()[1])
-            self.expect(":")
-            self._at += 1
-            if key == "Records" and self.peek() == "[":
-                found, self._mark = True, None
-                yield from self.elements()
-            else:
-                keys[key] = self._value()[1]
-            if self.expect(",}") == ",":
-                self._at += 1
-        self._at += 1
-        start, self._mark = self._mark, None
-        if not found and start is not None:
-            yield self._text[start : self._at], keys
-
-    def _value(self) -> tuple[str, Any]:
-        self.peek()
-        while True:
-            try:
-                value, end = _DECODER.raw_decode(self._text, self._at)
-            except RecursionError as error:
-                raise BrokenContentError("its JSON is nested too deeply") from error
-            except ValueError as error:
-                if not self._more():
-                    raise BrokenContentError(
-                        "it is not JSON, or ends in the middle of a record"
-                    ) from error
+        text = JsonText(chunks)
+        while text.peek():
+            if text.peek() == "[":
+                for raw in text.elements():
+                    yield from self._element(raw)
                 continue
-            # A number at the end of the text in memory may be incomplete (`1` of `1.5` or `1e5`,
-            # even if `.` or `e` follows already); other values cannot.
-            closed = (
-                self._text[end - 1] in '"}]' or self._text[end : end + 1] not in _NUMBER_CONTINUES
-            )
-            if closed or (self._ended and self._broken is None):
-                return self._take(end), value
-            self._more()
-
-    def _take(self, end: int) -> str:
-        raw = self._text[self._at : end]
-        self._at = end
-        return raw
-
-    def _more(self) -> bool:
-        """Read more text, doubling it each time, so a long record is tried only a few times."""
-        keep = self._at if self._mark is None else self._mark
-        pending = len(self._text) - keep
-        if not self._ended and pending > RECORD_LENGTH:
-            raise BrokenContentError(f"it has a record of more than {RECORD_LENGTH >> 20} MiB")
-        pieces = [self._text[keep:]]
-        gained = 0
-        while not self._ended and gained <= pending:
-            try:
-                pieces.append(next(self._chunks))
-            except StopIteration:
-                self._ended = True
-            except BrokenContentError as error:
-                self._ended, self._broken = True, error
+            text.expect("{")
+            raw = None if text.is_at(_RECORDS_FIRST) else text.whole_object()
+            whole = None if raw is None else self._whole(raw)
+            if raw is None or whole is None:
+                yield from self._in_parts(text)
             else:
-                gained += len(pieces[-1])
-        if not gained:
-            if self._broken is not None:
-                raise self._broken
-            return False
-        self._text = "".join(pieces)
-        self._at -= keep
-        self._mark = None if self._mark is None else 0
-        self._unsplit = True
-        return True
+                text.take(raw)
+                yield from whole
+
+    def in_line(self, line: str) -> Found:
+        """The log events in a line; None if it has none, or has more than records."""
+        found: list[LogEvent | None] = []
+        try:
+            if line.startswith("{") and line.endswith("}"):
+                whole = self._whole(line)
+                if whole is not None:
+                    return whole
+            found.extend(self.split((line,)))
+        except DamagedContentError:
+            found.append(None)
+        return found
+
+    def _element(self, raw: str | None) -> Iterator[LogEvent | None]:
+        """The log events of an element of an array that is no list of ``Records``."""
+        if raw is not None and ('"Records"' in raw or '"logEvents"' in raw):
+            header = _header_of(raw)
+            if header and (_is_list(header.get("Records")) or _is_subscription(header)):
+                yield from self.split((raw,))
+                return
+        yield self._event(raw)
+
+    def _whole(self, raw: str) -> Found | None:
+        """The log events of an object; None if it has to be read part by part."""
+        header = _header_of(raw)
+        if header is None or len(raw) > LONGEST:
+            return None
+        if "digestS3Object" in header and "logFiles" in header:
+            raise DamagedContentError("it is a digest file of CloudTrail, which has no log events")
+        if _is_subscription(header):
+            return self._delivered(raw)
+        return None if "Records" in header else (self._event(raw, header),)
+
+    def _in_parts(self, text: JsonText) -> Iterator[LogEvent | None]:
+        """Take an object: the elements of its list, or the object if it has none."""
+        text.keep()
+        has_list = False
+        known: dict[str, str | None] = {}
+        for name in text.names():
+            if name == "Records" and text.peek() == "[":
+                has_list = True
+                text.kept()
+                for raw in text.elements():
+                    yield self._event(raw)
+            elif name == "logEvents" and text.peek() == "[" and (group := _group(known)):
+                has_list = True
+                text.kept()
+                for raw in text.elements():
+                    if group.message_type == _DATA:
+                        yield self._line(group, raw)
+            else:
+                value = text.value()
+                if name in ("messageType", "owner", "logGroup"):
+                    known[name] = value
+        raw = text.kept()
+        if not has_list:
+            whole = None if raw is None else self._whole(raw)
+            yield from (self._event(raw),) if whole is None else whole
+
+    def _event(self, raw: str | None, header: Mapping[str, Any] | None = None) -> LogEvent | None:
+        """The log event of a record; None if it is not a record."""
+        if raw is None or not raw.startswith("{"):
+            return None
+        if self._is_cloudtrail:
+            header = header or _header_of(raw)
+            if header is None or not any(key in header for key in _CLOUDTRAIL_KEYS):
+                return None
+            if "eventID" in header:
+                return LogEvent(raw, self._time)
+        if _AGGREGATED in raw and '"eventID"' not in raw:
+            return _summary(raw, self._time) or LogEvent(raw, self._time)
+        return LogEvent(raw, self._time)
+
+    def _delivered(self, raw: str) -> Found:
+        """The log events of subscription data."""
+        try:
+            found = _subscription(raw)
+        except REFUSED:
+            pass
+        else:
+            is_data = found.message_type == _DATA
+            return [self._of_group(found, line) for line in found.log_events] if is_data else ()
+        parts = members(raw) or {}
+        group, lines = _group(parts), elements(parts.get("logEvents", ""))
+        if group is None or lines is None:
+            return (None,)
+        return [self._line(group, line) for line in lines] if group.message_type == _DATA else ()
+
+    def _line(self, group: _Group, raw: str | None) -> LogEvent | None:
+        """A log event of subscription data; None if it is not one, or too long."""
+        if raw is None:
+            return None
+        try:
+            return self._of_group(group, _line(raw))
+        except REFUSED:
+            pass
+        try:
+            return self._of_group(group, msgspec.convert(value_of(raw), _Line, strict=False))
+        except REFUSED:
+            return None
+
+    def _of_group(self, group: _Group, line: _Line) -> LogEvent | None:
+        if self._is_cloudtrail:
+            header = _header_of(line.message)
+            if header is None or not any(key in header for key in _CLOUDTRAIL_KEYS):
+                return None
+        return Delivered(
+            line.message,
+            self._time,
+            line.id,
+            group.owner,
+            group.log_group,
+            line.timestamp,
+            DELIVERED,
+        )
 
 
-def _header(text: msgspec.Raw | str) -> _Header | None:
-    """The identifying keys of an object; None if the text is not one that msgspec accepts."""
+def begins_as_subscription(content: bytes | bytearray) -> bool:
+    """Whether a content begins as CloudWatch Logs writes subscription data."""
+    return _SUBSCRIPTION_START.match(content) is not None
+
+
+def is_single(line: str) -> bool:
+    """Whether a line is a whole JSON object without a list of records or log events."""
+    header = _header_of(line)
+    return header is not None and not (_is_list(header.get("Records")) or _is_subscription(header))
+
+
+def _header_of(raw: str) -> Mapping[str, Any] | None:
+    """The keys that tell what an object is; None if it is not an object."""
     try:
-        return _HEADERS.decode(text)
-    except _REFUSED:
+        return _header(raw)
+    except REFUSED:
+        pass
+    try:
+        value = value_of(raw)
+    except (ValueError, RecursionError):
         return None
+    return value if isinstance(value, dict) else None
+
+
+def _is_list(value: Any) -> bool:
+    return isinstance(value, list) or (
+        isinstance(value, msgspec.Raw) and bytes(memoryview(value)[:1]) == b"["
+    )
+
+
+def _is_subscription(header: Mapping[str, Any]) -> bool:
+    if "logEvents" not in header:
+        return False
+    kind = header.get("messageType")
+    if isinstance(kind, msgspec.Raw):
+        kind = string(str(kind, "utf-8"))
+    return kind in _MESSAGE_TYPES and _is_list(header.get("logEvents"))
+
+
+def _group(known: Mapping[str, str | None]) -> _Group | None:
+    texts = [string(known.get(name)) for name in ("messageType", "owner", "logGroup")]
+    message_type, owner, log_group = texts
+    if message_type not in _MESSAGE_TYPES or owner is None or log_group is None:
+        return None
+    return _Group(message_type, owner, log_group)
+
+
+def _summary(raw: str, time: int) -> LogEvent | None:
+    """A summary of data events (CloudTrail's aggregated events): its id and place are its own."""
+    try:
+        one = _aggregated(raw)
+    except REFUSED:
+        return None
+    start = one.window.start
+    happened = start if start.tzinfo else start.replace(tzinfo=UTC)
+    milliseconds = round(happened.timestamp() * 1000)
+    return Enveloped(raw, time, None, one.id, one.account_id, one.region, milliseconds)

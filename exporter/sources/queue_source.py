@@ -9,7 +9,7 @@ from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Annotated, ClassVar, Final, Literal
+from typing import TYPE_CHECKING, Annotated, ClassVar, Final
 
 import structlog
 from pydantic import AfterValidator
@@ -69,7 +69,7 @@ class QueueConfig(SourceConfig):
     """Accounts whose events count; None for all."""
     start: Start | None = None
     """Seconds before the first run from which events count; None if all that is queued counts."""
-    format: Literal["cloudtrail"] = "cloudtrail"
+    format: EventFormat = "cloudtrail"
     interval: Interval = 20.0
     """Between two polls. A poll waits for messages for most of that time."""
 
@@ -267,12 +267,16 @@ class QueueSource(ABC):
             raise
         inbox.delete(done)
 
+    def is_new(self, message: Message) -> bool:
+        """Whether a message was not left to the redrive policy before."""
+        return message.id not in self._unreadable
+
     def unreadable(self, message: Message, why: str) -> bool:
         """Name a message that is left to the redrive policy, the first time that it comes.
 
         ``why``: without its content. Returns whether it is the first time.
         """
-        is_new = message.id not in self._unreadable
+        is_new = self.is_new(message)
         if is_new:
             _log.warning(
                 "a message of the queue cannot be read: it is left to the queue's redrive policy",
@@ -285,7 +289,7 @@ class QueueSource(ABC):
 
     def _name_left(self, messages: Sequence[Message]) -> int:
         """Count messages that were not left before."""
-        new = [one for one in messages if one.id not in self._unreadable]
+        new = [one for one in messages if self.is_new(one)]
         self._unreadable |= dict.fromkeys(one.id for one in new)
         while len(self._unreadable) > _MOST_NAMED:
             self._unreadable.popitem(last=False)

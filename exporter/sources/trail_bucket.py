@@ -10,6 +10,7 @@ from typing import Annotated, ClassVar, Final, Literal, TypeAlias
 from pydantic import AfterValidator, model_validator
 
 from exporter.aws.iam_policy import Deployment, Grant
+from exporter.model import EventFormat
 from exporter.sources.base import Environment, SourceConfig
 from exporter.sources.options import (
     Distinct,
@@ -22,6 +23,7 @@ from exporter.sources.options import (
 )
 from exporter.sources.problems import sentence
 from exporter.sources.queue_source import QueueConfig
+from exporter.sources.trail_folders import DEFAULT_FOLDERS, Folders
 from exporter.sources.trail_keys import is_below_region
 from exporter.sources.trail_listing import FOLDER, TrailListing
 from exporter.sources.trail_queue import TrailQueue
@@ -41,7 +43,7 @@ def _bucket(name: str) -> str:
 _Buckets: TypeAlias = Annotated[tuple[Annotated[str, AfterValidator(_bucket)], ...], Distinct]
 
 
-_LISTING_ONLY: Final = ("bucket", "regions", "lookback")
+_LISTING_ONLY: Final = ("regions", "lookback")
 _QUEUE_ONLY: Final = ("queue_url", "buckets")
 
 
@@ -75,6 +77,8 @@ class TrailListingConfig(SourceConfig):
         Annotated[tuple[Annotated[str, AfterValidator(account_id)], ...], Distinct] | None
     ) = None
     """Accounts whose folders are read and whose events count; None for all."""
+    folders: Folders = DEFAULT_FOLDERS
+    """Of CloudTrail's folders, those that are read."""
     lookback: Annotated[Duration, at_most("13d", ": events are remembered for 14 days")] = 86400.0
     """How late an object may arrive, by the time in its key."""
     start: Start = 0.0
@@ -158,12 +162,18 @@ class TrailBucketConfig(QueueConfig):
     }
 
     type: Literal["trail_bucket"] = "trail_bucket"
+    bucket: Annotated[str, AfterValidator(_listed_bucket)] | None = None
+    """The default of ``buckets``."""
     buckets: _Buckets
     """Buckets whose objects are read, whatever a message names; ``*`` matches any characters."""
     expected_bucket_owner: Annotated[str, AfterValidator(account_id)] | None = None
     """The account that owns the buckets. Required if a name has a ``*``."""
     prefix: str = ""
     """The beginning of the keys that are read."""
+    folders: Folders = DEFAULT_FOLDERS
+    """Of CloudTrail's folders, those that are read."""
+    format: EventFormat = "cloudtrail"
+    """With ``auto`` or ``lines``, objects outside of CloudTrail's folders are read too."""
 
     @classmethod
     def form(cls, options: Collection[str]) -> builtins.type[SourceConfig]:
@@ -175,14 +185,15 @@ class TrailBucketConfig(QueueConfig):
     @model_validator(mode="before")
     @classmethod
     def _has_one_mode(cls, data: object) -> object:
+        if not isinstance(data, dict):
+            return data
         for option in _LISTING_ONLY:
-            if isinstance(data, dict) and option in data:
+            if option in data:
                 raise BetweenFieldsError(
                     option,
-                    f"`{option}` is of a source that lists its `bucket`; one with `queue_url` has"
-                    " `buckets`",
+                    f"`{option}` is of a source that lists its `bucket`, without `queue_url`",
                 )
-        return data
+        return {"buckets": [data["bucket"]], **data} if data.get("bucket") else data
 
     @model_validator(mode="after")
     def _owner_is_known(self) -> TrailBucketConfig:

@@ -32,7 +32,6 @@ _DISCOVERY_SECONDS: Final = 300.0
 _REGION: Final = "us-east-1"
 """Where S3 is asked if the environment names no region; botocore follows S3 to the bucket's."""
 
-_FOLDERS: Final = frozenset({"CloudTrail", "CloudTrail-NetworkActivity"})
 _PERHAPS_PASSING: Final = frozenset({"unreachable", "unreadable", "error", "worker_ended"})
 _PASSING: Final = _PERHAPS_PASSING | {
     "stopping",
@@ -81,7 +80,7 @@ class TrailListing:
         starts = [prefix]
         try:
             bucket = self._listing()
-            if not (is_way(prefix, _FOLDERS) or TrailFolder.of(prefix)):
+            if not (is_way(prefix, self._config.folders) or TrailFolder.of(prefix)):
                 starts = self._folders_in(bucket, prefix)
                 if prefix and not prefix.endswith("/"):
                     starts += [f"{start}AWSLogs/" for start in starts]
@@ -93,7 +92,7 @@ class TrailListing:
             if folder is not None:
                 if self._is_wanted(folder):
                     partitions.append(self._partition(folder))
-            elif is_way(start, _FOLDERS, self._config.account_ids):
+            elif is_way(start, self._config.folders, self._config.account_ids):
                 try:
                     starts += self._folders_in(bucket, start)
                 except SourceError as error:

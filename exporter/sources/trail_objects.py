@@ -1,24 +1,21 @@
-"""CloudTrail's objects in S3, and the records in them."""
+"""Objects in S3, and the log events in them."""
 
 from __future__ import annotations
 
 import io
+import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
-from exporter import compression
 from exporter.aws.objects import ObjectName, Objects
-from exporter.model import LogEvent, Records
-from exporter.sources.contents import DamagedContentError
-from exporter.sources.file_content import AT_ONCE, decode, inflate, is_one_document, pieces
-from exporter.sources.json_records import BrokenContentError, split_records
+from exporter.model import DamagedContentError, EventFormat, LogEvent
+from exporter.sources.containers import NOT_EVENTS, Container
 
 if TYPE_CHECKING:
     from exporter.aws.accounts import AwsAccounts
 
-_BATCH_EVENTS = 5_000
-_GZIP = b"\x1f\x8b"
+_BATCH_EVENTS: Final = 5_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,61 +27,50 @@ class TrailObject:
     """Where S3 is asked for it."""
     owner: str | None
     """The account that has to own the bucket; None if any may."""
+    format: EventFormat = "cloudtrail"
 
     def load(self, accounts: AwsAccounts) -> bytes:
         """See Content."""
         return Objects(accounts, self.region, owner=self.owner).content(self.name)
 
     def events(self, loaded: bytes, now: int) -> Iterator[Sequence[LogEvent]]:
-        """See Content."""
-        return trail_events(loaded, now)
+        """See Content. Each log event has an id, since the object may come again.
 
+        It is its own, or the object's name, size and checksum (a key may be overwritten) and a
+        number.
+        """
+        container = Container(
+            io.BufferedReader(io.BytesIO(loaded)),
+            len(loaded),
+            self.format,
+            name=f"{self.name}/{len(loaded)}-{zlib.crc32(loaded):08x}",
+        )
+        # Each record of a whole document has an ``eventID`` in this format only.
+        whole = container.records(now) if self.format == "cloudtrail" else None
+        if whole is None:
+            yield from self._in_batches(container, now)
+            return
+        records, left = whole
+        yield records
+        if left.damage is not None:
+            raise left.damage
+        if left.undecodable:
+            raise DamagedContentError(NOT_EVENTS)
 
-def trail_events(content: bytes, time: int) -> Iterator[Sequence[LogEvent]]:
-    """The records of a CloudTrail object in batches, at the time of reading, milliseconds.
-
-    Raises DamagedContentError after the records before the damage.
-    """
-    whole: bytes | bytearray | None = content
-    if content.startswith(_GZIP):
-        whole = compression.inflate(content, AT_ONCE)
-    if whole and is_one_document(whole):
+    def _in_batches(self, container: Container, now: int) -> Iterator[Sequence[LogEvent]]:
+        batch: list[LogEvent] = []
         damage: DamagedContentError | None = None
-
-        def split(document: bytes | bytearray) -> list[LogEvent]:
-            nonlocal damage
-            events: list[LogEvent] = []
-            damage = None
-            try:
-                for batch in _one_by_one(pieces(document), time):
-                    events += batch
-            except DamagedContentError as error:
-                damage = error
-            return events
-
-        yield Records(whole, time, split)
+        try:
+            for found in container.events(now):
+                events = [one for one in found if one is not None]
+                if len(events) < len(found):
+                    damage = DamagedContentError(NOT_EVENTS)
+                batch += events
+                if len(batch) >= _BATCH_EVENTS:
+                    yield batch
+                    batch = []
+        except DamagedContentError as error:
+            damage = error
+        yield batch
         if damage is not None:
             raise damage
-        return
-    chunks = inflate(io.BytesIO(content)) if whole is None else pieces(whole)
-    yield from _one_by_one(chunks, time)
-
-
-def _one_by_one(chunks: Iterator[bytes], time: int) -> Iterator[list[LogEvent]]:
-    batch: list[LogEvent] = []
-    odd = 0
-    try:
-        for message in split_records(decode(chunks), cloudtrail=True):
-            if message is None:
-                odd += 1
-                continue
-            batch.append(LogEvent(message, time))
-            if len(batch) >= _BATCH_EVENTS:
-                yield batch
-                batch = []
-    except BrokenContentError as error:
-        yield batch
-        raise DamagedContentError(str(error)) from error
-    yield batch
-    if odd:
-        raise DamagedContentError("it has values that are not CloudTrail records")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,12 +11,13 @@ import structlog
 
 from exporter.aws.objects import ObjectName
 from exporter.aws.queues import Message
-from exporter.model import SourceError
+from exporter.model import DamagedContentError, SourceError
 from exporter.patterns.compile import wildcard_test
 from exporter.sources.base import Environment, Reading
 from exporter.sources.contents import InTurn, Portion
 from exporter.sources.notifications import UnknownNotificationError, read_notification
 from exporter.sources.queue_source import QueueSource, WorkedOff, checkpoint
+from exporter.sources.trail_folders import folder_of, is_read
 from exporter.sources.trail_objects import TrailObject
 
 if TYPE_CHECKING:
@@ -35,8 +35,6 @@ _PASSING: Final = _PERHAPS_PASSING | {
 _MOST_TRIES: Final = 3
 """Polls that an object may stop with one of these, so that it does not stop the others forever."""
 _MOST_NAMED: Final = 1000
-_FOLDER: Final = re.compile("(?:^|/)AWSLogs/(?:.*/)?(CloudTrail(?:-[A-Za-z]+)?)/")
-_READ_FOLDERS: Final = frozenset({"CloudTrail", "CloudTrail-NetworkActivity"})
 
 _log = structlog.get_logger(__name__)
 
@@ -67,10 +65,11 @@ class TrailQueue(QueueSource):
         self._contents = environment.contents or InTurn(environment.accounts, environment.clock)
         self._is_wanted = [wildcard_test(pattern) for pattern in config.buckets]
         self._prefix = config.prefix
+        self._folders = config.folders
         self._owner = config.expected_bucket_owner
         self._tries: Counter[str] = Counter()
         """By message id, polls that ended because of an error that may pass."""
-        self._named: set[tuple[str, str]] = set()
+        self._named: set[tuple[str, str, str | None]] = set()
 
     def work_off(self, messages: Sequence[Message]) -> Iterator[WorkedOff]:
         """The records of each object in a reading of their own, or in several."""
@@ -111,8 +110,11 @@ class TrailQueue(QueueSource):
                 plan.excluded[reason] += 1
                 self._name_excluded(reason, name)
             else:
-                plan.wanted.append(TrailObject(name, self.partition.region, self._owner))
+                plan.wanted.append(self._object(name))
         return plan
+
+    def _object(self, name: ObjectName) -> TrailObject:
+        return TrailObject(name, self.partition.region, self._owner, self.format)
 
     def _read(
         self, message: Message, portions: Iterator[Portion[TrailObject]], failures: list[str]
@@ -128,8 +130,11 @@ class TrailQueue(QueueSource):
                 failures.append(
                     f"{portion.content.name} is damaged: {error}; the records before that count"
                 )
-            if portion.size or portion.events:
-                yield WorkedOff(Reading(portion.events, checkpoint(), size=portion.size))
+            is_damaged = isinstance(error, DamagedContentError) and self.is_new(message)
+            if portion.size or portion.events or is_damaged:
+                yield WorkedOff(
+                    Reading(portion.events, checkpoint(), size=portion.size, undecodable=is_damaged)
+                )
             if portion.last:
                 return
 
@@ -146,20 +151,22 @@ class TrailQueue(QueueSource):
             return "bucket"
         if not name.key.startswith(self._prefix):
             return "prefix"
-        folder = _FOLDER.search(name.key)
-        if folder is None or folder[1] not in _READ_FOLDERS:
+        if not is_read(folder_of(name.key), self._folders, self.format):
             return "folder"
         return ""
 
     def _name_excluded(self, reason: str, name: ObjectName) -> None:
-        key = (reason, name.bucket)
+        folder = folder_of(name.key) if reason == "folder" else None
+        key = (reason, name.bucket, folder)
         if key in self._named or len(self._named) >= _MOST_NAMED:
             return
         self._named.add(key)
         why = {
             "bucket": "the bucket is not one of the source's `buckets`",
             "prefix": "the key does not begin with the source's `prefix`",
-            "folder": "the folder has no events, or it is not CloudTrail's",
+            "folder": f"the folder {folder} is not one of the source's `folders`"
+            if folder
+            else "it is not in a folder of CloudTrail: `format` says how other objects are read",
         }
         _log.warning(
             "objects are excluded",

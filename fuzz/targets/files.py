@@ -9,18 +9,19 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from exporter.model import EventFormat, Partition, SourceError
+from exporter.model import DamagedContentError, EventFormat, Partition, SourceError
 from exporter.sources import file_content
 from exporter.sources.base import Reading
 from exporter.sources.file_content import decode, split_lines
 from exporter.sources.files import Files
-from exporter.sources.json_records import BrokenContentError, split_records
+from exporter.sources.json_records import JsonRecords
 from fuzz.folders import own_folder
 
 _FOLDER = own_folder("files")
 _FORMATS: tuple[EventFormat, ...] = ("auto", "cloudtrail", "lines")
 _SUFFIXES = ("", ".json", ".log", ".jsonl")
 _CHUNK = file_content.CHUNK
+_CONTAINERS = frozenset({"Records", "logEvents", "digestS3Object"})
 _DECODER = json.JSONDecoder(parse_int=str, parse_float=str)
 _Packing = Literal["plain", "gzip", "members", "cut", "damaged"]
 _PACKINGS: tuple[_Packing, ...] = ("plain", "gzip", "members", "cut", "damaged")
@@ -98,19 +99,20 @@ def _pieces(content: Any, size: int) -> Iterator[Any]:
 def _outcome(chunks: Sequence[str] | Iterator[str]) -> _Outcome:
     records: list[str | None] = []
     try:
-        records.extend(split_records(chunks))
-    except BrokenContentError:
+        found = JsonRecords("auto", 0).split(chunks)
+        records.extend(None if one is None else one.message for one in found)
+    except DamagedContentError:
         return records, True
     return records, False
 
 
 def _expected(text: str) -> list[str | None] | None:
-    """The record, if a text is one JSON object without ``Records``; else None."""
+    """The record, if a text is one JSON object that contains no others; else None."""
     try:
         value = _DECODER.decode(text)
     except (ValueError, RecursionError):
         return None
-    alone = isinstance(value, dict) and "Records" not in value
+    alone = isinstance(value, dict) and _CONTAINERS.isdisjoint(value)
     return [text.strip(" \t\r\n")] if alone else None
 
 

@@ -186,8 +186,9 @@ def test_a_pack_that_nothing_could_feed_is_told_of_once(
     config = write("sources: [{name: h, type: event_history}]\nrule_packs: [p]\n")
     (problem,) = check([config]).problems
     assert problem.location.line == 2
-    assert "no source fits the rule pack `p`, which listens to log_groups and files" in (
-        problem.message
+    assert (
+        "no source fits the rule pack `p`, which listens to log_groups, trail_bucket and files"
+        in (problem.message)
     )
 
 

@@ -12,6 +12,7 @@ from exporter.sources import SourceConfig
 from exporter.sources.event_history import EventHistoryConfig
 from exporter.sources.files import FilesConfig
 from exporter.sources.log_groups import LogGroupsConfig
+from exporter.sources.trail_bucket import TrailBucketConfig
 
 RULES = "rules:\n  - {name: everything, pattern: ''}\n"
 
@@ -74,6 +75,7 @@ def test_everything_that_is_written_is_taken(tmp_path: Path) -> None:
         "log_groups": ("CloudTrail/DefaultLogGroup",),
         "format": "cloudtrail",
         "interval": 90,
+        "folders": ("CloudTrail", "CloudTrail-NetworkActivity"),
         "lookback": 86400,
         "start": 30 * 86400,
         "discovery_interval": 3600,
@@ -90,11 +92,22 @@ def test_the_options_of_a_bucket_that_is_listed(tmp_path: Path) -> None:
         "expected_bucket_owner": None,
         "regions": None,
         "account_ids": None,
+        "folders": ("CloudTrail", "CloudTrail-NetworkActivity"),
         "lookback": 86400,
         "start": 0,
         "format": "cloudtrail",
         "interval": 60,
     }
+
+
+def test_a_queue_names_objects_of_its_bucket_by_default(tmp_path: Path) -> None:
+    queue = "type: trail_bucket, queue_url: 'https://x/111122223333/q', bucket: org-trail"
+    alone = load_source(tmp_path, f"{{name: t, {queue}}}")
+    assert isinstance(alone, TrailBucketConfig)
+    assert alone.buckets == ("org-trail",)
+    others = load_source(tmp_path, f"{{name: t, {queue}, buckets: [other]}}")
+    assert isinstance(others, TrailBucketConfig)
+    assert others.buckets == ("other",)
 
 
 @pytest.mark.parametrize(
@@ -122,10 +135,6 @@ def test_the_options_of_a_bucket_that_is_listed(tmp_path: Path) -> None:
         (
             "{name: h, type: trail_bucket, bucket: abc, buckets: [abc]}",
             "`buckets` is of a source that reads a queue, `bucket` of one that lists",
-        ),
-        (
-            "{name: h, type: trail_bucket, bucket: abc, queue_url: 'https://x/111122223333/q'}",
-            "`bucket` is of a source that lists its `bucket`; one with `queue_url` has `buckets`",
         ),
         (
             "{name: h, type: trail_bucket, buckets: [abc], lookback: 1h, queue_url:"

@@ -209,7 +209,7 @@ def test_a_rotated_file_is_read_from_its_start(tmp_path: Path) -> None:
 def test_a_line_that_never_ends_is_left_out_and_what_follows_counts(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(file_content, "LINE_LENGTH", 1000)
+    monkeypatch.setattr(file_content, "LONGEST", 1000)
     path = tmp_path / "app.log"
     path.write_bytes(b"one\n" + b"x" * 1001 + b"\n" + b"y" * 1000 + b"\n" + b"z" * 5000)
     reader = Reader(path, complete=False)

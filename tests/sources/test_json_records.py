@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import tracemalloc
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -11,11 +12,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from exporter import jsontext
+from exporter.model import DamagedContentError
 from exporter.sources import json_records
-from exporter.sources.json_records import (
-    BrokenContentError,
-    split_records,
-)
+from exporter.sources.json_records import JsonRecords
 
 _SCALARS = (
     st.none()
@@ -39,6 +39,11 @@ _RECORDS = st.lists(
 
 def _pieces(text: str, size: int) -> Iterator[str]:
     return (text[at : at + size] for at in range(0, len(text), size))
+
+
+def split_records(chunks: Iterable[str], *, cloudtrail: bool = False) -> Iterator[str | None]:
+    records = JsonRecords("cloudtrail" if cloudtrail else "auto", 0)
+    return (None if one is None else one.message for one in records.split(chunks))
 
 
 def _texts(*chunks: str) -> list[str | None]:
@@ -73,14 +78,14 @@ def test_records_that_are_whole_in_memory_are_split_without_decoding_them(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     decoded = 0
-    decode = json_records._DECODER.raw_decode
+    decode = jsontext._DECODER.raw_decode
 
     def counting(text: str, at: int) -> tuple[Any, int]:
         nonlocal decoded
         decoded += 1
         return decode(text, at)
 
-    monkeypatch.setattr(json_records._DECODER, "raw_decode", counting)
+    monkeypatch.setattr(jsontext._DECODER, "raw_decode", counting)
     written = [f'{{"eventVersion": "1.08", "number": {number}.0}}' for number in range(10_000)]
     text = '{"Records": [' + ",\n  ".join(written) + "]}"
     assert list(split_records(_pieces(text, 100_000), cloudtrail=True)) == written
@@ -111,7 +116,7 @@ def test_damage_is_the_same_whatever_the_chunks(
         found: list[str | None] = []
         try:
             found.extend(split_records(chunks, cloudtrail=cloudtrail))
-        except BrokenContentError:
+        except DamagedContentError:
             return found, True
         return found, False
 
@@ -184,26 +189,47 @@ def test_an_empty_file_has_no_records() -> None:
 def test_what_comes_before_the_damage_is_read(text: str, readable: list[str]) -> None:
     records = split_records(_pieces(text, 7))
     assert list(itertools.islice(records, len(readable))) == readable
-    with pytest.raises(BrokenContentError):
+    with pytest.raises(DamagedContentError):
         next(records)
+
+
+@pytest.mark.parametrize(
+    "value", ['"' + '\\"' * 50_000 + '"', "[" + "[]," * 30_000 + '"}"]', "9" * 100_000]
+)
+@pytest.mark.parametrize("size", [1, 999, 1_000_000])
+def test_a_record_that_is_too_long_is_left_out_and_the_others_count(
+    monkeypatch: pytest.MonkeyPatch, value: str, size: int
+) -> None:
+    monkeypatch.setattr(jsontext, "LONGEST", 10_000)
+    monkeypatch.setattr(json_records, "LONGEST", 10_000)
+    size = max(size, len(value) // 20_000)
+    long = f'{{"b":{value}}}'
+    for text, expected in (
+        (f'{{"Records":[{{"a":1}},{long},{{"c":2}}]}}', ['{"a":1}', None, '{"c":2}']),
+        (f'[{{"a":1}},{value},{{"c":2}}]', ['{"a":1}', None, '{"c":2}']),
+        (f'{{"a":1}}{long}{{"c":2}}', ['{"a":1}', None, '{"c":2}']),
+        (f'{{"x":{value},"Records":[{{"a":1}}]}}', ['{"a":1}']),
+    ):
+        assert list(split_records(_pieces(text, size))) == expected
 
 
 def test_memory_is_bounded_where_a_record_never_ends(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(json_records, "RECORD_LENGTH", 10_000)
-    taken = 0
+    monkeypatch.setattr(jsontext, "LONGEST", 10_000)
 
-    def endless() -> Iterator[str]:
-        nonlocal taken
+    def long() -> Iterator[str]:
         yield '{"Records":[{"a":1},{"b":"'
-        while True:
-            taken += 1000
+        for _ in range(20_000):
             yield "x" * 1000
 
-    records = split_records(endless())
+    records = split_records(long())
     assert next(records) == '{"a":1}'
-    with pytest.raises(BrokenContentError, match="more than"):
-        next(records)
-    assert taken < 50_000
+    tracemalloc.start()
+    try:
+        with pytest.raises(DamagedContentError, match="too long"):
+            next(records)
+        assert tracemalloc.get_traced_memory()[1] < 200_000
+    finally:
+        tracemalloc.stop()
 
 
 def test_a_document_is_read_as_a_stream() -> None:
@@ -235,12 +261,12 @@ def test_a_record_in_the_chunk_before_the_damage_is_read() -> None:
     def damaged() -> Iterator[str]:
         yield '{"Records":[{"a":"long enough to ask for two chunks'
         yield '"},{"b":2}'
-        raise BrokenContentError("the rest is damaged")
+        raise DamagedContentError("the rest is damaged")
 
     records = split_records(damaged())
     assert [next(records), next(records)] == [
         '{"a":"long enough to ask for two chunks"}',
         '{"b":2}',
     ]
-    with pytest.raises(BrokenContentError, match="the rest is damaged"):
+    with pytest.raises(DamagedContentError, match="the rest is damaged"):
         next(records)

@@ -5,18 +5,27 @@ from __future__ import annotations
 import json
 import re
 import time
+from datetime import UTC, datetime
 
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
+from exporter.clock import Clock
+from exporter.configuration import RuleConfig
+from exporter.exactness import RuleVersion
 from exporter.model import Partition, PartitionGoneError, SourceError
+from exporter.rules import RuleSet
+from exporter.rules.rule import definition
+from exporter.sources.base import Environment
 from exporter.sources.log_group_names import LogGroupNames
-from exporter.sources.log_groups import LogGroups
+from exporter.sources.log_groups import LogGroups, LogGroupsConfig
+from exporter.yamlfile.problems import Location
 from metric_filter_demo.aws import EmbeddedAws
 from metric_filter_demo.faults import Faults
 from tests.support.answering import Answer, Answering
 from tests.support.aws import ACCOUNT, log_groups, open_account
+from tests.support.envelopes import sign_in
 
 REGION = "us-east-1"
 NOW = int(time.time()) * 1000
@@ -175,6 +184,48 @@ def test_every_log_event_of_the_span_comes_however_it_is_paged(
 
     assert within(end) <= found <= (within(end + 1) if end > start else set())
     assert len(ids) == len(found)
+
+
+@pytest.mark.parametrize("start", ["now", "90d"])
+def test_history_that_is_imported_does_not_count_as_new(aws: EmbeddedAws, start: str) -> None:
+    # An import makes a log group, whose name has no leading slash, with log events of any age.
+    month = 30 * 86_400_000
+    name = "aws-cloudtrail-lake-imports"
+    aws.log_group_create(REGION, name)
+    old = datetime.fromtimestamp((NOW - 10 * month) / 1000, UTC).isoformat()
+    new = datetime.fromtimestamp(NOW / 1000, UTC).isoformat()
+    for time_of_event, logged in ((old, NOW - month), (old, NOW), (new, NOW)):
+        record = json.dumps(sign_in(eventTime=time_of_event))
+        aws.put_log_event(REGION, name, record, timestamp=logged)
+    config = LogGroupsConfig(
+        name="apps",
+        log_groups=("aws-cloudtrail-*",),
+        regions=(REGION,),
+        start=start,
+        format="cloudtrail",
+    )
+    configured = dict.fromkeys(config.parts, NOW - 60_000)
+    source = config.source(Environment(open_account(), Clock(), complete=True), configured)
+    (partition,) = source.discover().partitions
+    rule = RuleConfig(
+        name="sign_in",
+        sources=("apps",),
+        pattern="{ $.eventName = ConsoleLogin }",
+        metric="sign_in_total",
+        labels={},
+        location=Location("rules.yaml"),
+    )
+    since = NOW - 60_000 if start == "now" else NOW - 3 * month
+    version = RuleVersion(rule.name, since, None, definition(rule))
+    rules = RuleSet({"apps": [version]}, [rule])
+    counted = [
+        event.event_time
+        for reading in source.poll(partition, None, own_starts={})
+        for event in rules.evaluate(
+            reading.events, partition, "cloudtrail", watermark=reading.watermark
+        ).events
+    ]
+    assert counted == [NOW]
 
 
 def test_a_log_event_has_the_id_that_cloudwatch_gave_it(aws: EmbeddedAws) -> None:

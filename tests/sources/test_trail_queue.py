@@ -150,7 +150,36 @@ def test_what_is_not_the_configurations_is_deleted_and_named_once(
     readings = list(poll(trail.source()))
     assert len(ids(readings)) == 2  # the same record
     assert excluded(readings) == {"bucket": 2, "folder": 4, "event": 1}
+    assert len(named) == 3
+    assert trail.left == 0
+
+
+def test_configured_folders_are_read_and_each_other_one_is_named(
+    trail: Trail, named: list[str]
+) -> None:
+    insight = sign_in()
+    folders = [FOLDER.replace("CloudTrail", f"CloudTrail-{one}") for one in ("Insight", "Digest")]
+    for folder in (FOLDER, *folders):
+        trail.put(f"{folder}/a", document(insight if "Insight" in folder else sign_in()))
+        trail.notify(f"{folder}/a")
+    readings = list(poll(trail.source(folders=["CloudTrail-Insight"])))
+    assert ids(readings) == [insight["eventID"]]
+    assert excluded(readings) == {"folder": 2}
     assert len(named) == 2
+    assert any("CloudTrail-Digest" in line for line in named)
+    assert trail.left == 0
+
+
+def test_a_bucket_of_flow_logs_is_read_as_lines(trail: Trail) -> None:
+    header = "version account-id interface-id srcaddr dstaddr action"
+    key = f"AWSLogs/{DEFAULT_ACCOUNT}/vpcflowlogs/us-east-1/2026/11/26/a.log.gz"
+    trail.put(key, gzip.compress(f"{header}\n2 one\n2 two\n".encode()))
+    for _ in range(2):
+        trail.notify(key)
+    readings = list(poll(trail.source(format="lines")))
+    events = [event for one in readings for event in one.events]
+    assert sorted(event.message for event in events) == ["2 one", "2 one", "2 two", "2 two"]
+    assert len({event.id for event in events}) == 2
     assert trail.left == 0
 
 
@@ -177,6 +206,7 @@ def test_objects_that_cannot_be_read_are_left_and_the_others_are_read(
     trail.send("no notification")
     readings = list(poll(trail.source()))
     assert good["eventID"] in ids(readings)
+    assert sum(one.undecodable for one in readings) == 3  # two are damaged, one is no notification
     assert len(named) == 5
     for text in ("was deleted", "is damaged", "is archived", "not a JSON object"):
         assert any(text in line for line in named), text

@@ -16,12 +16,19 @@ from hypothesis import strategies as st
 
 from exporter import compression
 from exporter.configuration import RuleConfig
-from exporter.model import EventFormat, Excluded, Increment, Limits, Partition, Records
+from exporter.model import (
+    DamagedContentError,
+    EventFormat,
+    Excluded,
+    Increment,
+    Limits,
+    Partition,
+    Records,
+)
 from exporter.rules import RuleSet
 from exporter.sources.base import Reading
 from exporter.sources.file_content import inflate
 from exporter.sources.files import FILE, Files
-from exporter.sources.json_records import BrokenContentError
 from exporter.yamlfile.problems import Location
 
 _ELEMENTS = st.sampled_from(
@@ -251,7 +258,7 @@ def test_what_is_inflated_at_once_is_what_the_standard_library_reads(
         expected: bytes | None
         try:
             expected = b"".join(inflate(file))
-        except BrokenContentError:
+        except DamagedContentError:
             expected = None
     if found is not None:
         assert bytes(found) == expected
