@@ -14,15 +14,18 @@ import structlog
 from exporter import __version__
 from exporter.exactness import RuleVersion
 from exporter.ledger.base import (
+    NO_FEEDS,
     Batch,
     Committed,
     LoadedRules,
+    Member,
     RuleTotal,
     RuleUse,
     SeriesTotal,
 )
 from exporter.ledger.committing import Commit, EarlierMemory, checkpoint_key
 from exporter.ledger.counting import Placement, RuleSpec, series_id
+from exporter.ledger.feeds import load_feeds
 from exporter.ledger.memory import Memory
 from exporter.ledger.placing import read_declared, write
 from exporter.ledger.retention import Expiry
@@ -103,12 +106,15 @@ class StoredLedger:
         now: int,
         keep: Mapping[str, int],
         generation: str,
+        feeds: Mapping[str, str] = NO_FEEDS,
     ) -> LoadedRules:
         """See ``Ledger.load_rules``."""
         with self._store.transaction() as transaction:
             loaded = load_versions(
                 transaction, uses, now=now, keep=keep, generation=generation, holder=self._holder
             )
+            of = {source: feeds.get(source, source) for source in uses}
+            joined = load_feeds(transaction, of, now=now)
             totals = rule_totals(transaction.read(RULE_COUNTS), transaction.read(MEMBER_COUNTS))
         self._specs = specs(loaded.rows)
         for metric in sorted({key.metric for key in loaded.ended}):
@@ -120,7 +126,7 @@ class StoredLedger:
         versions: dict[str, list[RuleVersion]] = {source: [] for source in uses}
         for row in loaded.rows:
             versions.setdefault(row.source, []).append(version_of(row))
-        return LoadedRules(versions, loaded.ended, totals)
+        return LoadedRules(versions, loaded.ended, totals, joined)
 
     def load_scopes(
         self, scopes: Mapping[str, Iterable[str]], *, now: int, generation: str
@@ -216,18 +222,14 @@ class StoredLedger:
         with self._store.reading() as transaction:
             return rule_totals(transaction.read(RULE_COUNTS), transaction.read(MEMBER_COUNTS))
 
-    def expire(
-        self, source: str, found: Iterable[Partition], *, looked_at: int | None, memory: int
-    ) -> int:
+    def expire(self, feed: str, members: Sequence[Member]) -> int:
         """See ``Ledger.expire``. Other transactions may run between its steps."""
-        now, partitions, count = self._reading_time(), list(found), 0
+        now, count = self._reading_time(), 0
         while True:
             with self._store.transaction() as transaction:
                 transaction.write(FACTS, [Fact(READING_TIME, str(now))])
-                kept = self._memory(transaction, source, RuleSets(transaction, self._sets))
-                expiry = Expiry.of(
-                    transaction, kept, source, partitions, looked_at=looked_at, memory=memory
-                )
+                kept = self._memory(transaction, feed, RuleSets(transaction, self._sets))
+                expiry = Expiry.of(transaction, kept, feed, members)
                 segments = kept.segments()
                 over = [one for one in segments if expiry.is_over(one, one.newest)]
                 together = _first(over, _DELETED_TOGETHER)
@@ -243,7 +245,7 @@ class StoredLedger:
             time.sleep(PAUSE_SECONDS)
         while self._earlier is not None:
             with self._store.transaction() as transaction:
-                deleted = self._earlier.expire(transaction, source, expiry.before)
+                deleted = self._earlier.expire(transaction, feed, expiry.before)
             count += deleted
             if not deleted:
                 break

@@ -148,13 +148,13 @@ def load_versions(
         if use is None and key in used.names:
             rows[key] = known[key]
             continue
-        versions = _amended(rule, known[key], use, now)
         lookback = keep.get(source, _REMOVED_SOURCE)
+        versions = _amended(rule, known[key], use, now, keep=bool(lookback))
         if lookback:
             needed = versions_needed_from(now, lookback, positions.get(source, ()))
             versions = pruned(versions, needed)
         else:  # events come once, and the latest version judges them
-            versions = versions[-1:] if use else ()
+            versions = [replace(versions[-1], since=versions[0].since)] if use else ()
         limits = [use.max_series] if use else [one.max_series for one in known[key][-1:]]
         rows[key] = [
             Version(*key, number, v.since, v.until, v.definition, int(v.own_start), *limits)
@@ -212,14 +212,14 @@ def _positions(transaction: Transaction) -> dict[str, list[int]]:
 
 
 def _amended(
-    rule: str, rows: Sequence[Version], use: RuleUse | None, now: int
+    rule: str, rows: Sequence[Version], use: RuleUse | None, now: int, *, keep: bool
 ) -> Sequence[RuleVersion]:
     versions = [version_of(one) for one in rows]
     if use is None:
         return amend(versions, rule, None, start=None, now=now)
     if versions and not versions[-1].definition:
         versions[-1] = replace(versions[-1], definition=use.definition)
-    if use.start is None:
+    if use.start is None and not keep:
         return (RuleVersion(rule, None, None, use.definition),)
     return amend(versions, rule, use.definition, start=use.start, own_start=use.own_start, now=now)
 

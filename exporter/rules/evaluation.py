@@ -45,8 +45,13 @@ class Batch:
         watermark: int | None,
         backfill: frozenset[str],
         limits: Limits | None,
+        feed: str,
+        by_event_time: bool,
     ) -> None:
-        """See RuleSet.evaluate."""
+        """See RuleSet.evaluate.
+
+        ``by_event_time``: whether events are judged by the versions in force when they happened.
+        """
         self._judges = judges
         self._partition = partition
         self._format = event_format
@@ -55,11 +60,13 @@ class Batch:
         self._limits = limits
         self.excluded: dict[tuple[str, str], int] = {}
         """The number of events that the limits exclude (see ``model.Excluded``)."""
-        self._places = Places(partition)
+        self._places = Places(partition, feed)
         self._decode = judges.decoder.decode
         self._latest = judges.program(None, None)
-        self._is_timed = watermark is not None and not judges.is_timeless
+        self._is_timed = by_event_time and not judges.is_timeless
         """Whether the rules that judge an event depend on when it happened."""
+        self._counts_all = watermark is None and limits is None and not self._is_timed
+        """Whether the latest versions judge all events."""
         self._has_aliases = partition.kind.local_ids
         self._reads_fields = judges.reads_json or event_format != "lines"
 
@@ -76,7 +83,7 @@ class Batch:
         if known is not None:
             return self._judge_unknown(events, decoded, known)
         quick = None
-        if self._watermark is None and self._limits is None and self._latest.of_line is None:
+        if self._counts_all and self._latest.of_line is None:
             quick = self._latest.matching
         judged = []
         for index, (event, fields) in enumerate(decoded):
@@ -97,7 +104,7 @@ class Batch:
     def _judge_document(self, records: Records) -> list[JudgedEvent] | None:
         """Judge the records of a document; None if it has to be split."""
         program = self._latest
-        if self._watermark is not None or self._limits is not None or self._judges.reads_lines:
+        if not self._counts_all or self._judges.reads_lines:
             return None
         pieces = self._judges.decoder.records(records, cloudtrail=self._format == "cloudtrail")
         if pieces is None:

@@ -24,7 +24,7 @@ from exporter.configuration import (
     SourceConfig,
     check,
 )
-from exporter.exactness import first_start
+from exporter.exactness import SHARED_MEMORY, first_start
 from exporter.ledger.base import Ledger, LoadedRules, RuleUse
 from exporter.metrics.families import MetricFamily
 from exporter.metrics.series import SeriesStore
@@ -118,13 +118,19 @@ class Assembler:
             now=now,
             keep=kept_versions(configuration),
             generation=generation,
+            feeds={source.name: source.feed_name for source in sources},
         )
         self._built = built
         return Assembly(
             configuration,
             sources={name: source for name, (_, source) in built.items()},
             read_before=read_before,
-            rules=RuleSet(loaded.versions, configuration.rules),
+            rules=RuleSet(
+                loaded.versions,
+                configuration.rules,
+                feeds=configuration.feeds,
+                joined=loaded.joined,
+            ),
             loaded=loaded,
         )
 
@@ -176,7 +182,14 @@ def rule_uses(
 
 def kept_versions(configuration: Configuration) -> dict[str, int]:
     """By source, milliseconds for which an earlier version of a rule is kept."""
-    return {source.name: round((_lookback(source) or 0) * 1000) for source in configuration.sources}
+    feeds = configuration.feeds
+    return {
+        source.name: max(
+            round((_lookback(source) or 0) * 1000),
+            SHARED_MEMORY if feeds[source.name].is_shared else 0,
+        )
+        for source in configuration.sources
+    }
 
 
 def _use(source: SourceConfig, rule: RuleConfig, now: int, *, read_before: bool) -> RuleUse:
