@@ -27,8 +27,9 @@ from exporter.configuration import (
 from exporter.exactness import SHARED_MEMORY, first_start
 from exporter.ledger.base import Ledger, LoadedRules, RuleUse
 from exporter.metrics.families import MetricFamily
+from exporter.metrics.rule_info import RuleInfo
 from exporter.metrics.series import SeriesStore
-from exporter.metrics.telemetry import RuleInfo, SourceInfo, Telemetry
+from exporter.metrics.telemetry import SourceInfo, Telemetry
 from exporter.model import SourceError
 from exporter.rules import RuleSet, definition
 from exporter.runtime.engine import Engine
@@ -56,10 +57,12 @@ class Assembly:
         """Let everything work by it."""
         sources, rules = self.configuration.sources, self.configuration.rules
         ended = frozenset(self.loaded.ended)
+        telemetry.set_sources(
+            SourceInfo(s.name, s.interval, _lookback(s), s.feed_name) for s in sources
+        )
         engine.apply(self.sources, self.rules, ended, read_before=self.read_before)
         series.describe(_metric_families(rules))
         telemetry.set_rules(_rule_info(rule) for rule in rules)
-        telemetry.set_sources(SourceInfo(s.name, s.interval, _lookback(s)) for s in sources)
         telemetry.load_totals(self.loaded.totals)
 
 
