@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import accumulate, groupby
 from operator import attrgetter
-from typing import Final
+from typing import Final, Literal
 
 import structlog
 
@@ -17,6 +17,7 @@ from exporter.ledger.base import (
     NO_FEEDS,
     Batch,
     Committed,
+    LedgerError,
     LoadedRules,
     Member,
     RuleTotal,
@@ -28,6 +29,7 @@ from exporter.ledger.counting import Placement, RuleSpec, series_id
 from exporter.ledger.feeds import load_feeds
 from exporter.ledger.memory import Memory
 from exporter.ledger.placing import read_declared, write
+from exporter.ledger.renaming import first_names, rename_feed, rename_source
 from exporter.ledger.retention import Expiry
 from exporter.ledger.rule_sets import KnownSets, RuleSets
 from exporter.ledger.rules import load_scopes, load_versions, specs, version_of
@@ -95,6 +97,7 @@ class StoredLedger:
             facts = {CREATED: now, READING_TIME: now, SECRET: secrets.token_hex(32), **facts}
             facts[VERSION] = __version__
             transaction.write(FACTS, [Fact(*one) for one in facts.items()])
+        self._begun_as = first_names(Fact(*one) for one in facts.items())
         self._secret = bytes.fromhex(facts[SECRET])
         self._created = int(facts[CREATED])
         self._opened = int(facts[READING_TIME]), steady()
@@ -251,8 +254,23 @@ class StoredLedger:
                 break
         return count
 
+    def rename(self, noun: Literal["source", "feed"], old: str, new: str) -> int:
+        """Rename a source or a feed; return the number of its series. Then the ledger is closed.
+
+        Raises LedgerError if the new name is in use, or the old one is not known.
+        """
+        if self._earlier is not None:
+            raise LedgerError(
+                "The ledger still has memory of an earlier version of the exporter. Let the"
+                " exporter run until the lookback of its sources has passed."
+            )
+        rename = rename_source if noun == "source" else rename_feed
+        with self._store.transaction() as transaction:
+            return rename(transaction, old, new)
+
     def _memory(self, transaction: Transaction, feed: str, sets: RuleSets) -> Memory:
-        return Memory(transaction, feed, self._secret, self._reading_time(), sets)
+        begun_as, now = self._begun_as.get(feed), self._reading_time()
+        return Memory(transaction, feed, self._secret, now, sets, begun_as=begun_as)
 
     def _report_saturated(self, source: str, rules: frozenset[str]) -> None:
         for rule in sorted(rules - self._saturated):
