@@ -199,6 +199,19 @@ def amend(
     return (*earlier, RuleVersion(rule, now, None, definition))
 
 
+def adopted(
+    versions: Sequence[RuleVersion], *, start: int | None, own_start: bool
+) -> tuple[RuleVersion, ...]:
+    """Return a rule's versions for another source of the feed, where it counts from ``start`` on.
+
+    So the version that judges an event does not depend on the source that brings it.
+    """
+    later = [one for one in versions if start is None or one.until is None or one.until > start]
+    if not later:
+        return ()
+    return (replace(later[0], since=start, own_start=own_start), *later[1:])
+
+
 def joined_at(versions: Iterable[RuleVersion], joined: int | None) -> tuple[RuleVersion, ...]:
     """Return the versions of a source that ``joined`` its feed then, if that matters.
 

@@ -113,10 +113,16 @@ class StoredLedger:
     ) -> LoadedRules:
         """See ``Ledger.load_rules``."""
         with self._store.transaction() as transaction:
-            loaded = load_versions(
-                transaction, uses, now=now, keep=keep, generation=generation, holder=self._holder
-            )
             of = {source: feeds.get(source, source) for source in uses}
+            loaded = load_versions(
+                transaction,
+                uses,
+                now=now,
+                keep=keep,
+                generation=generation,
+                holder=self._holder,
+                feeds=of,
+            )
             joined = load_feeds(transaction, of, now=now)
             totals = rule_totals(transaction.read(RULE_COUNTS), transaction.read(MEMBER_COUNTS))
         self._specs = specs(loaded.rows)

@@ -131,7 +131,7 @@ def _read(
         with closing(_copied(connection)) as copy, begun(copy.cursor(), write=True) as cursor:
             transaction = SqliteTransaction(cursor)
             moves = _moves(transaction, feeds, now)
-            compared = _compared(transaction, path, uses, now, keep)
+            compared = _compared(transaction, path, uses, now=now, keep=keep, feeds=feeds)
             return replace(compared, moves=moves)
 
 
@@ -150,8 +150,10 @@ def _compared(
     transaction: SqliteTransaction,
     path: Path,
     uses: _Uses,
+    *,
     now: int,
     keep: Mapping[str, int],
+    feeds: Mapping[str, str],
 ) -> Review:
     before = _by_rule(transaction.read(VERSIONS))
     read_before = {row.source for row in transaction.scan(CHECKPOINTS)}
@@ -162,6 +164,7 @@ def _compared(
         keep=keep,
         generation="under review",
         holder=HOLDER,
+        feeds=feeds,
     )
     restarted = Counter(key.metric for key in loaded.ended)
     return Review(path, restarted, before, _by_rule(loaded.rows))
