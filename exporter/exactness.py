@@ -127,6 +127,11 @@ class Timeline:
         self._bounds = sorted(bound for bound in bounds if bound is not None)
 
     @property
+    def last_bound(self) -> int | None:
+        """The time from which on the latest versions judge all events; None for any time."""
+        return self._bounds[-1] if self._bounds else None
+
+    @property
     def latest(self) -> tuple[int, int]:
         """The stretch after all bounds."""
         return len(self._bounds), len(self._bounds)

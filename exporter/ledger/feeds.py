@@ -13,8 +13,6 @@ from exporter.ledger.tables import CHECKPOINTS, FACTS, FEEDS, Fact
 
 _MEMBER: Final = "feed of "
 """Names of facts begin so and end in the name of a source."""
-_MATTERS_FOR: Final = SHARED_MEMORY + 24 * 3600 * 1000
-"""Milliseconds: events that come this long after they happened are new to any memory."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,11 +84,7 @@ def load_feeds(transaction: Transaction, feeds: Mapping[str, str], *, now: int) 
     gone = {name: replace(one, has_left=True) for name, one in known.items() if name not in feeds}
     changed = {name: one for name, one in (gone | loaded).items() if known.get(name) != one}
     write_memberships(transaction, changed)
-    return {
-        source: one.since
-        for source, one in loaded.items()
-        if one.since is not None and one.since > now - _MATTERS_FOR
-    }
+    return {source: one.since for source, one in loaded.items() if one.since is not None}
 
 
 def _memory_begins(transaction: Transaction, feed: str, now: int) -> int | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import repeat
 from typing import Any
@@ -27,6 +28,10 @@ from exporter.rules.values import InexactError
 
 Known = Callable[[Sequence[EventKey]], Sequence[frozenset[str] | None]]
 """Returns for each event the rules that have judged it; None if it is not remembered."""
+
+
+_is_usual = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", re.ASCII).fullmatch
+"""Whether a time is as CloudTrail writes it, so that texts are in the order of times."""
 
 
 class Batch:
@@ -65,8 +70,6 @@ class Batch:
         self._latest = judges.program(None, None)
         self._is_timed = by_event_time and not judges.is_timeless
         """Whether the rules that judge an event depend on when it happened."""
-        self._counts_all = watermark is None and limits is None and not self._is_timed
-        """Whether the latest versions judge all events."""
         self._has_aliases = partition.kind.local_ids
         self._reads_fields = judges.reads_json or event_format != "lines"
 
@@ -83,7 +86,8 @@ class Batch:
         if known is not None:
             return self._judge_unknown(events, decoded, known)
         quick = None
-        if self._counts_all and self._latest.of_line is None:
+        counts_all = self._watermark is None and self._limits is None and not self._is_timed
+        if counts_all and self._latest.of_line is None:
             quick = self._latest.matching
         judged = []
         for index, (event, fields) in enumerate(decoded):
@@ -104,7 +108,7 @@ class Batch:
     def _judge_document(self, records: Records) -> list[JudgedEvent] | None:
         """Judge the records of a document; None if it has to be split."""
         program = self._latest
-        if not self._counts_all or self._judges.reads_lines:
+        if self._watermark is not None or self._limits is not None or self._judges.reads_lines:
             return None
         pieces = self._judges.decoder.records(records, cloudtrail=self._format == "cloudtrail")
         if pieces is None:
@@ -119,6 +123,8 @@ class Batch:
             for piece in pieces:
                 # With a declared format, each record has an `eventID`, which an envelope has not.
                 if self._format != "cloudtrail" and have_envelopes(piece):
+                    return None
+                if self._is_timed and not _are_from(self._judges.latest_from, piece):
                     return None
                 found: list[tuple[int, Any, list[int] | None]] = []
                 if program.scan is not None:
@@ -314,3 +320,9 @@ class Batch:
         if only is None and happened is None:
             return self._latest
         return self._judges.program(happened, only)
+
+
+def _are_from(earliest: str, records: Iterable[Any]) -> bool:
+    """Whether all records are known to be from a time or later, as CloudTrail writes it."""
+    times = [record.eventTime for record in records]
+    return all(type(time) is str and time >= earliest and _is_usual(time) for time in times)
