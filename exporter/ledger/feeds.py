@@ -88,7 +88,7 @@ def load_feeds(transaction: Transaction, feeds: Mapping[str, str], *, now: int) 
 
 
 def _memory_begins(transaction: Transaction, feed: str, now: int) -> int | None:
-    """Return from when on all counted events of a feed are remembered; None if nothing has counted."""
+    """Return the time from which all counted events are remembered; None if nothing counted."""
     found = transaction.read(FEEDS, [(feed,)])
     if not found:
         return None

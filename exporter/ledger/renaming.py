@@ -85,10 +85,12 @@ def rename_feed(transaction: Transaction, old: str, new: str) -> int:
     Raises LedgerError if there is no such feed, or if the new name is in use.
     """
     known = memberships(transaction)
-    if not _has(transaction, CHECKPOINTS, old) and all(one.feed != old for one in known.values()):
-        raise LedgerError(f"The ledger has no feed {old}.")
+    # Before there were feeds, each source was one.
     if old not in known and _has(transaction, CHECKPOINTS, old):
-        write_memberships(transaction, {old: Membership(old)})
+        known[old] = Membership(old)
+        write_memberships(transaction, {old: known[old]})
+    if all(one.feed != old for one in known.values()):
+        raise LedgerError(f"The ledger has no feed {old}.")
     return _rename_feed(transaction, old, new)
 
 

@@ -19,7 +19,7 @@ from typing import Any
 
 import pytest
 import yaml
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 import exporter.clock
@@ -360,10 +360,28 @@ steps = st.lists(
 )
 
 
+def one(**brought: int) -> list[tuple[int, str, dict[str, int | None], bool]]:
+    """A single event at the begin, and how late each source brings it."""
+    return [(0, "Login", {name: brought.get(name) for name in ("history", "trail", "bus")}, False)]
+
+
+ALL = ("poll", "all")
+
+
 @settings(
-    max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(made_events, st.permutations(["history", "trail", "bus"]), st.integers(1, 3), steps)
+@example(
+    one(bus=0), ["history", "trail", "bus"], 1, [ALL, ("edit", ""), ("join", ""), ("join", "")]
+)
+@example(one(bus=900), ["history", "bus", "trail"], 2, [ALL, ("edit", ""), ALL])
+@example(
+    one(trail=0, bus=0),
+    ["trail", "bus", "history"],
+    1,
+    [ALL, ("deny", "history"), ALL, ("deny", "trail"), ("join", "")],
+)
 def test_each_event_counts_once_for_each_rule_whichever_source_brings_it(
     tmp_path_factory: pytest.TempPathFactory,
     found: list[tuple[int, str, dict[str, int | None], bool]],
