@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -58,28 +58,27 @@ def load_feeds(transaction: Transaction, feeds: Mapping[str, str], *, now: int) 
     Events from before that time do not count for the source:
 
     - A source that moves from one feed to another has counted them in the other one.
-    - A new source, or a queue that comes back, may bring events that the other sources of its feed
-      have counted, and that are forgotten.
+    - A new source, or one that comes back, may bring events that the other sources of its feed have
+      counted, and that are forgotten. Of two that read by event time, the one that comes back is
+      limited by the retention line instead (see ``exactness.py``).
     """
     known = memberships(transaction)
     loaded: dict[str, Membership] = {}
     for source, feed in feeds.items():
-        rows = transaction.read(CHECKPOINTS, [(source,)])
+        positions = _positions(transaction, source)
         # Before there were feeds, each source was one.
-        before = known.get(source) or (Membership(source) if rows else None)
-        comes_once = bool(rows) and all(row.remember_from is None for row in rows)
+        before = known.get(source) or (Membership(source) if positions else None)
+        others = [one for one, of in known.items() if of.feed == feed and not of.has_left]
+        others = [one for one in {feed, *others} if one != source]
+        is_timed = any(_is_timed(_positions(transaction, one)) for one in others)
+        since = None if before is None else before.since
         if before is None:
-            since = _memory_begins(transaction, feed, now)
+            since = _memory_begins(transaction, feed, now, is_timed=is_timed)
         elif before.feed != feed:
             since = now
-        elif (
-            before.has_left
-            and comes_once
-            and any(other.feed == feed and name != source for name, other in known.items())
-        ):
-            since = max(_memory_begins(transaction, feed, now) or 0, before.since or 0) or None
-        else:
-            since = before.since
+        elif before.has_left and others and not (is_timed and _is_timed(positions)):
+            begins = _memory_begins(transaction, feed, now, is_timed=is_timed)
+            since = max((one for one in (begins, since) if one is not None), default=None)
         loaded[source] = Membership(feed, since)
     gone = {name: replace(one, has_left=True) for name, one in known.items() if name not in feeds}
     changed = {name: one for name, one in (gone | loaded).items() if known.get(name) != one}
@@ -87,13 +86,26 @@ def load_feeds(transaction: Transaction, feeds: Mapping[str, str], *, now: int) 
     return {source: one.since for source, one in loaded.items() if one.since is not None}
 
 
-def _memory_begins(transaction: Transaction, feed: str, now: int) -> int | None:
-    """Return the time from which all counted events are remembered; None if nothing counted."""
+def _memory_begins(transaction: Transaction, feed: str, now: int, *, is_timed: bool) -> int | None:
+    """Return the time from which all counted events are remembered; None if nothing counted.
+
+    ``is_timed``: whether a source of the feed reads by event time, so that the line moves.
+    """
     found = transaction.read(FEEDS, [(feed,)])
     if not found:
         return None
-    line = found[0].line
-    return now - SHARED_MEMORY if line is None else line
+    line, fixed = found[0].line, now - SHARED_MEMORY
+    if line is None:
+        return fixed
+    return line if is_timed else max(line, fixed)
+
+
+def _positions(transaction: Transaction, source: str) -> list[int | None]:
+    return [row.remember_from for row in transaction.read(CHECKPOINTS, [(source,)])]
+
+
+def _is_timed(positions: Iterable[int | None]) -> bool:
+    return any(position is not None for position in positions)
 
 
 def _text(one: Membership) -> str:

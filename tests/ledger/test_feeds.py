@@ -167,6 +167,36 @@ def test_a_queue_that_comes_back_counts_what_the_feed_still_remembers(
     assert NOW < joined["bus"] < time.milliseconds
 
 
+def test_a_source_that_comes_back_to_a_queue_counts_what_is_still_remembered(
+    ledger: SqliteLedger, time: Time
+) -> None:
+    load(ledger, time, history="org", bus="org")
+    count(ledger, HISTORY, feed="org", shared=True, remember_from=NOW)
+    load(ledger, time, bus="org")
+    count(ledger, BUS, event("a"), feed="org")
+    time.pass_by(SHARED_MEMORY + DAY)
+    assert expire(ledger, time, "org", BUS) == 1
+    joined = load(ledger, time, history="org", bus="org").joined
+    assert joined == {"history": time.milliseconds - SHARED_MEMORY}
+
+
+def test_a_source_that_comes_back_is_not_asked_for_what_others_brought_and_forgot(
+    ledger: SqliteLedger, time: Time
+) -> None:
+    trail = Partition("trail", "111122223333", "us-east-1")
+    load(ledger, time, history="org", trail="org")
+    count(ledger, trail, feed="org", shared=True, remember_from=NOW)
+    count(ledger, HISTORY, event("a"), feed="org", shared=True, remember_from=NOW)
+    load(ledger, time, history="org")
+    time.pass_by(DAY)
+    count(ledger, HISTORY, feed="org", remember_from=time.milliseconds)
+    assert expire(ledger, time, "org", HISTORY) == 1
+    assert load(ledger, time, history="org", trail="org").joined == {}
+    late = event("a"), event("b", time.milliseconds)
+    now = time.milliseconds
+    assert count(ledger, trail, *late, feed="org", shared=True, remember_from=now) == 1
+
+
 def test_a_renamed_feed_keeps_totals_and_memory(
     ledger: SqliteLedger, reopen: Callable[[], SqliteLedger], time: Time
 ) -> None:
