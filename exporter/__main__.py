@@ -15,6 +15,7 @@ from exporter.commands.explain import explain
 from exporter.commands.iam_policy import iam_policy
 from exporter.commands.match import match
 from exporter.commands.run import run
+from exporter.commands.storage import storage
 from exporter.commands.test import run_rule_tests
 
 NAME = "metric-filter-exporter"
@@ -40,6 +41,7 @@ for _name, _command in _COMMANDS.items():
     # Given as it is, a summary is wrapped and not cut.
     _summary = " ".join((_command.__doc__ or "").split("\n\n")[0].split())
     app.command(_name, short_help=_summary)(_command)
+app.add_typer(storage, name="storage")
 
 
 def _print_version(wanted: bool) -> None:

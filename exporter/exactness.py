@@ -127,6 +127,11 @@ class Timeline:
         self._bounds = sorted(bound for bound in bounds if bound is not None)
 
     @property
+    def last_bound(self) -> int | None:
+        """The time from which on the latest versions judge all events; None for any time."""
+        return self._bounds[-1] if self._bounds else None
+
+    @property
     def latest(self) -> tuple[int, int]:
         """The stretch after all bounds."""
         return len(self._bounds), len(self._bounds)
@@ -199,6 +204,35 @@ def amend(
     return (*earlier, RuleVersion(rule, now, None, definition))
 
 
+def adopted(
+    versions: Sequence[RuleVersion], *, start: int | None, own_start: bool
+) -> tuple[RuleVersion, ...]:
+    """Return a rule's versions for another source of the feed, where it counts from ``start`` on.
+
+    So the version that judges an event does not depend on the source that brings it.
+    """
+    later = [one for one in versions if start is None or one.until is None or one.until > start]
+    if not later:
+        return ()
+    return (replace(later[0], since=start, own_start=own_start), *later[1:])
+
+
+def joined_at(versions: Iterable[RuleVersion], joined: int | None) -> tuple[RuleVersion, ...]:
+    """Return the versions of a source that ``joined`` its feed then, if that matters.
+
+    They judge no event from before, since another source or another feed may have counted it.
+    """
+    if joined is None:
+        return tuple(versions)
+    return tuple(
+        version
+        if version.since is not None and version.since >= joined
+        else replace(version, since=joined, own_start=False)
+        for version in versions
+        if version.until is None or version.until > joined
+    )
+
+
 def versions_needed_from(now: int, allowed_lateness: int, positions: Iterable[int]) -> int:
     """Return the time before which no version can judge an event that may still be read.
 
@@ -242,9 +276,15 @@ def pruned(versions: Sequence[RuleVersion], needed_from: int) -> tuple[RuleVersi
 # - If events come once (files), counted ones are remembered for the source's memory of reading
 #   time: time that passes while an exporter has the ledger open. No change of the clock makes it
 #   jump, and a stop only makes the memory longer.
+# - If several sources are in a feed, all of this holds for the partitions of all of them, with the
+#   longest memory, and each event is remembered for 14 days of reading time at least. It goes by
+#   the later of reading time and the time that its API selects by, so both limits are kept.
 # - The line moves only up to where every position has been for a quarter of an hour of reading
 #   time. So positions that leap ahead with a wrong clock and are corrected sooner cost nothing.
 
+SHARED_MEMORY: Final = 14 * 24 * 3600 * 1000
+"""Milliseconds of reading time for which a feed of several sources remembers an event at least.
+AWS: a queue keeps messages for 14 days at most."""
 PROVEN_AFTER: Final = 15 * 60 * 1000
 """Milliseconds of reading time for which positions must last before memory expires by them."""
 

@@ -67,6 +67,23 @@ class Partition:
         return f"{self.source} {self.key}".rstrip()
 
 
+@dataclass(frozen=True, slots=True)
+class Feed:
+    """Sources that bring the same events: each counts once for a rule, whichever brings it."""
+
+    name: str
+    """The ``source`` label of the series."""
+    sources: tuple[str, ...]
+    """Their names, in the configuration's order."""
+    format: str
+    """The formats of the sources: events are remembered by ids that depend on them."""
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether there is more than one source."""
+        return len(self.sources) > 1
+
+
 class LogEvent(msgspec.Struct, frozen=True, gc=False):
     """One record of a source: a CloudTrail record or a CloudWatch Logs message."""
 

@@ -7,7 +7,7 @@ import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -19,6 +19,9 @@ from exporter.configuration import check as check_files
 from exporter.exactness import RuleVersion
 from exporter.sources.base import Environment
 from exporter.yamlfile.problems import Problem, plural
+
+if TYPE_CHECKING:
+    from exporter.ledger.review import Move
 
 
 def check(
@@ -115,6 +118,7 @@ def _check_ledger(directory: Path, configuration: Configuration) -> None:
             lambda read_before: rule_uses(configuration, read_before, now),
             now=now,
             keep=kept_versions(configuration),
+            feeds={source.name: source.feed_name for source in configuration.sources},
         )
     except LedgerError as error:
         print(error, file=sys.stderr)
@@ -130,6 +134,8 @@ def _check_ledger(directory: Path, configuration: Configuration) -> None:
     print(f"{found.path} is whole")
     for metric, series in sorted(found.restarted.items()):
         print(f"metric {metric} restarts at zero, {series} series end")
+    for move in found.moves:
+        print(_moved(move))
     unchanged = 0
     for source, rule in sorted(found.before.keys() | found.after.keys()):
         before = found.before.get((source, rule), [])
@@ -139,6 +145,21 @@ def _check_ledger(directory: Path, configuration: Configuration) -> None:
             continue
         print(f"rule {rule} on {source} {_change(before, after)}")
     print(f"{plural(unchanged, 'rule')} on their sources: unchanged")
+
+
+def _moved(move: Move) -> str:
+    """The way of a source to a feed, in words."""
+    since = "" if move.since is None else f", events from {_moment(move.since)} on"
+    if move.before is None:
+        return f"source {move.source} joins the feed {move.feed} and counts in it{since}"
+    text = f"source {move.source} moves from the feed {move.before} to {move.feed}{since}"
+    if not move.series:
+        return text
+    return (
+        f'{text}: {move.series:,} series with source="{move.before}" stay as'
+        f" they are, and new ones begin at 0; to keep the totals, stop the exporter and run"
+        f" `storage rename-feed {move.before} {move.feed}` first"
+    )
 
 
 def _change(before: Sequence[RuleVersion], after: Sequence[RuleVersion]) -> str:

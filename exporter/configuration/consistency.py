@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Sequence
 
 from exporter.configuration.names import family_names
 from exporter.configuration.rules import RuleConfig
@@ -27,8 +28,9 @@ def check_between_rules(rules: Iterable[Filled[RuleConfig]], findings: Findings)
                 _compare(first, rule, findings)
 
 
-def check_between_sources(sources: Iterable[Filled[SourceConfig]], findings: Findings) -> None:
-    """Check that no two sources read what only one may read."""
+def check_between_sources(sources: Sequence[Filled[SourceConfig]], findings: Findings) -> None:
+    """Check that no two sources read what only one may read, and that shared feeds have effect."""
+    _check_feeds(sources, findings)
     first_of: dict[str, Filled[SourceConfig]] = {}
     for source in sources:
         exclusive = source.model.exclusive
@@ -40,6 +42,20 @@ def check_between_sources(sources: Iterable[Filled[SourceConfig]], findings: Fin
                 source.fields.value_of("queue_url"),
                 f"the source `{first.model.name}` reads {exclusive} already: each message goes to"
                 " one of them only; give each source a queue",
+            )
+
+
+def _check_feeds(sources: Sequence[Filled[SourceConfig]], findings: Findings) -> None:
+    """Warn of sources whose events cannot be recognised as those of the other sources."""
+    feeds = Counter(source.model.feed_name for source in sources)
+    for source in sources:
+        model = source.model
+        if feeds[model.feed_name] > 1 and model.kind.local_ids and model.format != "cloudtrail":
+            findings.warning(
+                source.fields.value_of("feed" if model.feed else "name"),
+                f"the feed `{model.feed_name}` has other sources, but ids in a"
+                f" {model.kind.noun.lower()} of `{model.name}` are unique in it only, so its events"
+                " count again: write `format: cloudtrail` if nothing but CloudTrail writes there",
             )
 
 

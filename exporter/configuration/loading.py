@@ -15,6 +15,7 @@ from exporter.configuration.listening import Listening, warn_of_sources
 from exporter.configuration.packs import Pack, available_packs, read_pack_format, read_pack_use
 from exporter.configuration.rule_checks import read_rule
 from exporter.configuration.rules import RuleConfig
+from exporter.model import Feed
 from exporter.sources import PLANNED_OPTIONS, TYPES, SourceConfig
 from exporter.yamlfile.documents import Item, read_document
 from exporter.yamlfile.footprint import Footprint
@@ -49,6 +50,17 @@ class Configuration:
     files: tuple[Path, ...] = ()
     """All files that it was read from."""
 
+    @property
+    def feeds(self) -> dict[str, Feed]:
+        """The feed of each source, by the source's name."""
+        members: dict[str, list[SourceConfig]] = {}
+        for source in self.sources:
+            members.setdefault(source.feed_name, []).append(source)
+        feeds = (
+            Feed(name, tuple(one.name for one in of), _formats(of)) for name, of in members.items()
+        )
+        return {source: feed for feed in feeds for source in feed.sources}
+
     def rules_of(self, source: str) -> tuple[RuleConfig, ...]:
         """Return the rules that listen to a source."""
         return tuple(rule for rule in self.rules if source in rule.sources)
@@ -69,6 +81,12 @@ class Checked:
     def errors(self) -> tuple[Problem, ...]:
         """The problems that are errors."""
         return errors_in(self.problems)
+
+
+def _formats(sources: Sequence[SourceConfig]) -> str:
+    if len(sources) == 1:
+        return sources[0].format
+    return " ".join(sorted(f"{source.name}={source.format}" for source in sources))
 
 
 def load(paths: Sequence[Path]) -> Configuration:

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Protocol
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Final, Protocol
 
 from exporter.exactness import RuleVersion
 from exporter.model import EventKey, JudgedEvent, Partition, SeriesKey
+
+NO_FEEDS: Final[Mapping[str, str]] = MappingProxyType({})
+"""Each source is a feed of its own."""
 
 
 class LedgerError(Exception):
@@ -39,12 +43,28 @@ class Batch:
     events: Sequence[JudgedEvent] = ()
     """Events with at least one increment; others need no memory."""
     format: str = ""
-    """The source's format. After it changes, events are also looked up by their aliases until the
+    """See Feed.format. After it changes, events are also looked up by their aliases until the
     memory from before the change expires."""
     remember_from: int | None = None
     """See Reading.remember_from."""
     lease: int = 0
     """Generation of the lease under which the partition is read."""
+    is_shared: bool = False
+    """Whether the feed has other sources."""
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A source of a feed, for the expiry of the feed's memory."""
+
+    source: str
+    found: Sequence[Partition]
+    """Its partitions."""
+    looked_at: int | None
+    """Start of the last discovery without any failure, milliseconds. None if there was none, or if
+    a partition was not read yet under this configuration."""
+    memory: int
+    """See Source.memory, milliseconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,6 +172,8 @@ class LoadedRules:
     ended: Sequence[SeriesKey] = ()
     """Deleted series: their metric has another type, other buckets or label names."""
     totals: Sequence[RuleTotal] = ()
+    joined: Mapping[str, int] = field(default_factory=dict)
+    """By source, when it joined its feed, milliseconds, if earlier events do not count for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,6 +206,7 @@ class Ledger(Protocol):
         now: int,
         keep: Mapping[str, int],
         generation: str,
+        feeds: Mapping[str, str] = NO_FEEDS,
     ) -> LoadedRules:
         """Load a configuration's rules and return the versions that judge events.
 
@@ -195,10 +218,11 @@ class Ledger(Protocol):
             uses: by source and rule.
             now: milliseconds.
             keep: by source, how long a version is kept after its end: the lookback, milliseconds.
-                0 if events come once, since the latest version judges them all.
+                0 if events come once to a feed of one source: the latest version judges them all.
             generation: a digest of the configuration. Versions that the generation of another
                 process still names do not end. A generation that is older than that of another
                 process changes nothing.
+            feeds: the feed of each source; by default, its name.
         """
 
     def load_scopes(
@@ -247,19 +271,10 @@ class Ledger(Protocol):
     def rule_totals(self) -> list[RuleTotal]:
         """Return the totals of all rules, including those that are no longer loaded."""
 
-    def expire(
-        self, source: str, found: Iterable[Partition], *, looked_at: int | None, memory: int
-    ) -> int:
-        """Delete memory of events that no partition of the source can bring again.
+    def expire(self, feed: str, members: Sequence[Member]) -> int:
+        """Delete memory of events that no partition of the feed's sources can bring again.
 
         ``exporter/exactness.py`` has the rule (retention). Returns the number of events.
-
-        Args:
-            source: the source; its memory is that of the feed with the same name.
-            found: its partitions.
-            looked_at: start of the last discovery without any failure, milliseconds. None if there
-                was none, or if a partition was not read yet under this configuration.
-            memory: see Source.memory, milliseconds.
         """
 
     def condition(self) -> LedgerCondition:

@@ -71,8 +71,8 @@ class Commit:
         """Write what the batches change. See ``Ledger.commit``."""
         events = self._move(batches)
         new: list[tuple[Batch, Sequence[JudgedEvent]]] = []
-        for (feed, format_), alike in groupby(events, key=lambda one: (one[0].feed, one[0].format)):
-            new += self._judged(feed, format_, list(alike))
+        for _, alike in groupby(events, key=lambda one: (one[0].feed, one[0].format)):
+            new += self._judged(list(alike))
         changes = self._count([(batch, of) for batch, of in new if of])
         placement = self._placement
         return Committed(
@@ -133,19 +133,22 @@ class Commit:
         return events, batch.remember_from is not None and batch.remember_from < line
 
     def _judged(
-        self, feed: str, format_: str, batches: Sequence[tuple[Batch, Sequence[JudgedEvent]]]
+        self, batches: Sequence[tuple[Batch, Sequence[JudgedEvent]]]
     ) -> list[tuple[Batch, Sequence[JudgedEvent]]]:
         """Return the new events of batches of one feed and format, and remember them."""
         events = list(chain.from_iterable(of for _, of in batches))
         if not events:
             return []
+        first = batches[0][0]
+        feed, is_shared = first.feed, first.is_shared
         memory = self._memory(feed)
-        memory.use_format(format_)
+        memory.use_format(first.format)
         earlier = self._earlier.judged(self._transaction, feed, events) if self._earlier else {}
-        judge = Judge(*memory.find(events), earlier)
+        judge = Judge(*memory.find(events), earlier, is_shared=is_shared)
         new: list[tuple[Batch, Sequence[JudgedEvent]]] = [
-            (batch, judge.new(of, read_at=memory.now if batch.remember_from is None else None))
+            (batch, judge.new(of, read_at=memory.now if is_shared or comes_once else None))
             for batch, of in batches
+            for comes_once in [batch.remember_from is None]
         ]
         if judge.remember:
             memory.remember(judge.remember, judge.times)

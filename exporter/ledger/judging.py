@@ -43,6 +43,8 @@ class Judge:
         known: Mapping[EventKey, frozenset[str]],
         by_reading_time: Mapping[EventKey, Remembered] = MappingProxyType({}),
         earlier: Mapping[Identity, frozenset[str]] = MappingProxyType({}),
+        *,
+        is_shared: bool = False,
     ) -> None:
         """Begin with what memory has.
 
@@ -50,7 +52,9 @@ class Judge:
             known: rules that have judged the events, by their keys and aliases.
             by_reading_time: entries of the other events by reading time.
             earlier: rules that counted an event according to memory of schema 1, by its identity.
+            is_shared: whether several sources bring the events.
         """
+        self._is_shared = is_shared
         self._known = known
         self._by_reading_time = by_reading_time
         self._earlier = earlier
@@ -65,7 +69,7 @@ class Judge:
     def new(self, events: Iterable[JudgedEvent], *, read_at: int | None) -> list[JudgedEvent]:
         """Return the events that count, with the increments of rules that judge them first.
 
-        ``read_at``: reading time, if events come once; memory of them goes by it.
+        ``read_at``: reading time, if events come once or the feed is shared; memory goes by it.
         """
         events = list(events)
         if self._are_all_new(events, read_at):
@@ -103,7 +107,7 @@ class Judge:
             # If an alias is remembered with all of them, that is enough.
             if before is not None or union is not judged:
                 remember[own] = union
-                time = event.time if read_at is None else read_at
+                (time,) = self._times_of([event], read_at)
                 self.times[own] = max(self.times.get(own, -LARGEST), min(time, LARGEST))
         return new
 
@@ -125,12 +129,20 @@ class Judge:
             or ((self._known or self._by_reading_time) and any(map(_aliases, events)))
         ):
             return False
-        times = [read_at] * len(keys) if read_at is not None else list(map(_time, events))
+        times = self._times_of(events, read_at)
         if times and not -LARGEST <= min(times) <= max(times) <= LARGEST:
             return False
         self.remember |= different
         self.times |= zip(keys, times, strict=True)
         return True
+
+    def _times_of(self, events: Sequence[JudgedEvent], read_at: int | None) -> list[int]:
+        """Return the times by which memory of events expires (see exactness)."""
+        if read_at is None:
+            return list(map(_time, events))
+        if self._is_shared:
+            return [max(event.time, read_at) for event in events]
+        return [read_at] * len(events)
 
     def _with_aliases(self, judged: frozenset[str], event: JudgedEvent) -> frozenset[str]:
         """Return the rules, and those that judged the event when its source had another format."""

@@ -7,24 +7,29 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import accumulate, groupby
 from operator import attrgetter
-from typing import Final
+from typing import Final, Literal
 
 import structlog
 
 from exporter import __version__
 from exporter.exactness import RuleVersion
 from exporter.ledger.base import (
+    NO_FEEDS,
     Batch,
     Committed,
+    LedgerError,
     LoadedRules,
+    Member,
     RuleTotal,
     RuleUse,
     SeriesTotal,
 )
 from exporter.ledger.committing import Commit, EarlierMemory, checkpoint_key
 from exporter.ledger.counting import Placement, RuleSpec, series_id
+from exporter.ledger.feeds import load_feeds
 from exporter.ledger.memory import Memory
 from exporter.ledger.placing import read_declared, write
+from exporter.ledger.renaming import first_names, rename_feed, rename_source
 from exporter.ledger.retention import Expiry
 from exporter.ledger.rule_sets import KnownSets, RuleSets
 from exporter.ledger.rules import load_scopes, load_versions, specs, version_of
@@ -92,6 +97,7 @@ class StoredLedger:
             facts = {CREATED: now, READING_TIME: now, SECRET: secrets.token_hex(32), **facts}
             facts[VERSION] = __version__
             transaction.write(FACTS, [Fact(*one) for one in facts.items()])
+        self._begun_as = first_names(Fact(*one) for one in facts.items())
         self._secret = bytes.fromhex(facts[SECRET])
         self._created = int(facts[CREATED])
         self._opened = int(facts[READING_TIME]), steady()
@@ -103,12 +109,21 @@ class StoredLedger:
         now: int,
         keep: Mapping[str, int],
         generation: str,
+        feeds: Mapping[str, str] = NO_FEEDS,
     ) -> LoadedRules:
         """See ``Ledger.load_rules``."""
         with self._store.transaction() as transaction:
+            of = {source: feeds.get(source, source) for source in uses}
             loaded = load_versions(
-                transaction, uses, now=now, keep=keep, generation=generation, holder=self._holder
+                transaction,
+                uses,
+                now=now,
+                keep=keep,
+                generation=generation,
+                holder=self._holder,
+                feeds=of,
             )
+            joined = load_feeds(transaction, of, now=now)
             totals = rule_totals(transaction.read(RULE_COUNTS), transaction.read(MEMBER_COUNTS))
         self._specs = specs(loaded.rows)
         for metric in sorted({key.metric for key in loaded.ended}):
@@ -120,7 +135,7 @@ class StoredLedger:
         versions: dict[str, list[RuleVersion]] = {source: [] for source in uses}
         for row in loaded.rows:
             versions.setdefault(row.source, []).append(version_of(row))
-        return LoadedRules(versions, loaded.ended, totals)
+        return LoadedRules(versions, loaded.ended, totals, joined)
 
     def load_scopes(
         self, scopes: Mapping[str, Iterable[str]], *, now: int, generation: str
@@ -216,18 +231,14 @@ class StoredLedger:
         with self._store.reading() as transaction:
             return rule_totals(transaction.read(RULE_COUNTS), transaction.read(MEMBER_COUNTS))
 
-    def expire(
-        self, source: str, found: Iterable[Partition], *, looked_at: int | None, memory: int
-    ) -> int:
+    def expire(self, feed: str, members: Sequence[Member]) -> int:
         """See ``Ledger.expire``. Other transactions may run between its steps."""
-        now, partitions, count = self._reading_time(), list(found), 0
+        now, count = self._reading_time(), 0
         while True:
             with self._store.transaction() as transaction:
                 transaction.write(FACTS, [Fact(READING_TIME, str(now))])
-                kept = self._memory(transaction, source, RuleSets(transaction, self._sets))
-                expiry = Expiry.of(
-                    transaction, kept, source, partitions, looked_at=looked_at, memory=memory
-                )
+                kept = self._memory(transaction, feed, RuleSets(transaction, self._sets))
+                expiry = Expiry.of(transaction, kept, feed, members)
                 segments = kept.segments()
                 over = [one for one in segments if expiry.is_over(one, one.newest)]
                 together = _first(over, _DELETED_TOGETHER)
@@ -243,14 +254,29 @@ class StoredLedger:
             time.sleep(PAUSE_SECONDS)
         while self._earlier is not None:
             with self._store.transaction() as transaction:
-                deleted = self._earlier.expire(transaction, source, expiry.before)
+                deleted = self._earlier.expire(transaction, feed, expiry.before)
             count += deleted
             if not deleted:
                 break
         return count
 
+    def rename(self, noun: Literal["source", "feed"], old: str, new: str) -> int:
+        """Rename a source or a feed; return the number of its series. Then the ledger is closed.
+
+        Raises LedgerError if the new name is in use, or the old one is not known.
+        """
+        if self._earlier is not None:
+            raise LedgerError(
+                "The ledger still has memory of an earlier version of the exporter. Let the"
+                " exporter run until the lookback of its sources has passed."
+            )
+        rename = rename_source if noun == "source" else rename_feed
+        with self._store.transaction() as transaction:
+            return rename(transaction, old, new)
+
     def _memory(self, transaction: Transaction, feed: str, sets: RuleSets) -> Memory:
-        return Memory(transaction, feed, self._secret, self._reading_time(), sets)
+        begun_as, now = self._begun_as.get(feed), self._reading_time()
+        return Memory(transaction, feed, self._secret, now, sets, begun_as=begun_as)
 
     def _report_saturated(self, source: str, rules: frozenset[str]) -> None:
         for rule in sorted(rules - self._saturated):

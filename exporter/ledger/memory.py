@@ -73,12 +73,19 @@ class Memory:
     """A feed's memory in a transaction."""
 
     def __init__(
-        self, transaction: Transaction, feed: str, secret: bytes, now: int, sets: RuleSets
+        self,
+        transaction: Transaction,
+        feed: str,
+        secret: bytes,
+        now: int,
+        sets: RuleSets,
+        *,
+        begun_as: str | None = None,
     ) -> None:
         """Read the state of a feed.
 
         ``secret`` keys the digests, so no one can choose ids that collide. ``now`` is the reading
-        time, milliseconds.
+        time, milliseconds. ``begun_as``: the first name of a feed that was renamed.
         """
         self._transaction = transaction
         self._sets = sets
@@ -86,7 +93,7 @@ class Memory:
         found = transaction.read(FEEDS, [(feed,)])
         self.feed = found[0] if found else Feed(feed, "", -1, 0, -1, None, None, None)
         self._is_stored = bool(found)
-        name = f"{feed}\0".encode("utf-8", "surrogatepass")
+        name = f"{begun_as or feed}\0".encode("utf-8", "surrogatepass")
         self._state = hashlib.blake2b(name, digest_size=DIGEST_BYTES, key=secret)
         self._read: dict[_Place, list[Block]] = {}
         self._last_places: dict[_Place, dict[bytes, EventKey]] = {}

@@ -1,11 +1,14 @@
-"""Which memory of a source may be deleted; ``exporter/exactness.py`` has the rule."""
+"""Which memory of a feed may be deleted; ``exporter/exactness.py`` has the rule."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from exporter.exactness import RetentionLine, line_bound, passed
+from exporter.exactness import SHARED_MEMORY, RetentionLine, line_bound, passed
+from exporter.ledger.base import Member
+from exporter.ledger.feeds import former_members
 from exporter.ledger.memory import Memory
 from exporter.ledger.store import Transaction
 from exporter.ledger.tables import CHECKPOINTS, Checkpoint, Segment
@@ -14,56 +17,68 @@ from exporter.model import Partition
 
 @dataclass(frozen=True, slots=True)
 class Expiry:
-    """The time before which memory of a source may be deleted."""
+    """The time before which memory of a feed may be deleted."""
 
-    partitions: Mapping[bytes, Checkpoint]
+    partitions: Mapping[bytes, Sequence[Checkpoint]]
+    """The checkpoints of all partitions with a key; two sources may have the same log group."""
     shared: int | None
     """For events that any partition can bring; if events come once, for all (in reading time)."""
     memory: int
 
     @classmethod
     def of(
-        cls,
-        transaction: Transaction,
-        kept: Memory,
-        source: str,
-        found: Iterable[Partition],
-        *,
-        looked_at: int | None,
-        memory: int,
+        cls, transaction: Transaction, kept: Memory, feed: str, members: Sequence[Member]
     ) -> Expiry:
         """Move the retention line and return the limits (see ``Ledger.expire``).
 
         Partitions that are gone, and that the line has passed, are marked in ``let_go``.
         """
-        rows = {row.partition: row for row in transaction.read(CHECKPOINTS, [(source,)])}
-        present = {partition_key(partition) for partition in found}
-        # Rows of another type may be left from when a source of the same name had it.
-        relevant = [row for key, row in rows.items() if key in present] or rows.values()
-        if relevant and all(row.remember_from is None for row in relevant):
-            return cls(rows, kept.now - memory, memory)
-        if looked_at is None or not present <= rows.keys():
-            return cls(rows, None, memory)
-        positions = [row.remember_from for key, row in rows.items() if key in present]
-        bound = line_bound(
-            [one for one in positions if one is not None], looked_at=looked_at, memory=memory
-        )
-        feed = kept.feed
-        moved = RetentionLine(feed.line, feed.following, feed.since).moved(bound, kept.now)
-        kept.save(feed._replace(line=moved.line, following=moved.following, since=moved.since))
+        memory = max(member.memory for member in members)
+        partitions: dict[bytes, list[Checkpoint]] = defaultdict(list)
+        gone: list[Checkpoint] = []
+        bounds: list[int] = []
+        is_known = True
+        for member in members:
+            rows = {row.partition: row for row in transaction.read(CHECKPOINTS, [(member.source,)])}
+            for key, row in rows.items():
+                partitions[key].append(row)
+            present = {partition_key(partition) for partition in member.found}
+            # Rows of another type may be left from when a source of the same name had it.
+            relevant = [row for key, row in rows.items() if key in present] or rows.values()
+            if relevant and all(row.remember_from is None for row in relevant):
+                if len(members) == 1:
+                    return cls(partitions, kept.now - memory, memory)
+            elif member.looked_at is None or not present <= rows.keys():
+                is_known = False
+            else:
+                positions = [rows[key].remember_from for key in present]
+                known = [one for one in positions if one is not None]
+                bounds.append(line_bound(known, looked_at=member.looked_at, memory=memory))
+                gone += [row for key, row in rows.items() if key not in present]
+        if not is_known:
+            return cls(partitions, None, memory)
+        if len(members) > 1:
+            bounds.append(kept.now - max(memory, SHARED_MEMORY))
+        bound, state = min(bounds), kept.feed
+        moved = RetentionLine(state.line, state.following, state.since).moved(bound, kept.now)
+        kept.save(state._replace(line=moved.line, following=moved.following, since=moved.since))
         line = moved.line
         if line is None:
-            return cls(rows, None, memory)
-        gone = [row for key, row in rows.items() if key not in present and not row.let_go]
+            return cls(partitions, None, memory)
+        present_sources = [member.source for member in members]
+        for source in former_members(transaction, feed, present_sources):
+            gone += transaction.read(CHECKPOINTS, [(source,)])
         transaction.write(
             CHECKPOINTS,
             [
                 row._replace(let_go=1)
                 for row in gone
-                if row.remember_from is not None and passed(row.remember_from, memory) < line
+                if not row.let_go
+                and row.remember_from is not None
+                and passed(row.remember_from, memory) < line
             ],
         )
-        return cls(rows, min(bound, line), memory)
+        return cls(partitions, min(bound, line), memory)
 
     def before(self, row: Checkpoint) -> int | None:
         """Return the limit for events that only this partition can bring."""
@@ -73,9 +88,9 @@ class Expiry:
 
     def is_over(self, segment: Segment, time: int) -> bool:
         """Return whether memory of a segment's events up to a time may be deleted."""
-        row = self.partitions.get(segment.scope)
-        limit = self.shared if row is None else self.before(row)
-        return limit is not None and time < limit
+        rows = self.partitions.get(segment.scope, ())
+        limits = [self.shared, *map(self.before, rows)]
+        return all(limit is not None and time < limit for limit in limits)
 
 
 def partition_key(partition: Partition) -> bytes:

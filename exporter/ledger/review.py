@@ -9,14 +9,16 @@ import sqlite3
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeAlias
 
 from exporter.exactness import RuleVersion
 from exporter.ledger.audit import audit
-from exporter.ledger.base import LedgerError, RuleUse
+from exporter.ledger.base import NO_FEEDS, LedgerError, RuleUse
 from exporter.ledger.errors import damaged, explained
+from exporter.ledger.feeds import load_feeds, memberships
+from exporter.ledger.rows import labels_of
 from exporter.ledger.rules import RuleKey, load_versions, version_of
 from exporter.ledger.sqlite import HOLDER
 from exporter.ledger.sqlite_store import CREATE_TABLES, SqliteTransaction, begun
@@ -29,6 +31,8 @@ from exporter.ledger.storage import (
 )
 from exporter.ledger.tables import (
     CHECKPOINTS,
+    FACTS,
+    FEEDS,
     GENERATIONS,
     HOLDERS,
     MEMBER_COUNTS,
@@ -40,8 +44,24 @@ from exporter.ledger.tables import (
 )
 
 _Uses: TypeAlias = Callable[[Collection[str]], Mapping[str, Mapping[str, RuleUse]]]
-_READ = (CHECKPOINTS, GENERATIONS, HOLDERS, VERSIONS, SERIES, MEMBERS, MEMBER_COUNTS)
+_READ = (
+    *(CHECKPOINTS, FACTS, FEEDS, GENERATIONS, HOLDERS, VERSIONS, SERIES, MEMBERS, MEMBER_COUNTS),
+)
 """The tables that loading rules reads."""
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """A source that comes to a feed."""
+
+    source: str
+    before: str | None
+    """Its feed before; None if the source is new."""
+    feed: str
+    since: int | None
+    """Earlier events do not count for it, milliseconds; None if all do."""
+    series: int
+    """Series that stay at their totals, since the source added to them in its feed before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +73,8 @@ class Review:
     """Metrics that restart at zero, and the number of series that are deleted."""
     before: Mapping[RuleKey, Sequence[RuleVersion]]
     after: Mapping[RuleKey, Sequence[RuleVersion]]
+    moves: Sequence[Move] = ()
+    """Sources that come to a feed."""
     is_migrated: bool = True
     """False if the ledger has an earlier schema; then the rest is empty."""
 
@@ -63,6 +85,7 @@ def review(
     *,
     now: int,
     keep: Mapping[str, int],
+    feeds: Mapping[str, str] = NO_FEEDS,
 ) -> Review | None:
     """Check a ledger, and preview how loading these rules would change it.
 
@@ -70,7 +93,8 @@ def review(
         directory: the directory of the ledger.
         uses: returns the rules, given the sources that have checkpoints.
         now: milliseconds.
-        keep: see ``Ledger.load_rules``, as for ``uses``.
+        keep: see ``Ledger.load_rules``.
+        feeds: as for ``keep``.
 
     Returns:
         The changes; None if there is no ledger.
@@ -84,7 +108,7 @@ def review(
     while True:
         was_in_use, problem = is_in_use(path), None
         try:
-            found = _read(path, uses, now, keep)
+            found = _read(path, uses, now, keep, feeds)
         except LedgerError as error:
             problem = error
         if was_in_use or not is_in_use(path):
@@ -94,7 +118,9 @@ def review(
     return found
 
 
-def _read(path: Path, uses: _Uses, now: int, keep: Mapping[str, int]) -> Review:
+def _read(
+    path: Path, uses: _Uses, now: int, keep: Mapping[str, int], feeds: Mapping[str, str]
+) -> Review:
     check_file(path)
     with explained(path, "read"), closing(connect_to_read(path)) as connection:
         if schema_of(connection, path) < SCHEMA_VERSION:
@@ -103,7 +129,10 @@ def _read(path: Path, uses: _Uses, now: int, keep: Mapping[str, int]) -> Review:
         if found is not None:
             raise damaged(path, found)
         with closing(_copied(connection)) as copy, begun(copy.cursor(), write=True) as cursor:
-            return _compared(SqliteTransaction(cursor), path, uses, now, keep)
+            transaction = SqliteTransaction(cursor)
+            moves = _moves(transaction, feeds, now)
+            compared = _compared(transaction, path, uses, now=now, keep=keep, feeds=feeds)
+            return replace(compared, moves=moves)
 
 
 def _copied(connection: sqlite3.Connection) -> sqlite3.Connection:
@@ -121,8 +150,10 @@ def _compared(
     transaction: SqliteTransaction,
     path: Path,
     uses: _Uses,
+    *,
     now: int,
     keep: Mapping[str, int],
+    feeds: Mapping[str, str],
 ) -> Review:
     before = _by_rule(transaction.read(VERSIONS))
     read_before = {row.source for row in transaction.scan(CHECKPOINTS)}
@@ -133,9 +164,25 @@ def _compared(
         keep=keep,
         generation="under review",
         holder=HOLDER,
+        feeds=feeds,
     )
     restarted = Counter(key.metric for key in loaded.ended)
     return Review(path, restarted, before, _by_rule(loaded.rows))
+
+
+def _moves(transaction: SqliteTransaction, feeds: Mapping[str, str], now: int) -> list[Move]:
+    known, read = memberships(transaction), {row.source for row in transaction.scan(CHECKPOINTS)}
+    joined = load_feeds(transaction, feeds, now=now)
+    labels = [dict(labels_of(row.labels)) for row in transaction.scan(SERIES)]
+    moves = []
+    for source, feed in feeds.items():
+        before = known[source].feed if source in known else source if source in read else None
+        is_shared = sum(one == feed for one in feeds.values()) > 1
+        if before == feed or (before is None and not is_shared):
+            continue
+        series = sum(one.get("source") == before for one in labels)
+        moves.append(Move(source, before, feed, joined.get(source), series))
+    return moves
 
 
 def _by_rule(rows: Iterable[Version]) -> Mapping[RuleKey, Sequence[RuleVersion]]:

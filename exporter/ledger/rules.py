@@ -15,8 +15,8 @@ from functools import lru_cache
 from itertools import chain
 from typing import Final, TypeAlias
 
-from exporter.exactness import RuleVersion, amend, pruned, versions_needed_from
-from exporter.ledger.base import RuleUse
+from exporter.exactness import RuleVersion, adopted, amend, pruned, versions_needed_from
+from exporter.ledger.base import NO_FEEDS, RuleUse
 from exporter.ledger.counting import RuleSpec
 from exporter.ledger.rows import bounds_text, labels_of
 from exporter.ledger.store import Transaction
@@ -131,6 +131,7 @@ def load_versions(
     keep: Mapping[str, int],
     generation: str,
     holder: str,
+    feeds: Mapping[str, str] = NO_FEEDS,
 ) -> LoadedVersions:
     """Amend, store and return the versions of rules (see ``Ledger.load_rules``)."""
     wanted = {(source, rule): use for source, of in uses.items() for rule, use in of.items()}
@@ -148,13 +149,17 @@ def load_versions(
         if use is None and key in used.names:
             rows[key] = known[key]
             continue
-        versions = _amended(rule, known[key], use, now)
         lookback = keep.get(source, _REMOVED_SOURCE)
+        before = [version_of(one) for one in known[key]]
+        if use and lookback and not before:
+            other = _of_another_source(key, known, feeds)
+            before = list(adopted(other, start=use.start, own_start=use.own_start))
+        versions = _amended(rule, before, use, now, keep=bool(lookback))
         if lookback:
             needed = versions_needed_from(now, lookback, positions.get(source, ()))
             versions = pruned(versions, needed)
         else:  # events come once, and the latest version judges them
-            versions = versions[-1:] if use else ()
+            versions = [replace(versions[-1], since=versions[0].since)] if use else ()
         limits = [use.max_series] if use else [one.max_series for one in known[key][-1:]]
         rows[key] = [
             Version(*key, number, v.since, v.until, v.definition, int(v.own_start), *limits)
@@ -211,15 +216,24 @@ def _positions(transaction: Transaction) -> dict[str, list[int]]:
     return positions
 
 
+def _of_another_source(
+    key: RuleKey, known: Mapping[RuleKey, Sequence[Version]], feeds: Mapping[str, str]
+) -> list[RuleVersion]:
+    """Return the rule's versions on the source of the same feed that has most of them."""
+    source, rule = key
+    others = [one for one, feed in feeds.items() if one != source and feed == feeds.get(source)]
+    rows = max((known.get((one, rule), ()) for one in others), key=len, default=())
+    return [version_of(row) for row in rows if row.definition]
+
+
 def _amended(
-    rule: str, rows: Sequence[Version], use: RuleUse | None, now: int
+    rule: str, versions: list[RuleVersion], use: RuleUse | None, now: int, *, keep: bool
 ) -> Sequence[RuleVersion]:
-    versions = [version_of(one) for one in rows]
     if use is None:
         return amend(versions, rule, None, start=None, now=now)
     if versions and not versions[-1].definition:
         versions[-1] = replace(versions[-1], definition=use.definition)
-    if use.start is None:
+    if use.start is None and not keep:
         return (RuleVersion(rule, None, None, use.definition),)
     return amend(versions, rule, use.definition, start=use.start, own_start=use.own_start, now=now)
 

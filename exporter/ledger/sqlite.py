@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
 from exporter.clock import elapsed
-from exporter.ledger.base import LedgerCondition
+from exporter.ledger.base import LedgerCondition, Member
 from exporter.ledger.database import Database
 from exporter.ledger.ledger import StoredLedger
 from exporter.ledger.migration import EarlierMatches
 from exporter.ledger.storage import LEDGER_FILE
-from exporter.model import Partition
 
 HOLDER: Final = "embedded"
 """The name of the only process that has the ledger open."""
@@ -58,11 +57,9 @@ class SqliteLedger(StoredLedger):
             database.close()
             raise
 
-    def expire(
-        self, source: str, found: Iterable[Partition], *, looked_at: int | None, memory: int
-    ) -> int:
+    def expire(self, feed: str, members: Sequence[Member]) -> int:
         """See ``Ledger.expire``. Gives the space back if much was deleted."""
-        deleted = super().expire(source, found, looked_at=looked_at, memory=memory)
+        deleted = super().expire(feed, members)
         if deleted:
             self._database.give_back()
         return deleted

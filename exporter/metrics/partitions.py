@@ -16,7 +16,7 @@ from exporter.model import Partition
 from exporter.sources import RESOURCE_LABELS
 from exporter.sources.thinning import Rereads
 
-_PLACE: Final = ("source", "account_id", "region")
+_PLACE: Final = ("source", "feed", "account_id", "region")
 _OUTCOMES: Final = ("success", "error")
 _COUNTERS: Final = (
     ("read_bytes", "Bytes of log events read from sources."),
@@ -85,10 +85,16 @@ class _Place:
     counts: tuple[int, ...] = (0,) * 6
     """Sums over the partitions that are gone: counters must not go down with them."""
     created: float = field(default_factory=time.time)
+    labels: tuple[str, ...] = ()
     text: str = ""
     """The label set of a counter."""
     polls: tuple[str, ...] = ()
     """The label sets of ``polls``, one for each of ``_OUTCOMES``."""
+
+    def named(self, labels: tuple[str, ...]) -> _Place:
+        """With these values of ``_PLACE``."""
+        polls = tuple(_text(_POLLS, (*labels, outcome)) for outcome in _OUTCOMES)
+        return replace(self, labels=labels, text=_text(_PLACE, labels), polls=polls)
 
     def plus(self, meter: Meter) -> _Place:
         """With the counts of one more partition."""
@@ -99,9 +105,10 @@ class _Place:
 class PartitionMetrics(Tables):
     """Reads the meters of all partitions when it is scraped; thread-safe."""
 
-    def __init__(self, prefix: str) -> None:
-        """``prefix`` begins the names of the metrics."""
+    def __init__(self, prefix: str, feed_of: Callable[[str], str]) -> None:
+        """``prefix`` begins the names of the metrics. ``feed_of`` returns the feed of a source."""
         self._prefix = prefix
+        self._feed_of = feed_of
         self._lock = threading.Lock()
         self._meters: dict[Partition, Meter] = {}
         self._texts: dict[Partition, str] = {}
@@ -113,10 +120,16 @@ class PartitionMetrics(Tables):
         name = _place(meter.partition)
         with self._lock:
             self._meters[meter.partition] = meter
-            self._texts[meter.partition] = _text(_RESOURCE, _resource(meter.partition))
+            self._texts[meter.partition] = _text(_RESOURCE, self._resource(meter.partition))
             if name not in self._places:
-                polls = tuple(_text(_POLLS, (*name, outcome)) for outcome in _OUTCOMES)
-                self._places[name] = _Place(text=_text(_PLACE, name), polls=polls)
+                self._places[name] = _Place().named(self._labels(name))
+
+    def rename(self) -> None:
+        """Use the present feeds of sources."""
+        with self._lock:
+            self._texts = {one: _text(_RESOURCE, self._resource(one)) for one in self._meters}
+            for name, place in self._places.items():
+                self._places[name] = place.named(self._labels(name))
 
     def remove(self, meter: Meter) -> None:
         """Drop a partition's gauges; its counts stay in the sums."""
@@ -137,13 +150,13 @@ class PartitionMetrics(Tables):
         for index, (metric, text) in enumerate(_COUNTERS):
             family = MetricFamily(f"{self._prefix}{metric}_total", "counter", text)
             rows = [
-                Row(name, place.text, float(place.counts[index]), place.created)
-                for name, place in places.items()
+                Row(place.labels, place.text, float(place.counts[index]), place.created)
+                for place in places.values()
             ]
             yield Table(family, _PLACE, rows)
         polls = [
-            Row((*name, outcome), text, float(count), place.created)
-            for name, place in places.items()
+            Row((*place.labels, outcome), text, float(count), place.created)
+            for place in places.values()
             for outcome, text, count in zip(_OUTCOMES, place.polls, place.counts[4:], strict=True)
         ]
         help_text = "Polls of partitions, by how they ended."
@@ -154,7 +167,7 @@ class PartitionMetrics(Tables):
         rows: tuple[list[Row], ...] = tuple([] for _ in _GAUGES)
         up, success, read_up_to, factor, load = rows
         for meter, text in meters:
-            labels = _resource(meter.partition)
+            labels = self._resource(meter.partition)
             up.append(Row(labels, text, float(meter.up)))
             success.append(Row(labels, text, meter.last_success or meter.found))
             if meter.read_up_to is not None:
@@ -167,14 +180,18 @@ class PartitionMetrics(Tables):
                 MetricFamily(self._prefix + metric, "gauge", help_text), _RESOURCE, of_metric
             )
 
+    def _labels(self, name: tuple[str, str, str]) -> tuple[str, ...]:
+        source, account_id, region = name
+        return source, self._feed_of(source), account_id, region
+
+    def _resource(self, partition: Partition) -> tuple[str, ...]:
+        label, resource = partition.kind.label, partition.resource
+        resources = (resource if label == name else "" for name in RESOURCE_LABELS)
+        return *self._labels(_place(partition)), *resources
+
 
 def _place(partition: Partition) -> tuple[str, str, str]:
     return partition.source, partition.account_id, partition.region
-
-
-def _resource(partition: Partition) -> tuple[str, ...]:
-    label, resource = partition.kind.label, partition.resource
-    return *_place(partition), *(resource if label == name else "" for name in RESOURCE_LABELS)
 
 
 def _text(names: tuple[str, ...], values: tuple[str, ...]) -> str:

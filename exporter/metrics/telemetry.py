@@ -25,22 +25,21 @@ from prometheus_client.registry import Collector
 
 from exporter import __version__
 from exporter.ledger.base import Committed, Ledger, RuleTotal
+from exporter.metrics.by_source import BySource
 from exporter.metrics.families import MetricFamily
 from exporter.metrics.partitions import PartitionMetrics
-from exporter.metrics.tables import LabelledMetric, Row, Table, Tables
-from exporter.metrics.text import labels_text
+from exporter.metrics.rule_info import RuleInfo, RuleInfos
+from exporter.metrics.tables import Child, LabelledMetric, Tables
 from exporter.model import Partition
 from exporter.sources.base import QueueState
 
 T = TypeVar("T", bound=Tables)
 
 PREFIX: Final = "metric_filter_exporter_"
-RULE_INFO: Final = "metric_filter_rule_info"
 
 LEDGER_OPERATIONS: Final = ("commit", "declare", "reveal", "forget")
 
-_SOURCE_PLACE: Final = ("source", "account_id", "region")
-_FACTS: Final = ("rule", "title", "severity", "metric", "type", "pack", "controls")
+_BY_SOURCE: Final = ("source", "feed")
 _API: Final = ("service", "operation", "account_id", "region")
 _ARRIVAL_BUCKETS: Final = (
     *(1, 5, 15, 30, 60, 120, 180, 300, 600, 900, 1800),
@@ -51,22 +50,6 @@ _COMMIT_BUCKETS: Final = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 
 
 
 @dataclass(frozen=True, slots=True)
-class RuleInfo:
-    """A rule's facts for ``metric_filter_rule_info`` and its limit."""
-
-    rule: str
-    title: str
-    severity: str
-    metric: str
-    type: str
-    max_series: int
-    pack: str = ""
-    """Empty for a rule of the user's own."""
-    controls: str = ""
-    """In short: ``cis-v1.2.0/3.3 cis-v3.0.0/4.3``."""
-
-
-@dataclass(frozen=True, slots=True)
 class SourceInfo:
     """A source's times, in seconds: alerts measure delays by them."""
 
@@ -74,6 +57,8 @@ class SourceInfo:
     interval: float
     lookback: float | None
     """None if the source has no lookback."""
+    feed: str = ""
+    """By default, the source's name."""
 
 
 class Telemetry:
@@ -97,6 +82,7 @@ class Telemetry:
         GCCollector(registry=self.library)
         self._lock = threading.Lock()
         self._totals: dict[tuple[str, str], RuleTotal] = {}
+        self._feeds: dict[str, str] = {}
         self._limited: frozenset[str] = frozenset()
         self._timed: frozenset[str] = frozenset()
         self._add_reading()
@@ -114,74 +100,71 @@ class Telemetry:
             "counter", "api_throttles", "Requests that AWS answered with throttling.", _API
         )
         self.poll_duration = self._histogram(
-            "poll_duration_seconds", "How long polls took.", ("source",), _POLL_BUCKETS
+            "poll_duration_seconds", "How long polls took.", _POLL_BUCKETS
         )
         self.arrival_delay = self._histogram(
             "arrival_delay_seconds",
             "From when a log event happened to when it was first counted.",
-            ("source",),
             _ARRIVAL_BUCKETS,
         )
-        self.read = self._add(PartitionMetrics(PREFIX))
-        self.partitions = self._gauge("partitions", "Partitions of the source.", ("source",))
-        self.source_interval = self._gauge(
-            "source_interval_seconds", "How often the source's partitions are polled.", ("source",)
+        self.read = self._add(PartitionMetrics(PREFIX, self.feed_of))
+        self.partitions = self._by_source("gauge", "partitions", "Partitions of the source.")
+        self.source_interval = self._by_source(
+            "gauge", "source_interval_seconds", "How often the source's partitions are polled."
         )
-        self.source_lookback = self._gauge(
+        self.source_lookback = self._by_source(
+            "gauge",
             "source_lookback_seconds",
             "How late a log event of the source may arrive and still be counted.",
-            ("source",),
         )
-        self.discovery_failures = self._labelled(
+        self.discovery_failures = self._by_source(
             "counter",
             "discovery_failures",
             "Looks for partitions that failed, by reason.",
-            (*_SOURCE_PLACE, "reason"),
+            ("account_id", "region", "reason"),
         )
 
-        self.queue_messages = self._labelled(
+        self.queue_messages = self._by_source(
             "counter",
             "queue_messages",
             "Messages of the source's queue: read and deleted, or unreadable and left to the"
             " queue's redrive policy.",
-            ("source", "outcome"),
+            ("outcome",),
         )
-        self.queue_oldest_age = self._labelled(
+        self.queue_oldest_age = self._by_source(
             "gauge",
             "queue_oldest_message_age_seconds",
             "Age of the oldest message that was last received; 0 if there was none.",
-            ("source",),
         )
-        self.objects = self._labelled(
+        self.objects = self._by_source(
             "counter",
             "objects",
             "Objects of a bucket that is listed: read, failed (again), or given up after the"
             " lookback.",
-            ("source", "outcome"),
+            ("outcome",),
         )
-        self.excluded_objects = self._labelled(
+        self.excluded_objects = self._by_source(
             "counter",
             "excluded_objects",
             "Objects that messages named and that were not read, by reason.",
-            ("source", "reason"),
+            ("reason",),
         )
-        self.excluded_events = self._labelled(
+        self.excluded_events = self._by_source(
             "counter",
             "excluded_events",
             "Log events that do not count because of the source's account_ids or start.",
-            ("source", "reason"),
+            ("reason",),
         )
 
     def _add_counting(self) -> None:
-        by_rule = ("source", "rule")
-        self.matches = self._labelled(
-            "counter", "matches", "Log events counted for the rule.", by_rule
+        self.matches = self._by_source(
+            "counter", "matches", "Log events counted for the rule.", ("rule",)
         )
-        self.value_errors = self._labelled(
+        self.value_errors = self._by_source(
             "counter",
             "value_errors",
             "Matches without a usable value (missing, not a number, negative or too large).",
-            by_rule,
+            ("rule",),
         )
         self.series = self._labelled(
             "gauge", "series", "Label sets of the rule, the overflow series not counted.", ("rule",)
@@ -189,24 +172,27 @@ class Telemetry:
         self.series_limit = self._labelled(
             "gauge", "series_limit", "The rule's max_series.", ("rule",)
         )
-        self.series_overflow = self._labelled(
+        self.series_overflow = self._by_source(
             "counter",
             "series_overflow",
             "Matches that went to the rule's overflow series.",
-            by_rule,
+            ("rule",),
         )
-        self.ledger_commit_duration = self._histogram(
-            "ledger_commit_duration_seconds", "How long ledger commits took.", (), _COMMIT_BUCKETS
+        self.ledger_commit_duration = Histogram(
+            PREFIX + "ledger_commit_duration_seconds",
+            "How long ledger commits took.",
+            buckets=_COMMIT_BUCKETS,
+            registry=self.library,
         )
         self.ledger_errors = self._counter(
             "ledger_errors", "Ledger operations that failed.", ("operation",)
         )
         for operation in LEDGER_OPERATIONS:
             self.ledger_errors.labels(operation)
-        self.fenced_commits = self._counter(
+        self.fenced_commits = self._by_source(
+            "counter",
             "fenced_commits",
             "Commits that were refused since another process had read on; nothing was counted.",
-            ("source",),
         )
         self.ledger_created = self._gauge(
             "ledger_created_timestamp_seconds", "When the ledger was begun."
@@ -237,7 +223,7 @@ class Telemetry:
         self.web_config_last_reload_successful.set(1)
         self.build_info = Info(PREFIX + "build", "The exporter's version.", registry=self.library)
         self.build_info.info({"version": __version__, "python_version": platform.python_version()})
-        self._rules = self._add(_RuleInfos())
+        self._rules = self._add(RuleInfos())
 
     def watch_ledger(self, ledger: Ledger) -> None:
         """Show the ledger's condition from now on."""
@@ -261,9 +247,11 @@ class Telemetry:
             self._limited = names
 
     def set_sources(self, sources: Iterable[SourceInfo]) -> None:
-        """Replace the times of all sources: at the start and on each reload."""
+        """Replace the feeds and times of all sources: at the start and on each reload, first."""
         sources = list(sources)
         with self._lock:
+            self._feeds = {source.source: source.feed or source.source for source in sources}
+            self.read.rename()
             names = frozenset(source.source for source in sources)
             for gone in self._timed - names:
                 for gauge in (self.source_interval, self.source_lookback):
@@ -273,6 +261,10 @@ class Telemetry:
                 if source.lookback is not None:
                     self.source_lookback.labels(source.source).set(source.lookback)
             self._timed = names
+
+    def feed_of(self, source: str) -> str:
+        """The feed of a source."""
+        return self._feeds.get(source, source)
 
     def initialise(self, source: str, rules: Iterable[str]) -> None:
         """Make the counters of a source and of the rules that listen to it exist at 0."""
@@ -351,38 +343,23 @@ class Telemetry:
     def _counter(self, name: str, text: str, labels: tuple[str, ...]) -> prometheus_client.Counter:
         return prometheus_client.Counter(PREFIX + name, text, labels, registry=self.library)
 
-    def _gauge(self, name: str, text: str, labels: tuple[str, ...] = ()) -> Gauge:
-        return Gauge(PREFIX + name, text, labels, registry=self.library)
+    def _by_source(
+        self, kind: Literal["counter", "gauge"], name: str, text: str, labels: tuple[str, ...] = ()
+    ) -> BySource[Child]:
+        metric = self._labelled(kind, name, text, (*_BY_SOURCE, *labels))
+        return BySource(metric, self.feed_of, is_gauge=kind == "gauge")
 
-    def _histogram(
-        self, name: str, text: str, labels: tuple[str, ...], buckets: tuple[float, ...]
-    ) -> Histogram:
-        return Histogram(PREFIX + name, text, labels, buckets=buckets, registry=self.library)
+    def _gauge(self, name: str, text: str) -> Gauge:
+        return Gauge(PREFIX + name, text, registry=self.library)
+
+    def _histogram(self, name: str, text: str, buckets: tuple[float, ...]) -> BySource[Histogram]:
+        name = PREFIX + name
+        metric = Histogram(name, text, _BY_SOURCE, buckets=buckets, registry=self.library)
+        return BySource(metric, self.feed_of)
 
 
 def _number(known: int | None) -> float:
     return math.nan if known is None else known
-
-
-class _RuleInfos(Tables):
-    """``metric_filter_rule_info``: replaced as a whole, a scrape never sees half of the rules."""
-
-    def __init__(self) -> None:
-        self._rows: list[Row] = []
-
-    def set(self, rules: Iterable[RuleInfo]) -> None:
-        """Replace the facts of all rules."""
-        rows = []
-        for rule in rules:
-            facts = (rule.rule, rule.title, rule.severity, rule.metric, rule.type)
-            values = (*facts, rule.pack, rule.controls)
-            rows.append(Row(values, labels_text(tuple(zip(_FACTS, values, strict=True))), 1.0))
-        self._rows = rows
-
-    def tables(self) -> Iterator[Table]:
-        """See ``Tables.tables``."""
-        text = "Facts of each configured rule; always 1."
-        yield Table(MetricFamily(RULE_INFO, "gauge", text), _FACTS, self._rows)
 
 
 class _Forwarding(Collector):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import repeat
@@ -30,6 +31,10 @@ Known = Callable[[Sequence[EventKey]], Sequence[frozenset[str] | None]]
 """Returns for each event the rules that have judged it; None if it is not remembered."""
 
 
+_is_usual = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", re.ASCII).fullmatch
+"""Whether a time is as CloudTrail writes it, so that texts are in the order of times."""
+
+
 class Batch:
     """Log events of a partition, judged by the rules that may count them.
 
@@ -46,8 +51,13 @@ class Batch:
         watermark: int | None,
         backfill: frozenset[str],
         limits: Limits | None,
+        feed: str,
+        by_event_time: bool,
     ) -> None:
-        """See RuleSet.evaluate."""
+        """See RuleSet.evaluate.
+
+        ``by_event_time``: whether events are judged by the versions in force when they happened.
+        """
         self._judges = judges
         self._partition = partition
         self._format = event_format
@@ -56,10 +66,10 @@ class Batch:
         self._limits = limits
         self.excluded: dict[tuple[str, str], int] = {}
         """The number of events that the limits exclude (see ``model.Excluded``)."""
-        self._places = Places(partition)
+        self._places = Places(partition, feed)
         self._decode = judges.decoder.decode
         self._latest = judges.program(None, None)
-        self._is_timed = watermark is not None and not judges.is_timeless
+        self._is_timed = by_event_time and not judges.is_timeless
         """Whether the rules that judge an event depend on when it happened."""
         self._has_aliases = partition.kind.local_ids
         self._reads_fields = judges.reads_json or event_format != "lines"
@@ -77,7 +87,8 @@ class Batch:
         if known is not None:
             return self._judge_unknown(events, decoded, known)
         quick = None
-        if self._watermark is None and self._limits is None and self._latest.of_line is None:
+        counts_all = self._watermark is None and self._limits is None and not self._is_timed
+        if counts_all and self._latest.of_line is None:
             quick = self._latest.matching
         judged = []
         for index, (event, fields) in enumerate(decoded):
@@ -115,6 +126,8 @@ class Batch:
                 # A container's own fields may say where an object is from if it has no `eventID`.
                 # With a declared format, each has one, and an envelope has none.
                 if self._format != "cloudtrail" and not are_records(piece):
+                    return None
+                if self._is_timed and not _are_from(self._judges.latest_from, piece):
                     return None
                 found: list[tuple[int, Any, list[int] | None]] = []
                 indices, admitted = self._admitted(event, piece, excluded)
@@ -341,3 +354,9 @@ def _exclusion(limits: Limits, fact: Facts) -> tuple[str, str] | None:
     if limits.since is not None and (fact.event_time or limits.since) < limits.since:
         return "start", fact.account_id
     return None
+
+
+def _are_from(earliest: str, records: Iterable[Any]) -> bool:
+    """Whether all records are known to be from a time or later, as CloudTrail writes it."""
+    times = [record.eventTime for record in records]
+    return all(type(time) is str and time >= earliest and _is_usual(time) for time in times)

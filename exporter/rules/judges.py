@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
 from functools import cached_property
 
 from exporter.exactness import RuleVersion, Timeline
@@ -28,6 +29,8 @@ class Judges:
         self._timeline = Timeline(self._rules)
         self.is_timeless = self._timeline.latest == (0, 0)
         """Whether the same versions judge all events, whenever they happened."""
+        self.latest_from = _text(self._timeline.last_bound)
+        """The latest versions judge records of this ``eventTime`` and later ones."""
         self.reads_lines = any(
             not isinstance(rule.pattern.tree, JsonPattern) for rule in self._rules.values()
         )
@@ -106,3 +109,11 @@ class Judges:
 
     def __reduce__(self) -> tuple[object, tuple[list[tuple[RuleVersion, Rule]]]]:
         return Judges, (list(self._rules.items()),)
+
+
+def _text(bound: int | None) -> str:
+    """A time as CloudTrail writes it, in whole seconds."""
+    if bound is None:
+        return ""
+    begin = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=-(-bound // 1000))
+    return begin.strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -18,12 +18,14 @@ class Place(msgspec.Struct, frozen=True, gc=False, cache_hash=True):
     """An account and a region as a partition reads them."""
 
     labels: Labels
-    """``account_id``, ``region``, ``source``, and the resource's label if series carry it."""
+    """``account_id``, ``region``, the feed as ``source``, and the resource's label if series carry
+    it."""
 
     @classmethod
-    def of(cls, account_id: str, region: str, partition: Partition) -> Place:
-        """The place of an event that a partition reads."""
-        labels = ("account_id", account_id), ("region", region), ("source", partition.source)
+    def of(cls, account_id: str, region: str, partition: Partition, feed: str = "") -> Place:
+        """The place of an event that a partition reads. ``feed``: by default, its source's name."""
+        source = feed or partition.source
+        labels = ("account_id", account_id), ("region", region), ("source", source)
         if partition.kind.on_series:
             return cls((*labels, (partition.kind.label, partition.resource)))
         return cls(labels)
@@ -32,10 +34,11 @@ class Place(msgspec.Struct, frozen=True, gc=False, cache_hash=True):
 class Places:
     """The places of a partition, each made once."""
 
-    __slots__ = ("_known", "_partition")
+    __slots__ = ("_feed", "_known", "_partition")
 
-    def __init__(self, partition: Partition) -> None:
+    def __init__(self, partition: Partition, feed: str = "") -> None:
         self._partition = partition
+        self._feed = feed
         self._known: dict[tuple[str, str], Place] = {}
 
     def of(self, account_id: str, region: str) -> Place:
@@ -44,7 +47,7 @@ class Places:
         if place is None:
             if len(self._known) >= _MOST_KEPT:
                 self._known = {}
-            place = Place.of(account_id, region, self._partition)
+            place = Place.of(account_id, region, self._partition, self._feed)
             self._known[account_id, region] = place
         return place
 

@@ -8,14 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 
 import structlog
 
 from exporter.configuration import RuleConfig
-from exporter.exactness import RuleVersion
+from exporter.exactness import RuleVersion, joined_at
 from exporter.model import (
     EventFormat,
     Excluded,
+    Feed,
     Increment,
     JudgedEvent,
     Limits,
@@ -51,19 +53,30 @@ class RuleSet:
     """The versions of rules that sources are judged by. Thread-safe; can be pickled."""
 
     def __init__(
-        self, versions: Mapping[str, Iterable[RuleVersion]], rules: Iterable[RuleConfig] = ()
+        self,
+        versions: Mapping[str, Iterable[RuleVersion]],
+        rules: Iterable[RuleConfig] = (),
+        *,
+        feeds: Mapping[str, Feed] = MappingProxyType({}),
+        joined: Mapping[str, int] = MappingProxyType({}),
     ) -> None:
-        """``versions``: by source. ``rules``: the configured ones, whose patterns are compiled.
+        """A version whose definition this exporter cannot read is logged and left out.
 
-        A version whose definition this exporter cannot read is logged and left out.
+        Args:
+            versions: by source.
+            rules: the configured ones, whose patterns are compiled.
+            feeds: by source; others are feeds of their own.
+            joined: by source, milliseconds: events from before do not count for it.
         """
+        self._feeds = dict(feeds)
+        self._joined = frozenset(joined)
         patterns = {rule.pattern: rule.compiled for rule in rules}
         known: dict[tuple[str, str], Rule | None] = {}
         self._judges: dict[str, Judges] = {}
         self._nobody = Judges(())
         for source, of in versions.items():
             usable: list[tuple[RuleVersion, Rule]] = []
-            for version in of:
+            for version in joined_at(of, joined.get(source)):
                 key = version.rule, version.definition
                 rule = known[key] = known[key] if key in known else _read(version, patterns)
                 if rule is not None:
@@ -85,6 +98,10 @@ class RuleSet:
         """The rules that are in force on a source."""
         return [rule.name for rule in self._judges_of(source).in_force]
 
+    def feed(self, source: str) -> Feed:
+        """The feed of a source."""
+        return self._feeds.get(source) or Feed(source, (source,), "")
+
     def own_starts(self, source: str) -> Mapping[str, int]:
         """Rules that name a start of their own, and when it is on a source (see Source.poll)."""
         return self._judges_of(source).own_starts
@@ -102,21 +119,25 @@ class RuleSet:
     ) -> Evaluation:
         """Match a batch of a partition's log events with the rules that may count them.
 
-        If slices are read again (``watermark`` is not None), each event is judged by the versions
-        in force at its event time; else by those in force now. ``watermark``, ``backfill``: see
-        Reading, as for ``limits``. ``known``: returns the rules that have judged each of these
-        events; those are not evaluated again.
+        If slices are read again (``watermark`` is not None) or several sources bring the events,
+        each event is judged by the versions in force at its event time; else by those in force now.
+        ``watermark``, ``backfill``: see Reading, as for ``limits``. ``known``: returns the rules
+        that have judged each of these events; those are not evaluated again.
         """
+        source = partition.source
+        feed = self.feed(source)
         judged: list[JudgedEvent] = []
         excluded: dict[tuple[str, str], int] = {}
         for origin, some in by_log_group(events, partition):
             batch = Batch(
-                self._judges_of(partition.source),
+                self._judges_of(source),
                 origin,
                 event_format,
                 watermark=watermark,
                 backfill=backfill,
                 limits=limits,
+                feed=feed.name,
+                by_event_time=watermark is not None or feed.is_shared or source in self._joined,
             )
             judged += batch.judge(some, known)
             excluded |= {key: excluded.get(key, 0) + n for key, n in batch.excluded.items()}
@@ -127,7 +148,8 @@ class RuleSet:
 
         These are the series of rules whose labels are all literal.
         """
-        place = Place.of(partition.account_id, partition.region, partition)
+        feed = self.feed(partition.source).name
+        place = Place.of(partition.account_id, partition.region, partition, feed)
         return {
             rule.name: rule.series(place, ())
             for rule in self._judges_of(partition.source).in_force

@@ -24,11 +24,12 @@ from exporter.configuration import (
     SourceConfig,
     check,
 )
-from exporter.exactness import first_start
+from exporter.exactness import SHARED_MEMORY, first_start
 from exporter.ledger.base import Ledger, LoadedRules, RuleUse
 from exporter.metrics.families import MetricFamily
+from exporter.metrics.rule_info import RuleInfo
 from exporter.metrics.series import SeriesStore
-from exporter.metrics.telemetry import RuleInfo, SourceInfo, Telemetry
+from exporter.metrics.telemetry import SourceInfo, Telemetry
 from exporter.model import SourceError
 from exporter.rules import RuleSet, definition
 from exporter.runtime.engine import Engine
@@ -56,10 +57,12 @@ class Assembly:
         """Let everything work by it."""
         sources, rules = self.configuration.sources, self.configuration.rules
         ended = frozenset(self.loaded.ended)
+        telemetry.set_sources(
+            SourceInfo(s.name, s.interval, _lookback(s), s.feed_name) for s in sources
+        )
         engine.apply(self.sources, self.rules, ended, read_before=self.read_before)
         series.describe(_metric_families(rules))
         telemetry.set_rules(_rule_info(rule) for rule in rules)
-        telemetry.set_sources(SourceInfo(s.name, s.interval, _lookback(s)) for s in sources)
         telemetry.load_totals(self.loaded.totals)
 
 
@@ -118,13 +121,19 @@ class Assembler:
             now=now,
             keep=kept_versions(configuration),
             generation=generation,
+            feeds={source.name: source.feed_name for source in sources},
         )
         self._built = built
         return Assembly(
             configuration,
             sources={name: source for name, (_, source) in built.items()},
             read_before=read_before,
-            rules=RuleSet(loaded.versions, configuration.rules),
+            rules=RuleSet(
+                loaded.versions,
+                configuration.rules,
+                feeds=configuration.feeds,
+                joined=loaded.joined,
+            ),
             loaded=loaded,
         )
 
@@ -176,7 +185,14 @@ def rule_uses(
 
 def kept_versions(configuration: Configuration) -> dict[str, int]:
     """By source, milliseconds for which an earlier version of a rule is kept."""
-    return {source.name: round((_lookback(source) or 0) * 1000) for source in configuration.sources}
+    feeds = configuration.feeds
+    return {
+        source.name: max(
+            round((_lookback(source) or 0) * 1000),
+            SHARED_MEMORY if feeds[source.name].is_shared else 0,
+        )
+        for source in configuration.sources
+    }
 
 
 def _use(source: SourceConfig, rule: RuleConfig, now: int, *, read_before: bool) -> RuleUse:

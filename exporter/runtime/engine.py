@@ -10,7 +10,7 @@ from functools import partial
 
 import structlog
 
-from exporter.ledger.base import LedgerError
+from exporter.ledger.base import LedgerError, Member
 from exporter.logs import Failures
 from exporter.model import (
     DamagedCheckpointError,
@@ -351,21 +351,27 @@ class Engine:
 
     def _forget(self, source: Source) -> None:
         with self._guard:
-            state = self._sources.get(source.name)
-            if state is None:
-                return
-            found = list(state.readers)
-            # The events of a partition that was not read by the current rules are unknown.
             rules = self._pipeline.rules
-            known = all(reader.read_by is rules for reader in state.readers.values())
-            looked_at = state.looked_at if known else None
+            feed = rules.feed(source.name)
+            state = self._sources.get(source.name)
+            # One of its sources does it for the feed.
+            if state is None or feed.sources[0] != source.name:
+                return
+            members = [self._member(name, rules) for name in feed.sources]
         try:
-            self._ledger.expire(source.name, found, looked_at=looked_at, memory=source.memory)
+            self._ledger.expire(feed.name, members)
         except LedgerError as error:
             self._telemetry.ledger_errors.labels("forget").inc()
             state.forgetting.failed(error)
         else:
             state.forgetting.succeeded()
+
+    def _member(self, name: str, rules: RuleSet) -> Member:
+        state = self._sources[name]
+        # The events of a partition that was not read by the current rules are unknown.
+        known = all(reader.read_by is rules for reader in state.readers.values())
+        looked_at = state.looked_at if known else None
+        return Member(name, list(state.readers), looked_at, state.source.memory)
 
 
 def _unseen(partition: Partition, failures: Mapping[Partition, SourceError]) -> SourceError | None:

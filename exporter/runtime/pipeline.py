@@ -56,14 +56,16 @@ class Evaluated:
     @property
     def batch(self) -> Batch:
         """What the ledger commits."""
+        feed = self.rules.feed(self.source.name)
         return Batch(
             self.partition,
-            feed=self.source.name,
+            feed=feed.name,
             checkpoint=self.reading.checkpoint,
             expected=self.expected,
             events=self.evaluation.events,
-            format=self.source.format,
+            format=feed.format or self.source.format,
             remember_from=self.reading.remember_from,
+            is_shared=feed.is_shared,
         )
 
 
@@ -161,7 +163,8 @@ class Pipeline:
         self, rules: RuleSet, source: Source, partition: Partition, reading: Reading
     ) -> Evaluation:
         """Evaluate a reading in turn with other partitions, some log events at a time."""
-        known = partial(self.ledger.judged, source.name) if reading.again else None
+        feed = rules.feed(source.name).name
+        known = partial(self.ledger.judged, feed) if reading.again else None
         events: list[JudgedEvent] = []
         excluded: Counter[tuple[str, str]] = Counter()
         for part in self._parts(source, reading.events):

@@ -23,6 +23,7 @@ def source_status(config: SourceConfig, engine: Engine, clock: Clock) -> SourceS
         lookback=getattr(config, "lookback", None),
         partitions=[_partition_status(one, clock.now()) for one in engine.readers(config.name)],
         failures=list(engine.failures(config.name).values()),
+        feed=config.feed_name if config.feed_name != config.name else "",
         resource=config.kind.noun or "Resource",
     )
 

@@ -188,7 +188,9 @@ class SourceConfig(BaseModel, ABC):
     """Values for required options that are missing or wrong, so the other options are checked."""
 
     name: SourceName
-    """Unique; the ``source`` label of its series."""
+    """Unique."""
+    feed: SourceName | None = None
+    """Sources of one feed bring the same events; None for the source's own name."""
     type: str
     """The value of ``type:``; a literal with a default in each subclass."""
     format: EventFormat
@@ -219,6 +221,11 @@ class SourceConfig(BaseModel, ABC):
     ) -> Iterator[Problem]:
         """Problems that AWS reports, with their position in the file; makes read-only calls."""
         return iter(())
+
+    @property
+    def feed_name(self) -> str:
+        """The ``source`` label of its series."""
+        return self.feed or self.name
 
     @property
     def aws_regions(self) -> Sequence[str]:

@@ -46,6 +46,8 @@ class SourceStatus:
     partitions: Sequence[PartitionStatus]
     failures: Sequence[str] = ()
     """Errors of the last discovery, a sentence each."""
+    feed: str = ""
+    """Its feed, if that is not its own; empty otherwise."""
     resource: str = "Resource"
     """The heading of the column of the partitions' resources."""
 

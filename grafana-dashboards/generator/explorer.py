@@ -28,7 +28,9 @@ _RULE: Final = 'rule=~"$rule"'
 _SOURCE: Final = 'source=~"$source"'
 _SHARED: Final = '__name__{}"metric_filter_matches_total"'
 """Of the default metric, only the series with the rule's name belong to it."""
-_MATCHES: Final = own("matches_total", _RULE, _SOURCE)
+"""The source of rule series is the feed."""
+_FEED: Final = 'feed=~"$source"'
+_MATCHES: Final = own("matches_total", _RULE, _FEED)
 
 
 def _growth(function: Callable[[str], str], suffix: str) -> str:
@@ -66,7 +68,7 @@ def _variables() -> list[builders.QueryVariable]:
         description="The rule to show",
     )
     source = chooser(
-        "source", "Source", f"label_values({own('matches_total', _RULE)}, source)", every=".*"
+        "source", "Source", f"label_values({own('matches_total', _RULE)}, feed)", every=".*"
     )
     # What the rule counts in: its series have the labels.
     metric = chooser(

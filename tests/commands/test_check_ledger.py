@@ -107,6 +107,30 @@ def test_a_ledger_that_nobody_has_open_is_left_as_it_is(
     assert [path.name for path in (tmp_path / "data").iterdir()] == [LEDGER_FILE]
 
 
+def test_a_source_that_comes_to_a_feed_is_named_with_what_becomes_of_its_series(
+    running: SqliteLedger, check: Check, start: Start
+) -> None:
+    bus = (
+        "  - {name: bus, type: event_bus, feed: history,"
+        " queue_url: https://sqs.us-east-1.amazonaws.com/111122223333/events}\nrules:"
+    )
+    _, lines, _ = check(CONFIGURATION.replace("rules:", bus))
+    assert lines[1].startswith("source bus joins the feed history and counts in it, events from 2")
+    moved = CONFIGURATION.replace("event_history", "event_history, feed: org")
+    _, lines, _ = check(moved)
+    assert lines[1].startswith("source history moves from the feed history to org, events from 2")
+    assert 'series with source="history" stay as they are' in lines[1]
+    running.close()
+    rename = ("storage", "rename-feed", "history", "org", "--storage.path", "data")
+    stdout, _ = start(*rename).communicate(timeout=30)
+    assert stdout.decode() == 'feed history is renamed to org: 1 series have source="org" now\n'
+    _, lines, _ = check(moved)
+    assert lines[1:] == ["2 rules on their sources: unchanged"]
+    again = start(*rename)
+    assert again.communicate(timeout=30)[1].decode().endswith("The ledger has no feed history.\n")
+    assert again.returncode == 1
+
+
 def test_damage_is_a_sentence_and_an_error(
     running: SqliteLedger, check: Check, tmp_path: Path
 ) -> None:

@@ -58,6 +58,7 @@ def test_everything_that_is_written_is_taken(tmp_path: Path) -> None:
         tmp_path,
         """
         name: trail-logs
+        feed: org
         type: log_groups
         regions: [us-gov-west-1, ap-southeast-3]
         log_groups: [CloudTrail/DefaultLogGroup]
@@ -70,12 +71,12 @@ def test_everything_that_is_written_is_taken(tmp_path: Path) -> None:
     )
     assert source.model_dump() == {
         "name": "trail-logs",
+        "feed": "org",
         "type": "log_groups",
         "regions": ("us-gov-west-1", "ap-southeast-3"),
         "log_groups": ("CloudTrail/DefaultLogGroup",),
         "format": "cloudtrail",
         "interval": 90,
-        "folders": ("CloudTrail", "CloudTrail-NetworkActivity"),
         "lookback": 86400,
         "start": 30 * 86400,
         "discovery_interval": 3600,
@@ -92,6 +93,7 @@ def test_the_options_of_a_bucket_that_is_listed(tmp_path: Path) -> None:
         "expected_bucket_owner": None,
         "regions": None,
         "account_ids": None,
+        "feed": None,
         "folders": ("CloudTrail", "CloudTrail-NetworkActivity"),
         "lookback": 86400,
         "start": 0,
@@ -220,3 +222,21 @@ def test_two_sources_cannot_read_one_queue(tmp_path: Path) -> None:
     (problem,) = check([path]).errors
     assert problem.location.line == 3
     assert "the source `a` reads https://sqs" in problem.message
+
+
+def test_sources_share_a_feed_by_its_name_and_are_warned_if_ids_are_local(tmp_path: Path) -> None:
+    path = tmp_path / "config.yaml"
+    path.write_text(
+        "sources:\n  - {name: history, type: event_history}\n"
+        "  - {name: group, type: log_groups, log_groups: [trail], format: auto, feed: history}\n"
+        f"  - {{name: alone, type: event_history, feed: org}}\n{RULES}"
+    )
+    checked = check([path])
+    assert checked.configuration is not None
+    feeds = checked.configuration.feeds
+    assert feeds["history"] == feeds["group"]
+    assert (feeds["history"].name, feeds["history"].is_shared) == ("history", True)
+    assert (feeds["alone"].name, feeds["alone"].is_shared) == ("org", False)
+    (warning,) = [one for one in checked.problems if "feed" in one.message]
+    assert (warning.severity, warning.location.line) == ("warning", 3)
+    assert "write `format: cloudtrail`" in warning.message

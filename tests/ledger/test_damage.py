@@ -29,7 +29,7 @@ from exporter.ledger.tables import (
     Table,
 )
 from exporter.model import Partition
-from tests.support.counting import RULE, SOURCE, batch, commit, increment, load, use
+from tests.support.counting import RULE, SOURCE, batch, commit, expire, increment, load, use
 
 RULES = {SOURCE: {RULE: use(), "h": use("h_seconds", labels=["user"], buckets=(0.5, 1.0))}}
 FLIPS = 200
@@ -97,7 +97,7 @@ def after_counting_on(folder: Path) -> list[tuple[object, ...]]:
     with closing(opened(folder)) as ledger:
         ledger.checkpoint(Partition(SOURCE, "1", "us-east-1"))
         count(ledger, 0, 2 * EVENTS)
-        ledger.expire(SOURCE, [], looked_at=1, memory=0)
+        expire(ledger, SOURCE, [], looked_at=1, memory=0)
         ledger.rule_totals()
         return [(one.key, one.total, one.buckets) for one in ledger.series()]
 

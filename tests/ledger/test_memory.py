@@ -24,6 +24,7 @@ from tests.support.counting import (
     SOURCE,
     batch,
     commit,
+    expire,
     increment,
     load,
     use,
@@ -88,10 +89,10 @@ def forget(
     forgotten = 0
     for _ in range(2):
         looked_at = time.wall if looked else None
-        forgotten += ledger.expire(SOURCE, found, looked_at=looked_at, memory=memory)
+        forgotten += expire(ledger, SOURCE, found, looked_at=looked_at, memory=memory)
         time.pass_by(PROVEN_AFTER)
     looked_at = time.wall if looked else None
-    return forgotten + ledger.expire(SOURCE, found, looked_at=looked_at, memory=memory)
+    return forgotten + expire(ledger, SOURCE, found, looked_at=looked_at, memory=memory)
 
 
 PASSED = NOW - CLOCK_ERROR - MEMORY
@@ -118,7 +119,7 @@ def test_memory_is_deleted_a_segment_at_a_time(timed: SqliteLedger, time: Time) 
 
 def test_only_the_named_source_forgets(timed: SqliteLedger) -> None:
     commit(timed, batch(at(1), remember_from=NOW))
-    assert timed.expire("apps", [], looked_at=NOW, memory=0) == 0
+    assert expire(timed, "apps", [], looked_at=NOW, memory=0) == 0
     assert commit(timed, batch(at(1), remember_from=NOW)).new == []
 
 
@@ -184,7 +185,7 @@ def test_positions_that_leap_ahead_for_one_clean_up_cost_nothing(
     commit(timed, batch(at(NOW), remember_from=NOW))
     assert forget(timed, time, PARTITION) == 0
     commit(timed, batch(remember_from=NOW + YEAR))
-    assert timed.expire(SOURCE, [PARTITION], looked_at=NOW + YEAR, memory=MEMORY) == 0
+    assert expire(timed, SOURCE, [PARTITION], looked_at=NOW + YEAR, memory=MEMORY) == 0
     commit(timed, batch(remember_from=NOW))
     assert forget(timed, time, PARTITION) == 0
     assert commit(timed, batch(at(NOW), remember_from=NOW)).new == []
@@ -381,8 +382,8 @@ class Memory(RuleBasedStateMachine):
     def look_and_forget(self, off: int = 0) -> None:
         present = set(range(len(REGIONS))) - self.gone
         looked_at = None if self.unread & present else self.time.wall + off
-        self.ledger.expire(
-            SOURCE, [REGIONS[i] for i in present], looked_at=looked_at, memory=LOOKBACK
+        expire(
+            self.ledger, SOURCE, [REGIONS[i] for i in present], looked_at=looked_at, memory=LOOKBACK
         )
 
     @rule(off=st.sampled_from([-YEAR, -CLOCK_ERROR // 3, YEAR, 100 * YEAR]))
@@ -410,7 +411,7 @@ class Memory(RuleBasedStateMachine):
             assert committed.new == []
         if committed.new:
             self.read_at[record] = self.time.wall
-        self.ledger.expire("files", [file], looked_at=self.time.wall + off, memory=REMEMBERED)
+        expire(self.ledger, "files", [file], looked_at=self.time.wall + off, memory=REMEMBERED)
 
 
 def test_positions_that_were_corrected_between_two_looks_prove_nothing() -> None:

@@ -21,7 +21,7 @@ from exporter.ledger.sqlite import SqliteLedger
 from exporter.ledger.storage import LEDGER_FILE, connect
 from exporter.ledger.tables import SCHEMA_VERSION
 from exporter.model import JudgedEvent, Partition, SeriesKey
-from tests.support.counting import batch, commit, increment, load, use
+from tests.support.counting import batch, commit, expire, increment, load, use
 from tests.support.volumes import mounted_volume
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -236,7 +236,7 @@ def test_schema_1s_memory_goes_once_nothing_can_bring_its_events(old: Path) -> N
         def forget(source: str, *found: Partition, memory: int = HOUR) -> int:
             deleted = 0
             for _ in range(3):
-                deleted += ledger.expire(source, found, looked_at=now[0], memory=memory)
+                deleted += expire(ledger, source, found, looked_at=now[0], memory=memory)
                 now[0] += HOUR
                 steady[0] += 3600
             return deleted

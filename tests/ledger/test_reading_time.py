@@ -16,7 +16,17 @@ from exporter.ledger.sqlite import SqliteLedger
 from exporter.ledger.storage import LEDGER_FILE
 from exporter.ledger.tables import BY_EVENT_TIME
 from exporter.model import JudgedEvent, Partition
-from tests.support.counting import PARTITION, RULE, SOURCE, batch, commit, increment, load, use
+from tests.support.counting import (
+    PARTITION,
+    RULE,
+    SOURCE,
+    batch,
+    commit,
+    expire,
+    increment,
+    load,
+    use,
+)
 
 DUMP = Path(__file__).with_name("reading_time.sql")
 NOW = 1_790_000_000_000
@@ -98,7 +108,7 @@ def test_entries_by_reading_time_are_read_until_they_expire(carried: Carried) ->
     carried.count(partition=GROUP, until=end)
     assert carried.levels() == {0, 1, BY_EVENT_TIME}
     for _ in range(3):
-        carried.ledger.expire(SOURCE, [PARTITION, GROUP], looked_at=end, memory=0)
+        expire(carried.ledger, SOURCE, [PARTITION, GROUP], looked_at=end, memory=0)
         carried.steady += PROVEN_AFTER / 1000
     assert carried.levels() == {BY_EVENT_TIME}
     with closing(sqlite3.connect(carried.path)) as connection:

@@ -14,7 +14,7 @@ from exporter.exactness import CLOCK_ERROR, PROVEN_AFTER
 from exporter.ledger import space
 from exporter.ledger.sqlite import SqliteLedger
 from exporter.ledger.storage import LEDGER_FILE
-from tests.support.counting import PARTITION, SOURCE, batch, commit, increment, load_one
+from tests.support.counting import PARTITION, SOURCE, batch, commit, expire, increment, load_one
 
 NOW = 1_790_000_000_000
 EVENTS = 4_000
@@ -44,11 +44,11 @@ def large(tmp_path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> Iter
     with_memory.close()
 
 
-def expire(ledger: SqliteLedger, clock: Clock, before: int) -> int:
+def expire_all(ledger: SqliteLedger, clock: Clock, before: int) -> int:
     commit(ledger, batch(remember_from=before + CLOCK_ERROR))
     deleted = 0
     for _ in range(3):
-        deleted += ledger.expire(SOURCE, [PARTITION], looked_at=before + CLOCK_ERROR, memory=0)
+        deleted += expire(ledger, SOURCE, [PARTITION], looked_at=before + CLOCK_ERROR, memory=0)
         clock.seconds += PROVEN_AFTER / 1000
     return deleted
 
@@ -71,7 +71,7 @@ def test_what_expired_is_given_back_to_the_volume(
     full = path.stat().st_size
     opened = SqliteLedger.open(tmp_path, clock=lambda: 1.0, steady=lambda: clock.seconds)
     load_one(opened)
-    assert expire(opened, clock, NOW + 10_000 * EVENTS) == EVENTS
+    assert expire_all(opened, clock, NOW + 10_000 * EVENTS) == EVENTS
     opened.close()
     assert path.stat().st_size < full
     with closing(sqlite3.connect(path)) as connection:
@@ -94,6 +94,6 @@ def test_commits_go_on_between_the_steps_of_a_large_deletion(
         between.append(len(commit(large, read).new))
 
     monkeypatch.setattr("exporter.ledger.ledger.time.sleep", pause)
-    assert expire(large, clock, NOW + 10_000 * EVENTS) == EVENTS
+    assert expire_all(large, clock, NOW + 10_000 * EVENTS) == EVENTS
     assert len(between) > 3
     assert set(between) == {1}

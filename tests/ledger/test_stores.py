@@ -39,6 +39,7 @@ from tests.support.counting import (
     SOURCE,
     batch,
     commit,
+    expire,
     increment,
     load,
     load_one,
@@ -227,7 +228,7 @@ def test_a_crash_between_any_two_statements_leaves_nothing(reopen: Open) -> None
     new = batch(increment("a", event_id="1"), increment("b", event_id="2"), checkpoint="next")
     works: list[Callable[[], object]] = [
         lambda: commit(ledger, dataclasses.replace(new, remember_from=10**10)),
-        lambda: ledger.expire(SOURCE, [PARTITION], looked_at=10**13, memory=0),
+        lambda: expire(ledger, SOURCE, [PARTITION], looked_at=10**13, memory=0),
         lambda: ledger.declare([(RULE, increment("z", event_id=None).increments[0].series)]),
         lambda: load(ledger, {SOURCE: {RULE: use(labels=["other"])}}),
     ]

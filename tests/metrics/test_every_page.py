@@ -15,8 +15,9 @@ from exporter.configuration.packs import available_packs
 from exporter.ledger.base import SeriesTotal
 from exporter.ledger.sqlite import SqliteLedger
 from exporter.metrics.exposition import Exposition
+from exporter.metrics.rule_info import RuleInfo
 from exporter.metrics.series import SeriesStore
-from exporter.metrics.telemetry import RuleInfo, Telemetry
+from exporter.metrics.telemetry import Telemetry
 from exporter.model import SeriesKey
 from exporter.runtime.assembly import _metric_families
 from tests.support.expositions import parse_exposition

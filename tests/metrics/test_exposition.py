@@ -23,8 +23,9 @@ from exporter.ledger.sqlite import SqliteLedger
 from exporter.metrics.exposition import Exposition
 from exporter.metrics.families import MetricFamily
 from exporter.metrics.partitions import Meter
+from exporter.metrics.rule_info import RuleInfo
 from exporter.metrics.series import SeriesStore
-from exporter.metrics.telemetry import RuleInfo, Telemetry
+from exporter.metrics.telemetry import Telemetry
 from exporter.metrics.text import OPENMETRICS, PLAIN, accepts_gzip, negotiate
 from exporter.model import Partition, SeriesKey
 from exporter.sources.files import FILE

@@ -10,9 +10,11 @@ from prometheus_client import Counter, Gauge, Histogram, Info, generate_latest
 
 from exporter import __version__
 from exporter.ledger.base import Committed, RuleChange, RuleTotal
+from exporter.metrics.by_source import BySource
 from exporter.metrics.partitions import Meter
+from exporter.metrics.rule_info import RuleInfo
 from exporter.metrics.tables import LabelledMetric
-from exporter.metrics.telemetry import PREFIX, RuleInfo, SourceInfo, Telemetry
+from exporter.metrics.telemetry import PREFIX, SourceInfo, Telemetry
 from exporter.model import Partition
 from exporter.sources.log_groups import LOG_GROUP
 from exporter.sources.thinning import Rereads
@@ -20,7 +22,7 @@ from tests.support.counting import RULE, SOURCE
 
 PLACE = {"source": SOURCE, "account_id": "1", "region": "us-east-1"}
 RULE_LABELS = {"source": SOURCE, "rule": RULE}
-METRICS = (Counter, Gauge, Histogram, Info, LabelledMetric)
+METRICS = (BySource, Counter, Gauge, Histogram, Info, LabelledMetric)
 FACTS = (RULE, "Sign-ins", "high", "logins_total", "counter", 10)
 INFO = RuleInfo(*FACTS, pack="cis", controls="cis-v3.0.0/4.3")
 
@@ -33,7 +35,10 @@ def telemetry() -> Telemetry:
 
 
 def sample(telemetry: Telemetry, name: str, labels: dict[str, str] | None = None) -> float | None:
-    return telemetry.registry.get_sample_value(PREFIX + name, labels or {})
+    labels = dict(labels or {})
+    if "source" in labels:
+        labels.setdefault("feed", labels["source"])
+    return telemetry.registry.get_sample_value(PREFIX + name, labels)
 
 
 def exposed_names(telemetry: Telemetry) -> set[str]:
@@ -227,6 +232,27 @@ def test_the_times_of_the_sources_are_those_of_the_configuration(telemetry: Tele
     assert sample(telemetry, "source_interval_seconds", {"source": SOURCE}) is None
     assert sample(telemetry, "source_lookback_seconds", {"source": SOURCE}) is None
     assert sample(telemetry, "source_interval_seconds", {"source": "replay"}) == 10
+
+
+def test_a_source_that_changes_its_feed_leaves_no_gauge_behind(telemetry: Telemetry) -> None:
+    partition = Partition(SOURCE, "1", "us-east-1")
+    labels = {**PLACE, "queue": "", "log_group": "", "path": ""}
+    telemetry.read.add(Meter(partition, found=5.0, events=3))
+    for feed in (SOURCE, "org"):
+        telemetry.set_sources([SourceInfo(SOURCE, 60.0, 1800.0, feed)])
+        telemetry.partitions.labels(SOURCE).set(1)
+        telemetry.matches.labels(SOURCE, RULE).inc()
+    for name, of in (
+        ("source_interval_seconds", {"source": SOURCE}),
+        ("source_lookback_seconds", {"source": SOURCE}),
+        ("partitions", {"source": SOURCE}),
+        ("partition_up", labels),
+        ("log_events_read_total", PLACE),
+    ):
+        assert sample(telemetry, name, of) is None
+        assert sample(telemetry, name, {**of, "feed": "org"}) is not None
+    assert sample(telemetry, "matches_total", RULE_LABELS) == 1, "sums by source never decrease"
+    assert sample(telemetry, "matches_total", {**RULE_LABELS, "feed": "org"}) == 1
 
 
 def rule_infos(telemetry: Telemetry) -> list[dict[str, str]]:

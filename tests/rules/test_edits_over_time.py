@@ -34,6 +34,7 @@ from tests.sources.test_timeline import (
     made,
     source,
 )
+from tests.support.counting import expire
 
 SOURCE, RULE, METRIC = PARTITION.source, "edited", "edited_total"
 MESSAGES = ("m0", "m1", "m2")
@@ -143,7 +144,7 @@ class Exporter:
 
     def forget(self) -> None:
         now = round(self.clock.now * 1000)
-        self._ledger.expire(SOURCE, [PARTITION], looked_at=now, memory=self._reader.memory)
+        expire(self._ledger, SOURCE, [PARTITION], looked_at=now, memory=self._reader.memory)
 
     def totals(self) -> Counter[str]:
         with closing(self._ledger):

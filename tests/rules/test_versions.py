@@ -15,11 +15,12 @@ from structlog.testing import capture_logs
 
 from exporter.configuration import Configuration, RuleConfig, load
 from exporter.exactness import RuleVersion
-from exporter.model import JudgedEvent, LogEvent, Partition
+from exporter.model import Feed, JudgedEvent, LogEvent, Partition, Records
 from exporter.rules import RuleSet, definition
 from exporter.ruletests import load_rule_tests
 from exporter.sources.files import FILE
 from exporter.sources.log_groups import LOG_GROUP
+from exporter.sources.queue_source import QUEUE
 from tests.support.tools import ROOT
 
 SOURCE = "apps"
@@ -128,6 +129,43 @@ def test_the_second_of_a_cloudtrail_record_belongs_to_whoever_was_in_force_in_it
     assert judge(removed, record, time=EDIT) != []
     before = {"eventTime": "2023-11-14T22:13:19Z", "a": 1}
     assert judge(edited, before, time=EDIT) != []
+
+
+@pytest.mark.parametrize(
+    ("times", "is_split"),
+    [
+        (("2023-11-14T22:13:21Z", "2023-11-15T00:00:00Z"), False),
+        (("2023-11-14T22:13:21Z", "2023-11-14T22:13:19Z"), True),
+        (("2023-11-14T22:13:21Z", "20231114T221319+0000"), True),
+        (("2023-11-14T22:13:21Z", "2023-W46-2T22:13:19Z"), True),
+    ],
+)
+def test_a_document_in_a_shared_feed_is_split_only_if_records_may_be_from_before_an_edit(
+    configure: Configure, times: tuple[str, ...], is_split: bool
+) -> None:
+    old, new = configure(pattern="{ $.a = 1 }"), configure(pattern="{ $.a = 2 }")
+    feed = Feed("org", (SOURCE, "other"), "cloudtrail")
+    edited = versions((old, None, EDIT), (new, EDIT, None))
+    rules = RuleSet({SOURCE: edited}, [new], feeds={SOURCE: feed})
+    texts = [
+        json.dumps({"eventID": f"{time} {a}", "eventTime": time, "a": a})
+        for time in times
+        for a in (1, 2)
+    ]
+    split = False
+
+    def events(_: bytes | bytearray) -> list[LogEvent]:
+        nonlocal split
+        split = True
+        return [LogEvent(text, EDIT, None) for text in texts]
+
+    document = Records(f'{{"Records":[{",".join(texts)}]}}'.encode(), EDIT, events)
+    partition = Partition(SOURCE, "1", "eu-west-1", "queue", QUEUE)
+    judged = rules.evaluate(document, partition, "cloudtrail").events
+    assert split == is_split
+    expected = [f"{times[0]} 2", f"{times[1]} {1 if is_split else 2}"]
+    assert [event.event_id for event in judged] == expected
+    assert all(dict(i.series.labels)["source"] == "org" for e in judged for i in e.increments)
 
 
 def test_what_is_older_than_the_watermark_counts_for_rules_whose_past_is_read_only(

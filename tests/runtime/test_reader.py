@@ -93,7 +93,7 @@ class Process:
         labels = {"account_id": GROUP.account_id, "region": GROUP.region, "path": "", "queue": ""}
         return self.telemetry.registry.get_sample_value(
             f"metric_filter_exporter_{name}",
-            {"source": "apps", "log_group": GROUP.resource, **labels},
+            {"source": "apps", "feed": "apps", "log_group": GROUP.resource, **labels},
         )
 
 

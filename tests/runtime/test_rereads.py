@@ -116,8 +116,9 @@ def test_the_arrival_delay_is_that_of_events_that_count_and_observed_once(tmp_pa
             pass
     observed = process.pipeline.telemetry.registry.get_sample_value
     name = "metric_filter_exporter_arrival_delay_seconds"
-    assert observed(f"{name}_count", {"source": "apps"}) == process.total == 12
-    mean = (observed(f"{name}_sum", {"source": "apps"}) or 0) / 12
+    labels = {"source": "apps", "feed": "apps"}
+    assert observed(f"{name}_count", labels) == process.total == 12
+    mean = (observed(f"{name}_sum", labels) or 0) / 12
     assert 10 <= mean <= 20  # half an interval
     assert reader.meter.events > 2 * 120
 

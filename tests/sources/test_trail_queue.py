@@ -236,7 +236,7 @@ def test_a_failure_of_s3_uses_up_no_receive_and_stops_the_others_for_a_few_polls
     trail.notify(f"{FOLDER}/a")
     trail.notify(f"{FOLDER}/b")
     source = trail.source()
-    aws.faults = Faults(error=1, operations=["GET"])
+    aws.faults = Faults(error=1, operations=["GetObject"])
     for _ in range(3):
         with pytest.raises(SourceError, match="GetObject"):
             list(poll(source))

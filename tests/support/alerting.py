@@ -11,9 +11,11 @@ from typing import Any, Final
 import yaml
 from prometheus_client.metrics import MetricWrapperBase
 
+from exporter.metrics.by_source import BySource
 from exporter.metrics.partitions import Meter
+from exporter.metrics.rule_info import RULE_INFO, RuleInfo
 from exporter.metrics.tables import LabelledMetric
-from exporter.metrics.telemetry import RULE_INFO, RuleInfo, Telemetry
+from exporter.metrics.telemetry import Telemetry
 from exporter.model import Partition
 from exporter.sources.thinning import Rereads
 from tests.support.promql import Labels, output_labels
@@ -106,7 +108,8 @@ def _telemetry_labels() -> dict[str, Labels]:
     rereads = Rereads(1.5, 11, 11, load=0.1, full_load=0.1, page_seconds=0.1)
     telemetry.read.add(Meter(Partition("source"), found=0.0, read_up_to=0, rereads=rereads))
     labels: dict[str, Labels] = dict.fromkeys(_PROCESS, _SCRAPED)
-    for metric in vars(telemetry).values():
+    for attribute in vars(telemetry).values():
+        metric = attribute.metric if isinstance(attribute, BySource) else attribute
         if isinstance(metric, MetricWrapperBase):
             for family in metric.describe():
                 labels |= _names(family.name, family.type, _SCRAPED.union(metric._labelnames))

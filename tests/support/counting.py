@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any, TypeAlias
 
-from exporter.ledger.base import Batch, Committed, Ledger, LoadedRules, RuleUse, SeriesTotal
+from exporter.ledger.base import Batch, Committed, Ledger, LoadedRules, Member, RuleUse, SeriesTotal
 from exporter.ledger.ledger import StoredLedger
 from exporter.model import Increment, JudgedEvent, Partition, SeriesKey
 
@@ -63,6 +63,18 @@ def batch(
 def commit(ledger: AnyLedger, one: Batch) -> Committed:
     """Commit a batch after whatever the partition's last one was."""
     return ledger.commit(replace(one, expected=ledger.checkpoint(one.partition)))
+
+
+def expire(
+    ledger: AnyLedger,
+    source: str,
+    found: Iterable[Partition],
+    *,
+    looked_at: int | None,
+    memory: int,
+) -> int:
+    """Delete memory of a source that is the only one of its feed."""
+    return ledger.expire(source, [Member(source, list(found), looked_at, memory)])
 
 
 def definition(
