@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
+from itertools import chain
 from typing import Literal, overload
 
 import msgspec
@@ -142,6 +144,26 @@ class Records(Sequence[LogEvent]):
         return self.events[index]
 
 
+class Joined(Sequence[LogEvent]):
+    """Several sequences of log events, one after the other."""
+
+    def __init__(self, parts: Sequence[Sequence[LogEvent]]) -> None:
+        self.parts = parts
+
+    def __len__(self) -> int:
+        return sum(map(len, self.parts))
+
+    def __iter__(self) -> Iterator[LogEvent]:
+        return chain.from_iterable(self.parts)
+
+    @overload
+    def __getitem__(self, index: int) -> LogEvent: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[LogEvent]: ...
+    def __getitem__(self, index: int | slice) -> LogEvent | Sequence[LogEvent]:
+        return list(self)[index]
+
+
 _RECORDS_START = re.compile(rb'[ \t\r\n]*\{[ \t\r\n]*"Records"[ \t\r\n]*:[ \t\r\n]*\[')
 _RECORDS_END = re.compile(rb"\][ \t\r\n]*\}[ \t\r\n]*\Z")
 _END = 256
@@ -242,6 +264,10 @@ class SourceError(Exception):
         self.reason = reason
         """A short word for a label: ``access_denied``, ``throttled``, ``expired_credentials``,
         ``unreachable``, ``unreadable``, …"""
+
+    def __reduce__(self) -> tuple[partial[SourceError], tuple[str]]:
+        """For pickle, which passes an exception no keywords."""
+        return partial(type(self), reason=self.reason), (str(self),)
 
 
 class DamagedCheckpointError(Exception):

@@ -15,7 +15,7 @@ from exporter.aws.queues import Message
 from exporter.model import SourceError
 from exporter.patterns.compile import wildcard_test
 from exporter.sources.base import Environment, Reading
-from exporter.sources.contents import InTurn, Portion
+from exporter.sources.contents import Gathered, InTurn, Portion
 from exporter.sources.notifications import UnknownNotificationError, read_notification
 from exporter.sources.queue_source import QueueSource, WorkedOff, checkpoint
 from exporter.sources.trail_objects import TrailObject
@@ -24,7 +24,14 @@ if TYPE_CHECKING:
     from exporter.sources.trail_bucket import TrailBucketConfig
 
 _PASSING: Final = frozenset(
-    {"stopping", "throttled", "unreachable", "no_credentials", "expired_credentials"}
+    {
+        "stopping",
+        "throttled",
+        "unreachable",
+        "no_credentials",
+        "expired_credentials",
+        "worker_ended",
+    }
 )
 """Errors that are not the object's own: the message is worked off by a later poll."""
 _MOST_TRIES: Final = 3
@@ -48,6 +55,30 @@ class _Plan:
     """Why it cannot be read."""
 
 
+@dataclass(slots=True)
+class _Together:
+    """The objects and messages of the next reading."""
+
+    gathered: Gathered = field(default_factory=Gathered)
+    undecodable: int = 0
+    done: list[Message] = field(default_factory=list)
+    left: list[Message] = field(default_factory=list)
+    excluded: Counter[str] = field(default_factory=Counter)
+
+    def end(self, plan: _Plan, *, is_read: bool) -> None:
+        """All records of a message are in this reading, or in one before it."""
+        (self.done if is_read else self.left).append(plan.message)
+        self.excluded += plan.excluded
+
+    def worked_off(self) -> WorkedOff:
+        """The reading, and what is done once it is committed; another one begins."""
+        events, size = self.gathered.take()
+        reading = Reading(events, checkpoint(), size=size, undecodable=self.undecodable)
+        worked_off = WorkedOff(reading, self.done, self.left, self.excluded)
+        self.undecodable, self.done, self.left, self.excluded = 0, [], [], Counter()
+        return worked_off
+
+
 class TrailQueue(QueueSource):
     """The records of the objects that messages name.
 
@@ -68,7 +99,7 @@ class TrailQueue(QueueSource):
         self._named: set[tuple[str, str]] = set()
 
     def work_off(self, messages: Sequence[Message]) -> Iterator[WorkedOff]:
-        """The records of each object in a reading of their own, or in several."""
+        """The records of the objects, those of many small ones in one reading."""
         plans = [self._plan(message) for message in messages]
         portions = self._contents.portions(
             self.partition,
@@ -76,20 +107,21 @@ class TrailQueue(QueueSource):
             self.limits,
             (content for plan in plans for content in plan.wanted),
         )
-        for plan in plans:
-            message = plan.message
-            if plan.error:
-                is_new = self.unreadable(message, plan.error)
-                yield WorkedOff(Reading((), checkpoint(), undecodable=is_new), left=[message])
-                continue
-            failures: list[str] = []
-            for _ in plan.wanted:
-                yield from self._read(message, portions, failures)
-            if failures:
-                self.unreadable(message, failures[0])
-            done, left = ([], [message]) if failures else ([message], [])
-            self._tries.pop(message.id, None)
-            yield WorkedOff(Reading((), checkpoint()), done, left, plan.excluded)
+        together = _Together()
+        try:
+            for plan in plans:
+                message = plan.message
+                failures = [plan.error] if plan.error else []
+                for _ in plan.wanted:
+                    yield from self._read(message, portions, failures, together)
+                if failures:
+                    together.undecodable += self.unreadable(message, failures[0])
+                together.end(plan, is_read=not failures)
+                self._tries.pop(message.id, None)
+        except SourceError:
+            yield together.worked_off()
+            raise
+        yield together.worked_off()
 
     def _plan(self, message: Message) -> _Plan:
         """Which objects of a message are read."""
@@ -110,7 +142,11 @@ class TrailQueue(QueueSource):
         return plan
 
     def _read(
-        self, message: Message, portions: Iterator[Portion[TrailObject]], failures: list[str]
+        self,
+        message: Message,
+        portions: Iterator[Portion[TrailObject]],
+        failures: list[str],
+        together: _Together,
     ) -> Iterator[WorkedOff]:
         """The records of the next object; adds the error to ``failures`` if it cannot be read."""
         for portion in portions:
@@ -123,14 +159,15 @@ class TrailQueue(QueueSource):
                 failures.append(
                     f"{portion.content.name} is damaged: {error}; the records before that count"
                 )
-            if portion.size or portion.events:
-                yield WorkedOff(Reading(portion.events, checkpoint(), size=portion.size))
+            together.gathered.add(portion)
+            if together.gathered.is_full:
+                yield together.worked_off()
             if portion.last:
                 return
 
     def _is_stopper(self, message: Message, error: SourceError) -> bool:
         """Whether an error that may pass has stopped too many polls."""
-        if error.reason != "unreachable":
+        if error.reason not in ("unreachable", "worker_ended"):
             return False
         self._tries[message.id] += 1
         return self._tries[message.id] > _MOST_TRIES
