@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from functools import partial
 from itertools import chain
-from typing import Literal, overload
+from operator import attrgetter
+from typing import Literal, TypeVar, overload
 
 import msgspec
 
@@ -17,6 +18,19 @@ EventFormat = Literal["auto", "cloudtrail", "lines"]
 ``cloudtrail``: each JSON message is a CloudTrail record. ``lines``: none is. ``auto``: a message
 with the fields that only CloudTrail writes together is one.
 """
+
+
+_T = TypeVar("_T")
+
+
+def pickled_by_fields(of: type[_T]) -> type[_T]:
+    """Pickle the objects of a dataclass by its fields.
+
+    Python's own way for dataclasses with slots asks for the fields each time, which takes 20 us.
+    """
+    values = attrgetter(*(one.name for one in fields(of)))  # type: ignore[arg-type]
+    of.__reduce__ = lambda self: (of, values(self))  # type: ignore[method-assign]
+    return of
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +51,7 @@ class PartitionKind:
     copy ids."""
 
 
+@pickled_by_fields
 @dataclass(frozen=True, slots=True)
 class Partition:
     """The unit in which a source keeps its position.

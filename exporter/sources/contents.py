@@ -14,6 +14,7 @@ from exporter.model import (
     Partition,
     Records,
     SourceError,
+    pickled_by_fields,
 )
 
 if TYPE_CHECKING:
@@ -48,6 +49,7 @@ class Content(Protocol):
 ContentT = TypeVar("ContentT", bound=Content)
 
 
+@pickled_by_fields
 @dataclass(frozen=True, slots=True)
 class Portion(Generic[ContentT]):
     """Log events of an object."""

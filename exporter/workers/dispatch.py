@@ -70,6 +70,8 @@ class Dispatch:
         self._order: deque[_Task] = deque()
         self._again: deque[_Task] = deque()
         """Those whose worker ended."""
+        self._next: Sequence[_Task] = ()
+        """Those of the next chunk, while all workers are busy."""
         self._matched = 0
         self._size = _LIKELY_BYTES
 
@@ -87,7 +89,9 @@ class Dispatch:
                     self._order.popleft()
                 else:
                     self._receive(task)
-                self._hand_out()
+                    self._hand_out()
+                if not self._order:
+                    self._hand_out()
         finally:
             # Their outcome is not asked for any more.
             for worker in self._tasks:
@@ -95,11 +99,12 @@ class Dispatch:
 
     def _hand_out(self) -> None:
         """Hand jobs to workers, as many as they may have."""
-        while tasks := self._chunk():
+        while tasks := self._next or self._chunk():
+            self._next = tasks
             worker = self._least_busy()
             if worker is None:
-                self._again.extendleft(reversed(tasks))
                 return
+            self._next = ()
             self._tasks.setdefault(worker, deque()).append(tasks)
             for task in tasks:
                 task.worker = worker

@@ -7,7 +7,14 @@ from dataclasses import dataclass, replace
 from itertools import islice
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
-from exporter.model import EventFormat, Limits, LogEvent, Partition, SourceError
+from exporter.model import (
+    EventFormat,
+    Limits,
+    LogEvent,
+    Partition,
+    SourceError,
+    pickled_by_fields,
+)
 from exporter.sources.base import Reading, Source
 from exporter.sources.contents import Content, Portion, portions_of
 
@@ -47,6 +54,7 @@ class Job(Protocol):
         """The job that is left after its next item."""
 
 
+@pickled_by_fields
 @dataclass(frozen=True, slots=True)
 class ObjectJob:
     """An object to read, as portions."""
@@ -72,6 +80,7 @@ class ObjectJob:
         return replace(self, skip=self.skip + 1)
 
 
+@pickled_by_fields
 @dataclass(frozen=True, slots=True)
 class PollJob:
     """A partition to poll, as readings, none of which waits for the commit of the one before."""
