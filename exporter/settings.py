@@ -136,10 +136,9 @@ class Settings(BaseSettings):
         "data"
     )
     workers: Annotated[
-        int | None,
+        Annotated[int, Field(ge=1)] | None,
         BeforeValidator(_none_if_empty),
-        Field(ge=1),
-        Flag("--workers", "Processes that read objects and files.", "NUMBER"),
+        Flag("--workers", "Processes that read objects and files; as many as fit if none.", "N"),
     ] = None
     """None for as many as the cores and the memory of the container allow."""
     log_level: Annotated[
