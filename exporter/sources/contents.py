@@ -131,7 +131,7 @@ class Gathered:
         return self._weight >= _MOST_GATHERED or len(self._parts) >= _MOST_PARTS
 
     def take(self) -> tuple[Sequence[LogEvent], int]:
-        """Return the log events and ``size``, and begin anew."""
+        """Return the log events and ``size``, and begin again."""
         parts, size = self._parts, self.size
         self._parts, self._weight, self.size = [], 0, 0
         return parts[0] if len(parts) == 1 else Joined(parts) if parts else (), size

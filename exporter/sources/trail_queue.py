@@ -71,7 +71,7 @@ class _Together:
         self.excluded += plan.excluded
 
     def worked_off(self) -> WorkedOff:
-        """The reading, and what is done once it is committed; another one begins."""
+        """The reading with its messages; another one begins."""
         events, size = self.gathered.take()
         reading = Reading(events, checkpoint(), size=size, undecodable=self.undecodable)
         worked_off = WorkedOff(reading, self.done, self.left, self.excluded)

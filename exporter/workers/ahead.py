@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from exporter.model import SourceError
 
 THREADS: Final = 8
-"""Objects that are loaded at the same time: S3 takes some 30 ms to answer."""
+"""Objects that are loaded at the same time: S3 takes about 30 ms to answer."""
 
 OfT = TypeVar("OfT")
 
@@ -64,7 +64,7 @@ class Window(Generic[OfT]):
         return of, loaded
 
     def close(self) -> None:
-        """Begin no more loads."""
+        """Begin no further loads."""
         self._threads.shutdown(wait=False, cancel_futures=True)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Generator, Iterable, Sequence
 from dataclasses import dataclass, field
-from itertools import islice
+from itertools import chain, islice
 from multiprocessing.connection import wait
 from typing import Final, TypeAlias
 
@@ -21,12 +21,12 @@ from exporter.workers.process import Message
 _MOST_TRIES: Final = 2
 _CHUNKS: Final = 2
 """Chunks that a worker has at most, so that it never waits for the next one."""
-_CHUNK_JOBS: Final = 16
+_CHUNK_JOBS: Final = 32
 _CHUNK_BYTES: Final = 1024 * 1024
 """Bytes of the jobs of a chunk, about."""
 _LIKELY_BYTES: Final = 256 * 1024
 """Bytes of a job, before one is done."""
-_MOST_AHEAD: Final = 4 * _CHUNKS * _CHUNK_JOBS
+_MOST_AHEAD: Final = 3 * _CHUNKS * _CHUNK_JOBS
 """Jobs for each worker that are begun and not asked for."""
 _MOST_MATCHED: Final = 50_000
 """Log events that rules match and that are not asked for: then only the oldest job is received."""
@@ -101,7 +101,7 @@ class Dispatch:
         """Hand jobs to workers, as many as they may have."""
         while tasks := self._next or self._chunk():
             self._next = tasks
-            worker = self._least_busy()
+            worker = self._least_busy(is_alone=tasks[0].tries > 0)
             if worker is None:
                 return
             self._next = ()
@@ -124,15 +124,22 @@ class Dispatch:
         self._order += tasks
         return tasks
 
-    def _least_busy(self) -> Worker | None:
-        """A worker that may have another chunk, one that has none if possible."""
-        fresh = self._workers.borrow(wait=not self._tasks)
-        if fresh is not None:
-            return fresh
+    def _least_busy(self, *, is_alone: bool) -> Worker | None:
+        """A worker that may have another chunk, one that has none if possible.
+
+        Another process is started if all others have enough to do. A job that is tried again is
+        alone with its worker, so that no other job is taken for the cause if that ends, too.
+        """
+        if not self._tasks:
+            return self._workers.borrow(wait=True)
+        idle = self._workers.borrow(wait=False, start=is_alone)
+        if idle is not None or is_alone:
+            return idle
         worker = min(self._tasks, key=lambda one: len(one.chunks))
-        if len(worker.chunks) >= _CHUNKS or self._workers.are_wanted:
-            return None
-        return worker
+        has_room = len(worker.chunks) < _CHUNKS and not self._tasks[worker][0][0].tries
+        if has_room and not self._workers.are_wanted:
+            return worker
+        return self._workers.borrow(wait=False)
 
     def _receive(self, head: _Task) -> None:
         """Receive messages; waits for one. ``head``: the task that is asked for."""
@@ -173,22 +180,21 @@ class Dispatch:
                 self._workers.give_back(worker)
 
     def _failed(self, worker: Worker, why: str) -> None:
-        """Give the jobs of a worker to others. Only those that it worked on may be the cause."""
+        """Give the jobs of a worker to others."""
         chunks = self._tasks.pop(worker)
         self._workers.discard(worker)
         if self._workers.closed:
             raise stopping_error()
         _log.warning("a worker is replaced, and its objects are read again", why=why)
-        for is_later, tasks in enumerate(chunks):
-            for task in tasks:
-                if task.is_done:
-                    continue
-                task.worker = None
-                task.tries += not is_later
-                if task.tries < _MOST_TRIES:
-                    self._again.append(task)
-                else:
-                    task.end(_ended(task.job, why))
+        for task in chain.from_iterable(chunks):
+            if task.is_done:
+                continue
+            task.worker = None
+            task.tries += 1
+            if task.tries < _MOST_TRIES:
+                self._again.append(task)
+            else:
+                task.end(_ended(task.job, why))
 
 
 def _ended(job: Job, why: str) -> SourceError:

@@ -83,7 +83,7 @@ class ObjectJob:
 @pickled_by_fields
 @dataclass(frozen=True, slots=True)
 class PollJob:
-    """A partition to poll, as readings, none of which waits for the commit of the one before."""
+    """A partition to poll, as readings. None waits for the commit of the one before."""
 
     source: Source
     partition: Partition

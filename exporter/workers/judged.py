@@ -10,7 +10,7 @@ from exporter.rules import Evaluation, RuleSet
 
 
 class Judged(Sequence[LogEvent]):
-    """Log events of which only the evaluation is here; read again if they are needed."""
+    """The evaluation of log events, in their place. They are read again if they are needed."""
 
     def __init__(self, evaluation: Evaluation, count: int, size: int) -> None:
         """``count``: of the log events; ``size``: bytes of their messages."""

@@ -75,16 +75,20 @@ class Workers:
         """Whether a thread waits for a worker."""
         return self._waiting > 0
 
-    def borrow(self, *, wait: bool) -> Worker | None:
-        """Lend a worker; None if there is none and the caller does not wait. Raises SourceError."""
+    def borrow(self, *, wait: bool, start: bool = True) -> Worker | None:
+        """Lend a worker; None if all are lent and the caller does not wait. Raises SourceError.
+
+        ``start``: whether another process may be started for it.
+        """
         with self._changed:
-            if not wait and (self._waiting or not self._is_one_free()):
-                return None
-            self._waiting += 1
-            self._changed.wait_for(lambda: self.closed or self._is_one_free())
-            self._waiting -= 1
+            if wait:
+                self._waiting += 1
+                self._changed.wait_for(lambda: self.closed or self._free or self._may_start)
+                self._waiting -= 1
             if self.closed:
                 raise stopping_error()
+            if not wait and (self._waiting or not (self._free or (start and self._may_start))):
+                return None
             if self._free:
                 return self._free.pop()
             self._starting += 1
@@ -154,8 +158,9 @@ class Workers:
             self._clock.learn(date, sent, accepted=accepted)
         return message
 
-    def _is_one_free(self) -> bool:
-        return bool(self._free) or len(self._all) + self._starting < self.most
+    @property
+    def _may_start(self) -> bool:
+        return len(self._all) + self._starting < self.most
 
     def _start(self) -> Worker:
         context = multiprocessing.get_context("forkserver")

@@ -86,5 +86,5 @@ class Polls:
             raise outcome
 
     def close(self) -> None:
-        """Do no more polls."""
+        """Do no further polls."""
         self._outcomes.close()
