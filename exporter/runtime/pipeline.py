@@ -172,6 +172,8 @@ class Pipeline:
         excluded: Counter[tuple[str, str]] = Counter()
         for part in self._parts(source, rules, reading.events):
             if isinstance(part, Judged):
+                if part is reading.events:
+                    return part.evaluation
                 events += part.evaluation.events
                 excluded.update(part.evaluation.excluded)
                 continue

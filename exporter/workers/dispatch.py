@@ -21,13 +21,14 @@ from exporter.workers.process import Message
 _MOST_TRIES: Final = 2
 _CHUNKS: Final = 2
 """Chunks that a worker has at most, so that it never waits for the next one."""
-_CHUNK_JOBS: Final = 32
+_CHUNK_JOBS: Final = 16
+"""Jobs of a chunk, if not told otherwise."""
 _CHUNK_BYTES: Final = 1024 * 1024
 """Bytes of the jobs of a chunk, about."""
 _LIKELY_BYTES: Final = 256 * 1024
 """Bytes of a job, before one is done."""
-_MOST_AHEAD: Final = 3 * _CHUNKS * _CHUNK_JOBS
-"""Jobs for each worker that are begun and not asked for."""
+_MOST_AHEAD: Final = 4 * _CHUNKS
+"""Chunks for each worker that are begun and not asked for."""
 _MOST_MATCHED: Final = 50_000
 """Log events that rules match and that are not asked for: then only the oldest job is received."""
 
@@ -44,13 +45,26 @@ class _Task:
     """A job that was begun."""
 
     job: Job
-    """The part of it whose items have not come."""
+    """The part of it that is left before ``last``."""
+    last: Item | None = None
+    """The last item that has come."""
     outcomes: deque[Outcome] = field(default_factory=deque)
     tries: int = 0
     worker: Worker | None = None
     """The worker that has it."""
     is_done: bool = False
     """Whether its last item has come."""
+
+    def add(self, item: Item) -> None:
+        """An item has come."""
+        self.advance()
+        self.outcomes.append((self.job, item))
+        self.last = item
+
+    def advance(self) -> None:
+        """Leave out the last item: what comes next follows it."""
+        if self.last is not None:
+            self.job, self.last = self.job.after(self.last), None
 
     def end(self, error: Exception | None) -> None:
         """Its end has come."""
@@ -61,9 +75,16 @@ class _Task:
 class Dispatch:
     """Jobs that workers do. For one thread."""
 
-    def __init__(self, workers: Workers, jobs: Iterable[Job]) -> None:
-        """``jobs`` is asked for jobs long before their outcome is asked for."""
+    def __init__(
+        self, workers: Workers, jobs: Iterable[Job], *, in_chunk: int = _CHUNK_JOBS
+    ) -> None:
+        """``jobs`` is asked for jobs long before their outcome is asked for.
+
+        ``in_chunk``: the most jobs of a chunk. A message costs less for each of many, and a few
+        jobs are better divided between workers in small ones.
+        """
         self._workers = workers
+        self._in_chunk = in_chunk
         self._jobs = iter(jobs)
         self._tasks: dict[Worker, deque[Sequence[_Task]]] = {}
         """The tasks of each chunk of the workers that are lent."""
@@ -117,9 +138,9 @@ class Dispatch:
         """The next jobs for a worker: those that were begun, if any."""
         if self._again:
             return [self._again.popleft()]
-        if len(self._order) >= _MOST_AHEAD * self._workers.most:
+        if len(self._order) >= _MOST_AHEAD * self._in_chunk * self._workers.most:
             return ()
-        count = max(1, min(_CHUNK_JOBS, _CHUNK_BYTES // max(1, self._size)))
+        count = max(1, min(self._in_chunk, _CHUNK_BYTES // max(1, self._size)))
         tasks = [_Task(job) for job in islice(self._jobs, count)]
         self._order += tasks
         return tasks
@@ -165,10 +186,9 @@ class Dispatch:
             if item is None or isinstance(item, Exception):
                 task.end(item)
                 continue
-            if isinstance(item.events, Judged):
+            if item.events.__class__ is Judged:
                 item.events.rules = rules
-            task.outcomes.append((task.job, item))
-            task.job = task.job.after(item)
+            task.add(item)
             self._matched += _matched(item)
             if item.size:
                 self._size = (7 * self._size + item.size) // 8
@@ -189,6 +209,7 @@ class Dispatch:
         for task in chain.from_iterable(chunks):
             if task.is_done:
                 continue
+            task.advance()
             task.worker = None
             task.tries += 1
             if task.tries < _MOST_TRIES:
@@ -207,6 +228,6 @@ def _ended(job: Job, why: str) -> SourceError:
 
 def _matched(item: Item | Exception | None) -> int:
     """Log events of an item that rules match."""
-    if item is None or isinstance(item, Exception) or not isinstance(item.events, Judged):
-        return 0
-    return len(item.events.evaluation.events)
+    events = getattr(item, "events", ())
+    # isinstance asks an abstract base class, which takes longer.
+    return len(events.evaluation.events) if events.__class__ is Judged else 0

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import closing
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Final, cast
 
 from exporter.model import EventFormat, Limits, Partition, SourceError
 from exporter.sources.base import Reading
@@ -20,6 +20,8 @@ from exporter.workers.pool import Workers
 if TYPE_CHECKING:
     from exporter.aws.accounts import AwsAccounts
     from exporter.clock import Clock
+
+_FILES_IN_CHUNK: Final = 64
 
 
 def contents_by(workers: Workers, accounts: AwsAccounts, clock: Clock) -> Contents:
@@ -63,7 +65,7 @@ class Polls:
     """Polls of partitions by workers, one after the other."""
 
     def __init__(self, workers: Workers, jobs: Iterable[PollJob]) -> None:
-        self._outcomes = Dispatch(workers, jobs).outcomes()
+        self._outcomes = Dispatch(workers, jobs, in_chunk=_FILES_IN_CHUNK).outcomes()
         self.is_open = False
         """Whether more follows of the last poll. It has to be read before the next one is."""
 
