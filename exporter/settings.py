@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BeforeValidator, PlainValidator, ValidationError
+from pydantic import AfterValidator, BeforeValidator, Field, PlainValidator, ValidationError
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
@@ -135,6 +135,12 @@ class Settings(BaseSettings):
     storage_path: Annotated[Path, Flag("--storage.path", "Folder of the ledger.", "FOLDER")] = Path(
         "data"
     )
+    workers: Annotated[
+        Annotated[int, Field(ge=1)] | None,
+        BeforeValidator(_none_if_empty),
+        Flag("--workers", "Processes that read objects and files; as many as fit if none.", "N"),
+    ] = None
+    """None for as many as the cores and the memory of the container allow."""
     log_level: Annotated[
         Literal["debug", "info", "warn", "error"],
         Flag("--log.level", "debug, info, warn or error.", "LEVEL"),

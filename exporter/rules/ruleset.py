@@ -24,6 +24,7 @@ from exporter.model import (
     LogEvent,
     Partition,
     SeriesKey,
+    pickled_by_fields,
 )
 from exporter.patterns import FilterPattern
 from exporter.rules.evaluation import Batch, Known
@@ -34,6 +35,7 @@ from exporter.rules.rule import Rule, definition
 _log = structlog.get_logger(__name__)
 
 
+@pickled_by_fields
 @dataclass(frozen=True, slots=True)
 class Evaluation:
     """The outcome of a batch of log events."""

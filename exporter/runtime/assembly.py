@@ -33,7 +33,13 @@ from exporter.metrics.telemetry import SourceInfo, Telemetry
 from exporter.model import SourceError
 from exporter.rules import RuleSet, definition
 from exporter.runtime.engine import Engine
+from exporter.runtime.pipeline import Pipeline
+from exporter.settings import Settings
 from exporter.sources.base import Environment, Source
+from exporter.workers import resources
+from exporter.workers.pool import Workers
+from exporter.workers.process import Setup
+from exporter.workers.reading import contents_by
 
 _log = structlog.get_logger(__name__)
 
@@ -76,13 +82,15 @@ class Assembler:
         clock: Clock,
         *,
         stop: threading.Event,
+        workers: Workers | None = None,
         complete: bool = False,
     ) -> None:
-        """``complete``: each poll reads the whole lookback (see TimelineSource)."""
+        """``workers`` read objects. ``complete``: each poll reads the whole lookback."""
         self._ledger = ledger
         self._clock = clock
         accounts = AwsAccounts(quotas=Quotas(), observer=telemetry, clock=clock, stop=stop)
-        self._environment = Environment(accounts, clock, complete)
+        contents = None if workers is None else contents_by(workers, accounts, clock)
+        self._environment = Environment(accounts, clock, complete, contents)
         self._built: dict[str, tuple[SourceConfig, Source]] = {}
         self.footprint = Footprint()
         """The files of the last configuration, whether or not it could be used."""
@@ -168,6 +176,17 @@ class Assembler:
             return check(paths, footprint)
         finally:
             self.footprint = footprint
+
+
+def workers_of(settings: Settings, pipeline: Pipeline) -> Workers:
+    """The workers of a process, which are started when they are needed."""
+    return Workers(
+        settings.workers or resources.workers(),
+        rules=lambda: pipeline.rules,
+        observer=pipeline.telemetry,
+        clock=pipeline.clock,
+        setup=Setup(settings.log_level, settings.log_format),
+    )
 
 
 def rule_uses(

@@ -22,7 +22,7 @@ from exporter.metrics.exposition import Exposition
 from exporter.metrics.scrapers import NOBODY
 from exporter.metrics.series import SeriesStore
 from exporter.metrics.telemetry import Telemetry
-from exporter.runtime.assembly import Assembler
+from exporter.runtime.assembly import Assembler, workers_of
 from exporter.runtime.collecting import LongLived
 from exporter.runtime.engine import Engine
 from exporter.runtime.pipeline import Pipeline
@@ -31,9 +31,12 @@ from exporter.runtime.scheduling import Scheduler
 from exporter.runtime.together import poll_together
 from exporter.settings import Settings
 from exporter.sources.base import Source
+from exporter.workers.pool import Workers
 
 _POLLS_AT_ONCE: Final = 32
 """Threads; most wait for AWS or for a quota, not for a core."""
+_WORTH_BYTES: Final = 4 * 1024 * 1024
+"""Bytes of files from which on workers are started: they take half a second."""
 _LOOK_EVERY: Final = 0.2
 """Seconds between two looks at how far it is."""
 
@@ -53,10 +56,13 @@ def run_once(settings: Settings) -> int:
         # Its scheduler is never started: polls run here.
         pipeline = Pipeline(ledger, series, telemetry, clock)
         engine = Engine(pipeline, Scheduler())
-        assembler = Assembler(ledger, telemetry, clock, stop=threading.Event(), complete=True)
-        configuration = assembler.read(settings.config_file)
-        assembler.assemble(configuration).put_in_force(engine, series, telemetry)
-        work = _read(engine, pipeline)
+        with closing(workers_of(settings, pipeline)) as workers:
+            assembler = Assembler(
+                ledger, telemetry, clock, stop=threading.Event(), workers=workers, complete=True
+            )
+            configuration = assembler.read(settings.config_file)
+            assembler.assemble(configuration).put_in_force(engine, series, telemetry)
+            work = _read(engine, pipeline, workers)
         exposition = Exposition(series, telemetry, ledger)
         exposition.record()
         exposition.reveal(NOBODY)
@@ -79,7 +85,7 @@ def _ledger(settings: Settings) -> Iterator[SqliteLedger]:
         yield ledger
 
 
-def _read(engine: Engine, pipeline: Pipeline) -> _Work:
+def _read(engine: Engine, pipeline: Pipeline, workers: Workers) -> _Work:
     """Find and poll every partition; on a terminal, show how far it is."""
     with ThreadPoolExecutor(_POLLS_AT_ONCE) as pool:
         list(pool.map(engine.discover, engine.sources))
@@ -92,7 +98,8 @@ def _read(engine: Engine, pipeline: Pipeline) -> _Work:
             for reader in engine.readers(source.name):
                 (free if source.cost(reader.partition) is None else called).append(reader)
             # Where nothing is waited for, more threads are no faster.
-            polls.append(pool.submit(poll_together, pipeline, source, free))
+            helped = workers if _is_worth(source, free, workers) else None
+            polls.append(pool.submit(poll_together, pipeline, source, free, helped))
             polls += [pool.submit(_poll, source, reader) for reader in called]
         console = Console(stderr=True)
         if console.is_terminal:
@@ -103,6 +110,12 @@ def _read(engine: Engine, pipeline: Pipeline) -> _Work:
         for poll in polls:
             poll.result()
     return work
+
+
+def _is_worth(source: Source, readers: Sequence[Reader], workers: Workers) -> bool:
+    """Whether workers are quicker, although they have to be started first."""
+    sizes = [source.size(reader.partition) for reader in readers] if workers.most > 1 else []
+    return sum(size for size in sizes if size) >= _WORTH_BYTES
 
 
 def _poll(source: Source, reader: Reader) -> None:

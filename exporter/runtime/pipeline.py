@@ -5,11 +5,11 @@ from __future__ import annotations
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Final
+from typing import Final, TypeAlias
 
 import structlog
 
@@ -18,10 +18,18 @@ from exporter.ledger.base import Batch, Committed, FencedError, Ledger, LedgerEr
 from exporter.ledger.errors import damaged_checkpoint
 from exporter.metrics.series import SeriesStore
 from exporter.metrics.telemetry import Telemetry
-from exporter.model import DamagedCheckpointError, JudgedEvent, LogEvent, Partition, Records
+from exporter.model import (
+    DamagedCheckpointError,
+    Joined,
+    JudgedEvent,
+    LogEvent,
+    Partition,
+    Records,
+)
 from exporter.rules import Evaluation, RuleSet
 from exporter.runtime.turns import Turns
 from exporter.sources.base import Reading, Source
+from exporter.workers.judged import Judged
 
 _log = structlog.get_logger(__name__)
 
@@ -30,6 +38,8 @@ _EVENTS_IN_TURN: Final = 250
 _TURN_SECONDS: Final = 0.01
 """CPU time of a turn: as many log events are evaluated as fit by the last turn."""
 _MOST_IN_TURN: Final = 10_000
+
+Read: TypeAlias = Callable[[Partition], Iterator[Reading]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,15 +103,18 @@ class Pipeline:
         *,
         turn: float,
         wanted: Callable[[], bool],
+        read: Read | None = None,
     ) -> Iterator[Evaluated]:
         """Read and evaluate the due events of a partition, from its last checkpoint on.
 
-        Each reading must be committed before the next is asked for. ``turn``: see ``Source.poll``.
-        Raises SourceError and LedgerError.
+        Each reading must be committed before the next is asked for. ``turn``: see ``Source.poll``,
+        which ``read`` replaces. Raises SourceError and LedgerError.
         """
         expected, begins = checkpoint, checkpoint is None
-        own_starts = self.rules.own_starts(source.name)
-        for reading in self._readings(source, partition, checkpoint, own_starts, turn):
+        if read is None:
+            own_starts = self.rules.own_starts(source.name)
+            read = partial(source.poll, checkpoint=checkpoint, own_starts=own_starts, turn=turn)
+        for reading in self._readings(read, partition):
             rules = self.rules
             evaluation = self._evaluate(rules, source, partition, reading)
             yield Evaluated(source, partition, reading, expected, begins, wanted, rules, evaluation)
@@ -131,16 +144,9 @@ class Pipeline:
             self.telemetry.committed(waiting[0].source.name, committed)
         return committed
 
-    def _readings(
-        self,
-        source: Source,
-        partition: Partition,
-        checkpoint: str | None,
-        own_starts: Mapping[str, int],
-        turn: float,
-    ) -> Iterator[Reading]:
+    def _readings(self, read: Read, partition: Partition) -> Iterator[Reading]:
         try:
-            yield from source.poll(partition, checkpoint, own_starts=own_starts, turn=turn)
+            yield from read(partition)
         except DamagedCheckpointError as error:
             raise damaged_checkpoint(self.ledger.condition().location, partition) from error
 
@@ -167,7 +173,13 @@ class Pipeline:
         known = partial(self.ledger.judged, feed) if reading.again else None
         events: list[JudgedEvent] = []
         excluded: Counter[tuple[str, str]] = Counter()
-        for part in self._parts(source, reading.events):
+        for part in self._parts(source, rules, reading.events):
+            if isinstance(part, Judged):
+                if part is reading.events:
+                    return part.evaluation
+                events += part.evaluation.events
+                excluded.update(part.evaluation.excluded)
+                continue
             with self._turns.turn():
                 began = time.thread_time()
                 evaluation = rules.evaluate(
@@ -186,9 +198,20 @@ class Pipeline:
             excluded.update(evaluation.excluded)
         return Evaluation(events, excluded)
 
-    def _parts(self, source: Source, events: Sequence[LogEvent]) -> Iterator[Sequence[LogEvent]]:
-        """The log events of each turn. A document of records is evaluated in one."""
-        if isinstance(events, Records):
+    def _parts(
+        self, source: Source, rules: RuleSet, events: Sequence[LogEvent]
+    ) -> Iterator[Sequence[LogEvent]]:
+        """The log events of each turn. A document of records is evaluated in one.
+
+        Those that a worker has evaluated by other rules are read again; raises SourceError.
+        """
+        if isinstance(events, Joined):
+            for part in events.parts:
+                yield from self._parts(source, rules, part)
+            return
+        if isinstance(events, Judged) and events.rules is not rules:
+            events = events.again()
+        if isinstance(events, Records | Judged):
             yield events
             return
         start = 0

@@ -21,7 +21,7 @@ from exporter.ledger.sqlite import SqliteLedger
 from exporter.metrics.exposition import Exposition
 from exporter.metrics.series import SeriesStore
 from exporter.metrics.telemetry import Telemetry
-from exporter.runtime.assembly import Assembler, Assembly
+from exporter.runtime.assembly import Assembler, Assembly, workers_of
 from exporter.runtime.changes import loses_most_rules, summary
 from exporter.runtime.collecting import LongLived
 from exporter.runtime.engine import Engine
@@ -92,7 +92,14 @@ class Daemon:
         self._engine = Engine(self._pipeline, self._scheduler)
         self._long_lived = LongLived(lambda: self._engine.partitions)
         self._stopping = threading.Event()
-        self._assembler = Assembler(ledger, self._telemetry, self._clock, stop=self._stopping)
+        self._workers = workers_of(settings, self._pipeline)
+        self._assembler = Assembler(
+            ledger,
+            self._telemetry,
+            self._clock,
+            stop=self._stopping,
+            workers=self._workers,
+        )
         self._exposition = Exposition(self._series, self._telemetry, ledger)
         self._reloading = threading.Lock()
         self._reloads = Coalescing(self.reload, pause=_BETWEEN_RELOADS)
@@ -143,6 +150,7 @@ class Daemon:
         self._server.run()
         self.stop()
         self._scheduler.stop()
+        self._workers.close()
         with self._reloading:
             self._engine.stop()
 

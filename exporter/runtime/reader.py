@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator
 
 import structlog
 
@@ -12,17 +12,17 @@ from exporter.logs import Failures
 from exporter.metrics.partitions import Meter
 from exporter.model import (
     Excluded,
-    LogEvent,
     Partition,
     PartitionGoneError,
-    Records,
     SourceError,
 )
 from exporter.rules import RuleSet
-from exporter.runtime.pipeline import Evaluated, Pipeline
+from exporter.runtime.pipeline import Evaluated, Pipeline, Read
 from exporter.runtime.scheduling import Request
 from exporter.sources.base import Source
 from exporter.sources.thinning import Rereads
+from exporter.workers.jobs import PollJob
+from exporter.workers.judged import size_of
 
 _log = structlog.get_logger(__name__)
 
@@ -153,22 +153,28 @@ class Reader:
         source: Source,
         *,
         turn: float,
-        checkpoint: Callable[[Partition], str | None] | None = None,
+        job: PollJob | None = None,
+        read: Read | None = None,
     ) -> Steps:
         """The steps of a poll, whose readings are committed by the caller.
 
         A step is an evaluated reading, after which the outcome of its commit is sent or thrown, or
-        None where another call may follow. Returns what ``poll`` does. ``checkpoint`` returns that
-        of the partition, if the caller knows it.
+        None where another call may follow. Returns what ``poll`` does. ``job`` has the partition's
+        checkpoint, if the caller knows it. ``read`` replaces ``Source.poll``.
         """
         progress = _Progress(self.behind)
         rules = self._pipeline.rules
         free = source.cost(self.partition) is None
         error: SourceError | LedgerError | None = None
         try:
-            begin = (checkpoint or self._pipeline.ledger.checkpoint)(self.partition)
+            begin = job.checkpoint if job else self._pipeline.ledger.checkpoint(self.partition)
             for evaluated in self._pipeline.evaluated(
-                source, self.partition, begin, turn=turn, wanted=lambda: self.source is source
+                source,
+                self.partition,
+                begin,
+                turn=turn,
+                wanted=lambda: self.source is source,
+                read=read,
             ):
                 committed = yield evaluated
                 if committed is None:
@@ -210,7 +216,7 @@ class Reader:
         progress.note(evaluated, committed)
         self.size += reading.size
         meter.events += len(reading.events)
-        meter.bytes += _bytes(reading.events)
+        meter.bytes += size_of(reading.events)
         meter.undecodable += reading.undecodable
         meter.read_up_to = reading.read_up_to
         self._note_rereads(reading.rereads)
@@ -340,14 +346,3 @@ def internal_error(partition: Partition, error: Exception) -> SourceError:
     )
     internal.__cause__ = error
     return internal
-
-
-def _bytes(events: Sequence[LogEvent]) -> int:
-    """Bytes of the messages, or of the document that has them."""
-    if isinstance(events, Records):
-        return events.size
-    # Only the heads of the texts are looked at: the texts themselves have left the cache by now.
-    lengths = [len(message) for event in events if (message := event.message).isascii()]
-    if len(lengths) == len(events):
-        return sum(lengths)
-    return sum(len(event.message.encode(errors="surrogatepass")) for event in events)

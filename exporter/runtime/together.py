@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from itertools import tee
 from typing import Final
 
-from exporter.ledger.base import Committed, LedgerError
+from exporter.ledger.base import Committed, Ledger, LedgerError
 from exporter.model import LogEvent, Records
 from exporter.runtime.pipeline import Evaluated, Pipeline
 from exporter.runtime.reader import Reader, Steps
 from exporter.sources.base import Source
+from exporter.workers.jobs import PollJob
+from exporter.workers.judged import Judged
+from exporter.workers.pool import Workers
+from exporter.workers.reading import Polls
 
 _MATCHED: Final = 50_000
 """Log events of a commit that rules match: a series costs each commit about 50 us that changes it,
@@ -25,24 +29,44 @@ _OTHERS: Final = Committed()
 """The outcome of a commit is told to one of its readings, and this to the others."""
 
 
-def poll_together(pipeline: Pipeline, source: Source, readers: Sequence[Reader]) -> None:
+def poll_together(
+    pipeline: Pipeline, source: Source, readers: Sequence[Reader], workers: Workers | None = None
+) -> None:
     """Poll partitions of a source one after the other, and commit their readings in groups.
 
     A group is committed in one transaction, all of it or nothing. If that fails, or if one of its
-    partitions was read by another process, its readings are committed one at a time.
+    partitions was read by another process, its readings are committed one at a time. ``workers``
+    poll, if they are given.
     """
     group = _Group(pipeline)
-    for start in range(0, len(readers), _READINGS):
-        part = readers[start : start + _READINGS]
-        checkpoint = None
-        with suppress(LedgerError):  # each poll reports the error
-            checkpoint = pipeline.ledger.checkpoints(reader.partition for reader in part).get
-        for reader in part:
-            group.resume(reader, reader.steps(source, turn=math.inf, checkpoint=checkpoint))
-            while group.full:
-                group.commit()
+    begun, ahead = tee(_begun(pipeline.ledger, source, readers))
+    polls = None
+    if workers is not None:
+        polls = Polls(workers, (job for _, job in ahead if job is not None))
+    del ahead
+    for reader, job in begun:
+        read = polls.read if polls and job else None
+        group.resume(reader, reader.steps(source, turn=math.inf, job=job, read=read))
+        while group.full or (group.waiting and polls and polls.is_open):
+            group.commit()
     while group.waiting:
         group.commit()
+
+
+def _begun(
+    ledger: Ledger, source: Source, readers: Sequence[Reader]
+) -> Iterator[tuple[Reader, PollJob | None]]:
+    """The job of each poll; None if the ledger has an error, which the poll reports."""
+    for start in range(0, len(readers), _READINGS):
+        part = readers[start : start + _READINGS]
+        try:
+            known = ledger.checkpoints(reader.partition for reader in part)
+        except LedgerError:
+            yield from ((reader, None) for reader in part)
+        else:
+            for reader in part:
+                partition = reader.partition
+                yield reader, PollJob(source, partition, known.get(partition))
 
 
 class _Group:
@@ -105,6 +129,8 @@ class _Group:
 
 def _kept(events: Sequence[LogEvent]) -> int:
     """Characters of messages that stay in memory. A document is freed: rules do not change here."""
+    if isinstance(events, Judged):
+        return 0
     if isinstance(events, Records):
         return 0 if events.release() else events.size
     return sum([len(event.message) for event in events])

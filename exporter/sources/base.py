@@ -19,6 +19,7 @@ from exporter.model import (
     Partition,
     PartitionKind,
     SourceError,
+    pickled_by_fields,
 )
 from exporter.sources.options import SourceName
 from exporter.sources.thinning import Rereads
@@ -58,6 +59,7 @@ class Backlog:
     waits."""
 
 
+@pickled_by_fields
 @dataclass(frozen=True, slots=True)
 class Reading:
     """A batch of log events, and the checkpoint to commit together with their increments."""

@@ -6,6 +6,7 @@ import math
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from contextlib import closing
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
@@ -15,7 +16,7 @@ from exporter.aws.listing import Listing, ListingPage
 from exporter.aws.objects import ObjectName
 from exporter.model import EventFormat, Limits, Partition, PartitionKind, SourceError
 from exporter.sources.base import Discovery, Environment, Reading
-from exporter.sources.contents import InTurn, Portion
+from exporter.sources.contents import Gathered, InTurn, Portion
 from exporter.sources.trail_keys import TrailFolder, is_way
 from exporter.sources.trail_objects import TrailObject
 from exporter.sources.trail_pace import MINUTE, FolderState, Found, Pace
@@ -31,17 +32,6 @@ _TWO_WEEKS: Final = 14 * 86_400_000
 _DISCOVERY_SECONDS: Final = 300.0
 _REGION: Final = "us-east-1"
 """Where S3 is asked if the environment names no region; botocore follows S3 to the bucket's."""
-
-_PERHAPS_PASSING: Final = frozenset({"unreachable", "unreadable", "error", "worker_ended"})
-_PASSING: Final = _PERHAPS_PASSING | {
-    "stopping",
-    "throttled",
-    "no_credentials",
-    "expired_credentials",
-}
-"""Errors that are not the object's own: the poll ends, and the next one reads it."""
-_MOST_TRIES: Final = 3
-"""Polls that an object may end with one of the former."""
 
 _log = structlog.get_logger(__name__)
 
@@ -151,36 +141,43 @@ class TrailListing:
             complete=self._complete,
             is_over=lambda: time.monotonic() >= end,
         )
+        gathered = Gathered()
         outcomes: Counter[str] = Counter()
         failure: SourceError | None = None
         contents = (self._content(folder, found, region) for found in walk.objects())
-        for portion in self._contents.portions(partition, self.format, self._limits, contents):
-            before = written.text
-            if portion.last:
-                try:
-                    outcomes[self._ended(folder, walk, state, portion)] += 1
-                except SourceError as error:
-                    failure = error
-                    break
-                written.add()
-            if portion.events or portion.size or written.text != before:
-                yield Reading(
-                    portion.events,
-                    written.text,
-                    behind=True,
-                    size=portion.size,
-                    limits=self._limits,
-                    read_up_to=state.read_up_to,
-                    objects=outcomes,
-                    backlog=walk.backlog,
-                )
-                outcomes = Counter()
+        portions = self._contents.portions(partition, self.format, self._limits, contents)
+        with closing(portions):
+            for portion in portions:
+                gathered.add(portion)
+                if portion.last:
+                    try:
+                        outcomes[self._ended(folder, walk, state, portion)] += 1
+                    except SourceError as error:
+                        failure = error
+                        break
+                    written.add()
+                if gathered.is_full:
+                    events, size = gathered.take()
+                    yield Reading(
+                        events,
+                        written.text,
+                        behind=True,
+                        size=size,
+                        limits=self._limits,
+                        read_up_to=state.read_up_to,
+                        objects=outcomes,
+                        backlog=walk.backlog,
+                    )
+                    outcomes = Counter()
         if failure is None:
             written.add(walk.settle())
         written.write()
+        events, size = gathered.take()
         yield Reading(
-            (),
+            events,
             written.text,
+            size=size,
+            limits=self._limits,
             read_up_to=walk.read_up_to,
             behind=walk.behind or failure is not None,
             objects=outcomes,
@@ -201,7 +198,7 @@ class TrailListing:
         name = portion.content.name.key[len(folder.prefix) :]
         found, error = walk.found(name), portion.error
         if error is None:
-            state.tries.pop(name, None)
+            state.tries.forget(name)
             walk.done(found)
             return "read"
         if not isinstance(error, SourceError):
@@ -209,7 +206,7 @@ class TrailListing:
                 f"{portion.content.name} is damaged: {error}; the records before that count.",
                 reason=DAMAGED,
             )
-        elif error.reason in _PASSING and not self._is_stopper(state, name, error):
+        elif state.tries.may_pass(name, error):
             raise error
         outcome = walk.failed(found, error)
         if outcome != "failed_again":
@@ -221,15 +218,8 @@ class TrailListing:
                 why=str(error),
             )
         if outcome == "given_up":
-            state.tries.pop(name, None)
+            state.tries.forget(name)
         return outcome
-
-    def _is_stopper(self, state: FolderState, name: str, error: SourceError) -> bool:
-        """Whether an error that may pass has stopped too many polls."""
-        if error.reason not in _PERHAPS_PASSING:
-            return False
-        state.tries[name] += 1
-        return state.tries[name] > _MOST_TRIES
 
     def _adjust(self, positions: Positions, minute: int) -> bool:
         """Make history of all that is too old to come late; go back if a clock was ahead."""

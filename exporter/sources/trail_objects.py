@@ -4,18 +4,46 @@ from __future__ import annotations
 
 import io
 import zlib
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from exporter.aws.objects import ObjectName, Objects
-from exporter.model import DamagedContentError, EventFormat, LogEvent
+from exporter.model import DamagedContentError, EventFormat, LogEvent, SourceError
 from exporter.sources.containers import NOT_EVENTS, Container
 
 if TYPE_CHECKING:
     from exporter.aws.accounts import AwsAccounts
 
 _BATCH_EVENTS: Final = 5_000
+
+_PERHAPS_PASSING: Final = frozenset({"unreachable", "unreadable", "error", "worker_ended"})
+"""Errors of S3, of the network or of a process, or the object's own."""
+_PASSING: Final = frozenset({"stopping", "throttled", "no_credentials", "expired_credentials"})
+_MOST_TRIES: Final = 3
+
+
+class Tries:
+    """Polls that ended because an object could not be loaded."""
+
+    def __init__(self) -> None:
+        self._ended: Counter[str] = Counter()
+
+    def may_pass(self, name: str, error: SourceError) -> bool:
+        """Whether an error is not the object's own: it ends the poll, and a later one reads it.
+
+        An error that may be either ends only a few polls, so that an object does not stop the
+        others forever. ``name``: what was to be read.
+        """
+        if error.reason in _PERHAPS_PASSING:
+            self._ended[name] += 1
+            return self._ended[name] <= _MOST_TRIES
+        return error.reason in _PASSING
+
+    def forget(self, name: str) -> None:
+        """It was read, or is given up."""
+        self._ended.pop(name, None)
 
 
 @dataclass(frozen=True, slots=True)

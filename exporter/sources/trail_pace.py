@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass, field
 from typing import Final
 
 from exporter.model import SourceError
+from exporter.sources.trail_objects import Tries
 from exporter.sources.trail_positions import Positions, Span
 
 MINUTE: Final = 60_000
@@ -58,8 +58,8 @@ class FolderState:
     under_way: Pass | None = None
     try_at: dict[str, int] = field(default_factory=dict)
     """When objects that fail are tried again, milliseconds."""
-    tries: Counter[str] = field(default_factory=Counter)
-    """By name, polls that ended because of an error that may pass."""
+    tries: Tries = field(default_factory=Tries)
+    """By name."""
     failure: SourceError | None = None
     """Why an object failed last."""
     behind: bool = False

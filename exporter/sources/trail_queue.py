@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
@@ -11,29 +12,18 @@ import structlog
 
 from exporter.aws.objects import ObjectName
 from exporter.aws.queues import Message
-from exporter.model import DamagedContentError, SourceError
+from exporter.model import SourceError
 from exporter.patterns.compile import wildcard_test
 from exporter.sources.base import Environment, Reading
-from exporter.sources.contents import InTurn, Portion
+from exporter.sources.contents import Gathered, InTurn, Portion
 from exporter.sources.notifications import UnknownNotificationError, read_notification
 from exporter.sources.queue_source import QueueSource, WorkedOff, checkpoint
 from exporter.sources.trail_folders import folder_of, is_read
-from exporter.sources.trail_objects import TrailObject
+from exporter.sources.trail_objects import TrailObject, Tries
 
 if TYPE_CHECKING:
     from exporter.sources.trail_bucket import TrailBucketConfig
 
-_PERHAPS_PASSING: Final = frozenset({"unreachable", "unreadable", "error"})
-"""Errors of S3 or of the network, or the object's own."""
-_PASSING: Final = _PERHAPS_PASSING | {
-    "stopping",
-    "throttled",
-    "no_credentials",
-    "expired_credentials",
-}
-"""Errors that are not the object's own: the message is worked off by a later poll."""
-_MOST_TRIES: Final = 3
-"""Polls that an object may stop with one of these, so that it does not stop the others forever."""
 _MOST_NAMED: Final = 1000
 
 _log = structlog.get_logger(__name__)
@@ -47,8 +37,39 @@ class _Plan:
     wanted: list[TrailObject] = field(default_factory=list)
     excluded: Counter[str] = field(default_factory=Counter)
     """Objects that are not read because of what they are, by reason."""
-    error: str = ""
-    """Why it cannot be read."""
+    failures: list[str] = field(default_factory=list)
+    """Why it cannot be read, or objects of it."""
+    is_undecodable: bool = False
+    """Whether it is no notification, or an object of it is damaged."""
+
+
+@dataclass(slots=True)
+class _Together:
+    """The objects and messages of the next reading."""
+
+    gathered: Gathered = field(default_factory=Gathered)
+    undecodable: int = 0
+    objects: Counter[str] = field(default_factory=Counter)
+    """By outcome."""
+    done: list[Message] = field(default_factory=list)
+    left: list[Message] = field(default_factory=list)
+    excluded: Counter[str] = field(default_factory=Counter)
+
+    def end(self, plan: _Plan) -> None:
+        """All records of a message are in this reading, or in one before it."""
+        (self.left if plan.failures else self.done).append(plan.message)
+        self.excluded += plan.excluded
+
+    def worked_off(self) -> WorkedOff:
+        """The reading with its messages; another one begins."""
+        events, size = self.gathered.take()
+        reading = Reading(
+            events, checkpoint(), size=size, undecodable=self.undecodable, objects=self.objects
+        )
+        worked_off = WorkedOff(reading, self.done, self.left, self.excluded)
+        self.undecodable, self.done, self.left = 0, [], []
+        self.objects, self.excluded = Counter(), Counter()
+        return worked_off
 
 
 class TrailQueue(QueueSource):
@@ -67,12 +88,12 @@ class TrailQueue(QueueSource):
         self._prefix = config.prefix
         self._folders = config.folders
         self._owner = config.expected_bucket_owner
-        self._tries: Counter[str] = Counter()
-        """By message id, polls that ended because of an error that may pass."""
+        self._tries = Tries()
+        """By message id."""
         self._named: set[tuple[str, str, str | None]] = set()
 
     def work_off(self, messages: Sequence[Message]) -> Iterator[WorkedOff]:
-        """The records of each object in a reading of their own, or in several."""
+        """The records of the objects, those of many small ones in one reading."""
         plans = [self._plan(message) for message in messages]
         portions = self._contents.portions(
             self.partition,
@@ -80,27 +101,31 @@ class TrailQueue(QueueSource):
             self.limits,
             (content for plan in plans for content in plan.wanted),
         )
-        for plan in plans:
-            message = plan.message
-            if plan.error:
-                is_new = self.unreadable(message, plan.error)
-                yield WorkedOff(Reading((), checkpoint(), undecodable=is_new), left=[message])
-                continue
-            failures: list[str] = []
-            for _ in plan.wanted:
-                yield from self._read(message, portions, failures)
-            if failures:
-                self.unreadable(message, failures[0])
-            done, left = ([], [message]) if failures else ([message], [])
-            self._tries.pop(message.id, None)
-            yield WorkedOff(Reading((), checkpoint()), done, left, plan.excluded)
+        together = _Together()
+        failure: SourceError | None = None
+        with closing(portions):
+            for plan in plans:
+                try:
+                    for _ in plan.wanted:
+                        yield from self._read(plan, portions, together)
+                except SourceError as error:
+                    failure = error
+                    break
+                if plan.failures:
+                    is_new = self.unreadable(plan.message, plan.failures[0])
+                    together.undecodable += is_new and plan.is_undecodable
+                together.end(plan)
+                self._tries.forget(plan.message.id)
+        yield together.worked_off()
+        if failure is not None:
+            raise failure
 
     def _plan(self, message: Message) -> _Plan:
         """Which objects of a message are read."""
         try:
             notification = read_notification(message.body)
         except UnknownNotificationError as error:
-            return _Plan(message, error=str(error))
+            return _Plan(message, failures=[str(error)], is_undecodable=True)
         plan = _Plan(message)
         if notification.others:
             plan.excluded["event"] = notification.others
@@ -117,33 +142,28 @@ class TrailQueue(QueueSource):
         return TrailObject(name, self.partition.region, self._owner, self.format)
 
     def _read(
-        self, message: Message, portions: Iterator[Portion[TrailObject]], failures: list[str]
+        self, plan: _Plan, portions: Iterator[Portion[TrailObject]], together: _Together
     ) -> Iterator[WorkedOff]:
-        """The records of the next object; adds the error to ``failures`` if it cannot be read."""
+        """The records of the next object of a message. Raises an error that may pass."""
         for portion in portions:
             error = portion.error
             if isinstance(error, SourceError):
-                if error.reason in _PASSING and not self._is_stopper(message, error):
+                if self._tries.may_pass(plan.message.id, error):
                     raise error
-                failures.append(str(error))
+                plan.failures.append(str(error))
             elif error is not None:
-                failures.append(
+                plan.is_undecodable = True
+                plan.failures.append(
                     f"{portion.content.name} is damaged: {error}; the records before that count"
                 )
-            is_damaged = isinstance(error, DamagedContentError) and self.is_new(message)
-            if portion.size or portion.events or is_damaged:
-                yield WorkedOff(
-                    Reading(portion.events, checkpoint(), size=portion.size, undecodable=is_damaged)
-                )
+            together.gathered.add(portion)
+            if portion.last:
+                failed = "failed" if self.is_new(plan.message) else "failed_again"
+                together.objects[failed if error else "read"] += 1
+            if together.gathered.is_full:
+                yield together.worked_off()
             if portion.last:
                 return
-
-    def _is_stopper(self, message: Message, error: SourceError) -> bool:
-        """Whether an error that may pass has stopped too many polls."""
-        if error.reason not in _PERHAPS_PASSING:
-            return False
-        self._tries[message.id] += 1
-        return self._tries[message.id] > _MOST_TRIES
 
     def _excludes(self, name: ObjectName) -> str:
         """Why an object is not read; empty if it is."""

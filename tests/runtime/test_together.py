@@ -96,7 +96,7 @@ def test_many_files_take_few_commits(tmp_path: Path) -> None:
 
 def test_large_files_do_not_wait_in_memory_for_each_other(tmp_path: Path) -> None:
     for file in range(8):
-        record = {"eventID": str(file), "eventName": "Call", "large": "x" * (6 << 20)}
+        record = {"eventID": str(file), "eventName": "Call", "large": "x" * (3 << 20)}
         records = [record, {**record, "eventID": f"{file} again"}]
         path = tmp_path / f"{file}.json.gz"
         path.write_bytes(gzip.compress(json.dumps({"Records": records}).encode(), 1))
@@ -109,7 +109,7 @@ def test_large_files_do_not_wait_in_memory_for_each_other(tmp_path: Path) -> Non
     finally:
         tracemalloc.stop()
     assert run.commits() == 1
-    assert peak < 4 * (12 << 20)
+    assert peak < 4 * (6 << 20)
 
 
 def test_a_file_that_cannot_be_read_or_is_broken_harms_no_other(tmp_path: Path) -> None:

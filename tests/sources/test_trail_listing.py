@@ -6,7 +6,7 @@ import json
 import math
 from bisect import bisect_right, insort
 from collections import Counter, deque
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Generator, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -119,7 +119,7 @@ class AskingAhead:
         _format: EventFormat,
         _limits: Limits | None,
         contents: Iterable[ContentT],
-    ) -> Iterator[Portion[ContentT]]:
+    ) -> Generator[Portion[ContentT]]:
         asked: deque[ContentT] = deque()
         for content in contents:
             asked.append(content)

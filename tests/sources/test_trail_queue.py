@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 from collections.abc import Iterator
+from contextlib import closing
 from types import SimpleNamespace
 from typing import Any
 
@@ -14,10 +15,14 @@ from pydantic import ValidationError
 
 from exporter.aws.accounts import AwsAccounts
 from exporter.clock import Clock
+from exporter.metrics.telemetry import Telemetry
 from exporter.model import Limits, SourceError
-from exporter.sources import queue_source, trail_queue
+from exporter.rules import RuleSet
+from exporter.sources import contents, queue_source, trail_queue
 from exporter.sources.base import Environment, Reading, Source
 from exporter.sources.trail_bucket import TrailBucketConfig
+from exporter.workers.pool import Workers
+from exporter.workers.reading import contents_by
 from metric_filter_demo.aws import DEFAULT_ACCOUNT, EmbeddedAws
 from metric_filter_demo.faults import Faults
 from tests.support.envelopes import sign_in
@@ -131,8 +136,30 @@ def test_a_message_is_deleted_after_the_commit_of_all_its_records(trail: Trail) 
         trail.put(f"{FOLDER}/{key}", document(sign_in()))
     trail.notify(f"{FOLDER}/a", f"{FOLDER}/b")
     readings = poll(trail.source())
-    next(readings)
-    next(readings)
+    assert len(next(readings).events) == 2
+    assert trail.left == 1
+    list(readings)
+    assert trail.left == 0
+
+
+def test_small_objects_are_counted_together(trail: Trail) -> None:
+    for number in range(20):
+        trail.put(f"{FOLDER}/{number}", document(sign_in(), sign_in()))
+        trail.notify(f"{FOLDER}/{number}")
+    readings = [one for one in poll(trail.source()) if one.size]
+    assert [len(one.events) for one in readings] == [40]
+    assert trail.left == 0
+
+
+def test_large_objects_are_counted_one_by_one(
+    trail: Trail, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(contents, "_MOST_GATHERED", 1)
+    for number in range(3):
+        trail.put(f"{FOLDER}/{number}", document(sign_in(), sign_in()))
+    trail.notify(*(f"{FOLDER}/{number}" for number in range(3)))
+    readings = poll(trail.source())
+    assert [len(next(readings).events) for _ in range(3)] == [2, 2, 2]
     assert trail.left == 1
     list(readings)
     assert trail.left == 0
@@ -272,3 +299,22 @@ def test_a_star_needs_an_owner() -> None:
     url = "https://sqs.us-east-1.amazonaws.com/111122223333/q"
     with pytest.raises(ValidationError, match="expected_bucket_owner"):
         TrailBucketConfig(name="t", queue_url=url, buckets=("org-*",))
+
+
+def test_requests_of_workers_and_the_time_of_aws_are_known_to_the_main_process(
+    trail: Trail,
+) -> None:
+    records = [sign_in() for _ in range(3)]
+    for number, record in enumerate(records):
+        trail.put(f"{FOLDER}/{number}", document(record))
+    trail.notify(*(f"{FOLDER}/{number}" for number in range(3)))
+    telemetry, clock, accounts = Telemetry(), Clock(), AwsAccounts()
+    with closing(Workers(2, rules=lambda: RuleSet({}), observer=telemetry, clock=clock)) as workers:
+        contents = contents_by(workers, accounts, clock)
+        config = TrailBucketConfig(name="trail", queue_url=trail.url, buckets=(BUCKET,))
+        source = config.source(Environment(accounts, clock, complete=True, contents=contents), {})
+        readings = list(poll(source))
+    assert ids(readings) == [one["eventID"] for one in records]
+    assert trail.left == 0
+    assert clock.known
+    assert telemetry.api_calls() == 3
