@@ -152,6 +152,13 @@ class Telemetry:
             "Age of the oldest message that was last received; 0 if there was none.",
             ("source",),
         )
+        self.objects = self._labelled(
+            "counter",
+            "objects",
+            "Objects by how their reading ended, each time: read, damaged (counted up to the"
+            " damage), or failed (not fetched).",
+            ("source", "outcome"),
+        )
         self.excluded_objects = self._labelled(
             "counter",
             "excluded_objects",

@@ -91,6 +91,8 @@ class Reading:
     """What is known of the queue that it came from, if it came from one."""
     backlog: Backlog | None = None
     """The backlog after this reading; None if it is not known (again)."""
+    objects: Mapping[str, int] = field(default_factory=dict)
+    """Objects that it ends, by how their reading ended (see ``contents.ended``)."""
     again: bool = False
     """Whether its time was read before, so that most of its events may have been counted."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
@@ -45,6 +45,18 @@ class Portion(Generic[ContentT]):
     """Whether nothing of the object follows."""
     error: SourceError | DamagedContentError | None = None
     """Why the rest cannot be read. It is the last portion then."""
+
+
+def ended(portion: Portion[ContentT]) -> Mapping[str, int]:
+    """Objects that a portion ends, by how their reading ended.
+
+    ``read``: to the end. ``damaged``: up to a damage. ``failed``: not fetched.
+    """
+    outcomes = {"read": 0, "damaged": 0, "failed": 0}
+    if portion.last:
+        is_damaged = isinstance(portion.error, DamagedContentError)
+        outcomes["damaged" if is_damaged else "failed" if portion.error else "read"] = 1
+    return outcomes
 
 
 class Contents(Protocol):

@@ -15,7 +15,7 @@ from exporter.aws.queues import Message
 from exporter.model import SourceError
 from exporter.patterns.compile import wildcard_test
 from exporter.sources.base import Environment, Reading
-from exporter.sources.contents import InTurn, Portion
+from exporter.sources.contents import InTurn, Portion, ended
 from exporter.sources.notifications import UnknownNotificationError, read_notification
 from exporter.sources.queue_source import QueueSource, WorkedOff, checkpoint
 from exporter.sources.trail_objects import TrailObject
@@ -46,6 +46,8 @@ class _Plan:
     """Objects that are not read because of what they are, by reason."""
     error: str = ""
     """Why it cannot be read."""
+    ended: Counter[str] = field(default_factory=Counter)
+    """Objects by how their reading ended."""
 
 
 class TrailQueue(QueueSource):
@@ -84,12 +86,13 @@ class TrailQueue(QueueSource):
                 continue
             failures: list[str] = []
             for _ in plan.wanted:
-                yield from self._read(message, portions, failures)
+                yield from self._read(plan, portions, failures)
             if failures:
                 self.unreadable(message, failures[0])
             done, left = ([], [message]) if failures else ([message], [])
             self._tries.pop(message.id, None)
-            yield WorkedOff(Reading((), checkpoint()), done, left, plan.excluded)
+            reading = Reading((), checkpoint(), objects=plan.ended)
+            yield WorkedOff(reading, done, left, plan.excluded)
 
     def _plan(self, message: Message) -> _Plan:
         """Which objects of a message are read."""
@@ -110,13 +113,13 @@ class TrailQueue(QueueSource):
         return plan
 
     def _read(
-        self, message: Message, portions: Iterator[Portion[TrailObject]], failures: list[str]
+        self, plan: _Plan, portions: Iterator[Portion[TrailObject]], failures: list[str]
     ) -> Iterator[WorkedOff]:
         """The records of the next object; adds the error to ``failures`` if it cannot be read."""
         for portion in portions:
             error = portion.error
             if isinstance(error, SourceError):
-                if error.reason in _PASSING and not self._is_stopper(message, error):
+                if error.reason in _PASSING and not self._is_stopper(plan.message, error):
                     raise error
                 failures.append(str(error))
             elif error is not None:
@@ -125,6 +128,7 @@ class TrailQueue(QueueSource):
                 )
             if portion.size or portion.events:
                 yield WorkedOff(Reading(portion.events, checkpoint(), size=portion.size))
+            plan.ended.update(ended(portion))
             if portion.last:
                 return
 
