@@ -176,9 +176,9 @@ class PartitionMetrics(Tables):
                 load.append(Row(labels, text, meter.rereads.load))
             backlog = meter.backlog
             if backlog is not None:
-                objects.append(Row(labels, text, backlog.objects))
+                objects.append(Row(labels, text, float(backlog.objects)))
                 if backlog.size is not None:
-                    size.append(Row(labels, text, backlog.size))
+                    size.append(Row(labels, text, float(backlog.size)))
                 if backlog.oldest is not None:
                     oldest.append(Row(labels, text, backlog.oldest / 1000))
         for (metric, help_text), of_metric in zip(_GAUGES, rows, strict=True):

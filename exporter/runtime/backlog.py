@@ -65,7 +65,7 @@ class BacklogProgress:
         return (objects - self._latest.objects) / passed if passed >= _SAMPLE_EVERY else None
 
     def text(self, now: float) -> str:
-        """The backlog in words; empty if there is none worth telling. ``now``: as for ``note``."""
+        """The backlog in words; empty if it is small. ``now``: as for ``note``."""
         backlog = self._latest
         if backlog is None or backlog.objects < _WORTH_TELLING:
             return ""

@@ -15,6 +15,7 @@ from exporter.metrics.partitions import Meter
 from exporter.metrics.tables import LabelledMetric
 from exporter.metrics.telemetry import RULE_INFO, RuleInfo, Telemetry
 from exporter.model import Partition
+from exporter.sources.base import Backlog
 from exporter.sources.thinning import Rereads
 from tests.support.promql import Labels, output_labels
 from tests.support.tools import ROOT
@@ -100,7 +101,10 @@ def _telemetry_labels() -> dict[str, Labels]:
     telemetry = Telemetry()
     telemetry.set_rules([RuleInfo("rule", "Title", "high", "rule_total", "counter", 10)])
     rereads = Rereads(1.5, 11, 11, load=0.1, full_load=0.1, page_seconds=0.1)
-    telemetry.read.add(Meter(Partition("source"), found=0.0, read_up_to=0, rereads=rereads))
+    backlog = Backlog(1, size=1, oldest=0)
+    telemetry.read.add(
+        Meter(Partition("source"), found=0.0, read_up_to=0, rereads=rereads, backlog=backlog)
+    )
     labels: dict[str, Labels] = dict.fromkeys(_PROCESS, _SCRAPED)
     for metric in vars(telemetry).values():
         if isinstance(metric, MetricWrapperBase):
