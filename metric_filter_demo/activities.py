@@ -14,6 +14,7 @@ REGIONS = ("us-east-1", "eu-west-1")
 _PEOPLE = ("maya.okafor", "jonas.lind", "priya.raman", "tomas.silva")
 _OFFICE = "192.0.2."
 _ELSEWHERE = "198.51.100."
+_BUCKETS = ("storefront-invoices", "storefront-uploads")
 _READS = (
     "ec2:DescribeInstances",
     "ec2:DescribeSecurityGroups",
@@ -63,6 +64,7 @@ class Account:
         lines = self._lines
         return [
             Activity("reads", 0, 0.6, self._read),
+            Activity("objects", 0, 0.5, self._read_object),
             Activity("assumed roles", 0, 3, self._assume_role),
             Activity("service calls", 1, 5, self._service_call),
             Activity("instances started", 3, 20, self._run_instances),
@@ -100,6 +102,21 @@ class Account:
         action = self._rng.choice(_READS)
         region = GLOBAL_REGION if action.startswith("iam:") else self._rng.choice(REGIONS)
         return Occurrence(records=[self._records.call(caller, action, region, read_only=True)])
+
+    def _read_object(self) -> Occurrence:
+        """A data event: only the trail has it."""
+        bucket = self._rng.choice(_BUCKETS)
+        key = f"2026/{self._rng.randint(1, 9999):04}.pdf"
+        record = self._records.call(
+            self._deployer(),
+            "s3:GetObject",
+            REGIONS[0],
+            read_only=True,
+            request={"bucketName": bucket, "Host": f"{bucket}.s3.amazonaws.com", "key": key},
+        )
+        resource = {"type": "AWS::S3::Object", "ARN": f"arn:aws:s3:::{bucket}/{key}"}
+        data = {"managementEvent": False, "eventCategory": "Data", "resources": [resource]}
+        return Occurrence(records=[record | data])
 
     def _assume_role(self) -> Occurrence:
         role = f"arn:aws:iam::{self._callers.account}:role/storefront-deploy"

@@ -37,13 +37,19 @@ def operation_named(method: str, environ: Mapping[str, Any]) -> str:
 
 
 def bucket_create(account: str, region: str, name: str) -> None:
-    """Create a bucket."""
-    _s3(account).create_bucket(name, region)
+    """Create a bucket; nothing happens if the account has it."""
+    if name not in _s3(account).buckets:
+        _s3(account).create_bucket(name, region)
 
 
 def object_put(account: str, bucket: str, key: str, content: bytes) -> None:
     """Store an object in an existing bucket."""
     _s3(account).put_object(bucket, key, content)
+
+
+def object_delete(account: str, bucket: str, key: str) -> None:
+    """Delete an object."""
+    _s3(account).delete_object(bucket, key)
 
 
 def _s3(account: str) -> Any:

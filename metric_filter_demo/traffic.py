@@ -15,6 +15,7 @@ from metric_filter_demo.drills import LOG_GROUPS as DRILL_GROUPS
 from metric_filter_demo.drills import Drill, drills, endless
 from metric_filter_demo.event_bus import EventBus
 from metric_filter_demo.log_lines import LOG_GROUPS
+from metric_filter_demo.trail import Trail
 
 LOG_REGION = REGIONS[0]
 """The region of the log groups."""
@@ -25,6 +26,9 @@ _RECORD_DELAY = (1.0, 6.0)
 _LINE_DELAY = (0.1, 1.5)
 # Now and then a log agent was offline for a while.
 _LATE_SHARE, _LATE_DELAY = 0.01, (8.0, 20.0)
+_DELIVERY_EVERY = 8.0
+"""Seconds between two deliveries of the trail, on average; AWS: five minutes."""
+_TRAIL_RETENTION = 900.0
 _DRILL_EVERY = 1.5
 """Seconds: all of the packs' rules have had something to count within some minutes."""
 
@@ -50,6 +54,7 @@ class Traffic:
         self._rng = random.Random(seed)  # noqa: S311 - made-up events, no secrets
         self._account = Account(self._rng, DEFAULT_ACCOUNT)
         self._bus = EventBus(aws, LOG_REGION, self._rng)
+        self._trail = Trail(aws, LOG_REGION, self._rng, retention=_TRAIL_RETENTION)
         self._drills = drills()
         self._next_drill = endless(self._drills, self._rng)
         self._stopped = threading.Event()
@@ -57,7 +62,7 @@ class Traffic:
         self.headlines: deque[Headline] = deque(maxlen=100)
         """Notable activities, newest last."""
         self.records = 0
-        """Management events made."""
+        """CloudTrail records made."""
         self.lines = 0
         """Log lines made."""
 
@@ -76,6 +81,9 @@ class Traffic:
     def put(self, occurrence: Occurrence) -> None:
         """Store the events of an occurrence, to be seen when it is delivered."""
         for record in occurrence.records:
+            self._trail.put(record)
+            if record.get("eventCategory") == "Data":
+                continue
             delay = self._rng.uniform(*_RECORD_DELAY)
             self._aws.record(DEFAULT_ACCOUNT, record["awsRegion"], record, visible_in=delay)
             self._bus.put(record)
@@ -102,10 +110,13 @@ class Traffic:
 
     def _run(self) -> None:
         began = time.monotonic()
-        drill = Activity("drills", 0, _DRILL_EVERY, lambda: _occurrence(next(self._next_drill)))
+        activities = [
+            *self._account.activities(),
+            Activity("drills", 0, _DRILL_EVERY, lambda: _occurrence(next(self._next_drill))),
+            Activity("deliveries", _DELIVERY_EVERY, _DELIVERY_EVERY, self._deliver),
+        ]
         due: list[tuple[float, int, Activity]] = [
-            (began + activity.first, number, activity)
-            for number, activity in enumerate([*self._account.activities(), drill])
+            (began + activity.first, number, activity) for number, activity in enumerate(activities)
         ]
         heapq.heapify(due)
         while True:
@@ -116,6 +127,10 @@ class Traffic:
             # Random but never bunched: half of the mean at least.
             pause = activity.every * (0.5 + self._rng.expovariate(2.0))
             heapq.heapreplace(due, (at + pause, number, activity))
+
+    def _deliver(self) -> Occurrence:
+        self._trail.deliver()
+        return Occurrence()
 
 
 def _occurrence(drill: Drill) -> Occurrence:

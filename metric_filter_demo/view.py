@@ -100,7 +100,7 @@ class _Common:
     def _made(self) -> str:
         calls = self._aws.calls
         return (
-            f"{self._traffic.records:,} management events and {self._traffic.lines:,} log lines"
+            f"{self._traffic.records:,} CloudTrail records and {self._traffic.lines:,} log lines"
             f" made; {calls.count('LookupEvents'):,} LookupEvents,"
             f" {calls.count('FilterLogEvents'):,} FilterLogEvents calls"
         )

@@ -14,6 +14,7 @@ from exporter.metrics.tables import Row, Table, Tables
 from exporter.metrics.text import labels_text
 from exporter.model import Partition
 from exporter.sources import RESOURCE_LABELS
+from exporter.sources.base import Backlog
 from exporter.sources.thinning import Rereads
 
 _PLACE: Final = ("source", "feed", "account_id", "region")
@@ -44,6 +45,15 @@ _GAUGES: Final = (
         "Share of the interval that the scheduled reads take, thinned or not; above 1 the"
         " partition falls behind.",
     ),
+    (
+        "partition_backlog_objects",
+        "Objects, or messages of a queue, that are known and were not read yet.",
+    ),
+    ("partition_backlog_bytes", "Size of these objects, before decompression."),
+    (
+        "partition_backlog_oldest_timestamp_seconds",
+        "When the oldest of these objects was written, or of these messages was sent.",
+    ),
 )
 _POLLS: Final = (*_PLACE, "outcome")
 _RESOURCE: Final = (*_PLACE, *RESOURCE_LABELS)
@@ -64,6 +74,8 @@ class Meter:
     """Event time up to which everything was read, milliseconds; None for files."""
     rereads: Rereads | None = None
     """How often its events are read; None for files, and before the first read."""
+    backlog: Backlog | None = None
+    """What waits to be read; None if it is not known."""
     bytes: int = 0
     events: int = 0
     late: int = 0
@@ -165,7 +177,7 @@ class PartitionMetrics(Tables):
 
     def _gauges(self, meters: list[tuple[Meter, str]]) -> Iterator[Table]:
         rows: tuple[list[Row], ...] = tuple([] for _ in _GAUGES)
-        up, success, read_up_to, factor, load = rows
+        up, success, read_up_to, factor, load, objects, size, oldest = rows
         for meter, text in meters:
             labels = self._resource(meter.partition)
             up.append(Row(labels, text, float(meter.up)))
@@ -175,6 +187,13 @@ class PartitionMetrics(Tables):
             if meter.rereads is not None:
                 factor.append(Row(labels, text, meter.rereads.factor))
                 load.append(Row(labels, text, meter.rereads.load))
+            backlog = meter.backlog
+            if backlog is not None:
+                objects.append(Row(labels, text, float(backlog.objects)))
+                if backlog.size is not None:
+                    size.append(Row(labels, text, float(backlog.size)))
+                if backlog.oldest is not None:
+                    oldest.append(Row(labels, text, backlog.oldest / 1000))
         for (metric, help_text), of_metric in zip(_GAUGES, rows, strict=True):
             yield Table(
                 MetricFamily(self._prefix + metric, "gauge", help_text), _RESOURCE, of_metric

@@ -13,8 +13,9 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Final
 
+from rich import filesize
 from rich.console import Console
-from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from exporter.clock import Clock
 from exporter.ledger.sqlite import SqliteLedger
@@ -132,18 +133,30 @@ class _Shown:
         self._began = time.monotonic()
         sizes = [source.size(reader.partition) for source, reader in work]
         known = [size for size in sizes if size is not None]
-        # The size is unknown with an API: the bar only shows progress then.
-        self._task = progress.add_task("", total=sum(known) if len(known) == len(sizes) else None)
+        # The size is unknown with an API: the bar only shows progress then, or objects.
+        self._size = sum(known) if len(known) == len(sizes) else None
+        self._most_objects = 0
+        self._task = progress.add_task("", total=self._size)
 
     def __call__(self) -> None:
         readers = [reader for _, reader in self._work]
         events = sum(reader.meter.events for reader in readers)
         done = sum(reader.attempts > 0 for reader in readers)
         rate = events / max(time.monotonic() - self._began, 0.001)
+        size = sum(reader.size for reader in readers)
+        completed, total, left = size, self._size, f", {filesize.decimal(size)}"
+        if total is not None:
+            left += f" of {filesize.decimal(total)}"
+        backlogs = [reader.meter.backlog for reader in readers]
+        if total is None and None not in backlogs:
+            objects = sum(backlog.objects for backlog in backlogs if backlog is not None)
+            total = self._most_objects = max(self._most_objects, objects)
+            completed, left = total - objects, f", {objects:,} objects left"
         self._progress.update(
             self._task,
-            completed=sum(reader.size for reader in readers),
-            description=f"{done}/{len(self._work)} read, {events:,} events, {rate:,.0f}/s",
+            completed=completed,
+            total=total,
+            description=f"{done}/{len(self._work)} read, {events:,} events, {rate:,.0f}/s{left}",
         )
 
 
@@ -152,7 +165,6 @@ def _progress(console: Console, work: _Work) -> Iterator[_Shown]:
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
-        DownloadColumn(),
         TimeRemainingColumn(),
     )
     with Progress(*columns, console=console, transient=True) as progress:

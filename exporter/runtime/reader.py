@@ -17,6 +17,7 @@ from exporter.model import (
     SourceError,
 )
 from exporter.rules import RuleSet
+from exporter.runtime.backlog import BacklogProgress
 from exporter.runtime.pipeline import Evaluated, Pipeline, Read
 from exporter.runtime.scheduling import Request
 from exporter.sources.base import Source
@@ -65,6 +66,8 @@ class Reader:
         """Whether anything was read of it, or nothing was found to read."""
         self.behind = False
         """Whether more was due than the last poll has read."""
+        self.backlog: BacklogProgress | None = None
+        """None if no backlog of it is known."""
         self.size = 0
         """Bytes read of those that ``Source.size`` returns."""
         self._pipeline = pipeline
@@ -225,6 +228,10 @@ class Reader:
             self._pipeline.telemetry.queue(self.partition, reading.queue)
         for outcome, objects in reading.objects.items():
             self._pipeline.telemetry.objects.labels(self.partition.source, outcome).inc(objects)
+        if reading.backlog is not None:
+            meter.backlog = reading.backlog
+            self.backlog = self.backlog or BacklogProgress(self.partition)
+            self.backlog.note(reading.backlog, self._pipeline.clock.now())
         if reading.watermark is not None and not reading.backfill:
             meter.late += sum(event.time < reading.watermark for event in reading.events)
         now = round(self._pipeline.clock.now() * 1000)

@@ -31,6 +31,7 @@ def source_status(config: SourceConfig, engine: Engine, clock: Clock) -> SourceS
 def _partition_status(reader: Reader, now: float) -> PartitionStatus:
     partition, meter, error = reader.partition, reader.meter, reader.error
     due_in = None if reader.request is None else reader.request.due_in
+    backlog = "" if reader.backlog is None else reader.backlog.text(now)
     lag = None
     if reader.attempts and meter.read_up_to is not None:
         lag = max(0.0, now - meter.read_up_to / 1000)
@@ -45,7 +46,7 @@ def _partition_status(reader: Reader, now: float) -> PartitionStatus:
         polls=reader.attempts,
         events=meter.events,
         error=error,
-        notice=str(meter.rereads or ""),
+        notice=str(meter.rereads or "") or backlog,
         next_poll=None if due_in is None else datetime.now(UTC) + timedelta(seconds=due_in),
     )
 

@@ -22,6 +22,7 @@ from exporter.sources.base import Discovery, Environment, QueueState, Reading, S
 from exporter.sources.inbox import Inbox
 from exporter.sources.options import Distinct, Interval, Start, account_id
 from exporter.sources.problems import sentence
+from exporter.sources.queue_depth import QueueDepth
 from exporter.yamlfile.problems import Problem
 from exporter.yamlfile.validation import Fields
 
@@ -178,6 +179,7 @@ class QueueSource(ABC):
         self.partition = Partition(config.name)
         """The queue, once it is polled."""
         self._inbox: Inbox | None = None
+        self._depth: QueueDepth | None = None
         self._unreadable: OrderedDict[str, None] = OrderedDict()
         """Ids of messages that were named."""
 
@@ -225,9 +227,10 @@ class QueueSource(ABC):
             yield Reading((), _CHECKPOINT, behind=True)
         # The first receive does not wait, so that the source is ready as soon as it can be read.
         is_first = self._inbox is None
-        if self._inbox is None:
-            self._inbox = Inbox(Queue(self._accounts, self._url, partition.region), self.name)
-        inbox = self._inbox
+        if self._inbox is None or self._depth is None:
+            queue = Queue(self._accounts, self._url, partition.region)
+            self._inbox, self._depth = Inbox(queue, self.name), QueueDepth(queue)
+        inbox, depth = self._inbox, self._depth
         # It ends a little early, so a poll takes no longer than the interval.
         end = time.monotonic() + self.interval - 1
         while True:
@@ -235,27 +238,38 @@ class QueueSource(ABC):
             began = time.monotonic()
             messages, malformed = inbox.receive(wait=wait)
             oldest = min((one.sent for one in messages if one.sent), default=None)
+            depth.ask()
             if malformed:
                 yield self._reading(QueueState(oldest, _outcomes(malformed=malformed)))
             if not messages:
                 # After a wait, the next poll may follow at once.
                 has_waited = time.monotonic() - began > _WAITED
-                yield self._reading(QueueState(None, _outcomes()), behind=has_waited or is_first)
+                yield replace(
+                    self._reading(QueueState(None, _outcomes()), behind=has_waited or is_first),
+                    backlog=depth.backlog(None),
+                )
                 return
             is_first = False
-            yield from self._work_off(inbox, messages, oldest)
+            yield from self._work_off(inbox, depth, messages, oldest)
             if not self._complete and not self._seconds_until(end):
                 return
 
     def _work_off(
-        self, inbox: Inbox, messages: Sequence[Message], oldest: int | None
+        self, inbox: Inbox, depth: QueueDepth, messages: Sequence[Message], oldest: int | None
     ) -> Iterator[Reading]:
         done: list[Message] = []
         try:
             for one in self.work_off(messages):
                 outcomes = _outcomes(done=len(one.done), unreadable=self._name_left(one.left))
                 state = QueueState(oldest, outcomes, one.excluded)
-                yield replace(one.reading, limits=self.limits, queue=state, behind=True)
+                depth.deleted(len(one.done))
+                yield replace(
+                    one.reading,
+                    limits=self.limits,
+                    queue=state,
+                    backlog=depth.backlog(oldest),
+                    behind=True,
+                )
                 inbox.leave(one.left)
                 done += one.done
                 if len(done) >= MOST_AT_ONCE:

@@ -232,6 +232,41 @@ def _sources() -> list[Line]:
             ],
         ),
         Line(
+            7,
+            [
+                graph(
+                    "Backlog",
+                    "Objects of a trail, or messages of a queue, that are known and were not read"
+                    " yet. After a stop it falls; if it rises steadily, more comes than is read.",
+                    Query(total(own("partition_backlog_objects"), "source"), "{{source}}"),
+                    decimals=0,
+                ),
+                graph(
+                    "Objects",
+                    "Objects by how their reading ended: read, damaged (counted up to the damage)"
+                    " or failed (not fetched).",
+                    Query(
+                        total(per_second(own("objects_total")), "source", "outcome"),
+                        "{{source}} {{outcome}}",
+                    ),
+                    decimals=1,
+                ),
+                graph(
+                    "Requests to S3 and SQS",
+                    "Requests for objects and messages, retries included. Both services charge by"
+                    " request.",
+                    Query(
+                        total(
+                            per_second(own("api_requests_total", 'service=~"s3|sqs"')), "operation"
+                        ),
+                        "{{operation}}",
+                    ),
+                    unit="reqps",
+                    stacked=True,
+                ),
+            ],
+        ),
+        Line(
             9,
             [
                 heat(

@@ -59,6 +59,8 @@ def test_every_action_is_an_operation_of_its_service(name: str) -> None:
     session = botocore.session.Session()
     for statement in policy_for(ROOT / EXAMPLES[name])["Statement"]:
         service, _, operation = statement["Action"].partition(":")
+        # AWS: GetObject of a version needs a permission of another name.
+        operation = operation.removesuffix("Version") if service == "s3" else operation
         assert operation in session.get_service_model(service).operation_names
 
 

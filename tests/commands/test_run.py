@@ -111,7 +111,7 @@ def test_run_once_shows_how_far_it_is_on_a_terminal(tmp_path: Path) -> None:
     assert process.wait(30) == 0
     assert b"events" in shown
     assert b"/s" in shown
-    assert re.search(rb"\d/1\.8 MB", shown)
+    assert re.search(rb"B of 1\.8 MB", shown)
 
 
 @pytest.mark.parametrize("log_format", ["json", "logfmt"])

@@ -77,7 +77,7 @@ def test_counters_move_and_everything_ends_on_sigterm(tmp_path: Path) -> None:
         print(output.read_text())  # shown where the test fails
     said = output.read_text()
     assert f"http://127.0.0.1:{port}/metrics" in said
-    assert "management events" in said
+    assert "CloudTrail records" in said
     assert "Traceback" not in said
     assert list(folder.iterdir()) == []
     with pytest.raises(OSError, match="refused"):

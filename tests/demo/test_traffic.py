@@ -16,7 +16,11 @@ import pytest
 import yaml
 
 import metric_filter_demo
+from exporter.aws.accounts import AwsAccounts
+from exporter.clock import Clock
 from exporter.configuration import load
+from exporter.sources import queue_source
+from exporter.sources.base import Environment
 from metric_filter_demo.activities import REGIONS, Account, Occurrence
 from metric_filter_demo.aws import DEFAULT_ACCOUNT, EmbeddedAws
 from metric_filter_demo.child import CONFIG_FILE
@@ -24,6 +28,7 @@ from metric_filter_demo.drills import LOG_GROUPS as DRILL_GROUPS
 from metric_filter_demo.drills import drills
 from metric_filter_demo.log_lines import ACCESS, APPLICATION, CHECKOUT, LOG_GROUPS, THUMBNAILER
 from metric_filter_demo.traffic import Traffic
+from metric_filter_demo.trail import Trail
 from tests.support.waiting import wait_for
 
 if TYPE_CHECKING:
@@ -62,7 +67,7 @@ def records(happened: dict[str, list[Occurrence]]) -> list[dict[str, Any]]:
 
 def messages(happened: dict[str, list[Occurrence]], source: str) -> list[str]:
     everything = [one for each in happened.values() for one in each]
-    if source in ("history", "bus"):
+    if source in ("history", "bus", "trail"):
         return [json.dumps(record) for one in everything for record in one.records]
     return [
         line.message for one in everything for line in one.lines if line.group in GROUPS[source]
@@ -76,7 +81,7 @@ def test_every_record_has_what_cloudtrail_always_writes(records: list[dict[str, 
         assert record["awsRegion"] in REGIONS
         assert record["recipientAccountId"] == DEFAULT_ACCOUNT
         assert record["eventType"] in ("AwsApiCall", "AwsConsoleSignIn")
-        assert record["managementEvent"] is True
+        assert record["managementEvent"] is (record["eventCategory"] == "Management")
         assert isinstance(record["readOnly"], bool)
         datetime.strptime(record["eventTime"], "%Y-%m-%dT%H:%M:%SZ")
         assert {"userAgent", "requestParameters", "responseElements"} <= record.keys()
@@ -198,6 +203,28 @@ def test_traffic_reaches_the_apis_within_seconds(
         assert set(names) == {*LOG_GROUPS, *DRILL_GROUPS.values()}
         assert min(made) > 0
         assert (traffic.records, traffic.lines) == made
+
+
+def test_the_trail_has_all_records_in_objects_that_its_queue_names(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(queue_source, "_ONCE_WAIT", 0)
+    with EmbeddedAws() as aws:
+        for name, value in aws.environment().items():
+            monkeypatch.setenv(name, value)
+        trail = Trail(aws, "us-east-1", random.Random(1), retention=60)
+        records = [record for each in happenings(1).values() for o in each for record in o.records]
+        for record in records:
+            trail.put(record)
+        trail.deliver()
+        environment = Environment(AwsAccounts(), Clock(), complete=True)
+        config = next(one for one in load([CONFIG_FILE]).sources if one.name == "trail")
+        source = config.source(environment, {})
+        (partition,) = source.discover().partitions
+        readings = source.poll(partition, "{}", own_starts={})
+        read = [json.loads(event.message) for one in readings for event in one.events]
+    assert {one["eventCategory"] for one in read} == {"Management", "Data"}
+    assert sorted(one["eventID"] for one in read) == sorted(one["eventID"] for one in records)
 
 
 def test_what_is_of_note_makes_a_headline() -> None:

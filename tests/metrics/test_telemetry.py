@@ -16,6 +16,7 @@ from exporter.metrics.rule_info import RuleInfo
 from exporter.metrics.tables import LabelledMetric
 from exporter.metrics.telemetry import PREFIX, SourceInfo, Telemetry
 from exporter.model import Partition
+from exporter.sources.base import Backlog
 from exporter.sources.log_groups import LOG_GROUP
 from exporter.sources.thinning import Rereads
 from tests.support.counting import RULE, SOURCE
@@ -84,6 +85,8 @@ READ = (
     *("undecodable_events_total", "polls_total", "partition_up"),
     *("partition_last_success_timestamp_seconds", "partition_read_up_to_timestamp_seconds"),
     *("partition_reread_factor", "partition_read_load_ratio"),
+    *("partition_backlog_objects", "partition_backlog_bytes"),
+    "partition_backlog_oldest_timestamp_seconds",
 )
 
 
@@ -196,6 +199,22 @@ def test_a_partition_shows_its_read_load_and_how_its_re_reads_are_thinned(
     assert shown() == [None, None]
     meter.rereads = Rereads(2.25, 6, 11, load=0.8, full_load=1.5, page_seconds=0.2)
     assert shown() == [2.25, 0.8]
+
+
+def test_a_partition_shows_its_backlog_as_far_as_it_is_known(telemetry: Telemetry) -> None:
+    labels = {**PLACE, "queue": "", "log_group": "/aws/lambda/a", "path": ""}
+    meter = log_group("/aws/lambda/a")
+    telemetry.read.add(meter)
+
+    def shown() -> list[float | None]:
+        names = ("objects", "bytes", "oldest_timestamp_seconds")
+        return [sample(telemetry, f"partition_backlog_{name}", labels) for name in names]
+
+    assert shown() == [None, None, None]
+    meter.backlog = Backlog(12)
+    assert shown() == [12, None, None]
+    meter.backlog = Backlog(7, size=70_000, oldest=6500)
+    assert shown() == [7, 70_000, 6.5]
 
 
 def test_counters_sum_over_the_partitions_and_do_not_go_down_when_one_goes(

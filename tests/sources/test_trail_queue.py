@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gzip
 import json
+import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing
 from types import SimpleNamespace
@@ -113,6 +115,29 @@ def test_the_records_of_all_objects_are_read_and_the_messages_deleted(trail: Tra
     readings = list(poll(trail.source()))
     assert set(ids(readings)) == {one["eventID"] for one in records}
     assert trail.left == 0
+
+
+def test_the_backlog_is_the_messages_that_are_not_worked_off(trail: Trail) -> None:
+    for number in range(25):
+        trail.put(f"{FOLDER}/{number}.json.gz", document(sign_in()))
+        trail.notify(f"{FOLDER}/{number}.json.gz")
+    sent = (time.time() - 60) * 1000
+    backlogs = [one.backlog for one in poll(trail.source()) if one.backlog]
+    objects = [one.objects for one in backlogs]
+    assert (objects[0], objects[-1]) == (25, 0)
+    assert objects == sorted(objects, reverse=True)
+    assert all(sent < (one.oldest or 0) < sent + 120_000 for one in backlogs if one.objects)
+    assert backlogs[-1].oldest is None
+
+
+def test_objects_are_counted_by_how_their_reading_ended(trail: Trail) -> None:
+    trail.put(f"{FOLDER}/1.json.gz", document(sign_in()))
+    trail.put(f"{FOLDER}/2.json.gz", document(sign_in())[:-20])
+    trail.notify(*(f"{FOLDER}/{number}.json.gz" for number in (1, 2, 3)))
+    ended = Counter[str]()
+    for reading in poll(trail.source()):
+        ended.update(reading.objects)
+    assert ended == {"read": 1, "failed": 2}
 
 
 @pytest.mark.parametrize(

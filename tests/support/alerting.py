@@ -17,6 +17,7 @@ from exporter.metrics.rule_info import RULE_INFO, RuleInfo
 from exporter.metrics.tables import LabelledMetric
 from exporter.metrics.telemetry import Telemetry
 from exporter.model import Partition
+from exporter.sources.base import Backlog
 from exporter.sources.thinning import Rereads
 from tests.support.promql import Labels, output_labels
 from tests.support.tools import ROOT
@@ -106,7 +107,10 @@ def _telemetry_labels() -> dict[str, Labels]:
     telemetry = Telemetry()
     telemetry.set_rules([RuleInfo("rule", "Title", "high", "rule_total", "counter", 10)])
     rereads = Rereads(1.5, 11, 11, load=0.1, full_load=0.1, page_seconds=0.1)
-    telemetry.read.add(Meter(Partition("source"), found=0.0, read_up_to=0, rereads=rereads))
+    backlog = Backlog(1, size=1, oldest=0)
+    telemetry.read.add(
+        Meter(Partition("source"), found=0.0, read_up_to=0, rereads=rereads, backlog=backlog)
+    )
     labels: dict[str, Labels] = dict.fromkeys(_PROCESS, _SCRAPED)
     for attribute in vars(telemetry).values():
         metric = attribute.metric if isinstance(attribute, BySource) else attribute
