@@ -139,8 +139,8 @@ class Telemetry:
         self.objects = self._by_source(
             "counter",
             "objects",
-            "Objects of a bucket: read, failed, failed again, or given up after the lookback. Damaged"
-            " ones count up to the damage, and have failed.",
+            "Objects of a bucket: read, failed, failed again, or given up after the lookback."
+            " Damaged ones count up to the damage, and have failed.",
             ("outcome",),
         )
         self.excluded_objects = self._by_source(
