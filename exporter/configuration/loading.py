@@ -15,7 +15,7 @@ from exporter.configuration.listening import Listening, warn_of_sources
 from exporter.configuration.packs import Pack, available_packs, read_pack_format, read_pack_use
 from exporter.configuration.rule_checks import read_rule
 from exporter.configuration.rules import RuleConfig
-from exporter.sources import PLANNED_OPTIONS, TYPES, SourceConfig
+from exporter.sources import TYPES, SourceConfig
 from exporter.yamlfile.documents import Item, read_document
 from exporter.yamlfile.footprint import Footprint
 from exporter.yamlfile.globs import GlobError, absolute_glob, is_path
@@ -250,16 +250,9 @@ class _Loader:
         kind = self._source_type(item)
         if kind is None:
             return
-        for key in item.data.keys() & PLANNED_OPTIONS:
-            self._findings.error(
-                item.key_of(key),
-                f"`{key}` is not available in this version: the account of the ambient"
-                " credentials is read",
-            )
-        values = {key: value for key, value in item.data.items() if key not in PLANNED_OPTIONS}
         model = TYPES[kind]
         stand_ins = {"name": "unnamed", **model.stand_ins}
-        fields = Fields(item, values)
+        fields = Fields(item, item.data)
         source = fill(model, fields, self._findings, stand_ins=stand_ins, context=folder)
         if source is not None and source.is_right("name"):
             self._sources.append(source)

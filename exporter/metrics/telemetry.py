@@ -25,6 +25,7 @@ from prometheus_client.registry import Collector
 
 from exporter import __version__
 from exporter.ledger.base import Committed, Ledger, RuleTotal
+from exporter.metrics.accounts import AccountInfos
 from exporter.metrics.families import MetricFamily
 from exporter.metrics.partitions import PartitionMetrics
 from exporter.metrics.tables import LabelledMetric, Row, Table, Tables
@@ -123,6 +124,7 @@ class Telemetry:
             _ARRIVAL_BUCKETS,
         )
         self.read = self._add(PartitionMetrics(PREFIX))
+        self.accounts = self._add(AccountInfos(PREFIX + "account_info"))
         self.partitions = self._gauge("partitions", "Partitions of the source.", ("source",))
         self.source_interval = self._gauge(
             "source_interval_seconds", "How often the source's partitions are polled.", ("source",)

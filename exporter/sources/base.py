@@ -101,8 +101,10 @@ class Discovery:
 
     partitions: Sequence[Partition]
     failures: Sequence[tuple[Partition, SourceError]] = ()
-    """The error for a resource, or for an account and region (a partition without a resource).
-    Partitions found there before are kept."""
+    """The error for a resource, an account and region (a partition without a resource), or an
+    account. Partitions found there before are kept."""
+    accounts: Mapping[str, str] = field(default_factory=dict)
+    """The names of the accounts by id; empty if an account has no name."""
 
 
 class Source(Protocol):
