@@ -144,8 +144,8 @@ def test_retries_keep_to_the_quota_and_end_when_the_exporter_stops(aws: Embedded
 def test_requests_say_who_makes_them() -> None:
     agents: list[str] = []
 
-    def listen(request: Any, **_: Any) -> None:
-        agents.append(request.headers["User-Agent"].decode())
+    def listen(**sent: Any) -> None:
+        agents.append(sent["request"].headers["User-Agent"].decode())
 
     def session() -> Session:
         made = Session()
