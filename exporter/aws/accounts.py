@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import copy
 import threading
+from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, cast
-from weakref import WeakValueDictionary
 
 from botocore.session import Session
 
@@ -26,6 +26,9 @@ from exporter.model import SourceError
 
 if TYPE_CHECKING:
     from botocore.credentials import ReadOnlyCredentials
+
+MOST_ROLES = 2000
+"""Roles whose credentials are shared, those used last."""
 
 
 class AwsAccounts:
@@ -54,7 +57,8 @@ class AwsAccounts:
         )
         self._clients = Clients(sessions, conduct)
         self._signer: Signer = Environment(self._clients)
-        self._roles: WeakValueDictionary[Role, AwsAccounts] = WeakValueDictionary()
+        self._roles: OrderedDict[Role, AwsAccounts] = OrderedDict()
+        """Those used last at the end."""
         self._lock = threading.Lock()
 
     def by_role(self, role: Role | None) -> AwsAccounts:
@@ -65,12 +69,14 @@ class AwsAccounts:
         if role is None:
             return self
         with self._lock:
-            found = self._roles.get(role)
-            if found is None:
-                found = self._roles[role] = copy.copy(self)
-                found._signer = AssumedRole(role, self._signer, self._clients)
-                found._roles = WeakValueDictionary()
-            return found
+            if role not in self._roles:
+                made = self._roles[role] = copy.copy(self)
+                made._signer = AssumedRole(role, self._signer, self._clients)
+                made._roles = OrderedDict()
+            self._roles.move_to_end(role)
+            if len(self._roles) > MOST_ROLES:
+                self._roles.popitem(last=False)
+            return self._roles[role]
 
     @property
     def default_region(self) -> str | None:

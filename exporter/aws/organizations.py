@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -12,15 +12,6 @@ from exporter.model import SourceError
 
 if TYPE_CHECKING:
     from exporter.aws.accounts import AwsAccounts
-
-ACTIONS: Final = (
-    "organizations:ListAccounts",
-    "organizations:ListAccountsForParent",
-    "organizations:ListOrganizationalUnitsForParent",
-    "organizations:ListTagsForResource",
-)
-"""The actions that ``members`` may call. AWS: the management account and accounts with delegated
-administration are allowed to."""
 
 _ACTIVE: Final = "ACTIVE"
 _ENABLED: Final = ("ENABLED", "ENABLED_BY_DEFAULT")
@@ -39,6 +30,20 @@ class Selection:
     """Ids of the same kinds, which take precedence."""
     tags: Mapping[str, str] | None = None
     """Tags that an account must have, each with this value."""
+
+    @property
+    def operations(self) -> Sequence[str]:
+        """The operations that ``members`` calls.
+
+        AWS: the management account and accounts with delegated administration may call them.
+        """
+        named = (*self.include, *self.exclude)
+        has_units = any(not _ACCOUNT.fullmatch(one) for one in named)
+        return (
+            "ListAccounts",
+            *(("ListAccountsForParent", "ListOrganizationalUnitsForParent") if has_units else ()),
+            *(("ListTagsForResource",) if self.tags else ()),
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal, Protocol
 from pydantic import BaseModel, ConfigDict
 
 from exporter.aws.iam_policy import Deployment, Grant
+from exporter.aws.roles import Role
 from exporter.model import (
     EventFormat,
     Limits,
@@ -204,7 +205,18 @@ class SourceConfig(BaseModel, ABC):
 
     @abstractmethod
     def permissions(self, deployment: Deployment) -> Iterator[Grant]:
-        """The IAM permissions that the source needs; raises IamPolicyError."""
+        """The IAM permissions to read an account of the source; raises IamPolicyError."""
+
+    def permissions_to_find_accounts(
+        self,
+        deployment: Deployment,  # noqa: ARG002 - by default, they are configured
+    ) -> Iterator[Grant]:
+        """The permissions that the environment's credentials need besides; raises as above."""
+        return iter(())
+
+    def roles(self, deployment: Deployment) -> Sequence[Role | None]:  # noqa: ARG002
+        """The roles that read it, and None for the environment's credentials; raises as above."""
+        return (None,)
 
     def problems_online(
         self,

@@ -42,7 +42,8 @@ class EventHistoryConfig(RegionalConfig):
 
     def permissions(self, deployment: Deployment) -> Iterator[Grant]:
         """AWS: LookupEvents supports no resources."""
-        for region in deployment.regions(self.name, self.regions):
+        yield from super().permissions(deployment)
+        for region in self.granted_regions(deployment):
             yield Grant("ReadEventHistory", "cloudtrail:LookupEvents", region, "*")
 
     def start_warning(self, start: float) -> str | None:

@@ -81,7 +81,8 @@ class LogGroupsConfig(RegionalConfig):
         DescribeLogGroups is allowed for all log groups of a region or for none: its resource is
         ``log-group::log-stream:``, with any prefix.
         """
-        for region in deployment.regions(self.name, self.regions):
+        yield from super().permissions(deployment)
+        for region in self.granted_regions(deployment):
             every = deployment.arn("logs", region, "log-group:*")
             yield Grant("FindLogGroups", "logs:DescribeLogGroups", region, every)
             for name in self.log_groups:

@@ -13,9 +13,11 @@ from typing import TYPE_CHECKING, Final, cast
 from pydantic import model_validator
 
 from exporter.aws.calls import Call
+from exporter.aws.iam_policy import EVERY_REGION, Deployment, Grant
 from exporter.aws.organizations import enabled_regions
 from exporter.aws.quotas import CallCost
 from exporter.aws.records import LATEST, TypedRecord
+from exporter.aws.roles import Role
 from exporter.model import LogEvent, Partition, SourceError
 from exporter.sources.account_options import Accounts, OrganizationOptions
 from exporter.sources.base import Discovery, Environment
@@ -114,6 +116,34 @@ class RegionalConfig(TimelineConfig):
             for part in self.parts_in(region, partition.resource)
         ]
         return min((since[name] for name in names if name in since), default=None)
+
+    def granted_regions(self, deployment: Deployment) -> Sequence[str]:
+        """The regions in policies; raises IamPolicyError."""
+        if self.all_regions:
+            return (EVERY_REGION,)
+        return deployment.regions(self.name, self.named_regions)
+
+    @abstractmethod
+    def permissions(self, deployment: Deployment) -> Iterator[Grant]:
+        """See SourceConfig; this part is to list the regions of an account."""
+        if self.all_regions:
+            account_id = deployment.account_id
+            account = deployment.global_arn("account", EVERY_REGION, "account", account_id)
+            yield Grant("ListRegions", "account:ListRegions", EVERY_REGION, account)
+
+    def permissions_to_find_accounts(self, deployment: Deployment) -> Iterator[Grant]:  # noqa: ARG002
+        """See SourceConfig. AWS: these actions are not limited by resources here."""
+        selection = None if self.organization is None else self.organization.selection
+        for operation in () if selection is None else selection.operations:
+            action = f"organizations:{operation}"
+            yield Grant(f"FindAccounts{operation}", action, EVERY_REGION, "*")
+
+    def roles(self, deployment: Deployment) -> Sequence[Role | None]:
+        """See SourceConfig. An organization may have the environment's account, too."""
+        if self.organization is not None:
+            region = self.granted_regions(deployment)[0]
+            return None, self.organization.role_in("*", deployment.partition_of(region))
+        return [one.assumed for one in self.accounts or ()] or (None,)
 
     @abstractmethod
     def source(self, environment: Environment, since: Mapping[str, int]) -> RegionalSource:

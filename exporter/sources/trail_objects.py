@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from exporter import compression
 from exporter.aws.objects import ObjectName, Objects
+from exporter.aws.roles import Role
 from exporter.model import LogEvent, Records
 from exporter.sources.contents import DamagedContentError
 from exporter.sources.file_content import AT_ONCE, decode, inflate, is_one_document, pieces
@@ -30,10 +31,13 @@ class TrailObject:
     """Where S3 is asked for it."""
     owner: str | None
     """The account that has to own the bucket; None if any may."""
+    role: Role | None = None
+    """The role that reads it; None for the environment's credentials."""
 
     def load(self, accounts: AwsAccounts) -> bytes:
         """See Content."""
-        return Objects(accounts, self.region, owner=self.owner).content(self.name)
+        reader = accounts.by_role(self.role)
+        return Objects(reader, self.region, owner=self.owner).content(self.name)
 
     def events(self, loaded: bytes, now: int) -> Iterator[Sequence[LogEvent]]:
         """See Content."""

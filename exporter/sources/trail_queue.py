@@ -63,6 +63,7 @@ class TrailQueue(QueueSource):
         self._is_wanted = [wildcard_test(pattern) for pattern in config.buckets]
         self._prefix = config.prefix
         self._owner = config.expected_bucket_owner
+        self._role = config.assumed
         self._tries: Counter[str] = Counter()
         """By message id, polls that ended because of an error that may pass."""
         self._named: set[tuple[str, str]] = set()
@@ -106,7 +107,8 @@ class TrailQueue(QueueSource):
                 plan.excluded[reason] += 1
                 self._name_excluded(reason, name)
             else:
-                plan.wanted.append(TrailObject(name, self.partition.region, self._owner))
+                region = self.partition.region
+                plan.wanted.append(TrailObject(name, region, self._owner, self._role))
         return plan
 
     def _read(

@@ -159,7 +159,7 @@ def test_accounts_are_selected_by_unit_id_and_tag(organization: Organization) ->
     within = organization.account("b", inner, stage="prod")
     test = organization.account("c", shop, stage="test")
     alone = organization.account("d")
-    selections = [
+    selections: list[tuple[dict[str, Any], set[str]]] = [
         ({"include": [shop]}, {in_shop, within, test}),
         ({"include": [shop, alone]}, {in_shop, within, test, alone}),
         ({"exclude": [inner, DEFAULT_ACCOUNT]}, {in_shop, test, alone}),
