@@ -64,7 +64,7 @@ class AwsAccounts:
     def by_role(self, role: Role | None) -> AwsAccounts:
         """The accounts as a role reaches them, which these credentials assume; no call is made.
 
-        Sources that name the same role share its credentials. None: these credentials.
+        Sources that name the same role share its credentials. If it is None, nothing changes.
         """
         if role is None:
             return self
@@ -89,7 +89,7 @@ class AwsAccounts:
         return self.identify(regions), regions
 
     def regions(self, regions: Sequence[str]) -> Sequence[str]:
-        """The regions, by default the environment's; raises SourceError if there are none."""
+        """The regions, by default the environment's; raises SourceError without one."""
         home = None if regions else self.default_region
         if not regions and not home:
             raise no_region_error()
@@ -100,7 +100,11 @@ class AwsAccounts:
 
         The first region that answers is used.
         """
-        keys = self._signer.keys(regions[0] if regions else "")
+        region = regions[0] if regions else ""
+        try:
+            keys = self._signer.keys(region)
+        except AWS_ERRORS as error:
+            raise source_error(error, Call("sts", "GetCallerIdentity", "", region)) from error
         return self._signer.account(keys, regions)
 
     def cost(self, call: Call) -> CallCost:
@@ -152,7 +156,7 @@ class AwsAccounts:
         return lambda **parameters: call(client, made.operation, sender, parameters)
 
     def _keys(self, made: Call) -> ReadOnlyCredentials:
-        """The credentials for a call; raises SourceError if they are another account's."""
+        """The credentials for a call; raises SourceError, also if they are another account's."""
         keys = self._signer.keys(made.region)
         if made.account_id and not made.any_signer:
             signed_by = self._signer.account(keys, [made.region])

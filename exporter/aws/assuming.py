@@ -85,14 +85,15 @@ class AssumedRole:
     def _ask(self) -> Mapping[str, Any]:
         failure: SourceError | None = None
         for region in sts_regions(self._clients, [self._region]):
-            keys = self._source.keys(region)
-            fetcher = AssumeRoleCredentialFetcher(
-                partial(self._client, region, keys),
-                as_credentials(keys),
-                self._role.arn,
-                extra_args=self._parameters(),
-            )
+            parameters = self._parameters()
             try:
+                keys = self._source.keys(region)
+                fetcher = AssumeRoleCredentialFetcher(
+                    partial(self._client, region, keys),
+                    as_credentials(keys),
+                    self._role.arn,
+                    extra_args=parameters,
+                )
                 found: Mapping[str, Any] = fetcher.fetch_credentials()
             except AWS_ERRORS as error:
                 failure = source_error(error, self._call(region))

@@ -11,9 +11,7 @@ from typing import TYPE_CHECKING
 from botocore.exceptions import NoCredentialsError
 from botocore.session import Session
 
-from exporter.aws.calls import Call
 from exporter.aws.client import Conduct, make_client
-from exporter.aws.errors import AWS_ERRORS, source_error
 from exporter.aws.live_session import LiveSession
 
 if TYPE_CHECKING:
@@ -59,16 +57,13 @@ class Clients:
         # botocore reads AWS_DEFAULT_REGION only; AWS's services set AWS_REGION.
         return region or os.environ.get("AWS_REGION") or None
 
-    def environment_keys(self, region: str) -> ReadOnlyCredentials:
-        """The environment's credentials as they are now; raises SourceError if there are none."""
-        try:
-            with self._lock:
-                credentials = self._open().get_credentials()
-            if credentials is None:
-                raise NoCredentialsError
-            return credentials.get_frozen_credentials()  # fetches new ones if these run out
-        except AWS_ERRORS as error:
-            raise source_error(error, Call("sts", "GetCallerIdentity", "", region)) from error
+    def environment_keys(self) -> ReadOnlyCredentials:
+        """The environment's credentials as they are now; raises one of AWS_ERRORS."""
+        with self._lock:
+            credentials = self._open().get_credentials()
+        if credentials is None:
+            raise NoCredentialsError
+        return credentials.get_frozen_credentials()  # fetches new ones if these run out
 
     def _open(self) -> Session:
         """The session; drops the clients of an outdated one. Needs the lock."""

@@ -21,7 +21,10 @@ class Signer(Protocol):
     """Where credentials come from. Thread-safe."""
 
     def keys(self, region: str) -> ReadOnlyCredentials:
-        """The credentials as they are now; raises SourceError. ``region`` is for AWS's STS."""
+        """The credentials as they are now; raises SourceError or one of AWS_ERRORS.
+
+        ``region``: a region in which STS may be asked.
+        """
 
     def account(self, keys: ReadOnlyCredentials, regions: Sequence[str]) -> str:
         """The account of credentials, asked in the first region that answers.
@@ -43,9 +46,9 @@ class Environment:
         self._identified: list[str] = []
         self._lock = threading.Lock()
 
-    def keys(self, region: str) -> ReadOnlyCredentials:
+    def keys(self, region: str) -> ReadOnlyCredentials:  # noqa: ARG002
         """See Signer."""
-        return self._clients.environment_keys(region)
+        return self._clients.environment_keys()
 
     def account(self, keys: ReadOnlyCredentials, regions: Sequence[str]) -> str:
         """See Signer. AWS is asked by sts:GetCallerIdentity, once for each access key."""

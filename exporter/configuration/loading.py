@@ -11,6 +11,7 @@ from exporter.configuration.consistency import (
     check_between_sources,
     duplicate_name,
 )
+from exporter.configuration.global_services import warn_of_global_services
 from exporter.configuration.listening import Listening, warn_of_sources
 from exporter.configuration.packs import Pack, available_packs, read_pack_format, read_pack_use
 from exporter.configuration.rule_checks import read_rule
@@ -287,6 +288,7 @@ class _Loader:
             self._findings.error(whole, "there are no `rules`: nothing would be counted")
         else:
             warn_of_sources(self._sources, rules, self._findings)
+            warn_of_global_services(self._sources, rules, self._findings)
 
     def _sorted_problems(self) -> tuple[Problem, ...]:
         order = {str(path): index for index, path in enumerate(self._files.values())}

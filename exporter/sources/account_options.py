@@ -53,7 +53,7 @@ class RoleParameters(BaseModel):
     external_id_file: Path | None = None
     """Relative to the configuration file. It is read whenever the role is assumed."""
     external_id_env: str | None = None
-    """A variable, which is read likewise."""
+    """A variable, which is read in the same way."""
     session_name: Annotated[str, _matching(_SESSION_NAME, "a session name")] = SESSION_NAME
 
     @field_validator("external_id_file", mode="after")

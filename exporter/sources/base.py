@@ -232,6 +232,11 @@ class SourceConfig(BaseModel, ABC):
         return ()
 
     @property
+    def lacks_global_services(self) -> bool:
+        """Whether it cannot have events of global services, such as IAM's, by its regions."""
+        return False
+
+    @property
     def parts(self) -> Sequence[str]:
         """Its regions, or log group names by region: each has its own time of configuration.
 
