@@ -78,6 +78,7 @@ READ = (
     *("undecodable_events_total", "polls_total", "partition_up"),
     *("partition_last_success_timestamp_seconds", "partition_read_up_to_timestamp_seconds"),
     *("partition_reread_factor", "partition_read_load_ratio"),
+    "account_info",
 )
 
 
@@ -254,3 +255,16 @@ def test_a_reload_replaces_the_rules_facts(telemetry: Telemetry) -> None:
     assert sample(telemetry, "series_limit", {"rule": "other"}) == 5
     assert sample(telemetry, "series_limit", {"rule": RULE}) is None
     assert sample(telemetry, "series", {"rule": RULE}) is None
+
+
+def test_an_account_has_one_series_with_a_name_that_some_source_knows(telemetry: Telemetry) -> None:
+    def shown() -> set[tuple[str, str]]:
+        rows = [row for table in telemetry.accounts.tables() for row in table.rows]
+        assert all(row.value == 1 for row in rows)
+        return {(row.values[0], row.values[1]) for row in rows}
+
+    telemetry.accounts.set("history", {"1": "", "2": "shop"})
+    telemetry.accounts.set("apps", {"1": "tools", "2": "store"})
+    assert shown() == {("1", "tools"), ("2", "shop")}
+    telemetry.accounts.set("apps", {})
+    assert shown() == {("1", ""), ("2", "shop")}

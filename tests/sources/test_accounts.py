@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -15,7 +16,9 @@ from exporter.model import Partition
 from exporter.sources.base import Discovery, Environment
 from exporter.sources.event_history import EventHistory, EventHistoryConfig
 from exporter.sources.log_groups import LogGroupsConfig
+from exporter.sources.trail_bucket import TrailBucketConfig
 from metric_filter_demo.aws import DEFAULT_ACCOUNT, EmbeddedAws
+from metric_filter_demo.buckets import bucket_create, object_put
 from metric_filter_demo.faults import Faults
 
 A, B = "111122223333", "444455556666"
@@ -227,3 +230,26 @@ def test_an_account_is_read_from_when_it_joined(organization: Organization) -> N
     organization.move(moved, other, shop)
     source.discover()
     assert origin(moved) >= before - 3000
+
+
+def test_a_queue_and_its_buckets_are_read_by_their_role(aws: EmbeddedAws) -> None:
+    aws.accounts.role_create(role(A)["role_arn"])
+    url = aws.queue_create(EAST, "trail", account=A)
+    bucket_create(A, EAST, "org-trail")
+    records = [{"eventID": "1", "eventName": "ConsoleLogin"}]
+    key = f"AWSLogs/{A}/CloudTrail/us-east-1/2026/11/26/a.json"
+    object_put(A, "org-trail", key, json.dumps({"Records": records}).encode())
+    message = {"s3Bucket": "org-trail", "s3ObjectKey": [key]}
+    aws.send_message(EAST, "trail", json.dumps(message), account=A)
+    config = TrailBucketConfig.model_validate(
+        {"name": "t", "queue_url": url, "buckets": ["org-trail"], **role(A)}
+    )
+    source = config.source(Environment(AwsAccounts(), Clock(), complete=True), {})
+    (partition,) = source.discover().partitions
+    readings = list(source.poll(partition, None, own_starts={}))
+    assert sum(len(reading.events) for reading in readings) == 1
+    source.release(partition)
+    calls = aws.calls.snapshot()
+    by_others = {call.operation for call in calls if call.account != A}
+    assert by_others == {"AssumeRole"}
+    assert aws.calls.count("AssumeRole") == 1
