@@ -78,6 +78,8 @@ class Sender:
 
 
 _SENDER: ContextVar[Sender] = ContextVar("_SENDER")
+_SIGNED_BY: Final = "metric-filter-exporter"
+"""The access key in the context of a request."""
 _UNUSED: Final = "signed-by-the-sender"
 """The credentials of a client itself, which AWS refuses."""
 
@@ -131,12 +133,12 @@ def make_client(
             **request.context.get("signing", {}),
             "request_credentials": keys,
         }
+        request.context[_SIGNED_BY] = keys.access_key
         sent.at = conduct.clock.sending()
 
     def signed(request: Any, **_: object) -> None:
-        # How botocore learns of them is not documented.
-        keys: Credentials = request.context["signing"]["request_credentials"]
-        if signing_key(request.headers) != keys.access_key:
+        # How botocore learns of the credentials is not documented.
+        if signing_key(request.headers) != request.context[_SIGNED_BY]:
             raise SourceError(
                 f"A request to {service} was not signed with the credentials of its account.",
                 reason="account_changed",

@@ -6,8 +6,10 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
+from botocore.session import Session
 
 from exporter.aws import assuming
 from exporter.aws.accounts import AwsAccounts
@@ -70,6 +72,20 @@ def test_each_account_is_read_by_its_role_which_is_assumed_once(aws: EmbeddedAws
             look_up(accounts, account)
         assert caught.value.reason == "account_changed"
     assert aws.calls.count("LookupEvents") == 33
+
+
+def test_a_request_that_botocore_signs_with_other_credentials_is_not_sent(aws: EmbeddedAws) -> None:
+    def forget(**sent: Any) -> None:
+        sent["request"].context["signing"].pop("request_credentials")
+
+    def session() -> Session:
+        made = Session()
+        made.register("before-sign.cloudtrail", forget)
+        return made
+
+    with pytest.raises(SourceError, match="not signed with the credentials of its account"):
+        look_up(AwsAccounts(session), DEFAULT_ACCOUNT)
+    assert aws.calls.count("LookupEvents") == 0
 
 
 def test_credentials_are_renewed_before_they_expire(aws: EmbeddedAws, ahead: list[float]) -> None:
