@@ -30,13 +30,15 @@ if TYPE_CHECKING:
 
 # Retries are standard, not adaptive: the adaptive rate is per client, ignores the quotas of other
 # operations, and falls to one call in two seconds after a single throttle of a quiet client.
-# Four attempts wait 7 seconds at most; the next poll retries anyway.
+# Four attempts wait 7 seconds at most; the next poll retries anyway, also if the accounts of a
+# region have used up botocore's quota of retries, which is per client, too.
+# A connection for each worker: all accounts share those of a region.
 _CONFIG = Config(
     retries={"mode": "standard", "total_max_attempts": 4},
     connect_timeout=10,
     read_timeout=30,
     tcp_keepalive=True,
-    max_pool_connections=25,
+    max_pool_connections=128,
     user_agent_extra=f"metric-filter-exporter/{__version__}",
 )
 
