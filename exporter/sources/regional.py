@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
@@ -204,7 +205,7 @@ class RegionalSource(TimelineSource):
         except SourceError as error:
             unknown = [Partition(self.name, region=region) for region in named or ("",)]
             return Discovery((), [(place, error) for place in unknown])
-        look = partial(self._look, regions)
+        look = partial(self._look, regions, {})
         if len(accounts) == 1:
             found = [look(accounts[0])]
         else:
@@ -222,12 +223,18 @@ class RegionalSource(TimelineSource):
             {account.id: account.name for account in accounts},
         )
 
-    def _look(self, regions: Sequence[str], account: Account) -> Discovery:
-        """The partitions in an account; its error does not affect the others."""
+    def _look(
+        self, regions: Sequence[str], down: dict[str, SourceError], account: Account
+    ) -> Discovery:
+        """The partitions in an account; its error does not affect the others.
+
+        ``down``: see _reaching.
+        """
         try:
-            account.access.identify(regions)
-            if self._config.all_regions:
-                regions = enabled_regions(account.access, account.id, regions[0])
+            with _reaching("", down):
+                account.access.identify(regions)
+                if self._config.all_regions:
+                    regions = enabled_regions(account.access, account.id, regions[0])
         except SourceError as error:
             return Discovery((), [(Partition(self.name, account.id), error)])
         partitions: list[Partition] = []
@@ -235,7 +242,8 @@ class RegionalSource(TimelineSource):
         for region in regions:
             place = Partition(self.name, account.id, region)
             try:
-                found = self.find(place)
+                with _reaching(region, down):
+                    found = self.find(place)
             except SourceError as error:
                 failures.append((place, error))
             else:
@@ -295,6 +303,26 @@ class RegionalSource(TimelineSource):
         if not (isinstance(event_id, str) and event_id and event_id.isascii()):
             return None
         return LogEvent(message, time, event_id)
+
+
+@contextmanager
+def _reaching(region: str, down: dict[str, SourceError]) -> Iterator[None]:
+    """Ask AWS in a region, unless it was out of reach for another account in the same look.
+
+    Each account would wait for a minute otherwise. ``down``: errors by region. An empty region
+    means the services that are asked first.
+    """
+    if region in down:
+        raise SourceError(
+            f"Not asked because it was out of reach for another account: {down[region]}",
+            reason=down[region].reason,
+        )
+    try:
+        yield
+    except SourceError as error:
+        if error.reason == "unreachable":
+            down[region] = error
+        raise
 
 
 def _log_events(records: Sequence[TypedRecord], unit: int) -> list[LogEvent]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import boto3
@@ -13,6 +14,7 @@ from exporter.aws.accounts import AwsAccounts
 from exporter.aws.quotas import Quotas
 from exporter.clock import Clock
 from exporter.model import Partition
+from exporter.sources import regional
 from exporter.sources.base import Discovery, Environment
 from exporter.sources.event_history import EventHistory, EventHistoryConfig
 from exporter.sources.log_groups import LogGroupsConfig
@@ -117,6 +119,28 @@ def test_log_groups_are_found_and_read_by_the_role_of_their_account(aws: Embedde
     (page,) = source.pages(partition, 0, 2000)
     assert [event.message for event in page.events] == ["hello"]
     assert aws.calls.count("FilterLogEvents", account=A) == 1
+
+
+def test_a_region_that_is_out_of_reach_is_not_waited_for_in_each_account(
+    aws: EmbeddedAws, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(regional, "_AT_ONCE", 1)
+    monkeypatch.setattr("botocore.endpoint.time", SimpleNamespace(sleep=lambda _seconds: None))
+    for account in (A, B):
+        aws.accounts.role_create(role(account)["role_arn"])
+        aws.log_group_create(WEST, "/app/theirs", account=account)
+    config = LogGroupsConfig.model_validate(
+        {"name": "g", "log_groups": ["*"], "regions": [WEST], "accounts": [role(A), role(B)]}
+    )
+    source = config.source(Environment(AwsAccounts(), Clock()), {})
+    aws.faults = Faults(drop=1, operations=["DescribeLogGroups"])
+    failures = source.discover().failures
+    assert [place for place, _ in failures] == [Partition("g", one, WEST) for one in (A, B)]
+    assert {error.reason for _, error in failures} == {"unreachable"}
+    assert str(failures[1][1]).startswith("Not asked because it was out of reach for another")
+    assert aws.calls.count("DescribeLogGroups", account=B) == 0
+    aws.faults = Faults()
+    assert read(source.discover()) == {A, B}
 
 
 def test_all_regions_are_those_that_each_account_has_enabled(aws: EmbeddedAws) -> None:
