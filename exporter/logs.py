@@ -24,6 +24,8 @@ _LEVELS = {
 _QUIET = ("asyncio", "boto3", "botocore", "urllib3", "uvicorn.access", "werkzeug")
 """Libraries that log at every call; at debug some would log signatures and answers, which must
 never reach a log."""
+_SILENT = ("botocore.credentials",)
+"""Loggers of errors that are raised as well: sources report them, without a traceback."""
 _ORDER = ("time", "level", "msg")
 
 
@@ -65,6 +67,8 @@ def configure_logging(level: LogLevel, log_format: LogFormat) -> None:
     root.setLevel(_LEVELS[level])
     for name in _QUIET:
         logging.getLogger(name).setLevel(max(logging.WARNING, _LEVELS[level]))
+    for name in _SILENT:
+        logging.getLogger(name).setLevel(logging.CRITICAL)
     logging.captureWarnings(capture=True)
 
 

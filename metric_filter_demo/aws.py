@@ -18,6 +18,7 @@ from moto.logs.models import LogsBackend
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 
 from metric_filter_demo import queues
+from metric_filter_demo.accounts import Accounts
 from metric_filter_demo.answers import resumed
 from metric_filter_demo.buckets import check_owner, operation_named
 from metric_filter_demo.calls import Call, Calls
@@ -42,6 +43,8 @@ from metric_filter_demo.signatures import check_age
 DEFAULT_ACCOUNT = "123456789012"
 DEFAULT_REGION = "us-east-1"
 
+_NAMED_BY_PATH = ("account",)
+"""Services whose operations are paths, such as /listRegions."""
 # AWS: PutLogEvents rejects events older than 14 days or more than 2 hours in the future.
 _OLDEST_ACCEPTED = 14 * 86_400_000
 _NEWEST_ACCEPTED = 2 * 3_600_000
@@ -80,6 +83,7 @@ class EmbeddedAws:
         recorded: RecordedAnswers | None = None,
     ) -> None:
         self.calls = Calls()
+        self.accounts = Accounts()
         self._signature_age = signature_age
         self._clock = clock
         self._port = port
@@ -230,6 +234,8 @@ class EmbeddedAws:
                 check_age(request, self._clock())
             self._quotas.take(request)
             check_owner(request, environ)
+            if request.operation == "AssumeRole":
+                self.accounts.check_assume_role(request)
             response = self._injector.in_place_of(marked)
             if response is not None:
                 outcome = "untrue"
@@ -237,6 +243,8 @@ class EmbeddedAws:
                 response = success(self._history.lookup(request))
             elif request.operation == "FilterLogEvents":
                 response = success(self._filter_log_events(request))
+            elif request.operation == "ListRegions":
+                response = success(self.accounts.list_regions(request))
             elif request.operation == "TestMetricFilter":
                 response = success(answer_test_metric_filter(request, self._recorded))
             else:
@@ -319,6 +327,7 @@ def _request(environ: dict[str, Any]) -> Request:
         environ.get("REQUEST_METHOD", "GET"),
         environ.get("CONTENT_TYPE", ""),
         body,
+        environ.get("PATH_INFO", "") if service in _NAMED_BY_PATH else "",
     )
     if service == "s3":
         operation = operation_named(operation, environ)

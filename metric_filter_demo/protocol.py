@@ -89,10 +89,17 @@ def credential_scope(authorization: str) -> tuple[str, str, str]:
     return (found[1], found[2], found[3]) if found else ("", "", "")
 
 
-def operation_of(target: str, method: str, content_type: str, body: bytes) -> tuple[str, str]:
-    """The operation that a request calls, and its protocol (see Request)."""
+def operation_of(
+    target: str, method: str, content_type: str, body: bytes, path: str = ""
+) -> tuple[str, str]:
+    """The operation that a request calls, and its protocol (see Request).
+
+    ``path``: of services whose operations are paths.
+    """
     if target:
         return target.rpartition(".")[2], "json"
+    if path:
+        return path[1:2].upper() + path[2:], "json"
     if content_type.startswith("application/x-www-form-urlencoded"):
         action = parse_qs(body.decode("utf-8", "replace")).get("Action")
         if action:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import botocore
 
-SERVICES = frozenset({"cloudtrail", "logs", "organizations", "s3", "sns", "sqs", "sts"})
+SERVICES = frozenset({"account", "cloudtrail", "logs", "organizations", "s3", "sns", "sqs", "sts"})
 """Services that the exporter reads, now or later."""
 CREDENTIALS = frozenset({"signin", "sso", "sso-oidc", "sts"})
 """Services that botocore's credential providers call."""

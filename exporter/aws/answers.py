@@ -63,6 +63,12 @@ ALWAYS_SENT: Mapping[str, Sent] = {
     "DescribeLogGroups": Sent("logGroups", list, following="nextToken"),
     "TestMetricFilter": Sent("matches", list),
     "GetCallerIdentity": Sent("Account", str),
+    "AssumeRole": Sent("Credentials", dict),
+    "ListAccounts": Sent("Accounts", list, "NextToken"),
+    "ListAccountsForParent": Sent("Accounts", list, "NextToken"),
+    "ListOrganizationalUnitsForParent": Sent("OrganizationalUnits", list, "NextToken"),
+    "ListTagsForResource": Sent("Tags", list, "NextToken"),
+    "ListRegions": Sent("Regions", list, "NextToken"),
     "ReceiveMessage": Sent("Messages", list, may_lack=True),
     "DeleteMessageBatch": Sent("Successful", list, may_lack=True),
     "ChangeMessageVisibilityBatch": Sent("Successful", list, may_lack=True),
@@ -179,11 +185,18 @@ def _members(operation: Any, answer: Mapping[str, Any]) -> Mapping[str, object]:
             # STS. Expat limits the expansion of entities.
             root = ElementTree.fromstring(answer["body"])  # noqa: S314
             result = root.find(f"{{*}}{operation.output_shape.serialization['resultWrapper']}")
-            children = [] if result is None else list(result)
-            return {child.tag.rpartition("}")[2]: child.text for child in children}
+            return {} if result is None else _texts(result)
         case _:
             decode = ALWAYS_SENT[operation.name].decode
             return decode(answer["body"]) if decode else _parsed(operation, answer)
+
+
+def _texts(element: ElementTree.Element) -> dict[str, object]:
+    """The text, or the elements, of each element in an element."""
+    return {
+        child.tag.rpartition("}")[2]: _texts(child) if len(child) else child.text
+        for child in element
+    }
 
 
 def _json_members(operation: Any, body: bytes) -> dict[str, object]:

@@ -32,15 +32,14 @@ class Callers:
         self._asking = threading.Lock()
         self._failure: tuple[str, float, SourceError] | None = None
 
-    def known(self, access_key: str) -> str | None:
-        """The account of a key, if it is in the cache."""
-        return self._accounts.get(access_key)
-
     def find(self, access_key: str, ask: Callable[[], str]) -> str:
         """The account of a key, from the cache or from ``ask``, whose errors it raises.
 
         One thread calls ``ask``; threads that wait share the result.
         """
+        account = self._accounts.get(access_key)
+        if account is not None:
+            return account
         came = time.monotonic()
         with self._asking:
             account = self._accounts.get(access_key)

@@ -9,7 +9,7 @@ import io
 import os
 import re
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from botocore.client import BaseClient
     from botocore.credentials import ReadOnlyCredentials
     from botocore.session import Session
-    from botocore.signers import RequestSigner
 
     from exporter.aws.client import Conduct
 
@@ -51,7 +50,6 @@ class _Way:
     service: str
     user_agent: str
     proxy: str
-    signer: RequestSigner
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +62,8 @@ class _Answer:
 class DirectReader:
     """Reads the objects that a botocore client can read. Thread-safe.
 
-    It repeats a request of the client with another key. So endpoint, bucket address, region, proxy,
-    certificates and credentials are the client's. Whatever is not an object is left to the client:
+    It repeats a request of the client with another key. So endpoint, bucket address, region, proxy
+    and certificates are the client's. Whatever is not an object is left to the client:
     it retries, follows a bucket to its region, and names errors.
     """
 
@@ -82,11 +80,17 @@ class DirectReader:
         self._signing = threading.local()
         client.meta.events.register(f"before-sign.s3.{_OPERATION}", self._note)
 
-    def read(self, call: Call, parameters: Mapping[str, str], most_bytes: int) -> bytes | None:
+    def read(
+        self,
+        call: Call,
+        parameters: Mapping[str, str],
+        most_bytes: int,
+        credentials: Callable[[], ReadOnlyCredentials],
+    ) -> bytes | None:
         """The bytes of an object, or None if the client has to be asked for it.
 
         ``parameters``: of GetObject. Objects of more than ``most_bytes`` are left to the client.
-        Raises SourceError if the call was ended.
+        ``credentials`` returns the current ones. Raises SourceError if the call was ended.
         """
         where = _where(parameters)
         way = self._ways.get(where)
@@ -94,7 +98,7 @@ class DirectReader:
         if way is None or not {".", ".."}.isdisjoint(parameters["Key"].split("/")):
             return None
         try:
-            keys = way.signer.get_auth_instance(way.service, way.region, "s3v4").credentials
+            keys = credentials()
         except AWS_ERRORS:
             return None
         conduct = self._conduct
@@ -117,7 +121,7 @@ class DirectReader:
         last, self._signing.last = getattr(self._signing, "last", None), None
         if last is None:
             return  # another client made it: the configuration files have changed
-        request, signer, signature = last
+        request, signature = last
         signed = _SIGNATURE.match(_text(request.headers.get("Authorization", "")))
         url, _, _ = request.url.partition("?")
         key = "/" + _quoted(parameters["Key"])
@@ -132,13 +136,10 @@ class DirectReader:
             service=signed[2],
             user_agent=_text(request.headers["User-Agent"]),
             proxy=proxies.proxy_url_for(url) or "",
-            signer=signer,
         )
 
-    def _note(
-        self, request: AWSRequest, request_signer: RequestSigner, signature_version: str, **_: Any
-    ) -> None:
-        self._signing.last = request, request_signer, signature_version
+    def _note(self, request: AWSRequest, signature_version: str, **_: Any) -> None:
+        self._signing.last = request, signature_version
 
     def _send(
         self,

@@ -168,6 +168,17 @@ def source_error(error: BaseException, call: Call) -> SourceError:
 
 def _advice(error: BaseException, code: str, reason: str, call: Call) -> str:
     """What to do about an error."""
+    if call.operation == "AssumeRole" and reason == "access_denied":
+        return (
+            "allow sts:AssumeRole on the role in the IAM policy of the exporter's identity, and"
+            " the exporter's identity in the role's trust policy, with the external id that the"
+            " source names; a suspended account denies it, too"
+        )
+    if call.service == "organizations" and reason == "access_denied":
+        return (
+            f"allow {call.service}:{call.operation} in the IAM policy of the exporter's identity,"
+            " which must be in the management account or in one with delegated administration"
+        )
     if call.operation == "GetObject":
         if code == "InvalidObjectState":
             return "the object is archived: restore it, and send it to the queue again"

@@ -14,6 +14,9 @@ import re2
 
 from exporter.patterns.compile import wildcard_test
 
+_HOME = "us-east-1"
+EVERY_REGION = "*"
+"""Instead of a region: any of them, or that of a global service."""
 LONGEST_MANAGED_POLICY = 6144
 """AWS: characters of a managed policy, white space not counted."""
 
@@ -30,7 +33,8 @@ class Grant:
     action: str
     region: str
     resource: str
-    """``*`` if the action supports no resources; then the policy limits the region only."""
+    """``*`` if the action supports no resources; then the policy limits the region only, unless it
+    is EVERY_REGION."""
     prefix: str = ""
     """The beginning of the keys that a bucket is listed for, with ``*`` at the end."""
 
@@ -59,12 +63,18 @@ class Deployment:
 
     def arn(self, service: str, region: str, resource: str, account_id: str = "") -> str:
         """The ARN of a resource, by default of this account; raises IamPolicyError."""
-        partition = self.partition or _partition(region)
-        return f"arn:{partition}:{service}:{region}:{account_id or self.account_id}:{resource}"
+        account_id = account_id or self.account_id
+        return f"arn:{self.partition_of(region)}:{service}:{region}:{account_id}:{resource}"
 
-    def global_arn(self, service: str, region: str, resource: str) -> str:
-        """The ARN of a resource whose name is unique without account and region."""
-        return f"arn:{self.partition or _partition(region)}:{service}:::{resource}"
+    def global_arn(self, service: str, region: str, resource: str, account_id: str = "") -> str:
+        """The ARN of a resource of a global service, and of an account if it belongs to one."""
+        return f"arn:{self.partition_of(region)}:{service}::{account_id}:{resource}"
+
+    def partition_of(self, region: str) -> str:
+        """The AWS partition of a region; raises IamPolicyError if it is not known."""
+        if self.partition:
+            return self.partition
+        return _partition((self.region or _HOME) if region == EVERY_REGION else region)
 
 
 def iam_policy(grants: Iterable[Grant]) -> dict[str, Any]:
@@ -82,6 +92,24 @@ def iam_policy(grants: Iterable[Grant]) -> dict[str, Any]:
     }
 
 
+def trust_policy(principal: str, *, external_id: str, organization: str) -> dict[str, Any]:
+    """The trust policy of a role.
+
+    ``principal``: the ARN of the identity that assumes it. The others are conditions, left out if
+    they are empty: the external id, and the id of the principal's organization.
+    """
+    conditions = {"sts:ExternalId": external_id, "aws:PrincipalOrgID": organization}
+    required = {key: value for key, value in conditions.items() if value}
+    statement: dict[str, Any] = {
+        "Effect": "Allow",
+        "Principal": {"AWS": principal},
+        "Action": "sts:AssumeRole",
+    }
+    if required:
+        statement["Condition"] = {"StringEquals": required}
+    return {"Version": "2012-10-17", "Statement": [statement]}
+
+
 def _statement(sid: str, action: str, grants: Iterable[Grant]) -> dict[str, Any]:
     grants = list(grants)
     statement = {"Sid": sid, "Effect": "Allow", "Action": action}
@@ -91,6 +119,8 @@ def _statement(sid: str, action: str, grants: Iterable[Grant]) -> dict[str, Any]
         limit = {"Condition": {"StringLike": {"s3:prefix": prefixes}}} if all(prefixes) else {}
         return {**statement, "Resource": resources, **limit}
     regions = sorted({grant.region for grant in grants})
+    if EVERY_REGION in regions:
+        return {**statement, "Resource": "*"}
     condition = {"StringEquals": {"aws:RequestedRegion": regions}}
     return {**statement, "Resource": "*", "Condition": condition}
 

@@ -51,7 +51,7 @@ class Objects:
         if self._owner:
             parameters["ExpectedBucketOwner"] = self._owner
         direct = self._accounts.direct(call)
-        content = direct.read(call, parameters, MOST_BYTES)
+        content = direct.read(call, parameters, MOST_BYTES, lambda: self._accounts.keys(call))
         if content is not None:
             return content
         answer = self._accounts.answer(call, parameters)

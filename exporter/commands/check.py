@@ -33,9 +33,9 @@ def check(
         bool,
         typer.Option(
             "--online",
-            help="Ask AWS too, read-only, whether the accounts, regions and log groups that the"
-            " sources name are there: needs credentials (sts:GetCallerIdentity,"
-            " logs:DescribeLogGroups).",
+            help="Ask AWS too, read-only, whether the accounts, roles, regions and log groups that"
+            " the sources name are there: needs the credentials of the exporter (see"
+            " `iam-policy`).",
         ),
     ] = False,
     storage_path: Annotated[

@@ -11,12 +11,13 @@ from exporter.configuration.consistency import (
     check_between_sources,
     duplicate_name,
 )
+from exporter.configuration.global_services import warn_of_global_services
 from exporter.configuration.listening import Listening, warn_of_sources
 from exporter.configuration.packs import Pack, available_packs, read_pack_format, read_pack_use
 from exporter.configuration.rule_checks import read_rule
 from exporter.configuration.rules import RuleConfig
 from exporter.model import Feed
-from exporter.sources import PLANNED_OPTIONS, TYPES, SourceConfig
+from exporter.sources import TYPES, SourceConfig
 from exporter.yamlfile.documents import Item, read_document
 from exporter.yamlfile.footprint import Footprint
 from exporter.yamlfile.globs import GlobError, absolute_glob, is_path
@@ -268,16 +269,9 @@ class _Loader:
         kind = self._source_type(item)
         if kind is None:
             return
-        for key in item.data.keys() & PLANNED_OPTIONS:
-            self._findings.error(
-                item.key_of(key),
-                f"`{key}` is not available in this version: the account of the ambient"
-                " credentials is read",
-            )
-        values = {key: value for key, value in item.data.items() if key not in PLANNED_OPTIONS}
-        model = TYPES[kind].form(values)
+        model = TYPES[kind].form(item.data)
         stand_ins = {"name": "unnamed", **model.stand_ins}
-        fields = Fields(item, values)
+        fields = Fields(item, item.data)
         source = fill(model, fields, self._findings, stand_ins=stand_ins, context=folder)
         if source is not None and source.is_right("name"):
             self._sources.append(source)
@@ -312,6 +306,7 @@ class _Loader:
             self._findings.error(whole, "there are no `rules`: nothing would be counted")
         else:
             warn_of_sources(self._sources, rules, self._findings)
+            warn_of_global_services(self._sources, rules, self._findings)
 
     def _sorted_problems(self) -> tuple[Problem, ...]:
         order = {str(path): index for index, path in enumerate(self._files.values())}

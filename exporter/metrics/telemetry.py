@@ -25,6 +25,7 @@ from prometheus_client.registry import Collector
 
 from exporter import __version__
 from exporter.ledger.base import Committed, Ledger, RuleTotal
+from exporter.metrics.accounts import AccountInfos
 from exporter.metrics.by_source import BySource
 from exporter.metrics.families import MetricFamily
 from exporter.metrics.partitions import PartitionMetrics
@@ -108,6 +109,7 @@ class Telemetry:
             _ARRIVAL_BUCKETS,
         )
         self.read = self._add(PartitionMetrics(PREFIX, self.feed_of))
+        self.accounts = self._add(AccountInfos(PREFIX + "account_info"))
         self.partitions = self._by_source("gauge", "partitions", "Partitions of the source.")
         self.source_interval = self._by_source(
             "gauge", "source_interval_seconds", "How often the source's partitions are polled."

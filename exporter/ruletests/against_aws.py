@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import Any
 
 from botocore.exceptions import ClientError
 
@@ -14,9 +14,6 @@ from exporter.aws.errors import AWS_ERRORS, error_code, source_error
 from exporter.configuration import Location, RuleConfig
 from exporter.model import SourceError
 from exporter.ruletests.models import RuleTestFile
-
-if TYPE_CHECKING:
-    from mypy_boto3_logs import CloudWatchLogsClient
 
 # AWS: TestMetricFilter takes 1 through 50 messages of at least one character.
 _MESSAGES = 50
@@ -48,18 +45,22 @@ class Comparison:
     """The tests that could not be compared, a sentence each."""
 
 
-def open_logs(accounts: AwsAccounts) -> tuple[CloudWatchLogsClient, str]:
-    """Give the client of the environment's region, and the region; raises SourceError."""
+TestMetricFilter = Callable[..., Any]
+"""The call as a function of its parameters, which raises botocore's errors."""
+
+
+def open_logs(accounts: AwsAccounts) -> tuple[TestMetricFilter, str]:
+    """The call in the environment's region, and the region; raises SourceError."""
     region = accounts.default_region
     if region is None:
         raise SourceError(
             "No AWS region is known: set AWS_REGION. TestMetricFilter answers alike in all.",
             reason="invalid_request",
         )
-    return accounts.client("logs", region), region
+    return accounts.request(Call("logs", "TestMetricFilter", "", region)), region
 
 
-def compare(file: RuleTestFile, logs: CloudWatchLogsClient, region: str) -> Comparison:
+def compare(file: RuleTestFile, ask: TestMetricFilter, region: str) -> Comparison:
     """Ask AWS of each rule which of all the file's messages it matches.
 
     Raises SourceError if AWS does not answer.
@@ -82,7 +83,7 @@ def compare(file: RuleTestFile, logs: CloudWatchLogsClient, region: str) -> Comp
             notes.append(f"the rule `{rule.name}` was left out: {limit.message}")
             continue
         try:
-            matched = _matched_by_aws(rule.pattern, messages, logs)
+            matched = _matched_by_aws(rule.pattern, messages, ask)
         except AWS_ERRORS as error:
             if not _is_refusal(error):
                 call = Call("logs", "TestMetricFilter", "", region)
@@ -98,12 +99,10 @@ def compare(file: RuleTestFile, logs: CloudWatchLogsClient, region: str) -> Comp
     return Comparison(tuple(differences), compared, tuple(notes))
 
 
-def _matched_by_aws(
-    pattern: str, messages: Iterable[str], logs: CloudWatchLogsClient
-) -> frozenset[str]:
+def _matched_by_aws(pattern: str, messages: Iterable[str], ask: TestMetricFilter) -> frozenset[str]:
     matched: set[str] = set()
     for batch in _batches(messages):
-        answer = logs.test_metric_filter(filterPattern=pattern, logEventMessages=batch)
+        answer = ask(filterPattern=pattern, logEventMessages=batch)
         # AWS: eventNumber counts from 1.
         matched.update(batch[match["eventNumber"] - 1] for match in answer["matches"])
     return frozenset(matched)

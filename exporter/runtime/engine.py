@@ -222,6 +222,8 @@ class Engine:
             elif state.readers[partition].source is None:
                 state.readers[partition].cannot_begin(str(failure))
         self._telemetry.partitions.labels(source.name).set(len(state.readers))
+        if discovery.accounts:
+            self._telemetry.accounts.set(source.name, discovery.accounts)
         self._note_failures(state, failures)
         state.discovered = True
         if not (state.readers or failures):
@@ -255,6 +257,7 @@ class Engine:
             reader.release()
         state.readers.clear()
         self._telemetry.partitions.remove(state.source.name)
+        self._telemetry.accounts.set(state.source.name, {})
 
     def _declare(
         self,
@@ -376,9 +379,10 @@ class Engine:
 
 def _unseen(partition: Partition, failures: Mapping[Partition, SourceError]) -> SourceError | None:
     """Why discovery could not look for a partition; None if it could."""
-    source, region = partition.source, partition.region
+    source, account_id, region = partition.source, partition.account_id, partition.region
     for scope in (
-        Partition(source, partition.account_id, region),
+        Partition(source, account_id, region),
+        Partition(source, account_id),
         Partition(source, region=region),
         Partition(source),
     ):

@@ -24,6 +24,10 @@ _MOST_THREADS: Final = 4096
 _QUEUE_WORKERS: Final = 8
 """The most threads of one queue, so a region that hangs leaves some to the others."""
 
+_APART: Final = 0.01
+"""Seconds between the first calls of new queues, if more than the pool's share come together. With
+1,700 accounts and regions, each would need a thread of 80 KiB otherwise, at every interval."""
+
 _FEW_TIMERS: Final = 64
 """Timers that are not worth dropping."""
 
@@ -123,6 +127,8 @@ class Scheduler:
         self._queues: dict[str, _Queue] = {}
         self._requests = 0
         """Those of all queues: a source that goes cancels thousands, one after the other."""
+        self._began = -math.inf
+        """When the last new queue may begin, if each takes ``_APART``."""
         self._stopped = False
 
     def start(self) -> None:
@@ -152,9 +158,14 @@ class Scheduler:
         """
         request = Request(self, call, interval, queue, cost)
         with self._changed:
-            self._queues.setdefault(queue, _Queue()).requests += 1
+            now = time.monotonic()
+            if queue not in self._queues:
+                self._queues[queue] = _Queue()
+                self._began = max(self._began + _APART, now - self._workers * _APART)
+                delay = max(delay, self._began - now)
+            self._queues[queue].requests += 1
             self._requests += 1
-            request._planned = time.monotonic() + delay
+            request._planned = now + delay
             self._enter(request, request._planned)
         return request
 

@@ -32,12 +32,8 @@ SERIES_LABELS = (
     *(config.kind.label for config in _REGISTERED if config.kind.on_series),
 )
 """These, and the labels that types add for their partitions."""
-PLANNED_OPTIONS = ("accounts",)
-"""Options of every source that this version does not support yet."""
-
 __all__ = [
     "LOCATION_LABELS",
-    "PLANNED_OPTIONS",
     "RESOURCE_LABELS",
     "SERIES_LABELS",
     "TYPES",

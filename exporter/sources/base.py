@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal, Protocol
 from pydantic import BaseModel, ConfigDict
 
 from exporter.aws.iam_policy import Deployment, Grant
+from exporter.aws.roles import Role
 from exporter.model import (
     EventFormat,
     Limits,
@@ -106,8 +107,10 @@ class Discovery:
 
     partitions: Sequence[Partition]
     failures: Sequence[tuple[Partition, SourceError]] = ()
-    """The error for a resource, or for an account and region (a partition without a resource).
-    Partitions found there before are kept."""
+    """The error for a resource, an account and region (a partition without a resource), or an
+    account. Partitions found there before are kept."""
+    accounts: Mapping[str, str] = field(default_factory=dict)
+    """The names of the accounts by id; empty if an account has no name."""
 
 
 class Source(Protocol):
@@ -214,7 +217,18 @@ class SourceConfig(BaseModel, ABC):
 
     @abstractmethod
     def permissions(self, deployment: Deployment) -> Iterator[Grant]:
-        """The IAM permissions that the source needs; raises IamPolicyError."""
+        """The IAM permissions to read an account of the source; raises IamPolicyError."""
+
+    def permissions_to_find_accounts(
+        self,
+        deployment: Deployment,  # noqa: ARG002 - by default, they are configured
+    ) -> Iterator[Grant]:
+        """The permissions that the environment's credentials need besides; raises as above."""
+        return iter(())
+
+    def roles(self, deployment: Deployment) -> Sequence[Role | None]:  # noqa: ARG002
+        """The roles that read it, and None for the environment's credentials; raises as above."""
+        return (None,)
 
     def problems_online(
         self,
@@ -233,6 +247,11 @@ class SourceConfig(BaseModel, ABC):
     def aws_regions(self) -> Sequence[str]:
         """Regions in which AWS is called; an empty text is the session's region."""
         return ()
+
+    @property
+    def lacks_global_services(self) -> bool:
+        """Whether it cannot have events of global services, such as IAM's, by its regions."""
+        return False
 
     @property
     def parts(self) -> Sequence[str]:

@@ -15,6 +15,8 @@ from exporter.sources.options import Duration, Start, at_most
 from exporter.sources.pace import EventPage
 from exporter.sources.regional import RegionalConfig, RegionalSource
 
+_GLOBAL_REGION = "us-east-1"
+_OTHER_PARTITIONS = ("cn-", "us-gov-", "us-iso", "eu-iso", "eusc-")
 _DAYS = 90
 """AWS: LookupEvents looks back 90 days."""
 _WITHIN_REACH = at_most(f"{_DAYS}d", ": event history goes back no further")
@@ -40,9 +42,17 @@ class EventHistoryConfig(RegionalConfig):
         """See RegionalConfig: the region itself."""
         return (region,)
 
+    @property
+    def lacks_global_services(self) -> bool:
+        """See SourceConfig. AWS partitions other than ``aws`` have other regions for them."""
+        regions = self.named_regions
+        is_known = not any(one.startswith(_OTHER_PARTITIONS) for one in regions)
+        return bool(regions) and is_known and _GLOBAL_REGION not in regions
+
     def permissions(self, deployment: Deployment) -> Iterator[Grant]:
         """AWS: LookupEvents supports no resources."""
-        for region in deployment.regions(self.name, self.regions):
+        yield from super().permissions(deployment)
+        for region in self.granted_regions(deployment):
             yield Grant("ReadEventHistory", "cloudtrail:LookupEvents", region, "*")
 
     def start_warning(self, start: float) -> str | None:

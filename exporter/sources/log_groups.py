@@ -62,8 +62,6 @@ class LogGroupsConfig(RegionalConfig):
     format: EventFormat = "auto"
     interval: Interval = 30.0
     lookback: Lookback = 3600.0
-    discovery_interval: Interval = 300.0
-    """Between two discoveries of log groups."""
 
     def source(self, environment: Environment, since: Mapping[str, int]) -> LogGroups:
         """See SourceConfig."""
@@ -83,7 +81,8 @@ class LogGroupsConfig(RegionalConfig):
         DescribeLogGroups is allowed for all log groups of a region or for none: its resource is
         ``log-group::log-stream:``, with any prefix.
         """
-        for region in deployment.regions(self.name, self.regions):
+        yield from super().permissions(deployment)
+        for region in self.granted_regions(deployment):
             every = deployment.arn("logs", region, "log-group:*")
             yield Grant("FindLogGroups", "logs:DescribeLogGroups", region, every)
             for name in self.log_groups:
@@ -98,7 +97,7 @@ class LogGroupsConfig(RegionalConfig):
         found = [*discovery.partitions, *(partition for partition, _ in discovery.failures)]
         if not all(partition.resource for partition in found):
             return
-        regions = ", ".join(self.regions or ()) or "the region"
+        regions = ", ".join(self.named_regions) or "the region"
         for index, pattern in enumerate(self.log_groups):
             names = LogGroupNames([pattern])
             if "*" in pattern and not any(names.wanted(one.resource) for one in found):
@@ -131,7 +130,6 @@ class LogGroups(RegionalSource):
         self, config: LogGroupsConfig, environment: Environment, since: Mapping[str, int]
     ) -> None:
         super().__init__(config, environment, since)
-        self.discovery_interval = config.discovery_interval
         self._names = LogGroupNames(config.log_groups)
         self._created: dict[tuple[str, str], dict[str, int]] = {}
         """Creation times by (account, region) and name."""
@@ -199,7 +197,7 @@ class LogGroups(RegionalSource):
             parameters: dict[str, object] = {"limit": _PAGE_GROUPS}
             if prefix:
                 parameters["logGroupNamePrefix"] = prefix
-            for records in self._accounts.pages(call, parameters):
+            for records in self.access(place.account_id).pages(call, parameters):
                 for group in records:
                     name = group.get("logGroupName") if isinstance(group, Mapping) else None
                     if not (isinstance(group, Mapping) and isinstance(name, str) and name):

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, TypeAlias
+from typing import Annotated, Final, TypeAlias
 
 from pydantic import AfterValidator, BeforeValidator
 
 from exporter.yamlfile.durations import parse_duration
 
 _REGION = re.compile("[a-z]{2,5}(-[a-z]+)+-[0-9]+")
+ALL_REGIONS: Final = ("all",)
+"""All regions that are enabled for an account, instead of a list."""
 _SOURCE_NAME = re.compile("[a-z][a-z0-9_-]*")
 
 
@@ -46,9 +48,19 @@ def _at_least_a_second(seconds: float) -> float:
 
 
 def _region(name: str) -> str:
-    if not _REGION.fullmatch(name):
+    if not _REGION.fullmatch(name) and name not in ALL_REGIONS:
         raise ValueError(f"{name!r} is not a region such as us-east-1")
     return name
+
+
+def _all_regions(data: object) -> object:
+    return ALL_REGIONS if data == ALL_REGIONS[0] else data
+
+
+def _all_or_some(regions: tuple[str, ...]) -> tuple[str, ...]:
+    if len(regions) > 1 and ALL_REGIONS[0] in regions:
+        raise ValueError("must be `all` or a list of regions")
+    return regions
 
 
 def _source_name(name: str) -> str:
@@ -81,7 +93,13 @@ Distinct = AfterValidator(_some_and_distinct)
 """Validates that a tuple of texts is not empty and has no duplicates."""
 Names: TypeAlias = Annotated[tuple[str, ...], Distinct]
 SourceName: TypeAlias = Annotated[str, AfterValidator(_source_name)]
-Regions: TypeAlias = Annotated[tuple[Annotated[str, AfterValidator(_region)], ...], Distinct]
+Regions: TypeAlias = Annotated[
+    tuple[Annotated[str, AfterValidator(_region)], ...],
+    BeforeValidator(_all_regions),
+    Distinct,
+    AfterValidator(_all_or_some),
+]
+"""Regions, or ALL_REGIONS."""
 Duration: TypeAlias = Annotated[float, BeforeValidator(read_duration)]
 """Seconds."""
 Start: TypeAlias = Annotated[

@@ -17,7 +17,9 @@ from pydantic import AfterValidator
 from exporter.aws.iam_policy import Deployment, Grant
 from exporter.aws.queue_policy import open_to
 from exporter.aws.queues import LONGEST_WAIT, MOST_AT_ONCE, Message, Queue, QueueUrl
+from exporter.aws.roles import Role
 from exporter.model import EventFormat, Limits, Partition, PartitionKind, SourceError
+from exporter.sources.account_options import RoleOptions
 from exporter.sources.base import Discovery, Environment, QueueState, Reading, SourceConfig
 from exporter.sources.inbox import Inbox
 from exporter.sources.options import Distinct, Interval, Start, account_id
@@ -57,8 +59,8 @@ def _queue_url(url: str) -> str:
     return url
 
 
-class QueueConfig(SourceConfig):
-    """The configuration of a source that reads a queue."""
+class QueueConfig(SourceConfig, RoleOptions):
+    """The configuration of a source that reads a queue, if need be by a role."""
 
     kind: ClassVar = QUEUE
 
@@ -103,6 +105,10 @@ class QueueConfig(SourceConfig):
             first = configured - round(self.start * 1000)
         return None if accounts is None and first is None else Limits(accounts, first)
 
+    def roles(self, deployment: Deployment) -> Sequence[Role | None]:  # noqa: ARG002
+        """See SourceConfig."""
+        return (self.assumed,)
+
     def permissions(self, deployment: Deployment) -> Iterator[Grant]:
         """See SourceConfig. A queue's key is in no configuration: docs/aws/queues.md."""
         queue = self.queue
@@ -116,8 +122,8 @@ class QueueConfig(SourceConfig):
         """See SourceConfig: whether the queue answers, who may write to it, and its redrive."""
         location, name = fields.value_of("queue_url"), self.queue.name
         try:
-            region = region_of(self.queue, environment.accounts)
-            attributes = Queue(environment.accounts, self.queue, region).attributes()
+            accounts = environment.accounts.by_role(self.assumed)
+            attributes = Queue(accounts, self.queue, region_of(self.queue, accounts)).attributes()
         except SourceError as error:
             yield Problem(sentence(error), location)
             return
@@ -173,7 +179,7 @@ class QueueSource(ABC):
         self.interval = config.interval
         self.discovery_interval = max(60.0, config.interval)
         self._url = config.queue
-        self._accounts = environment.accounts
+        self._accounts = environment.accounts.by_role(config.assumed)
         self._complete = environment.complete
         self.limits = config.limits(environment, since)
         self.partition = Partition(config.name)

@@ -4,25 +4,39 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
-from typing import cast
+from typing import TYPE_CHECKING, Final, cast
+
+from pydantic import model_validator
 
 from exporter.aws.calls import Call
+from exporter.aws.iam_policy import EVERY_REGION, Deployment, Grant
+from exporter.aws.organizations import enabled_regions
 from exporter.aws.quotas import CallCost
 from exporter.aws.records import LATEST, TypedRecord
+from exporter.aws.roles import Role
 from exporter.model import LogEvent, Partition, SourceError
+from exporter.sources.account_options import Accounts, OrganizationOptions
 from exporter.sources.base import Discovery, Environment
-from exporter.sources.options import Regions
+from exporter.sources.options import ALL_REGIONS, Interval, Regions
 from exporter.sources.pace import EventPage
+from exporter.sources.places import Account, Places, scopes
 from exporter.sources.problems import sentence
 from exporter.sources.timeline import TimelineConfig, TimelineSource
 from exporter.yamlfile.problems import Location, Problem, Severity
-from exporter.yamlfile.validation import Fields
+from exporter.yamlfile.validation import BetweenFieldsError, Fields
+
+if TYPE_CHECKING:
+    from exporter.aws.accounts import AwsAccounts
 
 _DEFAULT_REGION = "default"
 """Names the session's region in ``parts``, if a source has no ``regions``."""
+_AT_ONCE: Final = 8
+"""Accounts in which partitions are looked for at the same time."""
 
 
 def milliseconds(value: object, unit: int = 1) -> int | None:
@@ -42,27 +56,95 @@ class RegionalConfig(TimelineConfig):
 
     regions: Regions | None = None
     """If None, the session's region."""
+    accounts: Accounts | None = None
+    """If None, the account of the environment's credentials."""
+    organization: OrganizationOptions | None = None
+    """The accounts of an organization instead."""
+    discovery_interval: Interval = 300.0
+    """Between two looks for accounts, regions and log groups."""
+
+    @model_validator(mode="after")
+    def _accounts_are_named_once(self) -> RegionalConfig:
+        if self.accounts is not None and self.organization is not None:
+            raise BetweenFieldsError(
+                "organization",
+                "`accounts` and `organization` exclude each other: make a source for each",
+            )
+        return self
 
     @abstractmethod
     def parts_in(self, region: str, resource: str | None = None) -> Sequence[str]:
         """The ``parts`` of a region, or only those that match a resource."""
 
     @property
+    def all_regions(self) -> bool:
+        """Whether the regions are those that each account has enabled."""
+        return self.regions == ALL_REGIONS
+
+    @property
+    def named_regions(self) -> Sequence[str]:
+        """The regions that the configuration names; empty for the session's or for all."""
+        return () if self.all_regions else self.regions or ()
+
+    @property
     def aws_regions(self) -> Sequence[str]:
         """See SourceConfig."""
-        return self.regions or ("",)
+        return self.named_regions or ("",)
 
     @property
     def parts(self) -> Sequence[str]:
-        """See SourceConfig."""
-        regions = self.regions or (_DEFAULT_REGION,)
-        return [part for region in regions for part in self.parts_in(region)]
+        """See SourceConfig. An account that is not the environment's comes first in the name."""
+        return [
+            f"{scope} {part}".lstrip()
+            for scope in scopes(self.accounts, self.organization)
+            for region in self.regions or (_DEFAULT_REGION,)
+            for part in self.parts_in(region)
+        ]
 
-    def configured_since(self, partition: Partition, since: Mapping[str, int]) -> int | None:
-        """The time when a partition's first part was configured, if ``since`` has it."""
-        region = partition.region if self.regions else _DEFAULT_REGION
-        parts = self.parts_in(region, partition.resource)
-        return min((since[part] for part in parts if part in since), default=None)
+    def configured_since(
+        self, partition: Partition, scopes: Sequence[str], since: Mapping[str, int]
+    ) -> int | None:
+        """The time when a partition's first part was configured, if ``since`` has it.
+
+        ``scopes``: the parts of the configuration that select its account.
+        """
+        region = partition.region
+        if not self.named_regions:
+            region = ALL_REGIONS[0] if self.all_regions else _DEFAULT_REGION
+        names = [
+            f"{scope} {part}".lstrip()
+            for scope in scopes
+            for part in self.parts_in(region, partition.resource)
+        ]
+        return min((since[name] for name in names if name in since), default=None)
+
+    def granted_regions(self, deployment: Deployment) -> Sequence[str]:
+        """The regions in policies; raises IamPolicyError."""
+        if self.all_regions:
+            return (EVERY_REGION,)
+        return deployment.regions(self.name, self.named_regions)
+
+    @abstractmethod
+    def permissions(self, deployment: Deployment) -> Iterator[Grant]:
+        """See SourceConfig; this part is to list the regions of an account."""
+        if self.all_regions:
+            account_id = deployment.account_id
+            account = deployment.global_arn("account", EVERY_REGION, "account", account_id)
+            yield Grant("ListRegions", "account:ListRegions", EVERY_REGION, account)
+
+    def permissions_to_find_accounts(self, deployment: Deployment) -> Iterator[Grant]:  # noqa: ARG002
+        """See SourceConfig. AWS: these actions are not limited by resources here."""
+        selection = None if self.organization is None else self.organization.selection
+        for operation in () if selection is None else selection.operations:
+            action = f"organizations:{operation}"
+            yield Grant(f"FindAccounts{operation}", action, EVERY_REGION, "*")
+
+    def roles(self, deployment: Deployment) -> Sequence[Role | None]:
+        """See SourceConfig. An organization may have the environment's account, too."""
+        if self.organization is not None:
+            region = self.granted_regions(deployment)[0]
+            return None, self.organization.role_in("*", deployment.partition_of(region))
+        return [one.assumed for one in self.accounts or ()] or (None,)
 
     @abstractmethod
     def source(self, environment: Environment, since: Mapping[str, int]) -> RegionalSource:
@@ -79,11 +161,13 @@ class RegionalConfig(TimelineConfig):
             yield Problem(sentence(error), self.location_of(partition, fields), severity)
 
     def location_of(self, partition: Partition, fields: Fields) -> Location:
-        """Position of a partition's region or resource in the file."""
-        regions = self.regions or ()
-        if partition.region in regions:
-            return fields.value_of("regions", regions.index(partition.region))
-        return fields.value_of("name")
+        """Position of a partition's region, account or resource in the file."""
+        if partition.region in self.named_regions:
+            return fields.value_of("regions", self.named_regions.index(partition.region))
+        for index, account in enumerate(self.accounts or ()):
+            if account.account_id and account.account_id == partition.account_id:
+                return fields.value_of("accounts", index)
+        return fields.value_of("organization" if self.organization is not None else "name")
 
 
 class RegionalSource(TimelineSource):
@@ -97,39 +181,92 @@ class RegionalSource(TimelineSource):
     ) -> None:
         super().__init__(
             config,
-            since=lambda partition: config.configured_since(partition, since),
+            since=lambda partition: self._configured_since(partition, since),
             complete=environment.complete,
             clock=environment.clock.earliest,
         )
+        self.discovery_interval = config.discovery_interval
+        self._config = config
         self._accounts = environment.accounts
-        self._regions = config.regions or ()
+        self._places = Places(
+            environment.accounts, config.accounts, config.organization, environment.clock.earliest
+        )
 
     def discover(self) -> Discovery:
-        """The current partitions of all regions.
+        """The current partitions of all accounts and regions.
 
-        Failures are the regions that do not answer, and the regions of accounts that the
-        credentials belonged to before, whose partitions may still exist.
+        Failures are the accounts and regions that do not answer, and the regions of accounts that
+        the credentials belonged to before, whose partitions may still exist.
         """
+        named = self._config.named_regions
         try:
-            account_id, regions = self._accounts.locate(self._regions)
+            regions = self._accounts.regions(named)
+            accounts = self._places.find(regions)
         except SourceError as error:
-            unknown = [Partition(self.name, region=region) for region in self._regions or ("",)]
+            unknown = [Partition(self.name, region=region) for region in named or ("",)]
             return Discovery((), [(place, error) for place in unknown])
-        partitions: list[Partition] = []
+        look = partial(self._look, regions, {})
+        if len(accounts) == 1:
+            found = [look(accounts[0])]
+        else:
+            with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="discovery") as pool:
+                found = list(pool.map(look, accounts))
+        places = ("",) if self._config.all_regions else regions
         failures = [
             (Partition(self.name, former, region), error)
-            for former, region, error in self._accounts.out_of_reach(regions)
+            for former, region, error in self._accounts.out_of_reach(places)
+            if former not in self._places.found
         ]
+        return Discovery(
+            [partition for one in found for partition in one.partitions],
+            [*failures, *(failure for one in found for failure in one.failures)],
+            {account.id: account.name for account in accounts},
+        )
+
+    def _look(
+        self, regions: Sequence[str], down: dict[str, SourceError], account: Account
+    ) -> Discovery:
+        """The partitions in an account; its error does not affect the others.
+
+        ``down``: see _reaching.
+        """
+        try:
+            with _reaching("", down):
+                account.access.identify(regions)
+                if self._config.all_regions:
+                    regions = enabled_regions(account.access, account.id, regions[0])
+        except SourceError as error:
+            return Discovery((), [(Partition(self.name, account.id), error)])
+        partitions: list[Partition] = []
+        failures: list[tuple[Partition, SourceError]] = []
         for region in regions:
-            place = Partition(self.name, account_id, region)
+            place = Partition(self.name, account.id, region)
             try:
-                found = self.find(place)
+                with _reaching(region, down):
+                    found = self.find(place)
             except SourceError as error:
                 failures.append((place, error))
             else:
                 partitions += found.partitions
                 failures += found.failures
         return Discovery(partitions, failures)
+
+    def access(self, account_id: str) -> AwsAccounts:
+        """The credentials for an account.
+
+        Those of the environment sign no request for an account that is not theirs.
+        """
+        account = self._places.found.get(account_id)
+        return self._accounts if account is None else account.access
+
+    def _configured_since(self, partition: Partition, since: Mapping[str, int]) -> int | None:
+        account = self._places.found.get(partition.account_id)
+        scopes = ("",) if account is None else account.scopes
+        times = [
+            self._config.configured_since(partition, scopes, since),
+            None if account is None else account.since,
+        ]
+        return max((time for time in times if time is not None), default=None)
 
     @abstractmethod
     def find(self, place: Partition) -> Discovery:
@@ -141,11 +278,11 @@ class RegionalSource(TimelineSource):
 
     def cost(self, partition: Partition) -> CallCost:
         """See ``Source.cost``."""
-        cost = self._accounts.cost(self.call(partition))
+        cost = self.access(partition.account_id).cost(self.call(partition))
         return replace(cost, elsewhere=partial(self.uses_threads, partition))
 
     def _call(self, call: Call, parameters: Mapping[str, object]) -> Iterator[EventPage]:
-        for records in self._accounts.pages(call, parameters):
+        for records in self.access(call.account_id).pages(call, parameters):
             yield self._page(records)
 
     def _page(self, records: Sequence[object]) -> EventPage:
@@ -166,6 +303,26 @@ class RegionalSource(TimelineSource):
         if not (isinstance(event_id, str) and event_id and event_id.isascii()):
             return None
         return LogEvent(message, time, event_id)
+
+
+@contextmanager
+def _reaching(region: str, down: dict[str, SourceError]) -> Iterator[None]:
+    """Ask AWS in a region, unless it was out of reach for another account in the same look.
+
+    Each account would wait for a minute otherwise. ``down``: errors by region. An empty region
+    means the services that are asked first.
+    """
+    if region in down:
+        raise SourceError(
+            f"Not asked because it was out of reach for another account: {down[region]}",
+            reason=down[region].reason,
+        )
+    try:
+        yield
+    except SourceError as error:
+        if error.reason == "unreachable":
+            down[region] = error
+        raise
 
 
 def _log_events(records: Sequence[TypedRecord], unit: int) -> list[LogEvent]:

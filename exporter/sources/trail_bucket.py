@@ -10,7 +10,9 @@ from typing import Annotated, ClassVar, Final, Literal, TypeAlias
 from pydantic import AfterValidator, model_validator
 
 from exporter.aws.iam_policy import Deployment, Grant
+from exporter.aws.roles import Role
 from exporter.model import EventFormat
+from exporter.sources.account_options import RoleOptions
 from exporter.sources.base import Environment, SourceConfig
 from exporter.sources.options import (
     Distinct,
@@ -59,8 +61,8 @@ def _prefix(text: str) -> str:
     return text
 
 
-class TrailListingConfig(SourceConfig):
-    """A source of the type ``trail_bucket`` that lists its bucket."""
+class TrailListingConfig(SourceConfig, RoleOptions):
+    """A source of the type ``trail_bucket`` that lists its bucket, if need be by a role."""
 
     kind: ClassVar = FOLDER
     stand_ins: ClassVar = {"bucket": "bucket"}
@@ -130,6 +132,10 @@ class TrailListingConfig(SourceConfig):
     def start_warning(self, start: float) -> str:  # noqa: ARG002 - any
         """See SourceConfig."""
         return f"the source `{self.name}` reads objects once, from its own `start` on"
+
+    def roles(self, deployment: Deployment) -> Sequence[Role | None]:  # noqa: ARG002
+        """See SourceConfig."""
+        return (self.assumed,)
 
     def permissions(self, deployment: Deployment) -> Iterator[Grant]:
         """To list the bucket, and to read the objects."""

@@ -50,7 +50,7 @@ class TrailListing:
         self.discovery_interval = max(_DISCOVERY_SECONDS, config.interval)
         self.place: Partition | None = None
         self._config = config
-        self._accounts = environment.accounts
+        self._accounts = environment.accounts.by_role(config.assumed)
         self._clock = environment.clock
         self._complete = environment.complete
         self._contents = environment.contents or InTurn(environment.accounts, environment.clock)
@@ -235,7 +235,7 @@ class TrailListing:
     def _content(self, folder: TrailFolder, found: Found, region: str) -> TrailObject:
         config = self._config
         name = ObjectName(config.bucket, folder.prefix + found.name)
-        return TrailObject(name, region, config.expected_bucket_owner)
+        return TrailObject(name, region, config.expected_bucket_owner, role=config.assumed)
 
     def _name_odd(self, folder: TrailFolder, state: FolderState, name: str) -> None:
         if name and not state.odd:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from exporter.aws.objects import ObjectName, Objects
+from exporter.aws.roles import Role
 from exporter.model import DamagedContentError, EventFormat, LogEvent, SourceError
 from exporter.sources.containers import NOT_EVENTS, Container
 
@@ -56,10 +57,13 @@ class TrailObject:
     owner: str | None
     """The account that has to own the bucket; None if any may."""
     format: EventFormat = "cloudtrail"
+    role: Role | None = None
+    """The role that reads it; None for the environment's credentials."""
 
     def load(self, accounts: AwsAccounts) -> bytes:
         """See Content."""
-        return Objects(accounts, self.region, owner=self.owner).content(self.name)
+        reader = accounts.by_role(self.role)
+        return Objects(reader, self.region, owner=self.owner).content(self.name)
 
     def events(self, loaded: bytes, now: int) -> Iterator[Sequence[LogEvent]]:
         """See Content. Each log event has an id, since the object may come again.

@@ -88,6 +88,7 @@ class TrailQueue(QueueSource):
         self._prefix = config.prefix
         self._folders = config.folders
         self._owner = config.expected_bucket_owner
+        self._role = config.assumed
         self._tries = Tries()
         """By message id."""
         self._named: set[tuple[str, str, str | None]] = set()
@@ -139,7 +140,7 @@ class TrailQueue(QueueSource):
         return plan
 
     def _object(self, name: ObjectName) -> TrailObject:
-        return TrailObject(name, self.partition.region, self._owner, self.format)
+        return TrailObject(name, self.partition.region, self._owner, self.format, self._role)
 
     def _read(
         self, plan: _Plan, portions: Iterator[Portion[TrailObject]], together: _Together

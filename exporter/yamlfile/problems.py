@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from textwrap import indent
 from typing import Literal
 
 from exporter.patterns.errors import caret
+
+_SECRET = re.compile("""(external_id["']?\\s*:\\s*)("[^"]*"?|'[^']*'?|[^,}\\s]+)""")
 
 Severity = Literal["error", "warning"]
 
@@ -43,7 +46,12 @@ class Problem:
         line, column = self.location.source_line, self.location.column
         if line is None or column is None:
             return head
-        return f"{head}\n{indent(caret(line, column - 1), '    ')}"
+        return f"{head}\n{indent(caret(_without_secrets(line), column - 1), '    ')}"
+
+
+def _without_secrets(line: str) -> str:
+    """The line with stars instead of secrets, which must not reach a log."""
+    return _SECRET.sub(lambda found: found[1] + "*" * len(found[2]), line)
 
 
 def errors_in(problems: Iterable[Problem]) -> tuple[Problem, ...]:

@@ -151,7 +151,8 @@ def unknown_key(key: str, known: Iterable[str]) -> str:
     """Return the message for an unknown key."""
     known = list(known)
     hint = did_you_mean(key, known)
-    return f"unknown key `{key}`" + (hint or f"; known here: {', '.join(known)}")
+    listed = f"; known here: {', '.join(known)}" if known else ""
+    return f"unknown key `{key}`" + (hint or listed)
 
 
 def list_at(item: Item, key: str, findings: Findings) -> list[Item]:
@@ -169,14 +170,16 @@ def _report(known: Iterable[str], fields: Fields, detail: ErrorDetails, findings
     path = detail["loc"][:-1] if is_key else detail["loc"]
     error = detail.get("ctx", {}).get("error")
     if isinstance(error, BetweenFieldsError):
-        findings.error(fields.key_of(error.field), str(error))
+        findings.error(fields.key_of(*path, error.field), str(error))
     elif isinstance(error, PatternError):
         name = str(path[0])
         findings.error(*fields.in_text(name, error.message, error.position))
     elif not path:
         findings.error(fields.item.location, sentence_of(detail))
     elif detail["type"] == "extra_forbidden":
-        findings.error(fields.key_of(*path), unknown_key(str(path[-1]), known))
+        # The keys of a model in a model are not known here.
+        here = known if len(path) == 1 else ()
+        findings.error(fields.key_of(*path), unknown_key(str(path[-1]), here))
     elif detail["type"] == "missing":
         findings.error(fields.item.location, f"`{fields.spelling_of(*path)}` is missing")
     else:

@@ -15,6 +15,9 @@ import hcl2
 import pytest
 from moto import mock_aws
 
+from exporter.aws.iam_policy import Deployment, iam_policy, trust_policy
+from exporter.sources.event_history import EventHistoryConfig
+from exporter.sources.permissions import grants_of_roles
 from metric_filter_demo.aws import DEFAULT_ACCOUNT
 from tests.support.tools import ROOT
 
@@ -91,3 +94,47 @@ def test_terraform_takes_the_policy_as_it_was_printed() -> None:
     assert read["policy"] == "${file(var.policy_file)}"
     trusted = document["locals"][0]["trust"]
     assert {name.strip('"') for name in trusted if not name.startswith("__")} == set(RUNS_ON)
+
+
+ORGANIZATION = {
+    **{"name": "history", "type": "event_history", "regions": "all"},
+    "organization": {"role_name": NAME, "external_id_env": "EXTERNAL_ID"},
+}
+EXPORTER = f"arn:aws:iam::111122223333:role/{NAME}"
+
+
+def test_the_role_of_members_is_the_one_that_iam_policy_prints(iam: Any) -> None:
+    parameters = {
+        **{"ExporterRoleArn": EXPORTER, "ExternalId": "an-id", "OrganizationId": "o-abc1234567"},
+    }
+    boto3.client("cloudformation").create_stack(
+        StackName="member",
+        TemplateBody=(STACK.parent / "member-role.yaml").read_text(),
+        Parameters=[
+            {"ParameterKey": key, "ParameterValue": value} for key, value in parameters.items()
+        ],
+        Capabilities=["CAPABILITY_NAMED_IAM"],
+    )
+    config = EventHistoryConfig.model_validate(ORGANIZATION)
+    ((role, grants),) = grants_of_roles([config], Deployment()).items()
+    assert role.arn == f"arn:aws:iam::*:role/{NAME}"
+    made = iam.get_role_policy(RoleName=NAME, PolicyName="read")["PolicyDocument"]
+    printed = json.dumps(iam_policy(grants)).replace("::*:", f"::{DEFAULT_ACCOUNT}:")
+    assert ast.literal_eval(made) == json.loads(printed)
+    trusted = trust_policy(EXPORTER, external_id="an-id", organization="o-abc1234567")
+    assert iam.get_role(RoleName=NAME)["Role"]["AssumeRolePolicyDocument"] == trusted
+
+
+def test_terraform_deploys_the_template_with_all_of_its_parameters() -> None:
+    document = hcl2.loads((STACK.parent / "organization.tf").read_text())
+    (stack_set,) = (
+        body['"role"']
+        for resource in document["resource"]
+        for kind, body in resource.items()
+        if kind.strip('"') == "aws_cloudformation_stack_set"
+    )
+    template = (STACK.parent / "member-role.yaml").read_text()
+    required = {name for name in stack_set["parameters"] if not name.startswith("__")}
+    assert required == {"ExporterRoleArn", "OrganizationId", "ExternalId"}
+    assert all(f"  {name}:" in template for name in required)
+    assert "member-role.yaml" in stack_set["template_body"]

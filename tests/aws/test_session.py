@@ -9,15 +9,19 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
+from botocore.session import Session
 
 from exporter import __version__
-from exporter.aws import accounts
+from exporter.aws import client, clients
 from exporter.aws.accounts import AwsAccounts
+from exporter.aws.calls import Call
 from exporter.aws.quotas import Quotas
 from exporter.model import SourceError
 from metric_filter_demo.aws import EmbeddedAws
 from metric_filter_demo.faults import Faults
 from tests.support.aws import ACCOUNT, Requests, open_account
+
+LOOK_UP = Call("cloudtrail", "LookupEvents", ACCOUNT, "us-east-1")
 
 
 def test_the_account_is_asked_for_once(aws: EmbeddedAws) -> None:
@@ -61,29 +65,33 @@ def test_a_missing_profile_is_an_error_of_the_source(monkeypatch: pytest.MonkeyP
 
 def test_a_region_that_is_none_is_an_error_of_the_source() -> None:
     with pytest.raises(SourceError) as caught:
-        open_account().client("cloudtrail", "no region")
+        open_account().request(Call("cloudtrail", "LookupEvents", "", "no region"))
     assert caught.value.reason == "invalid_request"
 
 
-def test_clients_are_made_once_by_many_threads() -> None:
+def test_all_accounts_share_the_client_of_a_region(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[str] = []
+
+    def make(*arguments: Any, **options: Any) -> Any:
+        made.append(arguments[2])
+        return client.make_client(*arguments, **options)
+
+    monkeypatch.setattr(clients, "make_client", make)
+    monkeypatch.setattr(clients, "MOST_CLIENTS", 2)
     account = open_account()
+
+    def use(account_id: str, region: str) -> None:
+        account.request(Call("logs", "DescribeLogGroups", account_id, region))
+
     with ThreadPoolExecutor(8) as pool:
-        clients = list(pool.map(lambda _: account.client("logs", "eu-west-1"), range(32)))
-
-    assert len(set(map(id, clients))) == 1
-    assert account.client("logs", "eu-west-2") is not clients[0]
-
-
-def test_clients_of_the_accounts_and_regions_used_last_are_kept(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(accounts, "MOST_ACCOUNTS", 2)
-    account = open_account()
-    first, second = account.client("logs", "eu-west-1"), account.client("logs", "eu-west-2")
-    assert account.client("logs", "eu-west-1") is first
-    assert account.client("logs", "eu-west-1", ACCOUNT) is not first
-    assert account.client("logs", "eu-west-1") is first
-    assert account.client("logs", "eu-west-2") is not second
+        list(pool.map(lambda number: use(f"{number:012}", "eu-west-1"), range(32)))
+    use(ACCOUNT, "eu-west-2")
+    use(ACCOUNT, "eu-west-1")
+    assert made == ["eu-west-1", "eu-west-2"]
+    use(ACCOUNT, "eu-west-3")  # in place of the one that was not used for longest
+    use(ACCOUNT, "eu-west-1")
+    use(ACCOUNT, "eu-west-2")
+    assert made == ["eu-west-1", "eu-west-2", "eu-west-3", "eu-west-2"]
 
 
 def test_every_attempt_is_counted_by_its_outcome(
@@ -93,19 +101,17 @@ def test_every_attempt_is_counted_by_its_outcome(
     requests = Requests()
     account = open_account(observer=requests)
     account.identify([])
-    cloudtrail, logs = (
-        account.client("cloudtrail", "us-east-1", ACCOUNT),
-        account.client("logs", "us-east-1", ACCOUNT),
-    )
+    look_up = account.request(LOOK_UP)
+    filter_log_events = account.request(Call("logs", "FilterLogEvents", ACCOUNT, "us-east-1"))
     aws.faults = Faults(throttle=1, operations={"LookupEvents"})
     with pytest.raises(ClientError):
-        cloudtrail.lookup_events()
+        look_up()
     aws.faults = Faults(denied={"us-east-1": {"FilterLogEvents"}})
     with pytest.raises(ClientError):
-        logs.filter_log_events(logGroupName="x")
+        filter_log_events(logGroupName="x")
     aws.faults = Faults(drop=1)
     with pytest.raises(Exception, match="Connection was closed"):
-        cloudtrail.lookup_events()
+        look_up()
 
     attempts = aws.calls.count("LookupEvents", outcome="ThrottlingException")
     dropped = aws.calls.count("LookupEvents", outcome="dropped")
@@ -123,11 +129,11 @@ def test_retries_keep_to_the_quota_and_end_when_the_exporter_stops(aws: Embedded
     stop = threading.Event()
     account = open_account(quotas=Quotas(lambda *_: 1), stop=stop)
     account.identify([])  # spends the quota of its own operation only
-    account.client("cloudtrail", "us-east-1").lookup_events()
+    account.request(LOOK_UP)()
     stopping = threading.Timer(0.1, stop.set)
     stopping.start()
     with pytest.raises(SourceError) as caught:
-        account.client("cloudtrail", "us-east-1").lookup_events()
+        account.request(LOOK_UP)()
     stopping.join()
 
     assert caught.value.reason == "stopping"
@@ -136,13 +142,15 @@ def test_retries_keep_to_the_quota_and_end_when_the_exporter_stops(aws: Embedded
 
 @pytest.mark.usefixtures("aws")
 def test_requests_say_who_makes_them() -> None:
-    client = open_account().client("logs", "us-east-1")
     agents: list[str] = []
 
-    def listen(request: Any, **_: object) -> None:
-        agents.append(request.headers["User-Agent"].decode())
+    def listen(**sent: Any) -> None:
+        agents.append(sent["request"].headers["User-Agent"].decode())
 
-    client.meta.events.register("before-send", listen)
-    client.describe_log_groups()
+    def session() -> Session:
+        made = Session()
+        made.register("before-send", listen)
+        return made
 
+    AwsAccounts(session).identify(["us-east-1"])
     assert f"metric-filter-exporter/{__version__}" in agents[0]

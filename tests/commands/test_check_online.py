@@ -152,3 +152,20 @@ def test_a_bucket_that_is_missing_or_has_no_trail(
     folder = f"AWSLogs/{DEFAULT_ACCOUNT}/CloudTrail/us-east-1/2026/11/26/a.json.gz"
     object_put(DEFAULT_ACCOUNT, "org-trail", folder, b"")
     assert checked("bucket: org-trail") == []
+
+
+def test_each_role_is_tried(aws: EmbeddedAws, tmp_path: Path, invoke: Invoke) -> None:
+    roles = [f"arn:aws:iam::{account}:role/reader" for account in ("111122223333", "444455556666")]
+    aws.accounts.role_create(roles[0])
+    path = tmp_path / "c.yaml"
+    path.write_text(
+        "sources:\n  - name: history\n    type: event_history\n    regions: all\n    accounts:\n"
+        + "".join(f"      - role_arn: {role}\n" for role in roles)
+        + "rules: [{name: r, pattern: x}]\n"
+    )
+    result = invoke("check", "--online", "--config.file", str(path))
+    (denied,) = told(result)
+    assert denied.startswith(f"7:9: error: sts:AssumeRole on role {roles[1]} in region us-east-1")
+    assert "in the role's trust policy" in denied
+    assert result.exit_code == 1
+    assert aws.calls.count("ListRegions", account="111122223333") == 1

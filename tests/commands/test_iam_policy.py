@@ -108,3 +108,67 @@ def test_a_policy_that_aws_would_refuse_for_its_length_is_a_warning(
     assert result.exit_code == 0
     assert "6144" in result.stderr
     assert len(json.loads(result.stdout)["Statement"]) == 2
+
+
+ROLE = "arn:aws:iam::111122223333:role/reader"
+EXPORTER = "arn:aws:iam::123456789012:role/exporter"
+
+
+def test_roles_are_assumed_and_have_policies_of_their_own(invoke: Invoke, tmp_path: Path) -> None:
+    accounts = [{"role_arn": ROLE, "external_id": "s3cr3t-id"}, {"name": "own"}]
+    config = written(tmp_path, {**SOURCE, "regions": ["eu-west-1"], "accounts": accounts})
+    own = json.loads(invoke("iam-policy", config, "--account", "123456789012").stdout)
+    assert [one["Sid"] for one in own["Statement"]] == [
+        *("AssumeRoles", "FindLogGroups", "ReadLogGroups"),
+    ]
+    assert own["Statement"][0]["Resource"] == [ROLE]
+    told = invoke(
+        *("iam-policy", config, "--roles", "--principal", EXPORTER, "--organization", "o-abc")
+    )
+    assert told.exit_code == 0, told.stderr
+    assert "s3cr3t-id" not in told.stdout
+    ((arn, role),) = json.loads(told.stdout).items()
+    assert arn == ROLE
+    (trusted,) = role["AssumeRolePolicyDocument"]["Statement"]
+    assert trusted["Principal"] == {"AWS": EXPORTER}
+    assert trusted["Condition"]["StringEquals"] == {
+        "sts:ExternalId": "THE-EXTERNAL-ID",
+        "aws:PrincipalOrgID": "o-abc",
+    }
+    found, _ = role["Policy"]["Statement"]
+    assert found["Resource"] == ["arn:aws:logs:eu-west-1:111122223333:log-group:*"]
+
+
+def test_an_organization_is_listed_and_its_role_is_assumed_in_any_account(
+    invoke: Invoke, tmp_path: Path
+) -> None:
+    organization = {"role_name": "reader", "include": ["ou-ab12-11111111"], "tags": {"a": "b"}}
+    source = {"name": "h", "type": "event_history", "regions": "all", "organization": organization}
+    own = json.loads(invoke("iam-policy", written(tmp_path, source)).stdout)["Statement"]
+    assert {one["Action"] for one in own if one["Action"].startswith("organizations:")} == {
+        f"organizations:{operation}"
+        for operation in (
+            *("ListAccounts", "ListAccountsForParent"),
+            *("ListOrganizationalUnitsForParent", "ListTagsForResource"),
+        )
+    }
+    (assumed,) = (one for one in own if one["Action"] == "sts:AssumeRole")
+    assert assumed["Resource"] == ["arn:aws:iam::*:role/reader"]
+    assert not any("Condition" in one for one in own)  # any region
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said", "code"),
+    [
+        (("--roles",), "--roles needs --principal or --account", 2),
+        (("--roles", "--account", "123456789012"), "no source names a role", 1),
+    ],
+)
+def test_roles_that_cannot_be_printed(
+    invoke: Invoke, tmp_path: Path, arguments: tuple[str, ...], said: str, code: int
+) -> None:
+    result = invoke(
+        "iam-policy", written(tmp_path, {**SOURCE, "regions": ["eu-west-1"]}), *arguments
+    )
+    assert said in result.stderr
+    assert (result.exit_code, result.stdout) == (code, "")

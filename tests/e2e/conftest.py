@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.support.iam import RecordingAws, denied, policy_for
+from tests.support.iam import RecordingAws, denied_anywhere, policies_for
 from tests.support.processes import Exporter
 
 MakeExporter = Callable[..., Exporter]
@@ -36,4 +36,4 @@ def make_exporter(tmp_path: Path, aws: RecordingAws) -> Iterator[MakeExporter]:
         return Exporter(path, tmp_path / "data", arguments=arguments, environment=aws.environment())
 
     yield make
-    assert denied(policy_for(path), aws.requests) == []
+    assert denied_anywhere(policies_for(path), aws.requests) == []

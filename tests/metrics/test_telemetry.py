@@ -87,6 +87,7 @@ READ = (
     *("partition_reread_factor", "partition_read_load_ratio"),
     *("partition_backlog_objects", "partition_backlog_bytes"),
     "partition_backlog_oldest_timestamp_seconds",
+    "account_info",
 )
 
 
@@ -300,3 +301,16 @@ def test_a_reload_replaces_the_rules_facts(telemetry: Telemetry) -> None:
     assert sample(telemetry, "series_limit", {"rule": "other"}) == 5
     assert sample(telemetry, "series_limit", {"rule": RULE}) is None
     assert sample(telemetry, "series", {"rule": RULE}) is None
+
+
+def test_an_account_has_one_series_with_a_name_that_some_source_knows(telemetry: Telemetry) -> None:
+    def shown() -> set[tuple[str, str]]:
+        rows = [row for table in telemetry.accounts.tables() for row in table.rows]
+        assert all(row.value == 1 for row in rows)
+        return {(row.values[0], row.values[1]) for row in rows}
+
+    telemetry.accounts.set("history", {"1": "", "2": "shop"})
+    telemetry.accounts.set("apps", {"1": "tools", "2": "store"})
+    assert shown() == {("1", "tools"), ("2", "shop")}
+    telemetry.accounts.set("apps", {})
+    assert shown() == {("1", ""), ("2", "shop")}

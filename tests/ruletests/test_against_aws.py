@@ -9,6 +9,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+import boto3
 import pytest
 import yaml
 from botocore.stub import Stubber
@@ -172,14 +173,19 @@ def test_a_pattern_beyond_awss_limits_is_left_out_with_a_note(start: Start, tmp_
     assert aws.calls.count("TestMetricFilter") == 0
 
 
+def stubbed_logs() -> Any:
+    """A client for a Stubber, without AWS."""
+    return boto3.client("logs", REGION, aws_access_key_id="a", aws_secret_access_key="b")
+
+
 def test_what_aws_judges_differently_is_told_with_the_pattern(load: Load) -> None:
     file = load(TESTS)
-    logs = open_account().client("logs", REGION)
+    logs = stubbed_logs()
     answers: list[list[dict[str, Any]]] = [[], [{"eventNumber": 1}, {"eventNumber": 2}], [], []]
     with Stubber(logs) as stubber:
         for matches in answers:
             stubber.add_response("test_metric_filter", {"matches": matches})
-        differences = compare(file, logs, REGION).differences
+        differences = compare(file, logs.test_metric_filter, REGION).differences
     root, denied = (render_difference(difference) for difference in differences)
     path = file.path
     assert root.splitlines() == [
@@ -192,23 +198,23 @@ def test_what_aws_judges_differently_is_told_with_the_pattern(load: Load) -> Non
 
 def test_each_test_of_a_message_is_named(load: Load) -> None:
     file = load(TESTS)
-    logs = open_account().client("logs", REGION)
+    logs = stubbed_logs()
     with Stubber(logs) as stubber:
         for matches in ([{"eventNumber": 1}], [], [], []):
             stubber.add_response("test_metric_filter", {"matches": matches})
-        (difference,) = compare(file, logs, REGION).differences
+        (difference,) = compare(file, logs.test_metric_filter, REGION).differences
     assert [place.line for place in difference.tests] == [4, 5]
 
 
 def test_a_pattern_that_aws_refuses_is_a_difference(load: Load) -> None:
-    logs = open_account().client("logs", REGION)
+    logs = stubbed_logs()
     with Stubber(logs) as stubber:
         stubber.add_client_error(
             "test_metric_filter", "InvalidParameterException", "Invalid metric filter pattern"
         )
         for _ in range(3):
             stubber.add_response("test_metric_filter", {"matches": []})
-        refused = compare(load(TESTS), logs, REGION).differences[0]
+        refused = compare(load(TESTS), logs.test_metric_filter, REGION).differences[0]
     assert "AWS refuses the pattern: " in render_difference(refused)
     assert "Invalid metric filter pattern" in refused.refusal
 

@@ -132,6 +132,18 @@ def test_all_queues_together_have_a_bounded_number_of_threads() -> None:
         scheduler.stop()
 
 
+def test_many_regions_that_come_together_begin_one_after_the_other() -> None:
+    scheduler = Scheduler(workers=4)  # not started: nothing is called
+    requests = [scheduler.every(60, lambda: None, queue=f"region {n}") for n in range(500)]
+    in_queue = scheduler.every(60, lambda: None, queue="region 499")
+    due = [request.due_in for request in requests]
+    assert due[:4] == [0, 0, 0, 0]
+    assert due[499] is not None
+    assert 2 < due[499] <= 5
+    assert in_queue.due_in == 0
+    scheduler.stop()
+
+
 def test_waiting_for_a_quota_holds_no_thread_and_calls_keep_to_it(scheduler: Scheduler) -> None:
     quotas, stop = Quotas(lambda *_: 2), threading.Event()
     threads: set[str] = set()

@@ -72,7 +72,7 @@ def test_a_log_group_is_configured_since_the_first_of_its_names_was() -> None:
     ]
     since = {"us-east-1 /a/*": 7, "us-east-1 /a/b": 5, "eu-west-1 /a/*": 9}
     there = Partition("apps", "1", "us-east-1", resource="/a/b")
-    assert config.configured_since(there, since) == 5
-    assert config.configured_since(replace(there, resource="/a/c"), since) == 7
-    assert config.configured_since(replace(there, region="eu-west-1"), since) == 9
-    assert config.configured_since(replace(there, resource="/x"), since) is None
+    assert config.configured_since(there, [""], since) == 5
+    assert config.configured_since(replace(there, resource="/a/c"), [""], since) == 7
+    assert config.configured_since(replace(there, region="eu-west-1"), [""], since) == 9
+    assert config.configured_since(replace(there, resource="/x"), [""], since) is None

@@ -8,9 +8,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
+from urllib.parse import parse_qs
 
 from exporter.aws.iam_policy import Deployment, iam_policy
 from exporter.configuration import load
+from exporter.sources.permissions import grants_of_roles, own_grants
 from metric_filter_demo.aws import DEFAULT_ACCOUNT, DEFAULT_REGION, EmbeddedAws
 from metric_filter_demo.protocol import Request
 
@@ -28,6 +30,8 @@ class ApiRequest:
     region: str
     resource: str
     """An ARN; ``*`` for actions that know no resources."""
+    account: str = DEFAULT_ACCOUNT
+    """That of the identity that made it."""
 
 
 class RecordingAws(EmbeddedAws):
@@ -48,7 +52,8 @@ class RecordingAws(EmbeddedAws):
             action = "s3:ListBucket"
         if request.service == "sqs":
             action = action.removesuffix("Batch")  # AWS: batches need the action's permission
-        self.requests.add(ApiRequest(action, request.region, _resource(action, request)))
+        resource = _resource(action, request)
+        self.requests.add(ApiRequest(action, request.region, resource, request.account))
 
 
 def _resource(action: str, request: Request) -> str:
@@ -61,6 +66,10 @@ def _resource(action: str, request: Request) -> str:
             return f"{arn}:{request.parameters()['logGroupName']}:log-stream:"
         case "s3:ListBucket":
             return "arn:aws:s3:::org-trail"
+        case "sts:AssumeRole":
+            return parse_qs(request.body.decode())["RoleArn"][0]
+        case "account:ListRegions":
+            return f"arn:aws:account::{request.account}:account"
         case "s3:GetObject":
             return "arn:aws:s3:::org-trail/any"  # the request has no path here
         case _ if request.service == "sqs":
@@ -73,8 +82,24 @@ def _resource(action: str, request: Request) -> str:
 def policy_for(configuration: Path, account: str = DEFAULT_ACCOUNT) -> dict[str, Any]:
     """What ``iam-policy`` prints for an account of the embedded AWS, in its region."""
     where = Deployment(account, region=DEFAULT_REGION)
-    sources = load([configuration]).sources
-    return iam_policy(grant for source in sources for grant in source.permissions(where))
+    return iam_policy(own_grants(load([configuration]).sources, where))
+
+
+def policies_for(configuration: Path) -> dict[str, Policy]:
+    """What ``iam-policy`` prints for the exporter's account, and for the accounts of roles."""
+    roles = grants_of_roles(load([configuration]).sources, Deployment(region=DEFAULT_REGION))
+    members = {role.account_id: iam_policy(grants) for role, grants in roles.items()}
+    return {**members, DEFAULT_ACCOUNT: policy_for(configuration)}
+
+
+def denied_anywhere(policies: Mapping[str, Policy], requests: Iterable[ApiRequest]) -> list[Any]:
+    """The requests that the policy of their account does not allow."""
+    nothing: Policy = {"Statement": []}
+    return [
+        request
+        for request in sorted(requests)
+        if not is_allowed(policies.get(request.account, policies.get("*", nothing)), request)
+    ]
 
 
 def is_allowed(policy: Policy, request: ApiRequest) -> bool:
