@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 
 from exporter.aws.accounts import AwsAccounts
 from exporter.aws.listing import ListedObject, ListingPage
+from exporter.aws.roles import Role
 from exporter.clock import Clock
 from exporter.model import EventFormat, Limits, Partition, SourceError
 from exporter.sources import trail_listing, trail_walk
@@ -61,6 +62,10 @@ class Bucket:
         account, kind, region = folder.split("/")[-4:-1]
         name = f"{account}_{kind}_{region}_{time:%Y%m%dT%H%MZ}_{number:016}.json"
         return self.write(f"{folder}{time:%Y/%m/%d}/{name}")
+
+    def by_role(self, role: Role | None) -> Bucket:
+        assert role is None
+        return self
 
     def write(self, key: str) -> str:
         self.contents[key] = json.dumps({"Records": [{"eventID": key}]}).encode()
