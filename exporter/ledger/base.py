@@ -173,7 +173,7 @@ class LoadedRules:
     """Deleted series: their metric has another type, other buckets or label names."""
     totals: Sequence[RuleTotal] = ()
     joined: Mapping[str, int] = field(default_factory=dict)
-    """By source, when it joined its feed, milliseconds, if earlier events do not count for it."""
+    """By source, when it joined its feed, milliseconds, if it does not count earlier events."""
 
 
 @dataclass(frozen=True, slots=True)

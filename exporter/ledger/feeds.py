@@ -21,7 +21,7 @@ class Membership:
 
     feed: str
     since: int | None = None
-    """Earlier events do not count for it, milliseconds; None if all do."""
+    """The source does not count earlier events, milliseconds; None if it counts all."""
     has_left: bool = False
     """Whether the last configuration does not have the source."""
 

@@ -59,7 +59,7 @@ class Move:
     """Its feed before; None if the source is new."""
     feed: str
     since: int | None
-    """Earlier events do not count for it, milliseconds; None if all do."""
+    """The source does not count earlier events, milliseconds; None if it counts all."""
     series: int
     """Series that stay at their totals, since the source added to them in its feed before."""
 

@@ -156,7 +156,7 @@ class Batch:
     ) -> tuple[Sequence[int], list[Any]]:
         """The records that the limits admit, and which these are; the others are counted.
 
-        Raises ValueError if a record has to be decoded exactly for it.
+        Raises ValueError if this takes decoding a record exactly.
         """
         limits = self._limits
         if limits is None:

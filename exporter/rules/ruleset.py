@@ -68,7 +68,7 @@ class RuleSet:
             versions: by source.
             rules: the configured ones, whose patterns are compiled.
             feeds: by source; others are feeds of their own.
-            joined: by source, milliseconds: events from before do not count for it.
+            joined: by source, milliseconds: the source does not count earlier events.
         """
         self._feeds = dict(feeds)
         self._joined = frozenset(joined)

@@ -156,7 +156,7 @@ class Schedule:
         """The positions after a window was read completely; the reading began at ``read_at``.
 
         A level moves only if there is no gap before the window, up to the slices that were old
-        enough for it, and within the span that ends at ``end``.
+        enough, and within the span that ends at ``end``.
         """
         last = window.end if end is None else min(window.end, end)
         return tuple(

@@ -140,7 +140,7 @@ class Walk:
         for span in self._ended:
             positions.spans.remove(span)
         late = [one.began // MINUTE - self._pace.lookback for one in self._passed if one.is_whole]
-        # Not each minute: a quiet folder would need a commit for that.
+        # Not each minute: a quiet folder would need a commit each time.
         moves = bool(late) and max(late) >= positions.late + self._pace.step
         positions.advance(max(late) if moves else positions.late)
         return moves or bool(self._ended)
