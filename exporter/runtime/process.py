@@ -151,6 +151,7 @@ class Daemon:
         self.stop()
         self._scheduler.stop()
         self._workers.close()
+        self._workers.clean_up()
         with self._reloading:
             self._engine.stop()
 

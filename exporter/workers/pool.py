@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import shutil
 import socket
 import struct
 import threading
@@ -11,6 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 from multiprocessing.context import ForkServerProcess
+from multiprocessing.util import get_temp_dir
 from typing import Final
 
 import structlog
@@ -66,6 +68,7 @@ class Workers:
         self._free: list[Worker] = []
         self._all: set[Worker] = set()
         self._starting = 0
+        self._folder: str | None = None
         self._waiting = 0
         self._changed = threading.Condition()
         self.closed = False
@@ -133,6 +136,14 @@ class Workers:
                 worker.process.kill()
             self._changed.notify_all()
 
+    def clean_up(self) -> None:
+        """Remove the folder of the fork server's socket, before ``os._exit``, which leaves it.
+
+        After that, this process can start no worker.
+        """
+        if self._folder is not None:
+            shutil.rmtree(self._folder, ignore_errors=True)
+
     def hand_over(self, worker: Worker, chunk: Sequence[Job]) -> None:
         """Send a worker jobs, and the rules in force. Raises OSError if it is gone."""
         rules = self._rules()
@@ -173,6 +184,7 @@ class Workers:
             pipe.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, timeout)
         process = context.Process(target=work, args=(theirs, self._setup), name="worker")
         process.daemon = True
+        self._folder = get_temp_dir()
         with theirs:
             process.start()
         return Worker(process, ours)

@@ -52,7 +52,7 @@ def counted(port: int, process: subprocess.Popen[bytes]) -> bool:
     if process.poll() is not None:
         raise RuntimeError("the demo has ended")
     exposition = parse_exposition(page(f"http://127.0.0.1:{port}/metrics"))
-    matches = exposition.value("metric_filter_exporter_matches_total", source="history")
+    matches = exposition.value("metric_filter_exporter_matches_total", feed="cloudtrail")
     return bool(matches and exposition.value("http_response_bytes_total"))
 
 
