@@ -54,6 +54,8 @@ def _region(name: str) -> str:
 
 
 def _all_regions(data: object) -> object:
+    if isinstance(data, str) and data != ALL_REGIONS[0]:
+        raise ValueError("must be `all` or a list of regions")
     return ALL_REGIONS if data == ALL_REGIONS[0] else data
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import builtins
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from difflib import get_close_matches
 from typing import Annotated, ClassVar, Final, Literal, TypeAlias
 
 from pydantic import AfterValidator, model_validator
@@ -184,7 +185,9 @@ class TrailBucketConfig(QueueConfig):
     @classmethod
     def form(cls, options: Collection[str]) -> builtins.type[SourceConfig]:
         """See SourceConfig: whether a bucket is listed or a queue is read."""
-        if "queue_url" in options or ("buckets" in options and "bucket" not in options):
+        if get_close_matches("queue_url", options) or (
+            "buckets" in options and "bucket" not in options
+        ):
             return cls
         return TrailListingConfig
 

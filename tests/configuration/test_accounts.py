@@ -116,7 +116,7 @@ def test_each_part_of_an_organization_has_its_own_too(tmp_path: Path) -> None:
             "`accounts` and `organization` exclude each other",
         ),
         ("regions: [all, us-east-1]", "must be `all` or a list of regions"),
-        ("regions: al", "`regions` must be a list"),
+        ("regions: al", "`regions` must be `all` or a list of regions"),
     ],
 )
 def test_options_that_are_wrong_are_refused(tmp_path: Path, options: str, message: str) -> None:

@@ -180,7 +180,10 @@ def test_a_queue_names_objects_of_its_bucket_by_default(tmp_path: Path) -> None:
         ("{name: h, type: event_history, start: 91d}", "`start` must be at most 90d"),
         ("{name: h, type: event_history, start: yesterday}", "`start` is wrong: 'yesterday' is no"),
         ("{name: h, type: event_history, regions: []}", "`regions` must not be empty"),
-        ("{name: h, type: event_history, regions: us-east-1}", "`regions` must be a list"),
+        (
+            "{name: h, type: event_history, regions: us-east-1}",
+            "`regions` must be `all` or a list of regions",
+        ),
         ("{name: h, type: event_history, regions: [us-east1]}", "'us-east1' is not a region"),
         ("{name: h, type: event_history, regions: [us-east-1, us-east-1]}", "is listed twice"),
         ("{name: h, type: log_groups}", "`log_groups` is missing"),
