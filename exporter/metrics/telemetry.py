@@ -6,7 +6,7 @@ import math
 import platform
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal, TypeVar
 
@@ -60,6 +60,8 @@ class SourceInfo:
     """None if the source has no lookback."""
     feed: str = ""
     """By default, the source's name."""
+    object_outcomes: Sequence[str] = ()
+    """How its reading of an object can end."""
 
 
 class Telemetry:
@@ -262,6 +264,8 @@ class Telemetry:
                 self.source_interval.labels(source.source).set(source.interval)
                 if source.lookback is not None:
                     self.source_lookback.labels(source.source).set(source.lookback)
+                for outcome in source.object_outcomes:
+                    self.objects.labels(source.source, outcome)
             self._timed = names
 
     def feed_of(self, source: str) -> str:

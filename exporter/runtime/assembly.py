@@ -64,7 +64,8 @@ class Assembly:
         sources, rules = self.configuration.sources, self.configuration.rules
         ended = frozenset(self.loaded.ended)
         telemetry.set_sources(
-            SourceInfo(s.name, s.interval, _lookback(s), s.feed_name) for s in sources
+            SourceInfo(s.name, s.interval, _lookback(s), s.feed_name, s.object_outcomes)
+            for s in sources
         )
         engine.apply(self.sources, self.rules, ended, read_before=self.read_before)
         series.describe(_metric_families(rules))

@@ -191,6 +191,8 @@ class SourceConfig(BaseModel, ABC):
     kind: ClassVar[PartitionKind]
     stand_ins: ClassVar[Mapping[str, Value]] = {}
     """Values for required options that are missing or wrong, so the other options are checked."""
+    object_outcomes: ClassVar[Sequence[str]] = ()
+    """How the reading of an object can end, as ``Reading.objects`` has it."""
 
     name: SourceName
     """Unique."""

@@ -67,6 +67,7 @@ class TrailListingConfig(SourceConfig, RoleOptions):
 
     kind: ClassVar = FOLDER
     stand_ins: ClassVar = {"bucket": "bucket"}
+    object_outcomes: ClassVar = ("read", "failed", "failed_again", "given_up")
 
     type: Literal["trail_bucket"] = "trail_bucket"
     bucket: Annotated[str, AfterValidator(_listed_bucket)]
@@ -167,6 +168,7 @@ class TrailBucketConfig(QueueConfig):
         "queue_url": "https://sqs.us-east-1.amazonaws.com/000000000000/queue",
         "buckets": ["bucket"],
     }
+    object_outcomes: ClassVar = ("read", "failed", "failed_again")
 
     type: Literal["trail_bucket"] = "trail_bucket"
     bucket: Annotated[str, AfterValidator(_listed_bucket)] | None = None

@@ -254,6 +254,12 @@ def test_the_times_of_the_sources_are_those_of_the_configuration(telemetry: Tele
     assert sample(telemetry, "source_interval_seconds", {"source": "replay"}) == 10
 
 
+def test_the_first_object_that_fails_is_an_increase(telemetry: Telemetry) -> None:
+    telemetry.set_sources([SourceInfo(SOURCE, 60.0, None, object_outcomes=("read", "failed"))])
+    for outcome in ("read", "failed"):
+        assert sample(telemetry, "objects_total", {"source": SOURCE, "outcome": outcome}) == 0
+
+
 def test_a_source_that_changes_its_feed_leaves_no_gauge_behind(telemetry: Telemetry) -> None:
     partition = Partition(SOURCE, "1", "us-east-1")
     labels = {**PLACE, "queue": "", "log_group": "", "path": ""}
