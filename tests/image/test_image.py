@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import math
 import os
+import random
 import re
 import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import bcrypt
 import pytest
@@ -19,6 +21,7 @@ from exporter import __version__
 from exporter.configuration.packs import available_packs
 from metric_filter_demo.aws import EmbeddedAws
 from metric_filter_demo.faults import Faults
+from metric_filter_demo.trail import BUCKET, QUEUE, Trail
 from tests.support.certificates import Authority
 from tests.support.images import Container, Image, make
 from tests.support.prometheus import Prometheus
@@ -120,6 +123,30 @@ def test_it_stops_within_10_seconds_of_sigterm_and_nothing_is_lost(
         running.start()
         running.wait_until_listening()
         wait_for("all logins", lambda: logins(running) == 25)
+
+
+def test_workers_read_objects_in_s3_and_leave_nothing_beside_the_ledger(
+    image: Image, aws: EmbeddedAws, tmp_path: Path
+) -> None:
+    trail = Trail(aws, "us-east-1", random.Random(1), retention=math.inf)
+    for _ in range(20):
+        for number in range(5):
+            trail.put(trail_record("ConsoleLogin", eventID=str(uuid4()), number=number))
+        trail.deliver()
+    queue = aws.queue_create("us-east-1", QUEUE)
+    source = {"name": "trail", "type": "trail_bucket", "queue_url": queue, "buckets": [BUCKET]}
+    rule = LOGINS | {"sources": ["trail"]}
+    folder = configured(tmp_path, {"sources": [source | {"interval": "1s"}], "rules": [rule]})
+    data = tmp_path / "data"
+    arguments = ("--metrics.birth-hold=0s", "--workers=2")
+    with Container(
+        image, folder, data, arguments=arguments, environment=aws.environment()
+    ) as running:
+        running.wait_until_ready()
+        wait_for("all logins", lambda: logins(running) == 100)
+        assert any(data.glob("pymp-*")), "the workers' socket: /tmp is read-only"
+        assert running.terminate(timeout=10) == 0
+    assert all(path.name.startswith("ledger.sqlite3") for path in data.iterdir())
 
 
 def test_a_real_prometheus_scrapes_it_over_tls_with_basic_auth(
