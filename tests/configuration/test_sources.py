@@ -205,6 +205,11 @@ def test_what_is_wrong_with_a_source_is_said(tmp_path: Path, text: str, message:
     assert message in error
 
 
+def test_a_misspelt_queue_url_is_not_taken_for_an_option_of_a_listed_bucket(tmp_path: Path) -> None:
+    errors = errors_of(tmp_path, "{name: t, type: trail_bucket, bucket: abc, queue-url: x}")
+    assert any("`queue-url`; did you mean `queue_url`?" in error for error in errors)
+
+
 def test_a_source_name_that_is_taken_says_by_which(tmp_path: Path) -> None:
     for name in ("a.yaml", "b.yaml"):
         (tmp_path / name).write_text(
