@@ -10,9 +10,13 @@ from exporter.patterns.compile import wildcard_test
 class LogGroupNames:
     """Names as configured, in which ``*`` matches any characters, ``/`` included."""
 
-    def __init__(self, patterns: Iterable[str]) -> None:
+    def __init__(self, patterns: Iterable[str], exclude: Iterable[str] = ()) -> None:
+        """``exclude``: names and patterns that are left out."""
         distinct = tuple(dict.fromkeys(patterns))
-        self.exact = tuple(pattern for pattern in distinct if "*" not in pattern)
+        self._excluded = [wildcard_test(pattern) for pattern in exclude]
+        self.exact = tuple(
+            pattern for pattern in distinct if "*" not in pattern and not self._excludes(pattern)
+        )
         """Names of log groups that should exist."""
         self.prefixes = _shortest(pattern.partition("*")[0] for pattern in distinct)
         """Prefixes that cover every matching name once."""
@@ -21,7 +25,11 @@ class LogGroupNames:
 
     def wanted(self, name: str) -> bool:
         """Whether a name matches."""
-        return name in self._exact or any(matches(name) for matches in self._wildcards)
+        matches = name in self._exact or any(matches(name) for matches in self._wildcards)
+        return matches and not self._excludes(name)
+
+    def _excludes(self, name: str) -> bool:
+        return any(matches(name) for matches in self._excluded)
 
 
 def _shortest(prefixes: Iterable[str]) -> tuple[str, ...]:
