@@ -212,6 +212,12 @@ class EmbeddedAws:
         logs_backend(account, region).create_log_group(name, dict(tags or {}))
         self.log_group_lists.set_class((account, region, name), log_group_class)
 
+    def log_group_tag(
+        self, region: str, name: str, account: str = DEFAULT_ACCOUNT, *, tags: Mapping[str, str]
+    ) -> None:
+        """Add tags to a log group."""
+        logs_backend(account, region).tag_log_group(name, dict(tags))
+
     def log_group_delete(self, region: str, name: str, account: str = DEFAULT_ACCOUNT) -> None:
         """Delete a log group and its events."""
         logs_backend(account, region).delete_log_group(name)

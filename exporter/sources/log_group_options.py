@@ -15,8 +15,10 @@ from exporter.sources.options import Distinct
 
 _LOG_GROUP = re.compile(r"[A-Za-z0-9_./#*-]{1,512}")
 # AWS: TagFilterKey and TagFilterValue.
-_TAG_KEY = re2.compile(r"[\p{L}\p{Z}\p{N}_.:/=+@-]{1,128}")
-_TAG_VALUE = re2.compile(r"!?\*?[\p{L}\p{Z}\p{N}_.:/=+@-]{0,256}\*?")
+_TAG_KEY = re2.compile(r"[\p{L}\p{Z}\p{N}_.:/=+@-]+")
+_TAG_VALUE = re2.compile(r"!?\*?[\p{L}\p{Z}\p{N}_.:/=+@-]*\*?")
+_LONGEST_KEY: Final = 128
+_LONGEST_VALUE: Final = 259
 
 _VARIABLE = re.compile(r"\$\{([^}]*)\}")
 _FIELDS: Final = {
@@ -48,13 +50,13 @@ LogGroupPatterns: TypeAlias = Annotated[
 
 
 def _tag_key(key: str) -> str:
-    if not _TAG_KEY.fullmatch(key):
+    if len(key) > _LONGEST_KEY or not _TAG_KEY.fullmatch(key):
         raise ValueError(f"{key!r} is not the key of a tag")
     return key
 
 
 def _tag_value(value: str) -> str:
-    if not _TAG_VALUE.fullmatch(value):
+    if len(value) > _LONGEST_VALUE or not _TAG_VALUE.fullmatch(value):
         raise ValueError(
             f"{value!r} is not the value of a tag: ! may be before it, * before or after it"
         )

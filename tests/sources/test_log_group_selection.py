@@ -262,6 +262,8 @@ def test_classes_that_cannot_be_read_are_named_and_those_for_others_are_left_out
         ({"tags": {str(n): "x" for n in range(6)}}, "at most 5"),
         ({"tags": {"team": "a?b"}}, "is not the value of a tag"),
         ({"tags": {"te*m": "a"}}, "is not the key of a tag"),
+        ({"tags": {129 * "a": "a"}}, "is not the key of a tag"),
+        ({"tags": {"team": 260 * "a"}}, "is not the value of a tag"),
         ({"tags": {"team": []}}, "must not be empty"),
         ({"log_groups": ["/a"], "exclude": ["arn:aws:logs"]}, "not its ARN"),
         ({"log_groups": ["*"], "identity": "${source.logGroup}"}, "must have"),
