@@ -36,7 +36,7 @@ class SelectionCriteria:
 
     text: str
     alternatives: tuple[tuple[_Condition, ...], ...]
-    """Conditions of which all hold in at least one of these."""
+    """All conditions of at least one of these must hold."""
 
     def select(self, account_id: str, region: str) -> bool:
         """Whether log events of an account and region are selected."""

@@ -41,8 +41,11 @@ MakeExporter = Callable[..., Exporter]
 
 def counted(exporter: Exporter, metric: str) -> dict[tuple[str, str, str], float]:
     series = exporter.scrape().series(metric)
-    names = ("account_id", "region", "log_group")
-    return {tuple(dict(one)[name] for name in names): series[one] for one in series if series[one]}
+    return {
+        (labels["account_id"], labels["region"], labels["log_group"]): value
+        for labels, value in ((dict(one), series[one]) for one in series)
+        if value
+    }
 
 
 def test_they_count_exactly_through_a_crash_and_a_denied_listing(
