@@ -14,9 +14,7 @@ class LogGroupNames:
         """``exclude``: names and patterns that are left out."""
         distinct = tuple(dict.fromkeys(patterns))
         self._excluded = [wildcard_test(pattern) for pattern in exclude]
-        self.exact = tuple(
-            pattern for pattern in distinct if "*" not in pattern and not self._excludes(pattern)
-        )
+        self.exact = tuple(pattern for pattern in distinct if "*" not in pattern)
         """Names of log groups that should exist."""
         self.prefixes = _shortest(pattern.partition("*")[0] for pattern in distinct)
         """Prefixes that cover every matching name once."""
@@ -25,11 +23,8 @@ class LogGroupNames:
 
     def wanted(self, name: str) -> bool:
         """Whether a name matches."""
-        matches = name in self._exact or any(matches(name) for matches in self._wildcards)
-        return matches and not self._excludes(name)
-
-    def _excludes(self, name: str) -> bool:
-        return any(matches(name) for matches in self._excluded)
+        is_named = name in self._exact or any(matches(name) for matches in self._wildcards)
+        return is_named and not any(excludes(name) for excludes in self._excluded)
 
 
 def _shortest(prefixes: Iterable[str]) -> tuple[str, ...]:

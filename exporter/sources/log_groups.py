@@ -28,7 +28,7 @@ from exporter.sources.options import Interval, Lookback
 from exporter.sources.pace import EventPage
 from exporter.sources.regional import RegionalConfig, RegionalSource
 from exporter.yamlfile.problems import Location, Problem
-from exporter.yamlfile.validation import Fields
+from exporter.yamlfile.validation import BetweenFieldsError, Fields
 
 LOG_GROUP = PartitionKind("log_group", "Log group", on_series=True, local_ids=True)
 
@@ -68,6 +68,15 @@ class LogGroupsConfig(RegionalConfig):
     @classmethod
     def _tags_select_among_all(cls, data: object) -> object:
         return {"log_groups": ["*"], **data} if isinstance(data, dict) and "tags" in data else data
+
+    @model_validator(mode="after")
+    def _no_name_is_left_out(self) -> LogGroupsConfig:
+        for name in self.names.exact:
+            if not self.names.wanted(name):
+                raise BetweenFieldsError(
+                    "exclude", f"`log_groups` names {name}, and `exclude` leaves it out"
+                )
+        return self
 
     @property
     def names(self) -> LogGroupNames:
@@ -237,15 +246,24 @@ class LogGroups(RegionalSource):
             elif group.log_group_class != _FOR_OTHERS:
                 partition = self._partition(reading.target)
                 before = self._readings.get(partition)
-                joined = self._looked.get(place) if self._joins else None
-                since = joined if before is None else before.since
+                since = self._joined(group, place) if before is None else before.since
                 readings.append((partition, replace(reading, since=since)))
         self._looked[place] = began
         self._found += readings
         missing = set(self._names.exact).difference(group.name for group in groups)
         absent = [replace(place, resource=name, kind=LOG_GROUP) for name in sorted(missing)]
-        failures += [(partition, _missing(partition)) for partition in absent]
+        some = (
+            "log group" if self._config.tags is None else "log group with these tags and the name"
+        )
+        failures += [(partition, _missing(partition, some)) for partition in absent]
         return Discovery([partition for partition, _ in readings], failures)
+
+    def _joined(self, group: LogGroup, place: Partition) -> int | None:
+        """When an old log group became the source's at the earliest, milliseconds, if known."""
+        looked = self._looked.get(place)
+        if not self._joins or looked is None or (group.created or 0) >= looked:
+            return None
+        return looked
 
     def pages(self, partition: Partition, start: int, end: int) -> Iterator[EventPage]:
         """Every visible log event with start ≤ timestamp ≤ end.
@@ -321,9 +339,9 @@ def _precedence(found: tuple[Partition, _Reading]) -> tuple[object, ...]:
     return reading.target != partition or reading.is_linked, *order
 
 
-def _missing(partition: Partition) -> SourceError:
+def _missing(partition: Partition, some: str) -> SourceError:
     return SourceError(
-        f"There is no log group {partition.resource} in account {partition.account_id}, region"
+        f"There is no {some} {partition.resource} in account {partition.account_id}, region"
         f" {partition.region}: correct the name, or name the source's `regions`. It is looked for"
         " again.",
         reason="not_found",

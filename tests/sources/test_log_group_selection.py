@@ -95,13 +95,16 @@ def test_many_log_groups_take_few_calls_once_they_are_known(aws: EmbeddedAws) ->
 def test_a_log_group_that_gets_the_tag_later_counts_from_then_on(aws: EmbeddedAws) -> None:
     tags = {"team": "shop"}
     aws.log_group_create(EAST, "/first", tags=tags)
+    aws.log_group_create(EAST, "/second")
     before = dict.fromkeys(configured(tags=tags).parts, 1000)
     groups = source(before, tags=tags)
     (first,) = groups.discover().partitions
-    aws.log_group_create(EAST, "/second", tags=tags)
-    second = groups.discover().partitions[1]
+    aws.log_group_create(EAST, "/new", tags=tags)
+    aws.log_group_tag(EAST, "/second", tags=tags)
+    _, new, second = groups.discover().partitions
     groups.discover()
     assert groups._configured_since(first, before) == 1000
+    assert groups._configured_since(new, before) == 1000
     joined = groups._configured_since(second, before)
     assert joined is not None
     assert joined > 1_000_000
@@ -266,6 +269,7 @@ def test_classes_that_cannot_be_read_are_named_and_those_for_others_are_left_out
         ({"tags": {"team": 260 * "a"}}, "is not the value of a tag"),
         ({"tags": {"team": []}}, "must not be empty"),
         ({"log_groups": ["/a"], "exclude": ["arn:aws:logs"]}, "not its ARN"),
+        ({"log_groups": ["/a", "/b"], "exclude": ["/b*"]}, "names /b, and `exclude` leaves"),
         ({"log_groups": ["*"], "identity": "${source.logGroup}"}, "must have"),
         ({"log_groups": ["*"], "identity": "${source.accountID}"}, "is not a variable"),
         ({"log_groups": ["*"], "identity": 2 * "${source.accountId}"}, "written twice"),
