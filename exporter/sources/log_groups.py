@@ -199,6 +199,7 @@ class LogGroups(RegionalSource):
         self._identity = config.identity
         linked = config.include_linked_accounts
         self._finder = LogGroupFinder(self._names, config.tags or {}, linked=linked)
+        self._tagged = "" if config.tags is None else " with these tags"
         self._joins = linked or config.tags is not None
         """Whether old log groups can become the source's."""
         self._looked: dict[Partition, int] = {}
@@ -252,10 +253,7 @@ class LogGroups(RegionalSource):
         self._found += readings
         missing = set(self._names.exact).difference(group.name for group in groups)
         absent = [replace(place, resource=name, kind=LOG_GROUP) for name in sorted(missing)]
-        some = (
-            "log group" if self._config.tags is None else "log group with these tags and the name"
-        )
-        failures += [(partition, _missing(partition, some)) for partition in absent]
+        failures += [(partition, _missing(partition, self._tagged)) for partition in absent]
         return Discovery([partition for partition, _ in readings], failures)
 
     def _joined(self, group: LogGroup, place: Partition) -> int | None:
@@ -339,10 +337,10 @@ def _precedence(found: tuple[Partition, _Reading]) -> tuple[object, ...]:
     return reading.target != partition or reading.is_linked, *order
 
 
-def _missing(partition: Partition, some: str) -> SourceError:
+def _missing(partition: Partition, tagged: str) -> SourceError:
     return SourceError(
-        f"There is no {some} {partition.resource} in account {partition.account_id}, region"
-        f" {partition.region}: correct the name, or name the source's `regions`. It is looked for"
+        f"There is no log group {partition.resource}{tagged} in account {partition.account_id},"
+        f" region {partition.region}: correct the name, or name the source's `regions`. It is looked for"
         " again.",
         reason="not_found",
     )
