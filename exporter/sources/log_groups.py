@@ -340,8 +340,8 @@ def _precedence(found: tuple[Partition, _Reading]) -> tuple[object, ...]:
 def _missing(partition: Partition, tagged: str) -> SourceError:
     return SourceError(
         f"There is no log group {partition.resource}{tagged} in account {partition.account_id},"
-        f" region {partition.region}: correct the name, or name the source's `regions`. It is looked for"
-        " again.",
+        f" region {partition.region}: correct the name, or name the source's `regions`. It is"
+        " looked for again.",
         reason="not_found",
     )
 
