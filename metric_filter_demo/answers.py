@@ -16,6 +16,7 @@ _LISTS = {
     "LookupEvents": ("Events", "NextToken"),
     "FilterLogEvents": ("events", "nextToken"),
     "DescribeLogGroups": ("logGroups", "nextToken"),
+    "ListLogGroups": ("logGroups", "nextToken"),
 }
 """By operation that answers in pages: its list and its token."""
 _ENDLESS = "endless"

@@ -14,7 +14,6 @@ from moto.backends import get_backend
 from moto.core.base_backend import BackendDict
 from moto.iam.models import get_account_id_from
 from moto.logs.exceptions import ResourceNotFoundException
-from moto.logs.models import LogsBackend
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 
 from metric_filter_demo import queues
@@ -24,6 +23,7 @@ from metric_filter_demo.buckets import check_owner, operation_named
 from metric_filter_demo.calls import Call, Calls
 from metric_filter_demo.event_history import EventHistory
 from metric_filter_demo.faults import ConnectionDropped, Drip, FaultInjector, Faults
+from metric_filter_demo.log_group_lists import LogGroupLists, logs_backend
 from metric_filter_demo.log_groups import LogEvents, group_of
 from metric_filter_demo.metric_filters import answer_test_metric_filter
 from metric_filter_demo.protocol import (
@@ -53,10 +53,10 @@ _NEWEST_ACCEPTED = 2 * 3_600_000
 class EmbeddedAws:
     """An AWS on 127.0.0.1 that any AWS SDK can be pointed at with ``AWS_ENDPOINT_URL``.
 
-    LookupEvents, FilterLogEvents and TestMetricFilter keep to AWS's documented contract: order,
-    pages, tokens, errors, delivery delays and quotas; everything else is moto's. moto keeps its
-    state in the process: a new EmbeddedAws empties it, so there can be one at a time. Its content
-    stays over ``stop`` and ``start``.
+    LookupEvents, FilterLogEvents, DescribeLogGroups, ListLogGroups and TestMetricFilter keep to
+    AWS's documented contract: order, pages, tokens, errors, delivery delays and quotas; everything
+    else is moto's. moto keeps its state in the process: a new EmbeddedAws empties it, so there can
+    be one at a time. Its content stays over ``stop`` and ``start``.
 
     Args:
         port: 0 takes a free port at the first start and keeps it afterwards.
@@ -84,6 +84,7 @@ class EmbeddedAws:
     ) -> None:
         self.calls = Calls()
         self.accounts = Accounts()
+        self.log_group_lists = LogGroupLists()
         self._signature_age = signature_age
         self._clock = clock
         self._port = port
@@ -94,6 +95,15 @@ class EmbeddedAws:
         self._log_events = LogEvents(
             self._injector, self._recorded, clock=clock, retention=retention
         )
+        self._own: Mapping[str, Callable[[Request], Mapping[str, Any]]] = {
+            "LookupEvents": self._history.lookup,
+            "FilterLogEvents": self._filter_log_events,
+            "DescribeLogGroups": self.log_group_lists.answer,
+            "ListLogGroups": self.log_group_lists.answer,
+            "ListRegions": self.accounts.list_regions,
+            "TestMetricFilter": lambda request: answer_test_metric_filter(request, self._recorded),
+        }
+        """Answers by operation; the others are moto's."""
         self._server: LoopbackServer | None = None
         BackendDict.reset()
         self._moto: Any = DomainDispatcherApplication(create_backend_app)
@@ -179,7 +189,7 @@ class EmbeddedAws:
         account: str = DEFAULT_ACCOUNT,
     ) -> str:
         """Add a log event to an existing log group and return its id (see LogEvents.put)."""
-        if group not in _logs(account, region).groups:
+        if group not in logs_backend(account, region).groups:
             raise KeyError(f"There is no log group {group} in {account} {region}.")
         return self._log_events.put(
             (account, region, group),
@@ -189,13 +199,28 @@ class EmbeddedAws:
             visible_in=visible_in,
         )
 
-    def log_group_create(self, region: str, name: str, account: str = DEFAULT_ACCOUNT) -> None:
+    def log_group_create(
+        self,
+        region: str,
+        name: str,
+        account: str = DEFAULT_ACCOUNT,
+        *,
+        tags: Mapping[str, str] | None = None,
+        log_group_class: str = "STANDARD",
+    ) -> None:
         """Create a log group."""
-        _logs(account, region).create_log_group(name, {})
+        logs_backend(account, region).create_log_group(name, dict(tags or {}))
+        self.log_group_lists.set_class((account, region, name), log_group_class)
+
+    def log_group_tag(
+        self, region: str, name: str, account: str = DEFAULT_ACCOUNT, *, tags: Mapping[str, str]
+    ) -> None:
+        """Add tags to a log group."""
+        logs_backend(account, region).tag_log_group(name, dict(tags))
 
     def log_group_delete(self, region: str, name: str, account: str = DEFAULT_ACCOUNT) -> None:
         """Delete a log group and its events."""
-        _logs(account, region).delete_log_group(name)
+        logs_backend(account, region).delete_log_group(name)
         self._log_events.drop((account, region, name))
 
     def queue_create(self, region: str, name: str, account: str = DEFAULT_ACCOUNT) -> str:
@@ -239,14 +264,8 @@ class EmbeddedAws:
             response = self._injector.in_place_of(marked)
             if response is not None:
                 outcome = "untrue"
-            elif request.operation == "LookupEvents":
-                response = success(self._history.lookup(request))
-            elif request.operation == "FilterLogEvents":
-                response = success(self._filter_log_events(request))
-            elif request.operation == "ListRegions":
-                response = success(self.accounts.list_regions(request))
-            elif request.operation == "TestMetricFilter":
-                response = success(answer_test_metric_filter(request, self._recorded))
+            elif request.operation in self._own:
+                response = success(self._own[request.operation](request))
             else:
                 response, headers = self._ask_moto(request, environ)
                 outcome = "ok" if response.status < 300 else f"HTTP {response.status}"
@@ -271,9 +290,18 @@ class EmbeddedAws:
     def _filter_log_events(self, request: Request) -> dict[str, Any]:
         key = group_of(request.parameters(), request.account, request.region)
         account, region, name = key
-        if name not in _logs(account, region).groups:
+        if (
+            not self.log_group_lists.sees(request.account, account)
+            or name not in logs_backend(account, region).groups
+        ):
             error = ResourceNotFoundException()
             raise ApiError("ResourceNotFoundException", error.message)
+        log_group_class = self.log_group_lists.class_of(key)
+        if log_group_class in ("INFREQUENT_ACCESS", "DELIVERY"):
+            raise ApiError(
+                "InvalidParameterException",
+                f"FilterLogEvents does not support the log group class {log_group_class}.",
+            )
         return self._log_events.filter(request, key)
 
     def _ask_moto(
@@ -339,7 +367,3 @@ def _request(environ: dict[str, Any]) -> Request:
 def _drop_connection(environ: dict[str, Any]) -> None:
     with contextlib.suppress(OSError):
         environ["werkzeug.socket"].shutdown(socket.SHUT_RDWR)
-
-
-def _logs(account: str, region: str) -> LogsBackend:
-    return get_backend("logs")[account][region]

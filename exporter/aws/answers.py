@@ -61,6 +61,7 @@ ALWAYS_SENT: Mapping[str, Sent] = {
         "events", list, "nextToken", PageDecoder(FilteredLogEvent, "events", "nextToken")
     ),
     "DescribeLogGroups": Sent("logGroups", list, following="nextToken"),
+    "ListLogGroups": Sent("logGroups", list, following="nextToken"),
     "TestMetricFilter": Sent("matches", list),
     "GetCallerIdentity": Sent("Account", str),
     "AssumeRole": Sent("Credentials", dict),

@@ -62,12 +62,8 @@ class _MetricFilter:
         self._take("name", (name,), rule_name_from_filter)
         self._take("title", (name,))
         self._take("pattern", (keys.get("filterPattern", "filterPattern"),))
-        criteria = keys.get("fieldSelectionCriteria")
-        if criteria and item.mapping[criteria]:
-            findings.error(
-                item.value_of(criteria),
-                f"`{criteria}` is not supported: use the pattern or `sources` instead",
-            )
+        criteria = keys.get("fieldSelectionCriteria", "fieldSelectionCriteria")
+        self._take("field_selection_criteria", (criteria,))
         transformed = keys.get("applyOnTransformedLogs")
         if transformed and str(item.mapping[transformed]).lower() == "true":
             findings.warning(

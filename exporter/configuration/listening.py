@@ -53,6 +53,16 @@ class Listening:
             return None
         start = rule.model.start
         for source in self._sources:
+            if (
+                rule.model.field_selection_criteria is not None
+                and source.name in names
+                and not source.kind.on_series
+            ):
+                self._findings.error(
+                    rule.fields.value_of("field_selection_criteria"),
+                    "only log groups have system fields, and the rule listens to the source"
+                    f" `{source.name}`: name sources of the type `log_groups` in `sources`",
+                )
             warning = None if start is None else source.start_warning(start)
             if warning is not None and source.name in names:
                 self._findings.warning(rule.fields.value_of("start"), warning)

@@ -38,6 +38,7 @@ from exporter.configuration.references import (
     parse_value,
     read_number,
 )
+from exporter.configuration.selection_criteria import SelectionCriteria, parse_criteria
 from exporter.patterns import FilterPattern, compile_pattern
 from exporter.sources.options import Names, Start
 from exporter.yamlfile.problems import Location
@@ -126,6 +127,10 @@ class RuleConfig(BaseModel):
     """Names of the sources that it listens to, in the configuration's order. Before the loader has
     resolved them: as written, or empty for the default."""
     compiled: Annotated[FilterPattern, PlainValidator(_compile)] = Field(alias="pattern")
+    field_selection_criteria: Annotated[
+        SelectionCriteria | None, PlainValidator(parse_criteria)
+    ] = None
+    """The accounts and regions whose log groups it listens to; None for all."""
     metric: Annotated[str, AfterValidator(check_metric_name)] = DEFAULT_METRIC
     type: MetricType = "counter"
     scale: Annotated[Decimal, PlainValidator(parse_scale)] = Decimal(1)

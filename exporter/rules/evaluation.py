@@ -19,6 +19,7 @@ from exporter.model import (
     Records,
 )
 from exporter.patterns import MISSING
+from exporter.rules.cloudtrail import is_record
 from exporter.rules.decoder import are_records, envelope_mark
 from exporter.rules.envelopes import opened
 from exporter.rules.judges import Judges
@@ -156,23 +157,26 @@ class Batch:
     ) -> tuple[Sequence[int], list[Any]]:
         """The records that the limits admit, and which these are; the others are counted.
 
-        Raises ValueError if this takes decoding a record exactly.
+        Raises ValueError if a record needs exact decoding.
         """
         limits = self._limits
         if limits is None:
             return range(len(piece)), piece
         accounts = (limits.account_ids or ()) if limits.since is None else ()
+        is_declared = self._format == "cloudtrail"
         indices: list[int] = []
         for index, fields in enumerate(piece):
             account_id = fields.recipientAccountId
-            if not (account_id.__class__ is str and account_id in accounts):
-                try:
+            admitted = account_id.__class__ is str and account_id in accounts
+            try:
+                # Another record in the format `auto` has the partition's account.
+                if not (admitted and (is_declared or is_record(fields))):
                     key = _exclusion(limits, self._facts(event, fields))
-                except InexactError as error:
-                    raise ValueError from error
-                if key is not None:
-                    excluded[key] += 1
-                    continue
+                    if key is not None:
+                        excluded[key] += 1
+                        continue
+            except InexactError as error:
+                raise ValueError from error
             indices.append(index)
         return indices, [piece[index] for index in indices]
 

@@ -121,7 +121,7 @@ class _Plan:
             if aligner.minimum <= count:
                 self.rules |= bit
         asked = [(place, column) for place, column in columns.items() if column.rules & self.rules]
-        # What is kept costs least, and decides most if many rules ask for it.
+        # What is kept costs least, and decides most if many rules name it.
         asked.sort(key=lambda one: (one[0][1], one[1].varied, -one[1].rules.bit_count()))
         self.columns: list[tuple[int, Column, int | None]] = [
             (index, column, index if last and count > index + 1 else None)

@@ -14,6 +14,8 @@ from exporter.rules.rule import Rule
 
 _MOST_RULES = 200_000
 """Rules in all parts of programs that are kept for a source."""
+_MOST_PLACES = 4096
+"""Accounts and regions for which rules are kept, if some are not for all of them."""
 _MOST_PROGRAMS = 256
 """Ranges of time whose rules are kept for a source; forged event times can request any."""
 
@@ -43,6 +45,8 @@ class Judges:
             rule for rule in self._rules.values() if isinstance(rule.pattern.tree, JsonPattern)
         )
         """Decodes messages for all programs."""
+        self._is_for_all = all(rule.criteria is None for rule in self._rules.values())
+        self._at: dict[tuple[str, str], Judges] = {}
         self._programs: dict[object, Program] = {}
         self._parts: dict[tuple[RuleVersion, ...], Program] = {}
         self._most_parts = _MOST_RULES // (len(self._rules) + 1) + 2
@@ -54,6 +58,30 @@ class Judges:
             for version in self._rules
             if version.own_start and version.since is not None and version.rule in names
         }
+
+    def at(self, account_id: str, region: str) -> Judges:
+        """The rules that judge the events of an account and region."""
+        if self._is_for_all:
+            return self
+        found = self._at.get((account_id, region))
+        if found is None:
+            if len(self._at) >= _MOST_PLACES:
+                self._at = {}
+            found = self._at[account_id, region] = self._selected(account_id, region)
+        return found
+
+    def _selected(self, account_id: str, region: str) -> Judges:
+        rules = {
+            version: rule
+            for version, rule in self._rules.items()
+            if rule.criteria is None or rule.criteria.select(account_id, region)
+        }
+        for other in list(self._at.values()):  # Most places select the same rules.
+            if other._rules.keys() == rules.keys():
+                return other
+        selected = Judges(rules.items())
+        selected._is_for_all = True
+        return selected
 
     def program(self, happened: tuple[int, int] | None, only: frozenset[str] | None) -> Program:
         """The rules that judge an event: the same object for most events.

@@ -10,6 +10,7 @@ from decimal import Decimal
 from exporter.configuration import DEFAULT_METRIC, LabelValue, Reference, RuleConfig, ValueSpec
 from exporter.configuration.names import DEFAULT_METRIC_LABEL
 from exporter.configuration.references import parse_label_value, parse_value
+from exporter.configuration.selection_criteria import SelectionCriteria, parse_criteria
 from exporter.model import OVERFLOW, Increment, SeriesKey
 from exporter.patterns import FilterPattern, compile_pattern
 from exporter.rules.places import Place
@@ -18,8 +19,11 @@ from exporter.rules.places import Place
 def definition(rule: RuleConfig) -> str:
     """What decides a rule's matches and increments, as canonical JSON: equal text, equal rule."""
     value = rule.value
+    criteria = rule.field_selection_criteria
     return json.dumps(
         {
+            # Definitions without criteria stay as they were stored.
+            **({} if criteria is None else {"criteria": criteria.text}),
             "pattern": rule.pattern,
             "metric": rule.metric,
             "uses_default_metric": rule.uses_default_metric,
@@ -50,6 +54,8 @@ class Rule:
     """Labels whose values are known before any match."""
     dynamic: Mapping[str, Sequence[Reference]]
     """Labels that take their values from the log event."""
+    criteria: SelectionCriteria | None = None
+    """The accounts and regions whose events it judges; None for all."""
 
     @classmethod
     def of(cls, name: str, definition: str, patterns: Mapping[str, FilterPattern]) -> Rule:
@@ -74,6 +80,7 @@ class Rule:
             ),
             literal={k: v.literal for k, v in labels.items() if v.literal is not None},
             dynamic={k: v.references for k, v in labels.items() if v.literal is None},
+            criteria=parse_criteria(fields.get("criteria", "")),
         )
 
     def increment_at(self, place: Place, values: Sequence[str], value: float | None) -> Increment:

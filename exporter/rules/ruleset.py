@@ -68,7 +68,7 @@ class RuleSet:
             versions: by source.
             rules: the configured ones, whose patterns are compiled.
             feeds: by source; others are feeds of their own.
-            joined: by source, milliseconds: the source does not count earlier events.
+            joined: by source, milliseconds: its events from before do not count.
         """
         self._feeds = dict(feeds)
         self._joined = frozenset(joined)
@@ -132,7 +132,7 @@ class RuleSet:
         excluded: dict[tuple[str, str], int] = {}
         for origin, some in by_log_group(events, partition):
             batch = Batch(
-                self._judges_of(source),
+                self._judges_of(source).at(origin.account_id, origin.region),
                 origin,
                 event_format,
                 watermark=watermark,
@@ -151,10 +151,11 @@ class RuleSet:
         These are the series of rules whose labels are all literal.
         """
         feed = self.feed(partition.source).name
-        place = Place.of(partition.account_id, partition.region, partition, feed)
+        where = partition.account_id, partition.region
+        place = Place.of(*where, partition, feed)
         return {
             rule.name: rule.series(place, ())
-            for rule in self._judges_of(partition.source).in_force
+            for rule in self._judges_of(partition.source).at(*where).in_force
             if not rule.dynamic
         }
 

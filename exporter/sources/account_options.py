@@ -111,7 +111,7 @@ class AccountOptions(RoleOptions):
 
     @property
     def account_id(self) -> str:
-        """The role's account; empty for that of the environment's credentials."""
+        """The role's account; empty without a role."""
         return "" if self.assumed is None else self.assumed.account_id
 
 

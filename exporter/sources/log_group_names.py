@@ -10,8 +10,10 @@ from exporter.patterns.compile import wildcard_test
 class LogGroupNames:
     """Names as configured, in which ``*`` matches any characters, ``/`` included."""
 
-    def __init__(self, patterns: Iterable[str]) -> None:
+    def __init__(self, patterns: Iterable[str], exclude: Iterable[str] = ()) -> None:
+        """``exclude``: names and patterns that are left out."""
         distinct = tuple(dict.fromkeys(patterns))
+        self._excluded = [wildcard_test(pattern) for pattern in exclude]
         self.exact = tuple(pattern for pattern in distinct if "*" not in pattern)
         """Names of log groups that should exist."""
         self.prefixes = _shortest(pattern.partition("*")[0] for pattern in distinct)
@@ -21,7 +23,8 @@ class LogGroupNames:
 
     def wanted(self, name: str) -> bool:
         """Whether a name matches."""
-        return name in self._exact or any(matches(name) for matches in self._wildcards)
+        is_named = name in self._exact or any(matches(name) for matches in self._wildcards)
+        return is_named and not any(excludes(name) for excludes in self._excluded)
 
 
 def _shortest(prefixes: Iterable[str]) -> tuple[str, ...]:

@@ -278,7 +278,8 @@ class RegionalSource(TimelineSource):
 
     def cost(self, partition: Partition) -> CallCost:
         """See ``Source.cost``."""
-        cost = self.access(partition.account_id).cost(self.call(partition))
+        call = self.call(partition)
+        cost = self.access(call.account_id).cost(call)
         return replace(cost, elsewhere=partial(self.uses_threads, partition))
 
     def _call(self, call: Call, parameters: Mapping[str, object]) -> Iterator[EventPage]:

@@ -16,7 +16,10 @@ from hypothesis import strategies as st
 from exporter.aws.accounts import AwsAccounts
 from exporter.aws.answers import ALWAYS_SENT, MOST_BYTES, json_document
 from exporter.aws.calls import Call
+from exporter.clock import Clock
 from exporter.model import LogEvent, Partition, SourceError
+from exporter.sources.base import Environment
+from exporter.sources.log_groups import LogGroupsConfig
 from tests.support.answering import ACCOUNT, IDENTITY, Answer, Answering
 from tests.support.aws import Requests, event_history, log_groups, open_account
 
@@ -87,10 +90,21 @@ def describe_log_groups(account: AwsAccounts) -> None:
         raise error
 
 
+def list_log_groups(account: AwsAccounts) -> None:
+    config = LogGroupsConfig.model_validate(
+        {"name": "apps", "tags": {"team": "shop"}, "regions": [REGION]}
+    )
+    discovery = config.source(Environment(account, Clock()), {}).discover()
+    assert not discovery.partitions
+    for _, error in discovery.failures:
+        raise error
+
+
 CALLS: dict[str, Callable[[AwsAccounts], object]] = {
     "LookupEvents": look_up,
     "FilterLogEvents": filter_log_events,
     "DescribeLogGroups": describe_log_groups,
+    "ListLogGroups": list_log_groups,
 }
 
 

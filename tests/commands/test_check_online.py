@@ -89,6 +89,28 @@ def test_a_region_that_is_denied_is_an_error_and_the_others_are_asked(
     assert result.exit_code == 1
 
 
+def test_patterns_are_compared_with_the_names_that_tags_leave(
+    aws: EmbeddedAws, tmp_path: Path, invoke: Invoke
+) -> None:
+    central = "${source.accountId}/${source.region}/${source.logGroup}"
+    aws.log_group_create("us-east-1", "111122223333/eu-west-1//app", tags={"team": "shop"})
+    path = tmp_path / "c.yaml"
+
+    def checked(options: str) -> list[str]:
+        source = f"{{name: apps, type: log_groups, {options}}}"
+        path.write_text(f"sources:\n  - {source}\nrules: [{{name: r, pattern: x}}]\n")
+        return told(invoke("check", "--online", "--config.file", str(path)))
+
+    groups = 'log_groups: ["1111*"], identity: "' + central + '"'
+    assert checked(f"{groups}, tags: {{team: shop}}") == []
+    assert checked("tags: {team: shop}") == []
+    (unmatched,) = checked(f"{groups}, tags: {{team: data}}")
+    assert "warning: no log group with these tags matches 1111* in the region" in unmatched
+    (none,) = checked("tags: {team: data}")
+    column = path.read_text().splitlines()[1].index("{team") + 1
+    assert none.startswith(f"2:{column}: warning: no log group with these tags matches *")
+
+
 def test_credentials_that_have_expired_are_told_for_each_source(
     aws: EmbeddedAws, check: Callable[..., Result]
 ) -> None:

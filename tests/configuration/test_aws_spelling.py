@@ -192,7 +192,7 @@ def test_namespace_and_name_become_one_metric_name(
         (
             "filterName: f\n    filterPattern: x\n    fieldSelectionCriteria: '@aws.region = x'\n"
             "    metricTransformations: [{metricName: a, metricNamespace: b, metricValue: 1}]",
-            ["`fieldSelectionCriteria` is not supported"],
+            ["`fieldSelectionCriteria` is wrong: has no condition at '@aws.region = x'"],
         ),
         (
             "filterName: f\n    filterPatern: x\n"

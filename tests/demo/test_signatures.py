@@ -88,7 +88,7 @@ def test_every_answer_carries_the_time_of_aws(
     shifted_aws.ahead = -240
     answers: list[Any] = [
         cloudtrail(shifted_aws).lookup_events(),
-        logs(shifted_aws).describe_log_groups(),  # moto's own
+        logs(shifted_aws).describe_destinations(),  # moto's own
     ]
     shifted_aws.faults = Faults(throttle=1.0)
     answers.append(refusal(cloudtrail(shifted_aws).lookup_events))

@@ -158,6 +158,7 @@ _LIMITS = st.builds(
     since=st.sampled_from([None, 1_795_132_801_000]),
 )
 _OF_ACCOUNT = '{"awsAccountId":"1"}'
+_INCOMPLETE = '{"eventID":"1","recipientAccountId":"111122223333"}'
 _PLAIN, _TWICE = '{{"Records":[{}]}}', '{{"Records":[{}],"Records":[{{"eventID":"8"}}]}}'
 
 
@@ -172,6 +173,7 @@ _PLAIN, _TWICE = '{{"Records":[{}]}}', '{{"Records":[{}],"Records":[{{"eventID":
 @example([_OF_ACCOUNT], _PLAIN, "cloudtrail", None, True)
 @example([_OF_ACCOUNT], _PLAIN, "auto", None, True)
 @example(['{"eventID":"1"}'], _TWICE, "cloudtrail", Limits(frozenset()), True)
+@example([_INCOMPLETE], _PLAIN, "auto", Limits(frozenset({"111122223333"})), False)
 def test_rules_count_the_same_in_a_document_that_is_not_split(
     elements: list[str], around: str, event_format: EventFormat, limits: Limits | None, zipped: bool
 ) -> None:

@@ -63,7 +63,10 @@ def _resource(action: str, request: Request) -> str:
         case "logs:DescribeLogGroups":
             return f"{arn}::log-stream:"
         case "logs:FilterLogEvents":
-            return f"{arn}:{request.parameters()['logGroupName']}:log-stream:"
+            group = request.parameters()
+            if "logGroupIdentifier" in group:
+                return f"{group['logGroupIdentifier']}:log-stream:"
+            return f"{arn}:{group['logGroupName']}:log-stream:"
         case "s3:ListBucket":
             return "arn:aws:s3:::org-trail"
         case "sts:AssumeRole":
