@@ -17,6 +17,10 @@ _DEEPEST: Final = 3
 _CREATED: Final = "ObjectCreated:"
 _VALIDATION: Final = "CloudTrail validation message."
 """AWS: CloudTrail sends it to a topic when a trail is set up."""
+_LONGEST_BUCKET: Final = 255
+"""Characters. AWS: 63, and 255 in buckets of before 2018."""
+_LONGEST_KEY: Final = 1024
+"""AWS: bytes of a key, and of a version id."""
 _decode = msgspec.json.Decoder().decode
 
 
@@ -110,4 +114,7 @@ def _name(bucket: object, key: object, version: object = None) -> ObjectName:
         raise TypeError
     if version is not None and not isinstance(version, str):
         raise TypeError
-    return ObjectName(bucket, key, "" if version in (None, "null") else str(version))
+    lengths = len(key.encode()), len(version or "")
+    if len(bucket) > _LONGEST_BUCKET or max(lengths) > _LONGEST_KEY:
+        raise UnknownNotificationError("a name in it is longer than any of S3")
+    return ObjectName(bucket, key, version if version and version != "null" else "")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 
-from exporter.aws.objects import ObjectName
+from exporter.aws.objects import ObjectName, is_bucket
 from exporter.aws.queues import Message
 from exporter.model import SourceError
 from exporter.patterns.compile import wildcard_test
@@ -130,7 +130,7 @@ class TrailQueue(QueueSource):
         plan = _Plan(message)
         if notification.others:
             plan.excluded["event"] = notification.others
-        for name in notification.objects:
+        for name in dict.fromkeys(notification.objects):
             reason = self._excludes(name)
             if reason:
                 plan.excluded[reason] += 1
@@ -168,7 +168,7 @@ class TrailQueue(QueueSource):
 
     def _excludes(self, name: ObjectName) -> str:
         """Why an object is not read; empty if it is."""
-        if not any(is_wanted(name.bucket) for is_wanted in self._is_wanted):
+        if not (is_bucket(name.bucket) and any(fits(name.bucket) for fits in self._is_wanted)):
             return "bucket"
         if not name.key.startswith(self._prefix):
             return "prefix"

@@ -225,6 +225,32 @@ def test_configured_folders_are_read_and_each_other_one_is_named(
     assert trail.left == 0
 
 
+def test_no_message_chooses_an_endpoint(trail: Trail) -> None:
+    key = f"{FOLDER}/a.json.gz"
+    for bucket in (
+        "arn:aws:s3:us-west-2:999999999999:accesspoint/x",
+        "arn:aws:s3-object-lambda:us-east-1:999999999999:accesspoint/x",
+        f"{BUCKET}--use1-az4--x-s3",
+        f"{BUCKET}-0123456789--ol-s3",
+        f"{BUCKET}.mrap",
+        f"{BUCKET}/../other",
+    ):
+        trail.notify(key, bucket=bucket)
+    source = trail.source(
+        buckets=["a*", f"{BUCKET}*"], expected_bucket_owner=DEFAULT_ACCOUNT
+    )
+    readings = list(poll(source))
+    assert excluded(readings) == {"bucket": 6}
+    assert trail.left == 0
+
+
+def test_an_object_that_a_message_names_often_is_read_once(trail: Trail) -> None:
+    record, key = sign_in(), f"{FOLDER}/a.json.gz"
+    trail.put(key, document(record))
+    trail.notify(*[key] * 100)
+    assert ids(list(poll(trail.source()))) == [record["eventID"]]
+
+
 def test_a_bucket_of_flow_logs_is_read_as_lines(trail: Trail) -> None:
     header = "version account-id interface-id srcaddr dstaddr action"
     key = f"AWSLogs/{DEFAULT_ACCOUNT}/vpcflowlogs/us-east-1/2026/11/26/a.log.gz"
