@@ -236,9 +236,7 @@ def test_no_message_chooses_an_endpoint(trail: Trail) -> None:
         f"{BUCKET}/../other",
     ):
         trail.notify(key, bucket=bucket)
-    source = trail.source(
-        buckets=["a*", f"{BUCKET}*"], expected_bucket_owner=DEFAULT_ACCOUNT
-    )
+    source = trail.source(buckets=["a*", f"{BUCKET}*"], expected_bucket_owner=DEFAULT_ACCOUNT)
     readings = list(poll(source))
     assert excluded(readings) == {"bucket": 6}
     assert trail.left == 0
