@@ -17,6 +17,8 @@ _DEEPEST: Final = 3
 _CREATED: Final = "ObjectCreated:"
 _VALIDATION: Final = "CloudTrail validation message."
 """AWS: CloudTrail sends it to a topic when a trail is set up."""
+_MOST_OBJECTS: Final = 1000
+"""Of a message: S3 names one object, CloudTrail some. A megabyte could name 100,000."""
 _LONGEST_BUCKET: Final = 255
 """Characters. AWS: 63, and 255 in buckets of before 2018."""
 _LONGEST_KEY: Final = 1024
@@ -51,7 +53,10 @@ def read_notification(body: str) -> Notification:
         if found is None:
             raise UnknownNotificationError("it is not a JSON object")
         if not is_from_sns(found):
-            return _read(body)
+            notification = _read(body)
+            if len(notification.objects) > _MOST_OBJECTS:
+                raise UnknownNotificationError(f"it names more than {_MOST_OBJECTS} objects")
+            return notification
         inner = notified(found)
         if inner is None:
             raise UnknownNotificationError("it is a message of SNS, but no notification")

@@ -97,6 +97,7 @@ def test_cloudtrails_message_to_a_new_topic_names_nothing() -> None:
         json.dumps(notification(notification(notification(of_s3("b", KEY))))),
         json.dumps(of_s3("b", "%ff")).replace("%25ff", "%ff"),
         json.dumps(of_s3("b" * 256, KEY)),
+        json.dumps({"s3Bucket": "b", "s3ObjectKey": ["k"] * 1001}),
         json.dumps(of_s3("b", "ü" * 513)),
         json.dumps(of_s3("b", KEY, version="v" * 1025)),
         '{"a":' * 100_000,
