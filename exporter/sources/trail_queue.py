@@ -103,20 +103,26 @@ class TrailQueue(QueueSource):
             (content for plan in plans for content in plan.wanted),
         )
         together = _Together()
-        failure: SourceError | None = None
+        failure: Exception | None = None
         with closing(portions):
             for plan in plans:
                 try:
                     for _ in plan.wanted:
                         yield from self._read(plan, portions, together)
-                except SourceError as error:
+                except Exception as error:
                     failure = error
-                    break
+                    if isinstance(error, SourceError) or self._tries.may_pass(
+                        plan.message.id, error
+                    ):
+                        break
+                    plan.failures.append(f"internal error ({type(error).__name__})")
                 if plan.failures:
                     is_new = self.unreadable(plan.message, plan.failures[0])
                     together.undecodable += is_new and plan.is_undecodable
                 together.end(plan)
                 self._tries.forget(plan.message.id)
+                if failure is not None:
+                    break  # nothing more comes from ``portions``
         yield together.worked_off()
         if failure is not None:
             raise failure

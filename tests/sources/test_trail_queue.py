@@ -23,6 +23,7 @@ from exporter.rules import RuleSet
 from exporter.sources import contents, queue_source, trail_queue
 from exporter.sources.base import Environment, Reading, Source
 from exporter.sources.trail_bucket import TrailBucketConfig
+from exporter.sources.trail_objects import TrailObject
 from exporter.workers.pool import Workers
 from exporter.workers.reading import contents_by
 from metric_filter_demo.aws import DEFAULT_ACCOUNT, EmbeddedAws
@@ -324,6 +325,33 @@ def test_a_failure_of_s3_uses_up_no_receive_and_stops_the_others_for_a_few_polls
         list(poll(source))
     assert len(named) == 1
     assert trail.left == 2
+
+
+def test_a_fault_of_the_exporter_stops_the_others_for_a_few_polls_only(
+    trail: Trail, named: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    events = TrailObject.events
+
+    def faulty(one: TrailObject, loaded: bytes, now: int) -> Any:
+        if one.name.key.endswith("/bad"):
+            raise LookupError("of a bug")
+        return events(one, loaded, now)
+
+    monkeypatch.setattr(TrailObject, "events", faulty)
+    record = sign_in()
+    for name in ("bad", "good"):
+        trail.put(f"{FOLDER}/{name}", document(record))
+        trail.notify(f"{FOLDER}/{name}")
+    source, found = trail.source(), []
+    for _ in range(6):
+        try:
+            found += ids(list(poll(source)))
+        except LookupError:
+            continue
+    assert record["eventID"] in found
+    assert len(named) == 1
+    assert "internal error (LookupError)" in named[0]
+    assert trail.left == 1
 
 
 def test_the_limits_go_with_each_reading(trail: Trail) -> None:
