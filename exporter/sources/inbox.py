@@ -43,7 +43,9 @@ class Inbox:
         """Messages to work off, and the number of malformed ones; raises SourceError.
 
         Those that are kept come first. Otherwise the queue is asked, and asked again as long as a
-        receive is full. ``wait``: seconds to wait for a message. Nothing is received after ``release``.
+        receive is full. ``wait``: seconds to wait for a message.
+
+        Nothing is received after ``release``.
         """
         with self._lock:
             if self._released:
