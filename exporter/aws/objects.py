@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -14,6 +15,19 @@ if TYPE_CHECKING:
 MOST_BYTES: Final = 30 * 2**20
 """Maximum size of an object: an answer of AWS has a little more (see ``answers.MOST_BYTES``). AWS:
 CloudTrail writes files of about 50 MB before compression."""
+
+_BUCKET: Final = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
+_ALIASES: Final = ("-s3alias", "--ol-s3", "--op-s3", "--x-s3", "--table-s3", ".mrap")
+"""AWS: no bucket that CloudTrail can write to has a name with one of these endings."""
+
+
+def is_bucket(name: str) -> bool:
+    """Whether a text is a bucket's name.
+
+    AWS also takes an ARN or an alias in its place, which sends the request to another endpoint: of
+    an access point in any account and region, or of a Lambda function.
+    """
+    return _BUCKET.fullmatch(name) is not None and not name.endswith(_ALIASES)
 
 
 @dataclass(frozen=True, slots=True)

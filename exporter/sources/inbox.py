@@ -44,8 +44,12 @@ class Inbox:
 
         Those that are kept come first. Otherwise the queue is asked, and asked again as long as a
         receive is full. ``wait``: seconds to wait for a message.
+
+        Nothing is received after ``release``.
         """
         with self._lock:
+            if self._released:
+                return [], 0
             kept = list(self._held.values())
         if kept:
             return kept, 0
@@ -53,9 +57,11 @@ class Inbox:
         malformed = characters = 0
         while True:
             more, odd = self._queue.receive(wait=0 if messages else wait, visibility=VISIBILITY)
-            self._hold(more)
-            messages += more
             malformed += odd
+            if not self._hold(more):
+                self._give_back(more)
+                return [], malformed
+            messages += more
             characters += sum(len(one.body) for one in more)
             is_full = len(messages) >= _MOST_MESSAGES or characters >= _MOST_CHARACTERS
             if len(more) < MOST_AT_ONCE or is_full:
@@ -95,13 +101,15 @@ class Inbox:
         with suppress(SourceError):  # they become visible when their time is over
             self._queue.extend(messages, visibility=0)
 
-    def _hold(self, messages: Sequence[Message]) -> None:
+    def _hold(self, messages: Sequence[Message]) -> bool:
+        """Whether they are held: not after ``release``."""
         with self._lock:
             if self._released:
-                return
+                return False
             self._held |= {one.receipt: one for one in messages}
             if self._held and self._timer is None:
                 self._start_timer()
+            return True
 
     def _start_timer(self) -> None:
         self._timer = threading.Timer(_EXTEND_AFTER, self._extend)
@@ -115,10 +123,9 @@ class Inbox:
 
     def _extend(self) -> None:
         with self._lock:
+            if self._timer is not threading.current_thread():
+                return  # it was stopped too late
             messages = list(self._held.values())
-            if not messages:
-                self._timer = None
-                return
             self._start_timer()
         try:
             self._queue.extend(messages, visibility=VISIBILITY)

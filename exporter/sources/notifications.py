@@ -17,6 +17,12 @@ _DEEPEST: Final = 3
 _CREATED: Final = "ObjectCreated:"
 _VALIDATION: Final = "CloudTrail validation message."
 """AWS: CloudTrail sends it to a topic when a trail is set up."""
+_MOST_OBJECTS: Final = 1000
+"""Of a message: S3 names one object, CloudTrail some. A megabyte could name 100,000."""
+_LONGEST_BUCKET: Final = 255
+"""Characters. AWS: 63, and 255 in buckets of before 2018."""
+_LONGEST_KEY: Final = 1024
+"""AWS: bytes of a key, and of a version id."""
 _decode = msgspec.json.Decoder().decode
 
 
@@ -47,7 +53,10 @@ def read_notification(body: str) -> Notification:
         if found is None:
             raise UnknownNotificationError("it is not a JSON object")
         if not is_from_sns(found):
-            return _read(body)
+            notification = _read(body)
+            if len(notification.objects) > _MOST_OBJECTS:
+                raise UnknownNotificationError(f"it names more than {_MOST_OBJECTS} objects")
+            return notification
         inner = notified(found)
         if inner is None:
             raise UnknownNotificationError("it is a message of SNS, but no notification")
@@ -110,4 +119,7 @@ def _name(bucket: object, key: object, version: object = None) -> ObjectName:
         raise TypeError
     if version is not None and not isinstance(version, str):
         raise TypeError
-    return ObjectName(bucket, key, "" if version in (None, "null") else str(version))
+    lengths = len(key.encode()), len(version or "")
+    if len(bucket) > _LONGEST_BUCKET or max(lengths) > _LONGEST_KEY:
+        raise UnknownNotificationError("a name in it is longer than any of S3")
+    return ObjectName(bucket, key, version if version and version != "null" else "")

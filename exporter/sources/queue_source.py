@@ -185,6 +185,7 @@ class QueueSource(ABC):
         self.partition = Partition(config.name)
         """The queue, once it is polled."""
         self._inbox: Inbox | None = None
+        self._is_released = False
         self._depth: QueueDepth | None = None
         self._unreadable: OrderedDict[str, None] = OrderedDict()
         """Ids of messages that were named."""
@@ -213,10 +214,10 @@ class QueueSource(ABC):
         return None
 
     def release(self, partition: Partition) -> None:  # noqa: ARG002
-        """Give back what was received and not worked off."""
-        inbox, self._inbox = self._inbox, None
-        if inbox is not None:
-            inbox.release()
+        """Give back what was received and not worked off, also by a poll that just begins."""
+        self._is_released = True
+        if self._inbox is not None:
+            self._inbox.release()
 
     def poll(
         self,
@@ -237,6 +238,8 @@ class QueueSource(ABC):
             queue = Queue(self._accounts, self._url, partition.region)
             self._inbox, self._depth = Inbox(queue, self.name), QueueDepth(queue)
         inbox, depth = self._inbox, self._depth
+        if self._is_released:
+            inbox.release()
         # It ends a little early, so a poll takes no longer than the interval.
         end = time.monotonic() + self.interval - 1
         while True:

@@ -31,13 +31,13 @@ class Tries:
     def __init__(self) -> None:
         self._ended: Counter[str] = Counter()
 
-    def may_pass(self, name: str, error: SourceError) -> bool:
+    def may_pass(self, name: str, error: Exception) -> bool:
         """Whether an error is not the object's own: it ends the poll, and a later one reads it.
 
-        An error that may be either ends only a few polls, so that an object does not stop the
-        others forever. ``name``: what was to be read.
+        An error that may be either, also one of ours, ends only a few polls, so that an object does
+        not stop the others forever. ``name``: what was to be read.
         """
-        if error.reason in _PERHAPS_PASSING:
+        if not isinstance(error, SourceError) or error.reason in _PERHAPS_PASSING:
             self._ended[name] += 1
             return self._ended[name] <= _MOST_TRIES
         return error.reason in _PASSING

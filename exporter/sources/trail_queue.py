@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 
-from exporter.aws.objects import ObjectName
+from exporter.aws.objects import ObjectName, is_bucket
 from exporter.aws.queues import Message
 from exporter.model import SourceError
 from exporter.patterns.compile import wildcard_test
@@ -103,20 +103,26 @@ class TrailQueue(QueueSource):
             (content for plan in plans for content in plan.wanted),
         )
         together = _Together()
-        failure: SourceError | None = None
+        failure: Exception | None = None
         with closing(portions):
             for plan in plans:
                 try:
                     for _ in plan.wanted:
                         yield from self._read(plan, portions, together)
-                except SourceError as error:
+                except Exception as error:
                     failure = error
-                    break
+                    if isinstance(error, SourceError) or self._tries.may_pass(
+                        plan.message.id, error
+                    ):
+                        break
+                    plan.failures.append(f"internal error ({type(error).__name__})")
                 if plan.failures:
                     is_new = self.unreadable(plan.message, plan.failures[0])
                     together.undecodable += is_new and plan.is_undecodable
                 together.end(plan)
                 self._tries.forget(plan.message.id)
+                if failure is not None:
+                    break  # nothing more comes from ``portions``
         yield together.worked_off()
         if failure is not None:
             raise failure
@@ -130,7 +136,7 @@ class TrailQueue(QueueSource):
         plan = _Plan(message)
         if notification.others:
             plan.excluded["event"] = notification.others
-        for name in notification.objects:
+        for name in dict.fromkeys(notification.objects):
             reason = self._excludes(name)
             if reason:
                 plan.excluded[reason] += 1
@@ -168,7 +174,7 @@ class TrailQueue(QueueSource):
 
     def _excludes(self, name: ObjectName) -> str:
         """Why an object is not read; empty if it is."""
-        if not any(is_wanted(name.bucket) for is_wanted in self._is_wanted):
+        if not (is_bucket(name.bucket) and any(fits(name.bucket) for fits in self._is_wanted)):
             return "bucket"
         if not name.key.startswith(self._prefix):
             return "prefix"

@@ -117,6 +117,16 @@ def test_a_source_that_is_released_gives_its_messages_back(bus: Bus) -> None:
     wait_for("the message", lambda: bus.counts == (1, 0))
 
 
+def test_a_poll_that_begins_when_its_source_is_released_takes_no_message(bus: Bus) -> None:
+    """A reload may release it while the poll waits for the ledger."""
+    bus.send(envelope())
+    source = bus.source()
+    reading = poll(source)
+    source.release(source.discover().partitions[0])
+    assert [list(one.events) for one in reading] == [[]]
+    assert bus.counts == (1, 0)
+
+
 def test_messages_stay_invisible_while_they_are_worked_on(
     bus: Bus, aws: EmbeddedAws, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -75,3 +75,20 @@ def test_a_receive_that_fails_after_a_full_one_loses_no_message(
     received, _ = opened.receive(wait=0)
     assert [one.id for one in received] == full
     assert server.calls["ReceiveMessage"] == 2
+
+
+def test_what_is_received_while_the_inbox_is_released_is_given_back_at_once(
+    server: Answering, opened: Inbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server.answers["ReceiveMessage"] = messages("1")
+    receive = Queue.receive
+
+    def released_meanwhile(queue: Queue, *, wait: int, visibility: int) -> object:
+        opened.release()
+        return receive(queue, wait=wait, visibility=visibility)
+
+    monkeypatch.setattr(Queue, "receive", released_meanwhile)
+    assert opened.receive(wait=0) == ([], 0)
+    assert server.calls["ChangeMessageVisibilityBatch"] == 1
+    assert opened.receive(wait=0) == ([], 0)
+    assert server.calls["ReceiveMessage"] == 1

@@ -96,6 +96,10 @@ def test_cloudtrails_message_to_a_new_topic_names_nothing() -> None:
         json.dumps(notification(of_s3("b", KEY), "SubscriptionConfirmation")),
         json.dumps(notification(notification(notification(of_s3("b", KEY))))),
         json.dumps(of_s3("b", "%ff")).replace("%25ff", "%ff"),
+        json.dumps(of_s3("b" * 256, KEY)),
+        json.dumps({"s3Bucket": "b", "s3ObjectKey": ["k"] * 1001}),
+        json.dumps(of_s3("b", "ü" * 513)),
+        json.dumps(of_s3("b", KEY, version="v" * 1025)),
         '{"a":' * 100_000,
     ],
 )
@@ -104,7 +108,7 @@ def test_anything_else_is_an_error(body: str) -> None:
         read_notification(body)
 
 
-_names = st.text(st.characters(codec="utf-8"), min_size=1)
+_names = st.text(st.characters(codec="utf-8"), min_size=1, max_size=255)
 
 
 @given(_names, _names)

@@ -23,6 +23,7 @@ from exporter.rules import RuleSet
 from exporter.sources import contents, queue_source, trail_queue
 from exporter.sources.base import Environment, Reading, Source
 from exporter.sources.trail_bucket import TrailBucketConfig
+from exporter.sources.trail_objects import TrailObject
 from exporter.workers.pool import Workers
 from exporter.workers.reading import contents_by
 from metric_filter_demo.aws import DEFAULT_ACCOUNT, EmbeddedAws
@@ -225,6 +226,30 @@ def test_configured_folders_are_read_and_each_other_one_is_named(
     assert trail.left == 0
 
 
+def test_no_message_chooses_an_endpoint(trail: Trail) -> None:
+    key = f"{FOLDER}/a.json.gz"
+    for bucket in (
+        "arn:aws:s3:us-west-2:999999999999:accesspoint/x",
+        "arn:aws:s3-object-lambda:us-east-1:999999999999:accesspoint/x",
+        f"{BUCKET}--use1-az4--x-s3",
+        f"{BUCKET}-0123456789--ol-s3",
+        f"{BUCKET}.mrap",
+        f"{BUCKET}/../other",
+    ):
+        trail.notify(key, bucket=bucket)
+    source = trail.source(buckets=["a*", f"{BUCKET}*"], expected_bucket_owner=DEFAULT_ACCOUNT)
+    readings = list(poll(source))
+    assert excluded(readings) == {"bucket": 6}
+    assert trail.left == 0
+
+
+def test_an_object_that_a_message_names_often_is_read_once(trail: Trail) -> None:
+    record, key = sign_in(), f"{FOLDER}/a.json.gz"
+    trail.put(key, document(record))
+    trail.notify(*[key] * 100)
+    assert ids(list(poll(trail.source()))) == [record["eventID"]]
+
+
 def test_a_bucket_of_flow_logs_is_read_as_lines(trail: Trail) -> None:
     header = "version account-id interface-id srcaddr dstaddr action"
     key = f"AWSLogs/{DEFAULT_ACCOUNT}/vpcflowlogs/us-east-1/2026/11/26/a.log.gz"
@@ -300,6 +325,33 @@ def test_a_failure_of_s3_uses_up_no_receive_and_stops_the_others_for_a_few_polls
         list(poll(source))
     assert len(named) == 1
     assert trail.left == 2
+
+
+def test_a_fault_of_the_exporter_stops_the_others_for_a_few_polls_only(
+    trail: Trail, named: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    events = TrailObject.events
+
+    def faulty(one: TrailObject, loaded: bytes, now: int) -> Any:
+        if one.name.key.endswith("/bad"):
+            raise LookupError("of a bug")
+        return events(one, loaded, now)
+
+    monkeypatch.setattr(TrailObject, "events", faulty)
+    record = sign_in()
+    for name in ("bad", "good"):
+        trail.put(f"{FOLDER}/{name}", document(record))
+        trail.notify(f"{FOLDER}/{name}")
+    source, found = trail.source(), []
+    for _ in range(6):
+        try:
+            found += ids(list(poll(source)))
+        except LookupError:
+            continue
+    assert record["eventID"] in found
+    assert len(named) == 1
+    assert "internal error (LookupError)" in named[0]
+    assert trail.left == 1
 
 
 def test_the_limits_go_with_each_reading(trail: Trail) -> None:
