@@ -31,14 +31,17 @@ class Tries:
     def __init__(self) -> None:
         self._ended: Counter[str] = Counter()
 
-    def may_pass(self, name: str, error: SourceError) -> bool:
+    def may_pass(self, name: str, error: SourceError, *, is_only_poll: bool = False) -> bool:
         """Whether an error is not the object's own: it ends the poll, and a later one reads it.
 
         An error that may be either ends only a few polls, so that an object does not stop the
-        others forever. ``name``: what was to be read.
+        others forever. ``name``: what was to be read. ``is_only_poll``: such errors of a few
+        objects end it, since no other poll follows.
         """
         if error.reason in _PERHAPS_PASSING:
             self._ended[name] += 1
+            if is_only_poll:
+                return len(self._ended) >= _MOST_TRIES
             return self._ended[name] <= _MOST_TRIES
         return error.reason in _PASSING
 

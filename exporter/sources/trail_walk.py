@@ -94,6 +94,10 @@ class Walk:
         """An object that is being read."""
         return self._waiting[name]
 
+    def is_failing(self, found: Found) -> bool:
+        """Whether an earlier try of an object has failed."""
+        return found.name in self._positions.failing
+
     def done(self, found: Found) -> None:
         """An object was read."""
         if self._positions.failing.pop(found.name, None) is not None:

@@ -492,6 +492,17 @@ def test_a_listing_of_history_that_fails_moves_past_no_late_object(bucket: Bucke
     assert exporter.poll().events == {old: 1, late: 1}
 
 
+def test_runs_to_the_end_get_past_objects_that_s3_never_returns(bucket: Bucket) -> None:
+    keys = [bucket.put(START, number) for number in range(12)]
+    exporter = Exporter(bucket)
+    bucket.failing = dict.fromkeys(keys[1:-1], "error")
+    for _ in range(5):
+        exporter.restart(complete=True)
+        with suppress(SourceError):
+            exporter.poll()
+    assert exporter.events == {keys[0]: 1, keys[-1]: 1}
+
+
 def test_a_run_to_the_end_reads_the_whole_lookback(bucket: Bucket) -> None:
     keys = [bucket.put(START + number, number) for number in range(1500)]
     bucket.minute = START + 1500
