@@ -20,8 +20,8 @@ for half of them, so that fresh objects do not wait for old ones."""
 DAMAGED: Final = "damaged"
 """The reason of an error in the content of an object."""
 _OWN: Final = frozenset({DAMAGED, "archived", "too_large"})
-"""Reasons that no permission cures. So that no other object waits for these, most of them are given
-up at once if they are a quarter of those that may fail."""
+"""Reasons that no permission cures. Once such objects are a quarter of those that may fail, further
+ones are given up at once, so others do not wait."""
 _ONE_CALL: Final = 900
 """Known objects that one call lists, with room for new ones. AWS: a page has 1,000."""
 
@@ -157,7 +157,7 @@ class Walk:
         for span in self._ended:
             positions.spans.remove(span)
         late = [one.began // MINUTE - self._pace.lookback for one in self._passed if one.is_whole]
-        # Not each minute: a quiet folder would need a commit for that.
+        # Not each minute, since each move takes a commit.
         moves = bool(late) and max(late) >= positions.late + self._pace.step
         positions.advance(max(late) if moves else positions.late)
         return moves or bool(self._ended)

@@ -219,6 +219,17 @@ def test_objects_are_read_once_from_the_start_on(bucket: Bucket) -> None:
     assert before not in exporter.events
 
 
+def test_events_before_an_edit_of_the_prefix_count(bucket: Bucket) -> None:
+    edited = TrailListingConfig(name="trail", bucket="trail", prefix=f"AWSLogs/{ACCOUNT}/")
+    since = dict.fromkeys(TrailListingConfig(name="trail", bucket="trail").parts, START * 60_000)
+    bucket.put(START + 30)
+    bucket.minute = START + HOUR
+    accounts, clock = cast("AwsAccounts", bucket), cast("Clock", bucket)
+    environment = Environment(accounts, clock, contents=AskingAhead(bucket, 0))
+    *_, last = edited.source(environment, since).poll(PARTITION, None, own_starts={})
+    assert last.limits == Limits(None, START * 60_000)
+
+
 def test_an_object_counts_that_arrives_late_within_the_lookback(bucket: Bucket) -> None:
     exporter = Exporter(bucket).poll()
     on_time = [bucket.put(START + number, number) for number in range(2000)]
