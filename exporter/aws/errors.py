@@ -48,6 +48,7 @@ _REASONS: dict[str, frozenset[str]] = {
     "expired_credentials": frozenset(
         {"ExpiredToken", "ExpiredTokenException", "RequestExpired", "TokenRefreshRequired"}
     ),
+    "archived": frozenset({"InvalidObjectState"}),
     "region_disabled": frozenset({"OptInRequired", "RegionDisabledException"}),
     "unreadable": frozenset({UNREADABLE}),
 }
@@ -108,6 +109,7 @@ _ADVICE = {
     "invalid_request": "check the source's `regions` and names",
     "unreadable": "the answer is not from AWS: check if a proxy answers for AWS; it is tried again",
     "not_found": "it was deleted, or its name is misspelt",
+    "archived": "the object is archived: restore it; if a queue names it, send the message again",
     "error": "it is tried again",
 }
 """Advice by reason, formatted with the Call."""
@@ -152,7 +154,7 @@ def source_error(error: BaseException, call: Call) -> SourceError:
         return SourceError(f"{call} {cause}; it is tried again.", reason=cause.reason)
     code = error_code(error)
     reason = _reason(error, code, call)
-    advice = _advice(error, code, reason, call)
+    advice = _advice(error, reason, call)
     if code in _REFUSED_SIGNATURE:
         advice = "check the machine's clock and the secret access key"
     elif code.startswith(_KMS):
@@ -166,7 +168,7 @@ def source_error(error: BaseException, call: Call) -> SourceError:
     return SourceError(f"{call} failed with {_said(error, code)}; {advice}.", reason=reason)
 
 
-def _advice(error: BaseException, code: str, reason: str, call: Call) -> str:
+def _advice(error: BaseException, reason: str, call: Call) -> str:
     """What to do about an error."""
     if call.operation == "AssumeRole" and reason == "access_denied":
         return (
@@ -180,8 +182,6 @@ def _advice(error: BaseException, code: str, reason: str, call: Call) -> str:
             " which must be in the management account or in one with delegated administration"
         )
     if call.operation == "GetObject":
-        if code == "InvalidObjectState":
-            return "the object is archived: restore it, and send it to the queue again"
         if reason == "access_denied" and "kms" in str(error).lower():
             return (
                 "allow kms:Decrypt in the policy of the bucket's key and in the IAM policy of the"

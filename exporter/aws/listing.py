@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 from urllib.parse import unquote_plus
 from xml.etree import ElementTree
 
@@ -14,6 +14,10 @@ from exporter.model import SourceError
 
 if TYPE_CHECKING:
     from exporter.aws.accounts import AwsAccounts
+
+
+_EMPTY_PAGES: Final = 100
+"""Maximum number of empty pages in a row."""
 
 
 class ListedObject(NamedTuple):
@@ -62,7 +66,7 @@ class Listing:
             parameters["Delimiter"] = delimiter
         if self._owner:
             parameters["ExpectedBucketOwner"] = self._owner
-        last = start_after
+        last, empty = start_after, 0
         while True:
             answer = self._accounts.answer(call, parameters)
             page = ListingPage(
@@ -72,7 +76,8 @@ class Listing:
             if page.is_last:
                 return
             latest = max([last, *page.prefixes, *(one.key for one in page.objects)])
-            if latest == last:
+            empty = empty + 1 if not (page.objects or page.prefixes) else 0
+            if (latest == last and not empty) or empty > _EMPTY_PAGES:
                 raise SourceError(
                     f"{call} returned a page without later keys; it is tried again from the start.",
                     reason="error",

@@ -114,12 +114,12 @@ class TrailListingConfig(SourceConfig, RoleOptions):
 
     @property
     def part(self) -> str:
-        """What ``parts`` has."""
-        return f"s3://{self.bucket}/{self.prefix}"
+        """The only part. The prefix may be edited, and events before that count."""
+        return f"s3://{self.bucket}/"
 
     @property
     def parts(self) -> Sequence[str]:
-        """See SourceConfig. Accounts and regions that join are read from the first run on, too."""
+        """See SourceConfig. Folders that are found later are read from the first run on, too."""
         return (self.part,)
 
     @property
@@ -154,8 +154,9 @@ class TrailListingConfig(SourceConfig, RoleOptions):
         if not (discovery.partitions or discovery.failures):
             where = "prefix" if "prefix" in fields.values else "bucket"
             yield Problem(
-                f"{self.part} has no folder of CloudTrail with these `regions` and `account_ids`:"
-                " `prefix` names the folder in which `AWSLogs/` is, or one in `AWSLogs/`",
+                f"{self.part}{self.prefix} has no folder of CloudTrail with these `regions` and"
+                " `account_ids`: `prefix` names the folder in which `AWSLogs/` is, or one in"
+                " `AWSLogs/`",
                 fields.value_of(where),
                 "warning",
             )

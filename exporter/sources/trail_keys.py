@@ -7,6 +7,7 @@ AWS: ``[prefix/]AWSLogs/[o-id/]account/CloudTrail/region/yyyy/mm/dd/``, and in i
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from collections.abc import Collection
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -52,7 +53,7 @@ class TrailFolder:
     def minute(self, name: str) -> int | None:
         """The minute of a name; None if it is not in the folder of a day.
 
-        A name that is not CloudTrail's has the first or last minute of its day.
+        A name that is not CloudTrail's has the last minute of its day that it does not sort before.
         """
         if not _IN_DAY.fullmatch(name) or (day := _minutes_of_day(name[:10])) is None:
             return None
@@ -65,8 +66,7 @@ class TrailFolder:
                 digits = hour + minute
                 if digits.isascii() and digits.isdigit():
                     return day + int(hour) * 60 + int(minute)
-        last = day + DAY - 1
-        return last if name >= self.before(last) else day
+        return day + bisect_right(range(1, DAY), name, key=lambda one: self.before(day + one))
 
     def before(self, minute: int) -> str:
         """A text between the names of earlier minutes and those of a minute."""

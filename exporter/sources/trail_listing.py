@@ -206,7 +206,9 @@ class TrailListing:
                 f"{portion.content.name} is damaged: {error}; the records before that count.",
                 reason=DAMAGED,
             )
-        elif state.tries.may_pass(name, error):
+        elif not (self._complete and walk.is_failing(found)) and state.tries.may_pass(
+            name, error, is_only_poll=self._complete
+        ):
             raise error
         outcome = walk.failed(found, error)
         if outcome != "failed_again":

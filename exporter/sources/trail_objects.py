@@ -31,14 +31,17 @@ class Tries:
     def __init__(self) -> None:
         self._ended: Counter[str] = Counter()
 
-    def may_pass(self, name: str, error: Exception) -> bool:
+    def may_pass(self, name: str, error: Exception, *, is_only_poll: bool = False) -> bool:
         """Whether an error is not the object's own: it ends the poll, and a later one reads it.
 
         An error that may be either, also one of ours, ends only a few polls, so that an object does
-        not stop the others forever. ``name``: what was to be read.
+        not stop the others forever. ``name``: what was to be read. ``is_only_poll``: such errors of
+        a few objects end it, since no other poll follows.
         """
         if not isinstance(error, SourceError) or error.reason in _PERHAPS_PASSING:
             self._ended[name] += 1
+            if is_only_poll:
+                return len(self._ended) >= _MOST_TRIES
             return self._ended[name] <= _MOST_TRIES
         return error.reason in _PASSING
 
@@ -53,7 +56,7 @@ class TrailObject:
 
     name: ObjectName
     region: str
-    """The region of the bucket."""
+    """The region of the request."""
     owner: str | None
     """The account that has to own the bucket; None if any may."""
     format: EventFormat = "cloudtrail"

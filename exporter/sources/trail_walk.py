@@ -15,9 +15,13 @@ from exporter.sources.trail_pace import MINUTE, FolderState, Found, Pace, Pass
 from exporter.sources.trail_positions import Positions, Span
 
 MOST_FAILING: Final = 100
-"""Objects of a folder that fail at the same time, after which no others are read."""
+"""Objects of a folder that fail at the same time, after which no others are read. History waits
+for half of them, so that fresh objects do not wait for old ones."""
 DAMAGED: Final = "damaged"
 """The reason of an error in the content of an object."""
+_OWN: Final = frozenset({DAMAGED, "archived", "too_large"})
+"""Reasons that no permission cures. Once such objects are a quarter of those that may fail, further
+ones are given up at once, so others do not wait."""
 _ONE_CALL: Final = 900
 """Known objects that one call lists, with room for new ones. AWS: a page has 1,000."""
 
@@ -51,8 +55,10 @@ class Walk:
         self._complete = complete
         self._is_over = is_over
         self._fresh_from = max(positions.late, self._minute - pace.fresh)
+        self._first: Pass | None = None
+        """The first listing, if it has one page."""
         self._older: list[Found] = []
-        """Late objects of the first listing."""
+        """Its late objects."""
         self._passed: list[Pass] = []
         self._under_way: Pass | None = None
         self._ended: list[Span] = []
@@ -74,12 +80,12 @@ class Walk:
             yield from self._fresh()
             yield from self._failing()
             if self._complete:
-                self._rest = self._count(None if self._passed else self._due())
+                self._rest = self._count(None if self._first else self._due())
             yield from self._late()
             yield from self._history()
             if self.behind and self._rest is None:
                 self._rest = self._count(self._under_way)
-            if self._is_full:
+            if not self._has_room(of_history=bool(self._positions.spans)):
                 self.error = self._full()
         except SourceError as error:
             self.error = error
@@ -87,6 +93,10 @@ class Walk:
     def found(self, name: str) -> Found:
         """An object that is being read."""
         return self._waiting[name]
+
+    def is_failing(self, found: Found) -> bool:
+        """Whether an earlier try of an object has failed."""
+        return found.name in self._positions.failing
 
     def done(self, found: Found) -> None:
         """An object was read."""
@@ -99,19 +109,26 @@ class Walk:
     def failed(
         self, found: Found, error: SourceError
     ) -> Literal["failed", "failed_again", "given_up"]:
-        """An object cannot be read. Returns if that is new, or if it is given up."""
+        """An object cannot be read. Returns if that is new, or if it is given up.
+
+        Raises SourceError if too many fail: then it is left to a later poll.
+        """
         failing, state = self._positions.failing, self._state
         is_new = found.name not in failing
-        lasted = self._now - failing.setdefault(found.name, self._now)
-        state.failure = error
-        self._pass_over(found)
+        lasted = self._now - failing.get(found.name, self._now)
         is_over = error.reason == "not_found" or lasted > self._pace.lookback * MINUTE
-        # No other object waits for damaged ones.
-        if is_over or (error.reason == DAMAGED and len(failing) > MOST_FAILING // 2):
-            del failing[found.name]
+        if error.reason in _OWN and len(failing) - (not is_new) >= MOST_FAILING // 4:
+            is_over = True
+        state.failure = error
+        if is_new and not is_over and not self._has_room(of_history=found.span is not None):
+            raise self._full()
+        self._pass_over(found)
+        if is_over:
+            failing.pop(found.name, None)
             state.try_at.pop(found.name, None)
             self._positions.done(found.name, found.minute)
             return "given_up"
+        failing.setdefault(found.name, self._now)
         state.try_at[found.name] = self._now + self._pace.pause(lasted)
         return "failed" if is_new else "failed_again"
 
@@ -140,7 +157,7 @@ class Walk:
         for span in self._ended:
             positions.spans.remove(span)
         late = [one.began // MINUTE - self._pace.lookback for one in self._passed if one.is_whole]
-        # Not each minute: a quiet folder would need a commit each time.
+        # Not each minute, since each move takes a commit.
         moves = bool(late) and max(late) >= positions.late + self._pace.step
         positions.advance(max(late) if moves else positions.late)
         return moves or bool(self._ended)
@@ -156,15 +173,17 @@ class Walk:
                 if one.is_whole or one.start <= one.began // MINUTE - age:
                     state.listed[age] = one.began
 
-    @property
-    def _is_full(self) -> bool:
-        return len(self._positions.failing) >= MOST_FAILING
+    def _has_room(self, *, of_history: bool = False) -> bool:
+        """Whether one more object may fail."""
+        return len(self._positions.failing) < MOST_FAILING // (2 if of_history else 1)
 
     def _full(self) -> SourceError:
         failure = self._state.failure
+        waiting = "history is" if self._has_room() else "others are"
         return SourceError(
-            f"{MOST_FAILING} objects in {self._folder.prefix} cannot be read; others are read once"
-            f" these can be, or are given up after the lookback. The last error: {failure}",
+            f"{len(self._positions.failing)} objects in {self._folder.prefix} cannot be read;"
+            f" {waiting} read once these can be, or are given up after the lookback. The last"
+            f" error: {failure}",
             reason="unreadable" if failure is None else failure.reason,
         )
 
@@ -184,7 +203,7 @@ class Walk:
         new, is_last = next(pages)
         if is_last:
             is_whole = start == self._positions.late
-            self._passed = [Pass(start, self._now, is_whole)]
+            self._first = Pass(start, self._now, is_whole)
             self._older = [one for one in new if one.minute < self._fresh_from]
             new = [one for one in new if one.minute >= self._fresh_from]
         elif start < self._fresh_from:
@@ -193,7 +212,7 @@ class Walk:
             pages = self._pages(self._folder.before(self._fresh_from), self._minute + DAY)
         for some in chain([new], (page for page, _ in pages)):
             for at, one in enumerate(some):
-                if self._is_full:
+                if not self._has_room():
                     self._put_back(some[at:])
                     return
                 yield one
@@ -210,8 +229,10 @@ class Walk:
         yield from self._in_turn(iter([(self._older, True)]), of_rest=False)
         if self.behind:
             # In the first listing: it has no objects to read without a pass.
-            self._under_way = self._passed.pop() if self._passed else self._state.under_way
+            self._under_way = self._first or self._state.under_way
             return
+        if self._first is not None:
+            self._passed.append(self._first)
         current = self._state.under_way or self._due()
         if current is None or any(one.start <= current.start for one in self._passed):
             return
@@ -230,7 +251,8 @@ class Walk:
         due = [
             age
             for age in pace.ages
-            if age not in listed or self._now - listed[age] >= pace.period(age)
+            # A clock that was ahead may have noted a time that has not come.
+            if age not in listed or not 0 <= self._now - listed[age] < pace.period(age)
         ]
         start = max(late, self._minute - max(due, default=0))
         if self._complete or pace.lookback in due:
@@ -244,20 +266,24 @@ class Walk:
             if self.behind:
                 return
             after = span.after or self._folder.before(span.start)
-            for one in self._in_turn(self._pages(after, span.end)):
+            for one in self._in_turn(self._pages(after, span.end), of_history=True):
                 one.span = span
                 yield one
             if not self.behind:
                 self._ended.append(span)
 
     def _in_turn(
-        self, pages: Iterator[tuple[list[Found], bool]], *, of_rest: bool = True
+        self,
+        pages: Iterator[tuple[list[Found], bool]],
+        *,
+        of_rest: bool = True,
+        of_history: bool = False,
     ) -> Iterator[Found]:
         """The objects of pages, until the poll is over. ``of_rest``: whether they were counted."""
         for new, _ in pages:
             self._add_to_rest(new, -1 if of_rest else 0)
             for at, one in enumerate(new):
-                if self._is_full or self._is_over():
+                if self._is_over() or not self._has_room(of_history=of_history):
                     self.behind = True
                     self._add_to_rest(new[at:], 1)
                     self._put_back(new[at:])
@@ -292,6 +318,7 @@ class Walk:
     def _pages(self, after: str, end: int) -> Iterator[tuple[list[Found], bool]]:
         """The objects to read before the minute ``end``, and whether they are the last, by page."""
         prefix = self._folder.prefix
+        stop = self._folder.before(end)
         for page in self._list(prefix, prefix + after):
             new: list[Found] = []
             is_last = page.is_last
@@ -301,10 +328,12 @@ class Walk:
                 if minute is None:
                     # The console makes objects that stand for folders.
                     self.odd = self.odd or ("" if name.endswith("/") else name)
-                elif minute >= end:
+                if name >= stop:
                     is_last = True
                     break
-                elif name not in self._waiting and not self._positions.is_done(name, minute):
+                if minute is None or name in self._waiting:
+                    continue
+                if not self._positions.is_done(name, minute):
                     modified = round(one.modified.timestamp() * 1000)
                     found = self._waiting[name] = Found(name, minute, one.size, modified)
                     self._size += one.size

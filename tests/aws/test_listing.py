@@ -96,6 +96,21 @@ def test_pages_that_do_not_advance_end_with_an_error(
         list(Listing(accounts, "us-east-1", owner=None).pages(BUCKET, "", delimiter="/"))
 
 
+def test_empty_pages_are_followed(endpoint: ObjectStore, accounts: AwsAccounts) -> None:
+    empty = (
+        f"{START}<IsTruncated>true</IsTruncated><NextContinuationToken>a</NextContinuationToken>"
+        "</ListBucketResult>"
+    )
+    endpoint.next_answers.clear()
+    last = f"{START}<IsTruncated>false</IsTruncated></ListBucketResult>"
+    endpoint.next_answers += [Answer(page.encode()) for page in (empty, empty, last)]
+    found = list(Listing(accounts, "us-east-1", owner=None).pages(BUCKET, ""))
+    assert [page.is_last for page in found] == [False, False, True]
+    endpoint.next_answers += [Answer(empty.encode())] * 200
+    with pytest.raises(SourceError, match="without later keys"):
+        list(Listing(accounts, "us-east-1", owner=None).pages(BUCKET, ""))
+
+
 def test_a_refused_list_names_the_permission(endpoint: ObjectStore, accounts: AwsAccounts) -> None:
     endpoint.next_answers.clear()
     endpoint.next_answers += [error("AccessDenied", 403)]

@@ -266,7 +266,7 @@ def test_an_answer_that_is_no_object_is_asked_for_again(
     [
         (error("NoSuchKey", 404), "not_found", "the object or the bucket was deleted"),
         (error("AccessDenied", 403), "access_denied", "allow s3:GetObject"),
-        (error("InvalidObjectState", 403), "invalid_request", "the object is archived: restore it"),
+        (error("InvalidObjectState", 403), "archived", "the object is archived: restore it"),
         (error("RequestTimeTooSkewed", 403), "no_credentials", "check the machine's clock"),
         (error("SlowDown", 503), "throttled", "it is tried again"),
     ],

@@ -39,15 +39,21 @@ def test_a_name_of_cloudtrail_is_of_its_minute(kind: str, minute: int, random: s
     assert found.before(minute) < name < found.before(minute + 1)
 
 
-@given(minute=MINUTES, rest=st.text(min_size=1).filter(lambda text: "/" not in text))
-def test_another_name_is_of_its_day_and_never_of_a_minute_after_its_place(
-    minute: int, rest: str
+@given(minute=MINUTES, cut=st.integers(0, 60), rest=st.text(min_size=1))
+def test_any_name_in_the_folder_of_a_day_is_of_the_minute_of_its_place(
+    minute: int, cut: int, rest: str
 ) -> None:
-    name, found = f"{datetime.fromtimestamp(minute * 60, UTC):%Y/%m/%d}/{rest}", folder()
+    day = f"{datetime.fromtimestamp(minute * 60, UTC):%Y/%m/%d}/"
+    name = day + name_of(minute, "")[len(day) :][:cut] + rest.replace("/", "")
+    found = folder()
     of = found.minute(name)
+    if name == day:
+        assert of is None
+        return
     assert of is not None
     assert of // 1440 == minute // 1440
     assert found.before(of) <= name
+    assert of % 1440 == 1439 or name < found.before(of + 1)
 
 
 @given(minutes=st.tuples(MINUTES, MINUTES))

@@ -49,6 +49,8 @@ class Bucket:
     failing: dict[str, str] = field(default_factory=dict)
     """Error by key; the key ``list`` stands for listings."""
     calls: Counter[str] = field(default_factory=Counter)
+    fails_from: float = math.inf
+    """The number of the listing from which on listings fail."""
     default_region: str | None = REGION
 
     def earliest(self) -> float:
@@ -95,6 +97,8 @@ class Bucket:
         self.calls[operation] += 1
         if key in self.failing:
             raise SourceError(f"{operation} of {key} failed.", reason=self.failing[key])
+        if key == "list" and self.calls[operation] >= self.fails_from:
+            raise SourceError(f"{operation} failed.", reason="error")
 
 
 class BucketListing:
@@ -215,6 +219,17 @@ def test_objects_are_read_once_from_the_start_on(bucket: Bucket) -> None:
     assert before not in exporter.events
 
 
+def test_events_before_an_edit_of_the_prefix_count(bucket: Bucket) -> None:
+    edited = TrailListingConfig(name="trail", bucket="trail", prefix=f"AWSLogs/{ACCOUNT}/")
+    since = dict.fromkeys(TrailListingConfig(name="trail", bucket="trail").parts, START * 60_000)
+    bucket.put(START + 30)
+    bucket.minute = START + HOUR
+    accounts, clock = cast("AwsAccounts", bucket), cast("Clock", bucket)
+    environment = Environment(accounts, clock, contents=AskingAhead(bucket, 0))
+    *_, last = edited.source(environment, since).poll(PARTITION, None, own_starts={})
+    assert last.limits == Limits(None, START * 60_000)
+
+
 def test_an_object_counts_that_arrives_late_within_the_lookback(bucket: Bucket) -> None:
     exporter = Exporter(bucket).poll()
     on_time = [bucket.put(START + number, number) for number in range(2000)]
@@ -230,6 +245,14 @@ def test_a_day_goes_on_after_midnight(bucket: Bucket) -> None:
     exporter = Exporter(bucket).poll().poll_until(midnight + 2, every=30)
     keys = [bucket.put(midnight - 1), bucket.put(midnight), bucket.put(midnight + 1)]
     assert exporter.poll().events == dict.fromkeys(keys, 1)
+
+
+def test_an_object_between_those_of_cloudtrail_is_read_once(bucket: Bucket) -> None:
+    exporter = Exporter(bucket).poll_until(START + 30)
+    key = bucket.put(START + 20)
+    other = bucket.write(key.replace("Z_", "_"))
+    exporter.poll_until(START + 2 * DAY, every=30)
+    assert exporter.events == {key: 1, other: 1}
 
 
 def test_an_object_with_any_name_is_read_in_the_folder_of_a_day(bucket: Bucket) -> None:
@@ -357,6 +380,32 @@ def test_if_all_objects_fail_reading_waits_and_loses_none(bucket: Bucket) -> Non
     assert exporter.events == dict.fromkeys(keys, 1)
 
 
+def test_fresh_objects_do_not_wait_for_history_that_cannot_be_read(bucket: Bucket) -> None:
+    old = [bucket.put(START - 2 * DAY + number) for number in range(2 * trail_walk.MOST_FAILING)]
+    bucket.failing = dict.fromkeys(old, "access_denied")
+    exporter = Exporter(bucket, {"start": 3 * 86_400}, ahead=len(old))
+    for _ in range(2):
+        with pytest.raises(SourceError, match=r"50 objects in .* history is read once these can"):
+            exporter.poll()
+    fresh = bucket.put(START)
+    with pytest.raises(SourceError):
+        exporter.poll()
+    assert exporter.events == {fresh: 1}
+    bucket.failing = {}
+    bucket.minute += HOUR
+    with suppress(SourceError):
+        exporter.poll()
+    assert exporter.poll().events == dict.fromkeys([fresh, *old], 1)
+
+
+def test_no_object_waits_for_archived_ones(bucket: Bucket) -> None:
+    old = [bucket.put(START - 2 * DAY + number) for number in range(2 * trail_walk.MOST_FAILING)]
+    bucket.failing = dict.fromkeys(old, "archived")
+    last = bucket.put(START - DAY)
+    exporter = Exporter(bucket, {"start": 3 * 86_400}).poll()
+    assert exporter.events == {last: 1}
+
+
 def test_no_object_waits_for_damaged_ones(bucket: Bucket) -> None:
     exporter = Exporter(bucket).poll()
     for number in range(2 * trail_walk.MOST_FAILING):
@@ -438,6 +487,31 @@ def test_a_busy_folder_takes_few_calls_for_late_objects(bucket: Bucket) -> None:
     bucket.calls.clear()
     exporter.poll_until(START + DAY + 4 * HOUR)
     assert bucket.calls["ListObjectsV2"] < 1.5 * 4 * HOUR
+
+
+def test_a_listing_of_history_that_fails_moves_past_no_late_object(bucket: Bucket) -> None:
+    old = bucket.put(START - 2 * DAY)
+    exporter = Exporter(bucket, {"start": 3 * 86_400})
+    exporter.poll(turn=0)
+    late = bucket.put(START - DAY + 60)
+    bucket.minute += 4 * HOUR
+    exporter.restart(complete=True)
+    bucket.fails_from = bucket.calls["ListObjectsV2"] + 2
+    with pytest.raises(SourceError):
+        exporter.poll()
+    bucket.fails_from = math.inf
+    assert exporter.poll().events == {old: 1, late: 1}
+
+
+def test_runs_to_the_end_get_past_objects_that_s3_never_returns(bucket: Bucket) -> None:
+    keys = [bucket.put(START, number) for number in range(12)]
+    exporter = Exporter(bucket)
+    bucket.failing = dict.fromkeys(keys[1:-1], "error")
+    for _ in range(5):
+        exporter.restart(complete=True)
+        with suppress(SourceError):
+            exporter.poll()
+    assert exporter.events == {keys[0]: 1, keys[-1]: 1}
 
 
 def test_a_run_to_the_end_reads_the_whole_lookback(bucket: Bucket) -> None:
