@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from typing import Final
 
@@ -18,6 +19,8 @@ _EXTEND_AFTER: Final = VISIBILITY / 3
 _MOST_MESSAGES: Final = 100
 _MOST_CHARACTERS: Final = 4 * 1024 * 1024
 """Above one of these limits, receiving stops. AWS: a message has at most 1 MiB."""
+_WAIT_AHEAD: Final = 1
+"""Seconds that a receive ahead waits for a message: with any wait, AWS asks all of its servers."""
 
 _log = structlog.get_logger(__name__)
 
@@ -27,6 +30,9 @@ class Inbox:
 
     If their commit fails, they are kept, invisible to others, and worked off by the next poll. So
     a ledger that fails for a while uses up none of the receives that the redrive policy allows.
+
+    As long as receives fill the limits, the next messages are received in a thread while these are
+    worked off, and those that are worked off are deleted there.
     """
 
     def __init__(self, queue: Queue, source: str) -> None:
@@ -34,8 +40,13 @@ class Inbox:
         self._source = source
         self._held: dict[str, Message] = {}
         """By receipt."""
+        self._given: Sequence[Message] = ()
+        """Those that the last ``receive`` returned."""
         self._lock = threading.Lock()
         self._timer: threading.Timer | None = None
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="inbox")
+        self._deletes: list[Future[None]] = []
+        self._ahead: Future[int] | None = None
         self._released = False
         self._undeleted = False
 
@@ -43,35 +54,27 @@ class Inbox:
         """Messages to work off, and the number of malformed ones; raises SourceError.
 
         Those that are kept come first. Otherwise the queue is asked, and asked again as long as a
-        receive is full. ``wait``: seconds to wait for a message.
+        receive is full. ``wait``: seconds to wait for a message. An error of ``delete`` may be
+        raised here.
         """
+        malformed = self._end_ahead()
+        if not self._held:
+            malformed += self._receive(wait)
         with self._lock:
-            kept = list(self._held.values())
-        if kept:
-            return kept, 0
-        messages: list[Message] = []
-        malformed = characters = 0
-        while True:
-            more, odd = self._queue.receive(wait=0 if messages else wait, visibility=VISIBILITY)
-            self._hold(more)
-            messages += more
-            malformed += odd
-            characters += sum(len(one.body) for one in more)
-            is_full = len(messages) >= _MOST_MESSAGES or characters >= _MOST_CHARACTERS
-            if len(more) < MOST_AT_ONCE or is_full:
-                return messages, malformed
+            is_done = not any(one.receipt in self._held for one in self._given)
+            messages = self._given = list(self._held.values())
+        # Nothing is received ahead as long as commits fail.
+        if is_done and _is_full(messages):
+            self._ahead = self._thread.submit(self._receive, _WAIT_AHEAD)
+        return messages, malformed
 
     def delete(self, messages: Sequence[Message]) -> None:
         """Delete messages whose events are committed; raises SourceError."""
         self.leave(messages)
-        failed = self._queue.delete(messages)
-        if failed and not self._undeleted:
-            _log.warning(
-                "messages could not be deleted: they come again, and count once",
-                source=self._source,
-                messages=failed,
-            )
-        self._undeleted = failed > 0
+        if self._ahead is None:
+            self._delete(messages)
+        else:
+            self._deletes.append(self._thread.submit(self._delete, messages))
 
     def leave(self, messages: Sequence[Message]) -> None:
         """Leave messages to the queue: they become visible again when their time is over."""
@@ -90,6 +93,37 @@ class Inbox:
             self._stop_timer()
         if messages:
             threading.Thread(target=self._give_back, args=[messages], daemon=True).start()
+
+    def _end_ahead(self) -> int:
+        """Wait for what was begun in the thread; returns the number of malformed messages."""
+        deletes, self._deletes = self._deletes, []
+        ahead, self._ahead = self._ahead, None
+        malformed = 0 if ahead is None else ahead.result()
+        for one in deletes:
+            one.result()
+        return malformed
+
+    def _receive(self, wait: int) -> int:
+        """Receive and hold messages; returns the number of malformed ones."""
+        messages: list[Message] = []
+        malformed = 0
+        while True:
+            more, odd = self._queue.receive(wait=0 if messages else wait, visibility=VISIBILITY)
+            self._hold(more)
+            messages += more
+            malformed += odd
+            if len(more) < MOST_AT_ONCE or _is_full(messages):
+                return malformed
+
+    def _delete(self, messages: Sequence[Message]) -> None:
+        failed = self._queue.delete(messages)
+        if failed and not self._undeleted:
+            _log.warning(
+                "messages could not be deleted: they come again, and count once",
+                source=self._source,
+                messages=failed,
+            )
+        self._undeleted = failed > 0
 
     def _give_back(self, messages: Sequence[Message]) -> None:
         with suppress(SourceError):  # they become visible when their time is over
@@ -124,3 +158,8 @@ class Inbox:
             self._queue.extend(messages, visibility=VISIBILITY)
         except SourceError as error:
             _log.debug("extending visibility failed", source=self._source, error=str(error))
+
+
+def _is_full(messages: Sequence[Message]) -> bool:
+    characters = sum(len(one.body) for one in messages)
+    return len(messages) >= _MOST_MESSAGES or characters >= _MOST_CHARACTERS

@@ -75,3 +75,56 @@ def test_a_receive_that_fails_after_a_full_one_loses_no_message(
     received, _ = opened.receive(wait=0)
     assert [one.id for one in received] == full
     assert server.calls["ReceiveMessage"] == 2
+
+
+@pytest.fixture
+def full(server: Answering) -> None:
+    """A queue whose receives are full, with different messages each time."""
+    server.next_answers["ReceiveMessage"] = [
+        messages(*(str(number) for number in range(start, start + 10)))
+        for start in range(0, 1000, 10)
+    ]
+
+
+@pytest.mark.usefixtures("full")
+def test_each_message_of_a_full_queue_is_received_once_and_in_order(opened: Inbox) -> None:
+    received = []
+    for _ in range(4):
+        more, _ = opened.receive(wait=0)
+        received += more
+        opened.leave(more)
+    assert [one.id for one in received] == [str(number) for number in range(400)]
+
+
+@pytest.mark.usefixtures("full")
+def test_messages_of_a_full_queue_are_deleted_before_later_ones_are_worked_off(
+    server: Answering, opened: Inbox
+) -> None:
+    server.answers["DeleteMessageBatch"] = Answer(b'{"Successful": []}')
+    for batch in range(4):
+        received, _ = opened.receive(wait=0)
+        assert server.calls["DeleteMessageBatch"] == 10 * batch
+        opened.delete(received)
+
+
+@pytest.mark.usefixtures("full")
+def test_an_error_of_a_deletion_in_the_background_is_raised_and_loses_no_message(
+    server: Answering, opened: Inbox
+) -> None:
+    server.answers["DeleteMessageBatch"] = REFUSED
+    received, _ = opened.receive(wait=0)
+    opened.delete(received)
+    with pytest.raises(SourceError):
+        opened.receive(wait=0)
+    more, _ = opened.receive(wait=0)
+    assert [one.id for one in more] == [str(number) for number in range(100, 200)]
+
+
+@pytest.mark.usefixtures("full")
+def test_receiving_stops_while_messages_cannot_be_worked_off(
+    server: Answering, opened: Inbox
+) -> None:
+    for _ in range(5):
+        kept, _ = opened.receive(wait=0)
+    assert [one.id for one in kept] == [str(number) for number in range(200)]
+    assert server.calls["ReceiveMessage"] == 20
