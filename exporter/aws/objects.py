@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from exporter.aws.calls import Call
-from exporter.model import SourceError
+from exporter.model import SourceError, pickled_by_fields
 
 if TYPE_CHECKING:
     from exporter.aws.accounts import AwsAccounts
@@ -16,6 +16,7 @@ MOST_BYTES: Final = 30 * 2**20
 CloudTrail writes files of about 50 MB before compression."""
 
 
+@pickled_by_fields
 @dataclass(frozen=True, slots=True)
 class ObjectName:
     """An object in a bucket."""
