@@ -95,7 +95,7 @@ class Inbox:
             threading.Thread(target=self._give_back, args=[messages], daemon=True).start()
 
     def _end_ahead(self) -> int:
-        """Wait for what was begun in the thread; returns the number of malformed messages."""
+        """Wait until the thread is done; returns the number of malformed messages."""
         deletes, self._deletes = self._deletes, []
         ahead, self._ahead = self._ahead, None
         malformed = 0 if ahead is None else ahead.result()

@@ -60,7 +60,7 @@ class TrailObject:
 
     name: ObjectName
     region: str
-    """Where S3 is asked for it."""
+    """Where S3 is called."""
     owner: str | None
     """The account that has to own the bucket; None if any may."""
     format: EventFormat = "cloudtrail"

@@ -29,7 +29,7 @@ class Job(Protocol):
 
     @property
     def content(self) -> Content | None:
-        """The object that is loaded for it."""
+        """The object to load, if any."""
 
     @property
     def name(self) -> str:

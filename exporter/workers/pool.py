@@ -78,7 +78,7 @@ class Workers:
     def borrow(self, *, wait: bool, start: bool = True) -> Worker | None:
         """Lend a worker; None if all are lent and the caller does not wait. Raises SourceError.
 
-        ``start``: whether another process may be started for it.
+        ``start``: whether another process may be started.
         """
         with self._changed:
             if wait:
