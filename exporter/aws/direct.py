@@ -87,7 +87,7 @@ class DirectReader:
         most_bytes: int,
         credentials: Callable[[], ReadOnlyCredentials],
     ) -> bytes | None:
-        """The bytes of an object, or None if the client has to be asked for it.
+        """The bytes of an object, or None if the client has to read it.
 
         ``parameters``: of GetObject. Objects of more than ``most_bytes`` are left to the client.
         ``credentials`` returns the current ones. Raises SourceError if the call was ended.
