@@ -25,7 +25,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, Final, cast
@@ -36,6 +36,7 @@ import yaml
 from bench.measuring import REPOSITORY, machine, table
 from bench.trail_aws import ACCOUNT, QUEUE
 from bench.trail_objects import BUCKET, PREFIX, TrailObjects
+from bench.workers import descendants, pss
 from exporter.ledger.storage import LEDGER_FILE
 from tests.support.expositions import Exposition
 from tests.support.http import PLAIN_HTTP
@@ -113,31 +114,19 @@ def configuration(url: str, mode: str, interval: float) -> dict[str, Any]:
     return {"sources": [source], "rule_files": [str(_RULES)]}
 
 
-def processes(pid: int) -> list[int]:
-    """A process and those that it started."""
-    found = [pid]
-    for parent in found:
-        children = Path(f"/proc/{parent}/task").glob("*/children")
-        found += [int(child) for path in children for child in path.read_text().split()]
-    return found
-
-
 def cpu(pid: int) -> float:
     """CPU seconds of a process and its children, those that ended included."""
     total = 0
-    for each in processes(pid):
-        fields = Path(f"/proc/{each}/stat").read_text().rpartition(")")[2].split()
-        total += sum(map(int, fields[11:15] if each == pid else fields[11:13]))
+    for each in (pid, *descendants(pid)):
+        with suppress(OSError):  # it has ended, and is its parent's now
+            fields = Path(f"/proc/{each}/stat").read_text().rpartition(")")[2].split()
+            total += sum(map(int, fields[11:15] if each == pid else fields[11:13]))
     return total / _TICKS
 
 
 def memory(pid: int) -> int:
     """PSS of a process and its children, bytes."""
-    total = 0
-    for each in processes(pid):
-        lines = Path(f"/proc/{each}/smaps_rollup").read_text().splitlines()
-        total += sum(int(line.split()[1]) for line in lines if line.startswith("Pss:"))
-    return total * 1024
+    return sum(map(pss, (pid, *descendants(pid))))
 
 
 def matches(page: Exposition) -> dict[str, int]:

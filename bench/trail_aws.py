@@ -193,6 +193,8 @@ class Emulator:
         if messages:
             self.queue.put(number)
             return
+        if self.objects.bucket(number) != BUCKET:
+            return  # only messages name it
         key = self.objects.key(number)
         if self.faults.late:
             self.hidden.append((time.monotonic() + self.rng.random() * self.faults.late, key))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from exporter.aws.calls import Call
-from exporter.model import SourceError
+from exporter.model import SourceError, pickled_by_fields
 
 if TYPE_CHECKING:
     from exporter.aws.accounts import AwsAccounts
@@ -30,6 +30,7 @@ def is_bucket(name: str) -> bool:
     return _BUCKET.fullmatch(name) is not None and not name.endswith(_ALIASES)
 
 
+@pickled_by_fields
 @dataclass(frozen=True, slots=True)
 class ObjectName:
     """An object in a bucket."""

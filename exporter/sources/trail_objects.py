@@ -11,7 +11,13 @@ from typing import TYPE_CHECKING, Final
 
 from exporter.aws.objects import ObjectName, Objects
 from exporter.aws.roles import Role
-from exporter.model import DamagedContentError, EventFormat, LogEvent, SourceError
+from exporter.model import (
+    DamagedContentError,
+    EventFormat,
+    LogEvent,
+    SourceError,
+    pickled_by_fields,
+)
 from exporter.sources.containers import NOT_EVENTS, Container
 
 if TYPE_CHECKING:
@@ -50,6 +56,7 @@ class Tries:
         self._ended.pop(name, None)
 
 
+@pickled_by_fields
 @dataclass(frozen=True, slots=True)
 class TrailObject:
     """An object of a trail (see Content)."""

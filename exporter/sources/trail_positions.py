@@ -31,6 +31,10 @@ class _Document(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
     failing: dict[str, int] = {}
 
 
+# Made here: the first use of a type by several threads at once crashes msgspec.
+_decode_document: Final = msgspec.json.Decoder(_Document).decode
+
+
 @dataclass(slots=True)
 class Span:
     """Minutes beyond the lookback whose objects are read once, in the order of their names."""
@@ -122,7 +126,7 @@ class Positions:
     def decode(cls, text: str) -> Positions:
         """From text; raises DamagedCheckpointError."""
         try:
-            document = msgspec.json.decode(text, type=_Document)
+            document = _decode_document(text)
             read = {
                 _minute(minute): _whole(base64.b64decode(digests, validate=True))
                 for minute, digests in document.read.items()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable
 from contextlib import suppress
 
@@ -14,6 +16,7 @@ from exporter.sources.file_position import FilePosition
 from exporter.sources.progress import Backfill, Progress
 from exporter.sources.schedule import Schedule
 from exporter.sources.trail_positions import Positions, Span
+from tests.support.tools import ROOT
 
 SCHEDULE = Schedule(60_000, 600_000)
 PROGRESS = Progress(
@@ -68,3 +71,29 @@ def test_one_changed_character(kind: str, data: st.DataObject) -> None:
 def test_other_text(kind: str, text: str) -> None:
     with pytest.raises(DamagedCheckpointError):
         DECODERS[kind][1](text)
+
+
+_AT_ONCE = """
+import importlib, sys, threading
+from exporter.sources import trail_positions
+
+sys.setswitchinterval(1e-6)
+for _ in range(300):
+    importlib.reload(trail_positions)
+    barrier = threading.Barrier(4)
+    decode = trail_positions.Positions.decode
+
+    def first() -> None:
+        barrier.wait()
+        decode(sys.argv[1])
+
+    threads = [threading.Thread(target=first) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+"""
+
+
+def test_checkpoints_of_trails_may_be_read_by_several_threads_at_once_from_the_start() -> None:
+    subprocess.run([sys.executable, "-c", _AT_ONCE, TRAIL.encode()], check=True, cwd=ROOT)
