@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from exporter.clock import Clock
 
 
-_MOST_GATHERED: Final = 16 * 2**20
+_MOST_GATHERED: Final = 4 * 2**20
 """Bytes of the log events that are counted together, about."""
 _MOST_PARTS: Final = 256
 _RECORD: Final = 1024
