@@ -23,6 +23,7 @@ from exporter.aws.calls import Call
 from exporter.aws.errors import AWS_ERRORS, code_reason, source_error
 from exporter.aws.quotas import stopping_error
 from exporter.aws.transport import too_slow
+from exporter.model import SourceError
 
 if TYPE_CHECKING:
     from botocore.awsrequest import AWSRequest
@@ -89,8 +90,8 @@ class DirectReader:
     ) -> bytes | None:
         """The bytes of an object, or None if the client has to be asked for it.
 
-        ``parameters``: of GetObject. Objects of more than ``most_bytes`` are left to the client.
-        ``credentials`` returns the current ones. Raises SourceError if the call was ended.
+        ``parameters``: of GetObject. ``credentials`` returns the current ones. Raises SourceError
+        if the call was ended, or the object has more than ``most_bytes``.
         """
         where = _where(parameters)
         way = self._ways.get(where)
@@ -108,6 +109,9 @@ class DirectReader:
         try:
             answer = self._send(way, keys, call, parameters, most_bytes)
             outcome = _outcome(answer)
+        except SourceError as error:
+            outcome = "success" if error.reason == "too_large" else outcome
+            raise
         finally:
             conduct.observe(call, outcome)
         if answer is None or outcome != "success":
@@ -167,9 +171,12 @@ class DirectReader:
             status = curl.getinfo(pycurl.RESPONSE_CODE)
         except pycurl.error as error:
             took = curl.getinfo(pycurl.TOTAL_TIME)
+            status = curl.getinfo(pycurl.RESPONSE_CODE)
             curl.close()
             if self._conduct.stop.is_set():
                 raise stopping_error() from None
+            if error.args[0] == pycurl.E_FILESIZE_EXCEEDED and status == HTTPStatus.OK:
+                raise too_large(call, most_bytes) from None
             late = error.args[0] == pycurl.E_OPERATION_TIMEDOUT
             if late and took >= self._conduct.call_seconds:
                 raise source_error(too_slow(self._conduct.call_seconds), call) from None
@@ -190,6 +197,15 @@ class DirectReader:
         curl.setopt(pycurl.NOPROGRESS, 0)
         # libcurl calls it once a second at least; any value but 0 ends the transfer.
         curl.setopt(pycurl.XFERINFOFUNCTION, lambda *_: int(conduct.stop.is_set()))
+
+
+def too_large(call: Call, most_bytes: int) -> SourceError:
+    """The error of an object that was not received because of its size."""
+    return SourceError(
+        f"{call} was not made: the object is larger than {most_bytes / 2**20:.3g} MiB, "
+        "the maximum, or a sixteenth of the memory limit.",
+        reason="too_large",
+    )
 
 
 def _set_request(

@@ -28,7 +28,7 @@ DELIVERED: Final = PartitionKind(
 """The log groups of subscription data."""
 
 Found = Sequence[LogEvent | None]
-"""Log events that follow one another; None for others, and for those that are dense or longer than LONGEST."""
+"""Log events that follow one another; None for others, and for those that are too long or dense."""
 
 _RECORDS_FIRST: Final = re.compile(r'\{[ \t\r\n]*"Records"')
 # An envelope of EventBridge, in which a record may come, has ``detail-type``.

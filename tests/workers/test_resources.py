@@ -43,3 +43,12 @@ def test_as_many_workers_run_as_fit_the_memory(
     limit = None if mebibytes is None else mebibytes * 2**20
     monkeypatch.setattr(resources, "memory_limit", lambda: limit)
     assert resources.workers() == workers
+
+
+@pytest.mark.parametrize(("mebibytes", "most"), [(128, 8), (256, 16), (1024, 30), (None, 30)])
+def test_the_largest_object_follows_from_the_memory(
+    monkeypatch: pytest.MonkeyPatch, mebibytes: int | None, most: int
+) -> None:
+    limit = None if mebibytes is None else mebibytes * 2**20
+    monkeypatch.setattr(resources, "memory_limit", lambda: limit)
+    assert resources.object_bytes() == most * 2**20
