@@ -136,7 +136,7 @@ class Container:
                     left.undecodable += len(found) - len(some)
                     events += some
             except DamagedContentError as error:
-                left.damage = error
+                left.damage = error.with_traceback(None)
             return events
 
         return Records(document, time, split), left

@@ -94,7 +94,10 @@ def portions_of(
             yield Portion(content, events, size)
             size = 0
     except DamagedContentError as error:
-        yield Portion(content, (), size, last=True, error=error)
+        # The frames have the object, and the error: they would be kept until a garbage collection.
+        without_frames = error.with_traceback(None)
+        without_frames.__cause__ = without_frames.__context__ = None
+        yield Portion(content, (), size, last=True, error=without_frames)
     else:
         yield Portion(content, (), size, last=True)
 
