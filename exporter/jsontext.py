@@ -99,7 +99,7 @@ def value_of(text: str) -> Any:
 
 
 def is_dense(text: str, start: int = 0) -> bool:
-    """Whether the JSON value at ``start`` is so long and has so many values that it is not decoded.
+    """Whether the JSON value at ``start`` is too long, with too many values, to be decoded.
 
     It would fill the memory. AWS's records have 1 MB at most.
     """

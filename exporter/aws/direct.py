@@ -88,7 +88,7 @@ class DirectReader:
         most_bytes: int,
         credentials: Callable[[], ReadOnlyCredentials],
     ) -> bytes | None:
-        """The bytes of an object, or None if the client has to be asked for it.
+        """The bytes of an object, or None if the client has to be asked.
 
         ``parameters``: of GetObject. ``credentials`` returns the current ones. Raises SourceError
         if the call was ended, or the object has more than ``most_bytes``.

@@ -55,7 +55,7 @@ class Portion(Generic[ContentT]):
     content: ContentT
     events: Sequence[LogEvent] = ()
     size: int = 0
-    """Bytes that were loaded for it, before decompression."""
+    """Bytes that were loaded, before decompression."""
     last: bool = False
     """Whether nothing of the object follows."""
     error: SourceError | DamagedContentError | None = None

@@ -53,7 +53,7 @@ class TrailObject:
 
     name: ObjectName
     region: str
-    """Where S3 is asked for it."""
+    """The region that S3 is asked in."""
     owner: str | None
     """The account that has to own the bucket; None if any may."""
     format: EventFormat = "cloudtrail"

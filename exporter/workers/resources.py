@@ -10,10 +10,10 @@ from typing import Final
 
 from exporter.aws.objects import MOST_BYTES
 
-MAIN_BYTES: Final = 110 * 2**20
-"""Memory of the main process, about, that no worker may use."""
-WORKER_BYTES: Final = 80 * 2**20
-"""Memory of a worker at most."""
+MAIN_BYTES: Final = 180 * 2**20
+"""Memory of the main process and of those that start workers, about, that no worker may use."""
+WORKER_BYTES: Final = 100 * 2**20
+"""Memory of a worker at most, with documents of 32 MiB."""
 _LOADED_BYTES: Final = 16 * 2**20
 _PROC: Final = Path("/proc/self/cgroup")
 _GROUPS: Final = Path("/sys/fs/cgroup")
