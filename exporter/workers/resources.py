@@ -10,9 +10,9 @@ from typing import Final
 
 from exporter.aws.objects import MOST_BYTES
 
-MAIN_BYTES: Final = 180 * 2**20
+MAIN_BYTES: Final = 240 * 2**20
 """Memory of the main process and of those that start workers, about, that no worker may use."""
-WORKER_BYTES: Final = 100 * 2**20
+WORKER_BYTES: Final = 130 * 2**20
 """Memory of a worker at most, with documents of 32 MiB."""
 _LOADED_BYTES: Final = 16 * 2**20
 _PROC: Final = Path("/proc/self/cgroup")

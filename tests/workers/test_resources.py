@@ -35,7 +35,7 @@ def test_the_least_limit_of_the_groups_around_the_process_holds(tmp_path: Path) 
     assert resources.memory_limit(tmp_path / "cgroup", tmp_path) == 128 * 2**20
 
 
-@pytest.mark.parametrize(("mebibytes", "workers"), [(128, 1), (360, 1), (400, 2), (None, 4)])
+@pytest.mark.parametrize(("mebibytes", "workers"), [(128, 1), (490, 1), (512, 2), (None, 4)])
 def test_as_many_workers_run_as_fit_the_memory(
     monkeypatch: pytest.MonkeyPatch, mebibytes: int | None, workers: int
 ) -> None:
