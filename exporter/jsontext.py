@@ -14,7 +14,7 @@ from typing import Any, Final
 
 import msgspec
 
-from exporter.model import LONGEST, DamagedContentError
+from exporter.model import LONG, LONGEST, DamagedContentError
 
 REFUSED: Final = (msgspec.MsgspecError, ValueError, RecursionError)
 """What msgspec raises for text that it does not accept."""
@@ -30,8 +30,11 @@ _OPENING: Final = 16
 """Number of characters used to find the start of an object: objects of a file begin alike."""
 _NEXT: Final = 64 * 1024
 """Characters in which the next object is looked for."""
+_MOST_VALUES: Final = 2**18
+"""Brackets, braces and commas of a value of more than LONG characters. Three characters of dense
+JSON take seventy bytes in memory."""
 _STRUCTURE: Final = re.compile(r'["\[\]{},]')
-_IN_STRING: Final = re.compile(r'"|\\.|\\\Z', re.DOTALL)
+_IN_STRING: Final = re.compile(r'"|(?:\\.){1,1000}|\\\Z', re.DOTALL)
 
 _members = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _elements = msgspec.json.Decoder(list[msgspec.Raw]).decode
@@ -41,8 +44,10 @@ _check_object = msgspec.json.Decoder(msgspec.defstruct("_Object", [])).decode
 def members(text: str) -> dict[str, str] | None:
     """The JSON text of each member of an object, the last one of equal names.
 
-    None if the text is not a JSON object, or has a member of more than LONGEST characters.
+    None if the text is not a JSON object, or is dense, or has a member longer than LONGEST.
     """
+    if is_dense(text):
+        return None
     try:
         return {name: str(raw, "utf-8") for name, raw in _members(text).items()}
     except REFUSED:
@@ -59,6 +64,8 @@ def members(text: str) -> dict[str, str] | None:
 
 def elements(text: str) -> list[str] | None:
     """The JSON text of each element of an array; None as for ``members``."""
+    if is_dense(text):
+        return None
     try:
         return [str(raw, "utf-8") for raw in _elements(text)]
     except REFUSED:
@@ -86,7 +93,31 @@ def string(text: str | None) -> str | None:
 
 def value_of(text: str) -> Any:
     """The value of a JSON text, its numbers as texts. Raises ValueError or RecursionError."""
+    if is_dense(text):
+        raise ValueError
     return _DECODER.decode(text)
+
+
+def is_dense(text: str, start: int = 0) -> bool:
+    """Whether the JSON value at ``start`` is too long, with too many values, to be decoded.
+
+    It would fill the memory. AWS's records have 1 MB at most.
+    """
+    if len(text) - start <= LONG:
+        return False
+    pattern, depth, marks, at = _STRUCTURE, 0, 0, start
+    while found := pattern.search(text, at):
+        at, mark = found.end(), found[0]
+        if mark == '"':
+            pattern = _STRUCTURE if pattern is _IN_STRING else _IN_STRING
+        elif pattern is _STRUCTURE:
+            marks += 1
+            depth += (mark in "[{") - (mark in "]}")
+        if marks > _MOST_VALUES and at - start > LONG:
+            return True
+        if depth <= 0 and pattern is _STRUCTURE:
+            break
+    return False
 
 
 class JsonText:
@@ -144,6 +175,8 @@ class JsonText:
                 pass
             else:
                 return raw
+        if is_dense(self._text, start):
+            return None
         try:
             _, end = _DECODER.raw_decode(self._text, start)
         except (ValueError, RecursionError):
@@ -155,9 +188,12 @@ class JsonText:
         self._at += len(raw)
 
     def value(self) -> str | None:
-        """Take the next value; None if it is longer than LONGEST, and left out."""
+        """Take the next value; None if it is longer than LONGEST or dense, and left out."""
         self.peek()
         while True:
+            if is_dense(self._text, self._at):
+                self._skip()
+                return None
             start, length = self._at, len(self._text)
             try:
                 _, end = _DECODER.raw_decode(self._text, start)
@@ -233,7 +269,8 @@ class JsonText:
         if not opening or not self._unsplit:
             return []
         self._unsplit = False
-        last = self._text.rfind(opening, self._at)
+        end = self._at + LONG
+        last = self._text.rfind(opening, self._at, end)
         piece = self._text[self._at : max(last, self._at)].rstrip(_BLANKS)
         if not piece.endswith(","):
             return []
@@ -242,6 +279,7 @@ class JsonText:
         except REFUSED:
             return []
         self._at += len(piece) - 1
+        self._unsplit = end < len(self._text)
         texts = [str(raw, "utf-8") for raw in found]
         return [text if len(text) <= LONGEST else None for text in texts]
 

@@ -23,6 +23,8 @@ with the fields that only CloudTrail writes together is one.
 LONGEST = 8 * 1024 * 1024
 """Characters of a JSON record, or bytes of a line. Longer ones do not count. AWS: a record has at
 most 1 MB."""
+LONG = 1024 * 1024
+"""Characters from which a record is unusual, and is looked at before it is decoded."""
 
 _T = TypeVar("_T")
 

@@ -21,8 +21,10 @@ from botocore.utils import get_environ_proxies
 
 from exporter.aws.calls import Call
 from exporter.aws.errors import AWS_ERRORS, code_reason, source_error
+from exporter.aws.objects import too_large
 from exporter.aws.quotas import stopping_error
 from exporter.aws.transport import too_slow
+from exporter.model import SourceError
 
 if TYPE_CHECKING:
     from botocore.awsrequest import AWSRequest
@@ -89,8 +91,8 @@ class DirectReader:
     ) -> bytes | None:
         """The bytes of an object, or None if the client has to be asked.
 
-        ``parameters``: of GetObject. Objects of more than ``most_bytes`` are left to the client.
-        ``credentials`` returns the current ones. Raises SourceError if the call was ended.
+        ``parameters``: of GetObject. ``credentials`` returns the current ones. Raises SourceError
+        if the call was ended, or the object has more than ``most_bytes``.
         """
         where = _where(parameters)
         way = self._ways.get(where)
@@ -108,6 +110,9 @@ class DirectReader:
         try:
             answer = self._send(way, keys, call, parameters, most_bytes)
             outcome = _outcome(answer)
+        except SourceError as error:
+            outcome = "success" if error.reason == "too_large" else outcome
+            raise
         finally:
             conduct.observe(call, outcome)
         if answer is None or outcome != "success":
@@ -167,9 +172,12 @@ class DirectReader:
             status = curl.getinfo(pycurl.RESPONSE_CODE)
         except pycurl.error as error:
             took = curl.getinfo(pycurl.TOTAL_TIME)
+            status = curl.getinfo(pycurl.RESPONSE_CODE)
             curl.close()
             if self._conduct.stop.is_set():
                 raise stopping_error() from None
+            if error.args[0] == pycurl.E_FILESIZE_EXCEEDED and status == HTTPStatus.OK:
+                raise too_large(call, most_bytes) from None
             late = error.args[0] == pycurl.E_OPERATION_TIMEDOUT
             if late and took >= self._conduct.call_seconds:
                 raise source_error(too_slow(self._conduct.call_seconds), call) from None

@@ -55,8 +55,8 @@ class Objects:
         self._region = region
         self._owner = owner
 
-    def content(self, name: ObjectName) -> bytes:
-        """The bytes of an object; raises SourceError."""
+    def content(self, name: ObjectName, most_bytes: int = MOST_BYTES) -> bytes:
+        """The bytes of an object; raises SourceError, with reason ``too_large`` if it has more."""
         call = Call(
             "s3", "GetObject", self._owner or "", self._region, f"object {name}", any_signer=True
         )
@@ -66,17 +66,23 @@ class Objects:
         if self._owner:
             parameters["ExpectedBucketOwner"] = self._owner
         direct = self._accounts.direct(call)
-        content = direct.read(call, parameters, MOST_BYTES, lambda: self._accounts.keys(call))
+        content = direct.read(call, parameters, most_bytes, lambda: self._accounts.keys(call))
         if content is not None:
             return content
         answer = self._accounts.answer(call, parameters)
         size = answer.get("ContentLength")
-        if not isinstance(size, int) or size > MOST_BYTES:
+        if not isinstance(size, int) or size > most_bytes:
             answer["Body"].close()
-            raise SourceError(
-                f"{call} was not made: the object is larger than {MOST_BYTES // 2**20} MiB.",
-                reason="too_large",
-            )
+            raise too_large(call, most_bytes)
         content = self._accounts.body(call, answer["Body"])
         direct.learn(parameters)
         return content
+
+
+def too_large(call: Call, most_bytes: int) -> SourceError:
+    """The error of an object that was not received because of its size."""
+    return SourceError(
+        f"{call} was not made: the object is larger than {most_bytes / 2**20:.3g} MiB, "
+        "the maximum, or a sixteenth of the memory limit.",
+        reason="too_large",
+    )

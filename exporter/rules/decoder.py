@@ -10,7 +10,7 @@ from typing import Annotated, Any, NamedTuple, Union, cast
 
 import msgspec
 
-from exporter.model import LONGEST, Records
+from exporter.model import LONG, Records
 from exporter.patterns import MISSING, Document, Selector, may_be_object
 from exporter.patterns.syntax import Comparison, Number, Step, all_tests
 from exporter.rules.cloudtrail import FIELDS
@@ -197,17 +197,17 @@ def _pieces(document: bytes | bytearray, array: slice) -> Iterator[bytes]:
 
     It is cut where an object seems to begin as the first one does. If one does not begin there, a
     piece is not JSON: two arrays joined by a comma are an array only if both are arrays. Raises
-    ValueError where an object may be too long.
+    ValueError where an object may be too long, or dense.
     """
     start, end = array.start + 1, array.stop - 1
     whole = memoryview(document)
     between = b"}," + document[start : start + _OPENING]
     while (cut := document.find(between, start + _PIECE, end)) >= 0:
-        if cut - start > LONGEST:
+        if cut - start > LONG:
             raise ValueError
         yield b"".join((b"[", whole[start : cut + 1], b"]"))
         start = cut + 2
-    if end - start > LONGEST:
+    if end - start > LONG:
         raise ValueError
     yield b"".join((b"[", whole[start:end], b"]"))
 

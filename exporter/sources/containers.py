@@ -34,13 +34,16 @@ from exporter.sources.json_records import (
     Found,
     JsonRecords,
     begins_as_subscription,
+    is_dense_json,
     is_single,
 )
 
 Layout = Literal["lines", "documents"]
 """``lines``: a message a line. ``documents``: JSON with line ends anywhere."""
 
-NOT_EVENTS: Final = "it has records that are not log events, or are longer than 8 MiB"
+NOT_EVENTS: Final = (
+    "it has records that are not log events, are longer than 8 MiB, or have too many values"
+)
 
 _SAMPLES = 64
 _SAMPLE = 4096
@@ -133,7 +136,7 @@ class Container:
                     left.undecodable += len(found) - len(some)
                     events += some
             except DamagedContentError as error:
-                left.damage = error
+                left.damage = error.with_traceback(None)
             return events
 
         return Records(document, time, split), left
@@ -187,7 +190,11 @@ def in_lines(
         texts = [*([] if is_header else [first]), *texts[1:]]
     if event_format != "cloudtrail":
         # AWS: a log event's message has at least one character.
-        return [LogEvent(text, time) if text else None for text in texts if text != ""]
+        return [
+            LogEvent(text, time) if text and not is_dense_json(text) else None
+            for text in texts
+            if text != ""
+        ]
     records = JsonRecords(event_format, time)
     found: list[LogEvent | None] = []
     for text in texts:

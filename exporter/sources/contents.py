@@ -6,6 +6,7 @@ from collections.abc import Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Generic, Protocol, TypeVar
 
+from exporter.aws.objects import MOST_BYTES
 from exporter.model import (
     DamagedContentError,
     EventFormat,
@@ -33,8 +34,8 @@ _RECORD: Final = 1024
 class Content(Protocol):
     """An object with log events. Can be pickled."""
 
-    def load(self, accounts: AwsAccounts) -> bytes:
-        """Its bytes; raises SourceError."""
+    def load(self, accounts: AwsAccounts, most_bytes: int) -> bytes:
+        """Its bytes; raises SourceError, with reason ``too_large`` if there are more."""
 
     def events(self, loaded: bytes, now: int) -> Iterator[Sequence[LogEvent]]:
         """The log events in it, in batches, at the time of reading, milliseconds.
@@ -93,15 +94,20 @@ def portions_of(
             yield Portion(content, events, size)
             size = 0
     except DamagedContentError as error:
-        yield Portion(content, (), size, last=True, error=error)
+        # The frames have the object, and the error: they would be kept until a garbage collection.
+        without_frames = error.with_traceback(None)
+        without_frames.__cause__ = without_frames.__context__ = None
+        yield Portion(content, (), size, last=True, error=without_frames)
     else:
         yield Portion(content, (), size, last=True)
 
 
-def load(content: Content, accounts: AwsAccounts) -> bytes | SourceError:
+def load(
+    content: Content, accounts: AwsAccounts, most_bytes: int = MOST_BYTES
+) -> bytes | SourceError:
     """The bytes of an object, or why they cannot be loaded."""
     try:
-        return content.load(accounts)
+        return content.load(accounts, most_bytes)
     except SourceError as error:
         return error
 

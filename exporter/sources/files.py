@@ -318,6 +318,7 @@ class Files:
                         yield reading()
         except DamagedContentError as error:
             self._warn_once(path, f"{_BROKEN}: {error}")
+            error.with_traceback(None)  # whose frames have the file's content, and the error
             batch.undecodable += 1
         yield reading(finished=True)
 

@@ -9,8 +9,9 @@ from typing import Annotated, Any, Final, Literal, TypedDict
 
 import msgspec
 
-from exporter.jsontext import REFUSED, JsonText, elements, members, string, value_of
+from exporter.jsontext import REFUSED, JsonText, elements, is_dense, members, string, value_of
 from exporter.model import (
+    LONG,
     LONGEST,
     DamagedContentError,
     Delivered,
@@ -19,6 +20,7 @@ from exporter.model import (
     LogEvent,
     PartitionKind,
 )
+from exporter.patterns.document import may_be_object
 
 DELIVERED: Final = PartitionKind(
     "log_group", "Log group", on_series=True, by_event_time=False, local_ids=True
@@ -26,7 +28,7 @@ DELIVERED: Final = PartitionKind(
 """The log groups of subscription data."""
 
 Found = Sequence[LogEvent | None]
-"""Log events that follow one another; None for what is not one, or is longer than LONGEST."""
+"""Log events that follow one another; None for others, and for those that are too long or dense."""
 
 _RECORDS_FIRST: Final = re.compile(r'\{[ \t\r\n]*"Records"')
 # An envelope of EventBridge, in which a record may come, has ``detail-type``.
@@ -188,7 +190,7 @@ class JsonRecords:
 
     def _event(self, raw: str | None, header: Mapping[str, Any] | None = None) -> LogEvent | None:
         """The log event of a record; None if it is not a record."""
-        if raw is None or not raw.startswith("{"):
+        if raw is None or not raw.startswith("{") or is_dense(raw):
             return None
         if self._is_cloudtrail:
             header = header or _header_of(raw)
@@ -229,6 +231,8 @@ class JsonRecords:
             return None
 
     def _of_group(self, group: _Group, line: _Line) -> LogEvent | None:
+        if is_dense_json(line.message):
+            return None
         if self._is_cloudtrail:
             header = _header_of(line.message)
             if header is None or not any(key in header for key in _CLOUDTRAIL_KEYS):
@@ -247,6 +251,11 @@ class JsonRecords:
 def begins_as_subscription(content: bytes | bytearray) -> bool:
     """Whether a content begins as CloudWatch Logs writes subscription data."""
     return _SUBSCRIPTION_START.match(content) is not None
+
+
+def is_dense_json(message: str) -> bool:
+    """Whether a message is too dense to be decoded, if it is decoded."""
+    return len(message) > LONG and may_be_object(message) and is_dense(message)
 
 
 def is_single(line: str) -> bool:

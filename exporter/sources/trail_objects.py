@@ -70,10 +70,10 @@ class TrailObject:
     role: Role | None = None
     """The role that reads it; None for the environment's credentials."""
 
-    def load(self, accounts: AwsAccounts) -> bytes:
+    def load(self, accounts: AwsAccounts, most_bytes: int) -> bytes:
         """See Content."""
         reader = accounts.by_role(self.role)
-        return Objects(reader, self.region, owner=self.owner).content(self.name)
+        return Objects(reader, self.region, owner=self.owner).content(self.name, most_bytes)
 
     def events(self, loaded: bytes, now: int) -> Iterator[Sequence[LogEvent]]:
         """See Content. Each log event has an id, since the object may come again.

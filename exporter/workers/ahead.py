@@ -5,33 +5,52 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
-from exporter.model import EventFormat, Limits, Partition
+from exporter.model import EventFormat, Limits, Partition, SourceError
 from exporter.sources.contents import Content, ContentT, Portion, load, portions_of
-from exporter.workers.resources import loaded_bytes
+from exporter.workers.resources import loaded_bytes, object_bytes
 
 if TYPE_CHECKING:
     from exporter.aws.accounts import AwsAccounts
     from exporter.clock import Clock
-    from exporter.model import SourceError
 
 THREADS: Final = 8
 """Objects that are loaded at the same time: S3 takes about 30 ms to answer."""
 
+_MOST_LOADS: Final = 2 * THREADS
+
 OfT = TypeVar("OfT")
 
 
+@dataclass(frozen=True, slots=True)
+class _Load:
+    content: Content
+    future: Future[bytes | SourceError]
+    most_bytes: int
+
+    @property
+    def size(self) -> int:
+        """Bytes that it takes, or may take."""
+        return _size(self.future.result()) if self.future.done() else self.most_bytes
+
+
 class Window(Generic[OfT]):
-    """Objects that are being loaded, or were loaded and are not taken yet. For one thread."""
+    """Objects that are being loaded, or were loaded and are not taken yet. For one thread.
+
+    Together, they have at most ``loaded_bytes``. An object that is larger than was expected is
+    loaded once it is taken.
+    """
 
     def __init__(self, accounts: AwsAccounts) -> None:
         self._accounts = accounts
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="load")
         self._most_bytes = loaded_bytes()
-        self._loads: deque[tuple[OfT, Future[bytes | SourceError] | None]] = deque()
+        self._most_of_one = object_bytes()
+        self._loads: deque[tuple[OfT, _Load | None]] = deque()
         self._largest = 0
-        """Bytes of the largest object of late: those that are being loaded may be as large."""
+        """Bytes of the largest object of late."""
 
     def __len__(self) -> int:
         return len(self._loads)
@@ -41,25 +60,28 @@ class Window(Generic[OfT]):
         """Whether one more may be loaded."""
         if not self._loads:
             return True
-        if len(self._loads) >= 2 * THREADS:
+        if len(self._loads) >= _MOST_LOADS:
             return False
-        expected = self._largest
-        for _, future in self._loads:
-            if future is not None:
-                expected += _size(future.result()) if future.done() else self._largest
-        return expected <= self._most_bytes
+        taken = sum(one.size for _, one in self._loads if one is not None)
+        return taken + self._expected <= self._most_bytes
 
     def add(self, of: OfT, content: Content | None) -> None:
         """Begin to load an object; None if ``of`` needs none."""
-        future = None
+        loading = None
         if content is not None:
-            future = self._threads.submit(load, content, self._accounts)
-        self._loads.append((of, future))
+            most = self._expected
+            future = self._threads.submit(load, content, self._accounts, most)
+            loading = _Load(content, future, most)
+        self._loads.append((of, loading))
 
     def take(self) -> tuple[OfT, bytes | SourceError]:
         """Return the oldest one and its bytes; waits for them."""
-        of, future = self._loads.popleft()
-        loaded = b"" if future is None else future.result()
+        of, loading = self._loads.popleft()
+        if loading is None:
+            return of, b""
+        loaded = loading.future.result()
+        if _is_too_large(loaded) and loading.most_bytes < self._most_of_one:
+            loaded = load(loading.content, self._accounts, self._most_of_one)
         self._largest = max(_size(loaded), self._largest * 7 // 8)
         return of, loaded
 
@@ -67,9 +89,19 @@ class Window(Generic[OfT]):
         """Begin no further loads."""
         self._threads.shutdown(wait=False, cancel_futures=True)
 
+    @property
+    def _expected(self) -> int:
+        """Bytes that the next object may have."""
+        likely = max(2 * self._largest, self._most_bytes // _MOST_LOADS)
+        return min(likely, self._most_bytes, self._most_of_one)
+
 
 def _size(loaded: bytes | SourceError) -> int:
     return len(loaded) if isinstance(loaded, bytes) else 0
+
+
+def _is_too_large(loaded: bytes | SourceError) -> bool:
+    return isinstance(loaded, SourceError) and loaded.reason == "too_large"
 
 
 class Ahead:

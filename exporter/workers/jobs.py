@@ -17,6 +17,7 @@ from exporter.model import (
 )
 from exporter.sources.base import Reading, Source
 from exporter.sources.contents import Content, Portion, portions_of
+from exporter.workers.resources import object_bytes
 
 if TYPE_CHECKING:
     from exporter.aws.accounts import AwsAccounts
@@ -121,5 +122,5 @@ def events_of(job: Job, accounts: AwsAccounts | None, now: int) -> Sequence[LogE
     """The log events of a job's next item, read here; raises SourceError."""
     loaded: bytes | SourceError = b""
     if job.content is not None and accounts is not None:
-        loaded = job.content.load(accounts)
+        loaded = job.content.load(accounts, object_bytes())
     return next(job.items(loaded, now)).events

@@ -8,10 +8,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-MAIN_BYTES: Final = 110 * 2**20
-"""Memory of the main process, about, that no worker may use."""
-WORKER_BYTES: Final = 80 * 2**20
-"""Memory of a worker at most."""
+from exporter.aws.objects import MOST_BYTES
+
+MAIN_BYTES: Final = 240 * 2**20
+"""Memory of the main process and of those that start workers, about, that no worker may use."""
+WORKER_BYTES: Final = 130 * 2**20
+"""Memory of a worker at most, with documents of 32 MiB."""
 _LOADED_BYTES: Final = 16 * 2**20
 _PROC: Final = Path("/proc/self/cgroup")
 _GROUPS: Final = Path("/sys/fs/cgroup")
@@ -28,6 +30,15 @@ def loaded_bytes() -> int:
     """Bytes of objects that a process may have loaded before they are read."""
     limit = memory_limit()
     return _LOADED_BYTES if limit is None else min(_LOADED_BYTES, limit // 32)
+
+
+def object_bytes() -> int:
+    """Bytes of the largest object that is read, before decompression.
+
+    A process holds one besides ``loaded_bytes``.
+    """
+    limit = memory_limit()
+    return MOST_BYTES if limit is None else min(MOST_BYTES, limit // 16)
 
 
 def cores(proc: Path = _PROC, groups: Path = _GROUPS) -> int:

@@ -16,7 +16,6 @@ from botocore.session import Session
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from exporter.aws import objects
 from exporter.aws.accounts import AwsAccounts
 from exporter.aws.calls import Call
 from exporter.aws.objects import ObjectName, Objects
@@ -308,13 +307,16 @@ def test_a_stop_ends_a_read_that_is_under_way(store: ObjectStore) -> None:
     assert caught.value.reason == "stopping"
 
 
-@pytest.mark.usefixtures("store")
-def test_an_object_that_is_too_large_is_not_taken_in(monkeypatch: pytest.MonkeyPatch) -> None:
-    reader = opened()
-    monkeypatch.setattr(objects, "MOST_BYTES", len(BODY))
-    with pytest.raises(SourceError, match="larger than") as caught:
-        read(reader, 1)
-    assert caught.value.reason == "too_large"
+def test_an_object_that_is_too_large_is_not_taken_in(store: ObjectStore) -> None:
+    reader = Objects(AwsAccounts(), "us-east-1", owner=OWNER)
+    for _ in range(2):
+        with pytest.raises(SourceError, match="larger than") as caught:
+            reader.content(ObjectName(BUCKET, "key/1"), len(BODY))
+        assert caught.value.reason == "too_large"
+        # The next one is asked for by libcurl, and costs one request.
+        assert read(reader, 2) == BODY + b"2"
+    assert len(store.requests) == 4
+    assert sum(one.by_botocore for one in store.requests) == 2
 
 
 def test_several_threads_read_at_once(store: ObjectStore) -> None:

@@ -221,11 +221,15 @@ def test_of_records_that_are_too_long_the_others_count(
     assert error
 
 
-@pytest.mark.parametrize("size", [2**23 - 200, 2**23])
+@pytest.mark.parametrize(
+    ("long", "counts"),
+    [("x" * (2**23 - 200), True), ("x" * 2**23, False), ([[]] * 300_000, False)],
+    ids=["long", "too_long", "dense"],
+)
 def test_a_long_record_counts_or_not_whether_or_not_its_document_is_split(
-    monkeypatch: pytest.MonkeyPatch, size: int
+    monkeypatch: pytest.MonkeyPatch, long: object, counts: bool
 ) -> None:
-    content = text({"Records": [RECORDS[0], {"x": "x" * size, "eventID": "1"}, RECORDS[2]]})
+    content = text({"Records": [RECORDS[0], {"x": long, "eventID": "1"}, RECORDS[2]]})
     one = TrailObject(ObjectName("bucket", "a"), "eu-west-1", None)
     rules = RuleSet.of([_rule("all", "{ $.eventID = * }")])
     partition = Partition("trail", kind=QUEUE)
@@ -240,7 +244,7 @@ def test_a_long_record_counts_or_not_whether_or_not_its_document_is_split(
     whole = count()
     monkeypatch.setattr(containers, "_is_one_document", lambda _: False)
     assert count() == whole
-    assert whole == (3 if size < 2**23 - 100 else 2)
+    assert whole == 2 + counts
 
 
 @both

@@ -213,6 +213,38 @@ def test_a_record_that_is_too_long_is_left_out_and_the_others_count(
         assert list(split_records(_pieces(text, size))) == expected
 
 
+@pytest.mark.parametrize("size", [1000, 1_000_000])
+@pytest.mark.parametrize(
+    "value",
+    [
+        "[" + "[]," * 40_000 + "1]",
+        "{" + ",".join(f'"{one:x}":{one}' for one in range(20_000)) + "}",
+        "[" + "1,NaN," * 20_000 + "1]",
+    ],
+    ids=["lists", "keys", "numbers"],
+)
+def test_a_record_with_too_many_values_is_left_out_in_bounded_memory(
+    monkeypatch: pytest.MonkeyPatch, value: str, size: int
+) -> None:
+    monkeypatch.setattr(jsontext, "LONG", 10_000)
+    monkeypatch.setattr(jsontext, "_MOST_VALUES", 2_000)
+    text = f'{{"Records":[{{"a":1}},{{"b":{value},"c":"x"}},{{"d":","}}]}}'
+    chunks = list(_pieces(text, size))
+    tracemalloc.start()
+    try:
+        assert list(split_records(chunks)) == ['{"a":1}', None, '{"d":","}']
+        assert tracemalloc.get_traced_memory()[1] < 2 * len(text) + 500_000
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize("size", [2**18, 2**24])
+def test_a_long_record_with_many_brackets_in_a_text_counts(size: int) -> None:
+    long = f'{{"b":"{"[]," * 400_000}"}}'
+    text = f'{{"Records":[{{"a":1}},{long},{{"c":2}}]}}'
+    assert list(split_records(_pieces(text, size))) == ['{"a":1}', long, '{"c":2}']
+
+
 def test_memory_is_bounded_where_a_record_never_ends(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(jsontext, "LONGEST", 10_000)
 

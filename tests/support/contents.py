@@ -22,7 +22,7 @@ class FileObject:
     signals: tuple[int, ...] = ()
     """What each of the first loads sends to its own process."""
 
-    def load(self, accounts: AwsAccounts) -> bytes:
+    def load(self, accounts: AwsAccounts, most_bytes: int) -> bytes:
         """See Content."""
         for number, each in enumerate(self.signals):
             marker = self.path.with_name(f"{self.path.name}.{number}")
@@ -31,9 +31,12 @@ class FileObject:
                 os.kill(os.getpid(), each)
                 signal.pause()
         try:
-            return self.path.read_bytes()
+            loaded = self.path.read_bytes()
         except OSError as error:
             raise SourceError(f"{self.path.name} is gone.", reason="not_found") from error
+        if len(loaded) > most_bytes:
+            raise SourceError(f"{self.path.name} is too large.", reason="too_large")
+        return loaded
 
     def events(self, loaded: bytes, now: int) -> Iterator[Sequence[LogEvent]]:
         """See Content."""

@@ -35,7 +35,7 @@ def test_the_least_limit_of_the_groups_around_the_process_holds(tmp_path: Path) 
     assert resources.memory_limit(tmp_path / "cgroup", tmp_path) == 128 * 2**20
 
 
-@pytest.mark.parametrize(("mebibytes", "workers"), [(128, 1), (256, 1), (300, 2), (None, 4)])
+@pytest.mark.parametrize(("mebibytes", "workers"), [(128, 1), (490, 1), (512, 2), (None, 4)])
 def test_as_many_workers_run_as_fit_the_memory(
     monkeypatch: pytest.MonkeyPatch, mebibytes: int | None, workers: int
 ) -> None:
@@ -43,3 +43,12 @@ def test_as_many_workers_run_as_fit_the_memory(
     limit = None if mebibytes is None else mebibytes * 2**20
     monkeypatch.setattr(resources, "memory_limit", lambda: limit)
     assert resources.workers() == workers
+
+
+@pytest.mark.parametrize(("mebibytes", "most"), [(128, 8), (256, 16), (1024, 30), (None, 30)])
+def test_the_largest_object_follows_from_the_memory(
+    monkeypatch: pytest.MonkeyPatch, mebibytes: int | None, most: int
+) -> None:
+    limit = None if mebibytes is None else mebibytes * 2**20
+    monkeypatch.setattr(resources, "memory_limit", lambda: limit)
+    assert resources.object_bytes() == most * 2**20
