@@ -201,7 +201,10 @@ def _pieces(document: bytes | bytearray, array: slice) -> Iterator[bytes]:
     """
     start, end = array.start + 1, array.stop - 1
     whole = memoryview(document)
-    between = b"}," + document[start : start + _OPENING]
+    opening = document[start : start + _OPENING]
+    # Python writes a blank between the elements of an array, AWS does not.
+    spaced = document.find(b"}, " + opening, start, start + LONG) >= 0
+    between = (b"}, " if spaced else b"},") + opening
     while (cut := document.find(between, start + _PIECE, end)) >= 0:
         if cut - start > LONG:
             raise ValueError

@@ -96,15 +96,18 @@ def test_many_files_take_few_commits(tmp_path: Path) -> None:
 
 def test_large_files_do_not_wait_in_memory_for_each_other(tmp_path: Path) -> None:
     for file in range(8):
-        record = {"eventID": str(file), "eventName": "Call", "large": "x" * (3 << 20)}
-        records = [record, {**record, "eventID": f"{file} again"}]
+        large = "x" * (768 << 10)
+        records = [
+            {"eventID": f"{file} {number}", "eventName": "Call", "large": large}
+            for number in range(8)
+        ]
         path = tmp_path / f"{file}.json.gz"
         path.write_bytes(gzip.compress(json.dumps({"Records": records}).encode(), 1))
     run = Run(tmp_path)
 
     tracemalloc.start()
     try:
-        assert run.poll() == 16
+        assert run.poll() == 64
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
