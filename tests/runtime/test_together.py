@@ -98,7 +98,7 @@ def test_large_files_do_not_wait_in_memory_for_each_other(tmp_path: Path) -> Non
     for file in range(8):
         large = "x" * (768 << 10)
         records = [
-            {"eventID": f"{file} {number}", "eventName": "Call", "large": large}
+            {"eventName": "Call", "eventID": f"{file} {number}", "large": large}
             for number in range(8)
         ]
         path = tmp_path / f"{file}.json.gz"
