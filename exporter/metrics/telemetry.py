@@ -89,6 +89,7 @@ class Telemetry:
         self._limited: frozenset[str] = frozenset()
         self._timed: frozenset[str] = frozenset()
         self._add_reading()
+        self._add_objects()
         self._add_counting()
         self._add_process()
 
@@ -128,6 +129,7 @@ class Telemetry:
             ("account_id", "region", "reason"),
         )
 
+    def _add_objects(self) -> None:
         self.queue_messages = self._by_source(
             "counter",
             "queue_messages",

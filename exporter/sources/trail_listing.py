@@ -144,6 +144,20 @@ class TrailListing:
         gathered = Gathered()
         outcomes: Counter[str] = Counter()
         failure: SourceError | None = None
+
+        def reading(*, read_up_to: int | None, behind: bool) -> Reading:
+            events, size = gathered.take()
+            return Reading(
+                events,
+                written.text,
+                size=size,
+                limits=self._limits,
+                read_up_to=read_up_to,
+                behind=behind,
+                objects=outcomes,
+                backlog=walk.backlog,
+            )
+
         contents = (self._content(folder, found, region) for found in walk.objects())
         portions = self._contents.portions(partition, self.format, self._limits, contents)
         with closing(portions):
@@ -157,32 +171,12 @@ class TrailListing:
                         break
                     written.add()
                 if gathered.is_full:
-                    events, size = gathered.take()
-                    yield Reading(
-                        events,
-                        written.text,
-                        behind=True,
-                        size=size,
-                        limits=self._limits,
-                        read_up_to=state.read_up_to,
-                        objects=outcomes,
-                        backlog=walk.backlog,
-                    )
+                    yield reading(read_up_to=state.read_up_to, behind=True)
                     outcomes = Counter()
         if failure is None:
             written.add(walk.settle())
         written.write()
-        events, size = gathered.take()
-        yield Reading(
-            events,
-            written.text,
-            size=size,
-            limits=self._limits,
-            read_up_to=walk.read_up_to,
-            behind=walk.behind or failure is not None,
-            objects=outcomes,
-            backlog=walk.backlog,
-        )
+        yield reading(read_up_to=walk.read_up_to, behind=walk.behind or failure is not None)
         if failure is None:
             walk.remember()
             state.keep(written.text, positions)
