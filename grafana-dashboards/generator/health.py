@@ -243,8 +243,8 @@ def _sources() -> list[Line]:
                 ),
                 graph(
                     "Objects",
-                    "Objects by how their reading ended: read, damaged (counted up to the damage)"
-                    " or failed (not fetched).",
+                    "Objects by how their reading ended: read, failed, failed again, or given up"
+                    " after the lookback. Damaged ones count up to the damage, and have failed.",
                     Query(
                         total(per_second(own("objects_total")), "source", "outcome"),
                         "{{source}} {{outcome}}",
