@@ -30,14 +30,14 @@ LOG_PACKS = [
     "waf",
 ]
 PACKS_OF_FILE: dict[str, set[str]] = {
-    "cloudfront.log": set(),
+    "cloudfront.log": {"http-access"},
     "cloudwatch_getlogevents.jsonl": {"lambda"},
     "elb_access.log": {"http-access"},
     "lambda_messages.jsonl": {"lambda"},
     "mysql_slow_c.log": {"rds-mysql"},
     "rds_mixed.log": {"rds-postgresql"},
     "route53_resolver.jsonl": {"route53-resolver"},
-    "s3_server_access.log": set(),
+    "s3_server_access.log": {"http-access"},
     "vpc_flow_s3_with_header.log": {"vpc-flow-logs"},
     "vpc_flow_v2.log": {"vpc-flow-logs"},
     "waf.jsonl": {"waf"},
@@ -173,6 +173,17 @@ def test_http_requests_by_status(counted: Counted) -> None:
     assert sums(increments, "http_target_response_duration_seconds")[()] == pytest.approx(
         sum(durations)
     )
+
+
+@pytest.mark.parametrize(("name", "status"), [("cloudfront.log", 8), ("s3_server_access.log", 10)])
+def test_requests_of_cloudfront_and_s3_by_status(counted: Counted, name: str, status: int) -> None:
+    lines = [re.sub(r'"[^"]*"', "-", line).split() for line in text_of(name).splitlines()]
+    wanted = Counter(
+        f"{fields[status][0]}xx" for fields in lines if fields and not fields[0].startswith("#")
+    )
+    assert sums(counted[name], "http_requests_total", "status_class") == {
+        (status_class,): number for status_class, number in wanted.items()
+    }
 
 
 def port_class(port: int) -> str:
