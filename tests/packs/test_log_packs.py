@@ -16,6 +16,9 @@ from tests.support.tools import ROOT
 
 FOLDER = ROOT / "config" / "rules"
 BASE_UNITS = ("_seconds", "_bytes")
+GATEWAY = {"api-gateway", "http-access"}
+"""Both read the CLF that API Gateway proposes, as their descriptions say."""
+GATEWAY_TESTS = ("CLF", "API Gateway's format")
 
 
 def log_packs() -> list[str]:
@@ -40,6 +43,7 @@ def test_the_events_of_one_pack_are_none_of_another(
     rules: tuple[RuleConfig, ...], pack: str
 ) -> None:
     others = RuleSet.of([rule for rule in rules if rule.pack != pack])
+    pack_of = {rule.name: rule.pack for rule in rules}
     partition = Partition("logs", "123456789012", "eu-west-1", resource="/all", kind=LOG_GROUP)
     tests = load_rule_tests(FOLDER / "tests" / f"{pack}.test.yaml").file
     assert tests is not None
@@ -48,6 +52,7 @@ def test_the_events_of_one_pack_are_none_of_another(
         for test in tests.tests
         for message in test.messages
         for increment in others.evaluate([LogEvent(message, 1, "1")], partition, "auto").increments
+        if not (test.name.startswith(GATEWAY_TESTS) and pack_of[increment.rule] in GATEWAY)
     ]
     assert mistaken == []
 
