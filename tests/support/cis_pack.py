@@ -46,7 +46,9 @@ def _root_acted(record: Record) -> bool:
 
 _OTHER_CODES = (
     *("AccessDenied", "NotAuthorized", "Unauthorized", "Forbidden", "AuthorizationError"),
-    *("AuthFailure", "InvalidClientTokenId", "UnrecognizedClientException"),
+    *("AuthFailure", "InvalidClientTokenId", "UnrecognizedClientException", "PermissionDenied"),
+    *("InsufficientPermission", "InsufficientPrivilege", "InvalidAccessKeyId"),
+    "SignatureDoesNotMatch",
 )
 
 
@@ -63,11 +65,14 @@ def _denied_by_another_code(record: Record) -> bool:
 
 
 def _root_session(record: Record) -> bool:
-    """Root is assumed, or issued the session."""
+    """Root is assumed, or issued the session, or acts in the console."""
+    if _inner(record, "userIdentity", "type") == "Root":
+        by_console = _inner(record, "userIdentity", "invokedBy") == "signin.amazonaws.com"
+        return by_console and record.get("eventType") != "AwsServiceEvent"
     session = _inner(record, "userIdentity", "sessionContext")
     issuer = session.get("sessionIssuer") if isinstance(session, dict) else None
     return (
-        _inner(record, "userIdentity", "type") not in (None, "Root")
+        _inner(record, "userIdentity", "type") is not None
         and _inner(record, "userIdentity", "invokedBy") is None
         and (
             (record.get("eventSource"), record.get("eventName"))
