@@ -14,6 +14,9 @@ from tests.support.cis import INDEPENDENT, Record
 
 Predicate = Callable[[Record], bool]
 
+_NOT_OF_ROOT = ("AwsServiceEvent", "AwsVpceEvent")
+"""Event types: a service's own, and the second record of a call through a VPC endpoint."""
+
 
 def _inner(record: Record, outer: str, key: str) -> Any:
     value = record.get(outer)
@@ -40,7 +43,7 @@ def _root_acted(record: Record) -> bool:
     return (
         _inner(record, "userIdentity", "type") == "Root"
         and _inner(record, "userIdentity", "invokedBy") is None
-        and record.get("eventType") != "AwsServiceEvent"
+        and record.get("eventType") not in _NOT_OF_ROOT
     )
 
 
@@ -66,9 +69,10 @@ def _denied_by_another_code(record: Record) -> bool:
 
 def _root_session(record: Record) -> bool:
     """Root is assumed, or issued the session, or acts in the console."""
+    if record.get("eventType") in _NOT_OF_ROOT:
+        return False
     if _inner(record, "userIdentity", "type") == "Root":
-        by_console = _inner(record, "userIdentity", "invokedBy") == "signin.amazonaws.com"
-        return by_console and record.get("eventType") != "AwsServiceEvent"
+        return bool(_inner(record, "userIdentity", "invokedBy") == "signin.amazonaws.com")
     session = _inner(record, "userIdentity", "sessionContext")
     issuer = session.get("sessionIssuer") if isinstance(session, dict) else None
     return (

@@ -1,4 +1,4 @@
-"""Text that a client chooses decides nothing in the packs for CloudTrail and Kubernetes."""
+"""In the packs for CloudTrail and Kubernetes, a thing counts once and free text decides nothing."""
 
 from __future__ import annotations
 
@@ -145,6 +145,21 @@ def test_an_event_counts_once_in_a_metric(folder: Path, pack: str) -> None:
     for message in {one for messages in messages_of(pack).values() for one in messages}:
         counts = Counter(metrics[rule] for rule in found(rules, message))
         assert set(counts.values()) <= {1}, message
+
+
+@pytest.mark.parametrize("pack", ["cis-aws-foundations", "cloudtrail-security"])
+def test_the_second_record_of_a_call_through_a_vpc_endpoint_counts_nothing(
+    folder: Path, pack: str
+) -> None:
+    """AWS: a network activity event has the call's names, and neither request nor response."""
+    rules = RuleSet.of(rules_of(folder, pack))
+    for message in {one for messages in messages_of(pack).values() for one in messages}:
+        record = {**json.loads(message), "eventType": "AwsVpceEvent"}
+        for name in ("requestParameters", "responseElements", "errorCode", "errorMessage"):
+            record.pop(name, None)
+        # Neither insights nor sign-ins go through an endpoint.
+        if record.get("eventSource") not in (None, "signin.amazonaws.com"):
+            assert found(rules, json.dumps(record)) == [], record["eventName"]
 
 
 @pytest.mark.parametrize("query", ["x=/healthz", "/version", "path=/openid/"])
