@@ -241,10 +241,9 @@ def _lint_wildcard_selector(test: Comparison | IsTest | NotExists) -> Iterator[P
             "With a wildcard, != is true here if one of the values differs; test an index.",
             test.span.start,
         )
-    elif isinstance(test, IsTest):
+    elif isinstance(test, IsTest) and test.keyword == "NULL":
         yield _uncertain(
-            f"With a wildcard, IS {test.keyword} is true here if it is true for one of the values; "
-            "test an index.",
+            "With a wildcard, IS NULL is true here if one of the values is null; test an index.",
             test.span.start,
         )
     elif isinstance(test, NotExists):

@@ -125,6 +125,7 @@ def clusters() -> list[Line]:
                     "eks_audit_privileged_pods",
                     "eks_audit_pod_exec",
                     "eks_audit_secret_reads",
+                    "eks_audit_impersonation",
                 ),
                 kinds(
                     "API server",

@@ -107,7 +107,8 @@ def test_packs_listen_where_their_events_are(rules: Sequence[RuleConfig]) -> Non
 
 def test_the_benchmark_is_whole_and_in_its_order(rules: Sequence[RuleConfig]) -> None:
     cis = [rule for rule in rules if rule.pack == "cis-aws-foundations"]
-    assert [rule.metric for rule in cis] == [f"aws_cis_{what}_total" for what in CIS_METRICS]
+    metrics = list(dict.fromkeys(rule.metric for rule in cis))
+    assert metrics == [f"aws_cis_{what}_total" for what in CIS_METRICS]
     assert all(rule.controls for rule in cis)
 
 

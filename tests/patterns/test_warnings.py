@@ -75,6 +75,7 @@ UNDOUBTED = [
     r"%^\d+[a-z]{2,3}$%",
     '{ ($.a = "x") && ($.b != *x* || $.c = 1.5) }',
     "{ $.a = x.y.com && $.b[*] = y && $.c NOT EXISTS && $.d IS TRUE }",
+    "{ $.a[*] IS TRUE || $.b[*].c IS FALSE }",
     '{ $.a = "say \\"hi\\"" }',
     "[ip, user, ..., status = 4*, bytes]",
     "[..., request=*.html*, status=4*,]",

@@ -14,6 +14,9 @@ from tests.support.cis import INDEPENDENT, Record
 
 Predicate = Callable[[Record], bool]
 
+_NOT_OF_ROOT = ("AwsServiceEvent", "AwsVpceEvent")
+"""Event types: a service's own, and the second record of a call through a VPC endpoint."""
+
 
 def _inner(record: Record, outer: str, key: str) -> Any:
     value = record.get(outer)
@@ -40,17 +43,68 @@ def _root_acted(record: Record) -> bool:
     return (
         _inner(record, "userIdentity", "type") == "Root"
         and _inner(record, "userIdentity", "invokedBy") is None
-        and record.get("eventType") != "AwsServiceEvent"
+        and record.get("eventType") not in _NOT_OF_ROOT
+    )
+
+
+_OTHER_CODES = (
+    *("AccessDenied", "NotAuthorized", "Unauthorized", "Forbidden", "AuthorizationError"),
+    *("AuthFailure", "InvalidClientTokenId", "UnrecognizedClientException", "PermissionDenied"),
+    *("InsufficientPermission", "InsufficientPrivilege", "InvalidAccessKeyId"),
+    "SignatureDoesNotMatch",
+)
+
+
+def _denied_by_another_code(record: Record) -> bool:
+    """A code that says so in other words than the benchmark's."""
+    code = record.get("errorCode") or ""
+    return (
+        any(one in code for one in _OTHER_CODES)
+        and not code.startswith("AccessDenied")
+        and not code.endswith("UnauthorizedOperation")
+        and record.get("sourceIPAddress") != "delivery.logs.amazonaws.com"
+        and record.get("eventName") != "HeadBucket"
+    )
+
+
+def _root_session(record: Record) -> bool:
+    """Root is assumed, or issued the session, or acts in the console."""
+    if record.get("eventType") in _NOT_OF_ROOT:
+        return False
+    if _inner(record, "userIdentity", "type") == "Root":
+        return bool(_inner(record, "userIdentity", "invokedBy") == "signin.amazonaws.com")
+    session = _inner(record, "userIdentity", "sessionContext")
+    issuer = session.get("sessionIssuer") if isinstance(session, dict) else None
+    return (
+        _inner(record, "userIdentity", "type") is not None
+        and _inner(record, "userIdentity", "invokedBy") is None
+        and (
+            (record.get("eventSource"), record.get("eventName"))
+            == ("sts.amazonaws.com", "AssumeRoot")
+            or (isinstance(issuer, dict) and issuer.get("type") == "Root")
+        )
+    )
+
+
+def _sign_in_failed_otherwise(record: Record) -> bool:
+    """A sign-in that failed with another message than the benchmark's."""
+    return (
+        record.get("eventName") == "ConsoleLogin"
+        and _inner(record, "responseElements", "ConsoleLogin") == "Failure"
+        and record.get("errorMessage") != "Failed authentication"
     )
 
 
 CIS_PACK: dict[str, Predicate] = {
     "cis_unauthorized_api_calls": INDEPENDENT["unauthorized_api_calls"],
+    "cis_unauthorized_api_calls_other_codes": _denied_by_another_code,
     "cis_console_signin_without_mfa": _signed_in_without_mfa,
     "cis_root_usage": _root_acted,
+    "cis_root_sessions": _root_session,
     "cis_iam_policy_changes": _from("iam.amazonaws.com", cis.IAM),
     "cis_cloudtrail_configuration_changes": INDEPENDENT["cloudtrail_changes"],
     "cis_console_authentication_failures": INDEPENDENT["console_authentication_failures"],
+    "cis_console_authentication_failures_other_messages": _sign_in_failed_otherwise,
     "cis_cmk_disabled_or_deleted": INDEPENDENT["cmk_disabled"],
     "cis_s3_bucket_policy_changes": INDEPENDENT["bucket_policy_changes"],
     "cis_config_configuration_changes": INDEPENDENT["config_changes"],
