@@ -196,6 +196,19 @@ def test_rules_may_share_a_metric_if_their_labels_are_equal(load_rules: LoadRule
     assert [rule.name for rule in rules] == ["a", "b", "c", "d"]
 
 
+def test_rules_that_share_a_metric_have_one_help(problems_of_rules: ProblemsOf) -> None:
+    rule = "  - {{name: {0}, pattern: x, metric: shared_total{1}}}\n".format
+    agreed = ", metric_help: Sign-ins."
+    silent = [rule("a", ""), rule("b", agreed), rule("c", ""), rule("d", agreed)]
+    assert problems_of_rules("rules:\n" + "".join(silent)) == ()
+    (problem,) = problems_of_rules(
+        "rules:\n" + "".join([*silent, rule("e", ", metric_help: Other.")])
+    )
+    assert (problem.severity, problem.location.line, problem.location.column) == ("error", 8, 62)
+    assert "rule `b` says another for shared_total (" in problem.message
+    assert "config.yaml:5)" in problem.message
+
+
 @pytest.mark.parametrize(
     ("rule", "line", "column", "message"),
     [
@@ -213,6 +226,7 @@ def test_rules_may_share_a_metric_if_their_labels_are_equal(load_rules: LoadRule
         ("{name: a, pattern: x, metric: _total}", 4, 35, "needs a word before _total"),
         ("{name: a, pattern: x, metric: metric_filter_exporter_x_total}", 4, 35, "own metrics"),
         ("{name: a, pattern: x, metric: process_cpu_seconds_total}", 4, 35, "own metrics"),
+        ("{name: a, pattern: x, metric_help: b}", 4, 27, "give the rule its own `metric`"),
         ("{name: a, pattern: x, type: gauge}", 4, 33, "`type` must be counter or histogram"),
         ("{name: a, pattern: x, buckets: [1]}", 4, 27, "only a histogram"),
         ("{name: a, pattern: x, value: -1}", 4, 34, "`value` must not be negative"),
