@@ -20,10 +20,12 @@ def definition(rule: RuleConfig) -> str:
     """What decides a rule's matches and increments, as canonical JSON: equal text, equal rule."""
     value = rule.value
     criteria = rule.field_selection_criteria
+    unbounded = [name for name, label in rule.labels.items() if label.unbounded]
     return json.dumps(
         {
-            # Definitions without criteria stay as they were stored.
+            # Definitions without these stay as they were stored.
             **({} if criteria is None else {"criteria": criteria.text}),
+            **({"unbounded": unbounded} if unbounded else {}),
             "pattern": rule.pattern,
             "metric": rule.metric,
             "uses_default_metric": rule.uses_default_metric,
