@@ -89,7 +89,7 @@ class Placement:
     saturated: set[str] = field(default_factory=set)
     """Rules with a total that is too large to add a value of this batch (a value error)."""
     _placed: dict[GroupKey, tuple[SeriesKey, ...]] = field(default_factory=dict)
-    """Series, of which the first that exists or may be created is chosen."""
+    """The first of these that exists, or may be created, is chosen."""
     _chosen: dict[GroupKey, tuple[SeriesState, bool]] = field(default_factory=dict)
 
     def add(self, source: str, in_lane: str, tally: Tally) -> list[RuleChange]:

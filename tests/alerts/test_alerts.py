@@ -11,6 +11,7 @@ from exporter.aws.quotas import published_quota
 from exporter.patterns import compile_pattern
 from tests.support.alerting import (
     ALERTS,
+    PACKS,
     RUNBOOKS,
     Alert,
     alerts,
@@ -124,6 +125,27 @@ def test_counters_are_only_looked_at_through_their_increase(alert: Alert) -> Non
             assert re.search(rf"(increase|rate)\(\s*{name}({{[^}}]*}})?\[", alert.expression), (
                 f"{name} is a counter"
             )
+
+
+def test_an_alert_selects_only_labels_that_keep_their_values_past_max_series() -> None:
+    """Whoever can invent users or addresses must not be able to silence an alert."""
+    unbounded = {
+        (rule["metric"], name)
+        for pack in PACKS.glob("*.yaml")
+        for rule in pack_rules(pack.stem)
+        for name, value in rule.get("labels", {}).items()
+        if isinstance(value, dict) and value.get("unbounded")
+    }
+    assert ("aws_cis_root_usage_total", "source_ip") in unbounded
+    selected = {
+        (str(selector.name), matcher.name)
+        for path in rule_files()
+        for rule in rules_of(path)
+        for selector in selectors(rule["expr"])
+        for matcher in selector.matchers.matchers
+    }
+    assert ("aws_security_console_logins_total", "result") in selected
+    assert not selected & unbounded
 
 
 def test_each_control_of_the_cis_benchmark_has_an_alert() -> None:

@@ -64,6 +64,7 @@ NAMES = {
     "excluded_events": "excluded_events_total",
     "arrival_delay": "arrival_delay_seconds",
     "series": "series",
+    "fullest": "fullest_account_series",
     "series_limit": "series_limit",
     "series_overflow": "series_overflow_total",
     "ledger_commit_duration": "ledger_commit_duration_seconds",
