@@ -90,6 +90,8 @@ class Placement:
     """Rules with a total that is too large to add a value of this batch (a value error)."""
     _placed: dict[GroupKey, tuple[SeriesKey, ...]] = field(default_factory=dict)
     """The first of these that exists, or may be created, is chosen."""
+    _overflow: dict[GroupKey, tuple[SeriesKey, ...]] = field(default_factory=dict)
+    """The same, by the first of them."""
     _chosen: dict[GroupKey, tuple[SeriesState, bool]] = field(default_factory=dict)
 
     def add(self, source: str, in_lane: str, tally: Tally) -> list[RuleChange]:
@@ -211,7 +213,11 @@ class Placement:
         if is_fixed:
             return (any_place(own),)
         kept = account.overflowed(increment, spec.unbounded, spec.max_series)
-        return (kept, increment.overflow, any_place(kept), any_place(increment.overflow))
+        placed = self._overflow.get((rule, kept))
+        if placed is None:
+            over = increment.overflow
+            placed = self._overflow[rule, kept] = (kept, over, any_place(kept), any_place(over))
+        return placed
 
     def _account_name(self, rule: str, key: SeriesKey) -> str:
         """Return the account of a series; those that are new to a full rule count as one."""
@@ -225,7 +231,9 @@ class Placement:
         key, state = own, self.series.get(own)
         placed = self._placed[rule, own]
         if placed != (own,):
-            key = self._first_possible(rule, own, placed)
+            key = placed[0]
+            if key not in self.series:
+                key = self._first_possible(rule, own, placed)
             state = self.series.get(key)
             if state is None:
                 self._join(rule, key, self._account_name(rule, own), overflow=True)

@@ -60,17 +60,13 @@ class Account:
         If a rule marks none, labels with more values than that, or than ``max_series``, lose all.
         """
 
-        def keeps(name: str, value: str) -> bool:
-            if unbounded:
-                return name not in unbounded and value in self.values.get(name, ())
-            return len(self.values.get(name, ())) <= min(MAX_VALUES, max_series)
-
-        labels = [
-            (name, value if value == over or keeps(name, value) else over)
-            for (name, value), (_, over) in zip(
-                increment.series.labels, increment.overflow.labels, strict=True
-            )
-        ]
+        values, few = self.values, min(MAX_VALUES, max_series)
+        labels = []
+        for own, over in zip(increment.series.labels, increment.overflow.labels, strict=True):
+            name, value = own
+            known = values.get(name, ())
+            is_kept = value in known and name not in unbounded if unbounded else len(known) <= few
+            labels.append(own if is_kept else over)
         return SeriesKey(increment.series.metric, tuple(labels))
 
 
@@ -81,13 +77,8 @@ def account_of(key: SeriesKey) -> str:
 
 def bounded(increment: Increment, unbounded: frozenset[str]) -> list[tuple[str, str]]:
     """Return the dynamic labels of an increment that may keep their values."""
-    return [
-        (name, value)
-        for (name, value), (_, over) in zip(
-            increment.series.labels, increment.overflow.labels, strict=True
-        )
-        if value != over and name not in unbounded
-    ]
+    pairs = zip(increment.series.labels, increment.overflow.labels, strict=True)
+    return [own for own, over in pairs if own != over and own[0] not in unbounded]
 
 
 def any_place(key: SeriesKey) -> SeriesKey:
