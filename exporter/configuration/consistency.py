@@ -107,8 +107,11 @@ def _compare(first: Filled[RuleConfig], rule: Filled[RuleConfig], findings: Find
         findings.error(fields.value_of("buckets"), f"{same} the same buckets as {_named(first)}")
     here, there = sorted(model.labels), sorted(other.labels)
     if here != there and rule.is_right("labels") and first.is_right("labels"):
+        location = first.fields.value_of("labels")
+        if location.file != first.model.location.file:  # a rule of a pack that was changed
+            first, rule, here, there = rule, first, there, here
         findings.error(
-            fields.value_of("labels"),
+            rule.fields.value_of("labels"),
             f"{same} equal label names: {_named(first)} has {', '.join(there) or 'none'}, this one"
             f" {', '.join(here) or 'none'}",
         )

@@ -148,6 +148,8 @@ class RuleConfig(BaseModel):
         Annotated[LabelValue, PlainValidator(parse_label_value)],
     ] = Field(default_factory=dict)
     """By name, in the file's order; without the labels that all rule series have."""
+    exclude: dict[str, Names] = Field(default_factory=dict)
+    """By label, values with wildcards: a match with one of them counts in EXCLUDED_METRIC only."""
     max_series: Annotated[int, BeforeValidator(_check_whole_number), Field(ge=1, le=MAX_SERIES)] = (
         1000
     )

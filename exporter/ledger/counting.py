@@ -18,7 +18,7 @@ from exporter.ledger.shown import SeriesState
 from exporter.ledger.sums import Sum
 from exporter.ledger.tables import Member, MemberCount, RuleCount, Series
 from exporter.ledger.tally import Group, GroupKey, Tally, event_time
-from exporter.model import OVERFLOW, Increment, Partition, SeriesKey
+from exporter.model import EXCLUDED_METRIC, OVERFLOW, Increment, Partition, SeriesKey
 
 MAX_ACCOUNT_REGIONS: Final = 10_000
 """Series of a rule that ``max_series`` does not limit: one for each account, region and log group.
@@ -114,10 +114,11 @@ class Placement:
             rule = key[0]
             change = changes.get(rule) or changes.setdefault(rule, RuleChange(source, rule))
             count = len(group.values)
-            change.matches += count
-            last = change.last_event_time
-            if group.latest is not None and (last is None or group.latest > last):
-                change.last_event_time = group.latest
+            if key[1].metric != EXCLUDED_METRIC:
+                change.matches += count
+                last = change.last_event_time
+                if group.latest is not None and (last is None or group.latest > last):
+                    change.last_event_time = group.latest
             state, overflow = self._chosen.get(key) or self._choose(group.increment)
             change.overflowed += count * overflow
             one = sums.get(state.key)

@@ -59,7 +59,6 @@ class Account:
         The ``unbounded`` labels lose their values. Of the others, each keeps its first MAX_VALUES.
         If a rule marks none, labels with more values than that, or than ``max_series``, lose all.
         """
-
         values, few = self.values, min(MAX_VALUES, max_series)
         labels = []
         for own, over in zip(increment.series.labels, increment.overflow.labels, strict=True):

@@ -36,7 +36,7 @@ from exporter.ledger.tables import (
     Scope,
     Version,
 )
-from exporter.model import SeriesKey
+from exporter.model import EXCLUDED_METRIC, SeriesKey
 from exporter.sources import SERIES_LABELS
 
 _REMOVED_SOURCE: Final = 14 * 24 * 3600 * 1000
@@ -66,6 +66,8 @@ class Definition:
     """Whether its metric is the default metric, where each rule has series of its own."""
     unbounded: frozenset[str] = frozenset()
     """Labels that lose their values past ``max_series``."""
+    excludes: bool = False
+    """Whether it counts in EXCLUDED_METRIC too."""
 
     def shared_by(self, rule: str) -> tuple[str, str]:
         """Return a key of series with one shape: the metric, and the rule if ``is_own``."""
@@ -88,7 +90,8 @@ def definition_of(text: str) -> Definition:
     buckets = None if data["buckets"] is None else tuple(map(float, data["buckets"]))
     labels = frozenset([*data["labels"], *(["rule"] if is_own else [])])
     shape = Shape(bounds_text(buckets), labels)
-    return Definition(data["metric"], buckets, shape, is_own, frozenset(data.get("unbounded", ())))
+    unbounded = frozenset(data.get("unbounded", ()))
+    return Definition(data["metric"], buckets, shape, is_own, unbounded, "exclude" in data)
 
 
 def version_of(row: Version) -> RuleVersion:
@@ -105,6 +108,8 @@ def specs(versions: Iterable[Version]) -> dict[tuple[str, str], RuleSpec]:
             found[one.rule, definition.metric] = RuleSpec(
                 one.max_series, definition.buckets, definition.unbounded
             )
+            if definition.excludes:
+                found[one.rule, EXCLUDED_METRIC] = RuleSpec(one.max_series, None)
     return found
 
 

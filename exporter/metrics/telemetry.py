@@ -29,7 +29,7 @@ from exporter.metrics.accounts import AccountInfos
 from exporter.metrics.by_source import BySource
 from exporter.metrics.families import MetricFamily
 from exporter.metrics.partitions import PartitionMetrics
-from exporter.metrics.rule_info import RuleInfo, RuleInfos
+from exporter.metrics.rule_info import RuleInfo, RuleInfos, Thresholds
 from exporter.metrics.tables import Child, LabelledMetric, Tables
 from exporter.model import Partition
 from exporter.sources.base import QueueState
@@ -236,6 +236,7 @@ class Telemetry:
         self.build_info = Info(PREFIX + "build", "The exporter's version.", registry=self.library)
         self.build_info.info({"version": __version__, "python_version": platform.python_version()})
         self._rules = self._add(RuleInfos())
+        self.thresholds = self._add(Thresholds())
 
     def watch_ledger(self, ledger: Ledger) -> None:
         """Show the ledger's condition from now on."""
