@@ -38,7 +38,7 @@ class ThresholdUse(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     default: Number | None = None
-    """None: the pack's value."""
+    """None if the pack's value holds."""
     accounts: dict[Annotated[str, AfterValidator(account_id)], Number] = Field(default_factory=dict)
 
 

@@ -73,4 +73,5 @@ class Thresholds(Tables):
     def tables(self) -> Iterator[Table]:
         """See ``Tables.tables``."""
         text = "Number that alerts of a rule pack compare with; with account_id, in that account."
-        yield Table(MetricFamily(THRESHOLD, "gauge", text), ("account_id", "name"), self._rows)
+        if self._rows:
+            yield Table(MetricFamily(THRESHOLD, "gauge", text), ("account_id", "name"), self._rows)

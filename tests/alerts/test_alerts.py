@@ -17,6 +17,7 @@ from tests.support.alerting import (
     alerts,
     metric_labels,
     pack_rules,
+    pack_thresholds,
     rule_files,
     rules_of,
 )
@@ -146,6 +147,20 @@ def test_an_alert_selects_only_labels_that_keep_their_values_past_max_series() -
     }
     assert ("aws_security_console_logins_total", "result") in selected
     assert not selected & unbounded
+
+
+def test_alerts_compare_with_the_thresholds_of_their_pack() -> None:
+    """Also where Prometheus has none, from an earlier exporter."""
+    for path in rule_files():
+        given = re.findall(
+            r'scalar\(max\(metric_filter_threshold\{name="(\w+)", account_id=""\}\)'
+            r" or vector\(([\d.]+)\)\)",
+            path.read_text(),
+        )
+        named = re.findall(r'metric_filter_threshold\{name="(\w+)"', path.read_text())
+        assert set(named) == {name for name, _ in given}
+        if path.stem != "exporter":
+            assert {name: float(value) for name, value in given} == pack_thresholds(path.stem)
 
 
 def test_each_control_of_the_cis_benchmark_has_an_alert() -> None:
