@@ -26,7 +26,7 @@ Anyone who can write a log event can make it look like a record of any account a
 can write a file or an object can name any log group."""
 _MOST_OVERFLOW: Final = 1000
 """Overflow series of a rule in an account in which bounded labels keep their values."""
-_ACCOUNTS: Final = 10
+_ACCOUNTS: Final = 30
 """A rule has at most so many times ``max_series`` over all accounts, which anyone can invent."""
 _ID_BYTES: Final = 16
 
