@@ -11,7 +11,6 @@ from collections.abc import Iterable
 from typing import Any, Final, TypeAlias
 
 from exporter.ledger.tables import (
-    ACCOUNT_COUNTS,
     FACTS,
     FEEDS,
     MEMBER_COUNTS,
@@ -27,10 +26,7 @@ from exporter.ledger.tables import (
 
 _TABLES: Final = frozenset(
     table.name
-    for table in (
-        *(FACTS, FEEDS, MEMBER_COUNTS, MEMBERS, ACCOUNT_COUNTS, RULE_COUNTS, SEGMENTS, SERIES),
-        TOTALS,
-    )
+    for table in (FACTS, FEEDS, MEMBER_COUNTS, MEMBERS, RULE_COUNTS, SEGMENTS, SERIES, TOTALS)
 )
 _MOST: Final = 8192
 """Limit for the prefixes of keys that are kept, some megabytes."""
