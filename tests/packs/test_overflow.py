@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
-from exporter.configuration import load
+import pytest
+
+from exporter.configuration import RuleConfig, load
 from exporter.configuration.packs import available_packs
 from exporter.ledger.counting import Placement, RuleSpec
 from exporter.ledger.rules import definition_of
@@ -16,15 +19,33 @@ from exporter.rules.rule import Rule, definition
 TRAIL = Partition("trail", "111122223333", "eu-west-1")
 PLACE = Place.of("111122223333", "eu-west-1", TRAIL)
 LIMIT = 3
+ANYONES = {"user", "source_ip", "bucket", "role", "target", "target_user", "function", "route"}
+"""Labels whose values a caller chooses."""
 
 
-def test_only_labels_that_are_marked_lose_their_values(tmp_path: Path) -> None:
+@pytest.fixture
+def rules(tmp_path: Path) -> Sequence[RuleConfig]:
+    """The rules of all packs."""
     path = tmp_path / "config.yaml"
     path.write_text(
         "sources: [{name: logs, type: log_groups, log_groups: [a], format: auto}]\n"
         f"rule_packs: [{', '.join(available_packs())}]\n"
     )
-    for config in load([path]).rules:
+    return load([path]).rules
+
+
+def test_labels_that_a_caller_chooses_are_marked(rules: Sequence[RuleConfig]) -> None:
+    unmarked = [
+        (rule.name, name)
+        for rule in rules
+        for name, label in rule.labels.items()
+        if name in ANYONES and label.references and not label.unbounded
+    ]
+    assert unmarked == []
+
+
+def test_only_labels_that_are_marked_lose_their_values(rules: Sequence[RuleConfig]) -> None:
+    for config in rules:
         rule = Rule.of(config.name, definition(config), {config.pattern: config.compiled})
         marked = {name for name, label in config.labels.items() if label.unbounded}
         if not marked:
