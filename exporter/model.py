@@ -272,6 +272,10 @@ OVERFLOW = "__overflow__"
 """The value of every dynamic label of a rule's overflow series."""
 
 
+EXCLUDED_METRIC = "metric_filter_excluded_matches_total"
+"""Counts the matches that the rules' ``exclude`` leaves out."""
+
+
 class SeriesKey(msgspec.Struct, frozen=True, gc=False, cache_hash=True):
     """Names one exposed series: a metric and its labels, sorted by label name."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 
 from exporter.configuration.consistency import (
@@ -13,9 +14,11 @@ from exporter.configuration.consistency import (
 )
 from exporter.configuration.global_services import warn_of_global_services
 from exporter.configuration.listening import Listening, warn_of_sources
-from exporter.configuration.packs import Pack, available_packs, read_pack_format, read_pack_use
+from exporter.configuration.packs import Pack, available_packs, read_pack, read_pack_use
 from exporter.configuration.rule_checks import read_rule
 from exporter.configuration.rules import RuleConfig
+from exporter.configuration.thresholds import Threshold
+from exporter.configuration.tuning import check_names, tuned
 from exporter.model import Feed
 from exporter.sources import TYPES, SourceConfig
 from exporter.yamlfile.documents import Item, read_document
@@ -50,6 +53,8 @@ class Configuration:
     rules: tuple[RuleConfig, ...]
     files: tuple[Path, ...] = ()
     """All files that it was read from."""
+    thresholds: tuple[Threshold, ...] = ()
+    """Those of the rule packs in use."""
 
     @property
     def feeds(self) -> dict[str, Feed]:
@@ -147,7 +152,8 @@ class _Loader:
         if self._findings.errors:
             return Checked(None, problems)
         sources = tuple(source.model for source in self._sources)
-        configuration = Configuration(sources, rules, tuple(self._files.values()))
+        thresholds = tuple(chain.from_iterable(pack.thresholds for pack in self._packs.values()))
+        configuration = Configuration(sources, rules, tuple(self._files.values()), thresholds)
         fields = {source.model.name: source.fields for source in self._sources}
         return Checked(configuration, problems, fields)
 
@@ -220,17 +226,13 @@ class _Loader:
             return
         if "rules" not in file.mapping:
             self._findings.error(file.location, "a rule pack needs `rules`")
-        self._packs[name] = Pack(use, read_pack_format(file, self._findings))
+        self._packs[name] = read_pack(file, use, self._findings)
         rules = list_at(file, "rules", self._findings)
         names = [str(rule.mapping.get("name")) for rule in rules]
-        for index, left_out in enumerate(use.model.without):
-            if left_out not in names:
-                message = f"the rule pack `{name}` has no rule `{left_out}`"
-                message += did_you_mean(left_out, names)
-                self._findings.error(use.fields.value_of("without", index), message)
+        check_names(use, names, self._findings)
         for rule_name, rule in zip(names, rules, strict=True):
             if rule_name not in use.model.without:
-                self._add_rule(rule, pack=name)
+                self._add_rule(tuned(rule, rule_name, use), pack=name)
 
     def _find_files(self, pattern: Item, folder: Path) -> list[Path]:
         """Return the files of an element of ``rule_files``, with paths relative as ``folder``."""

@@ -14,6 +14,7 @@ _RULE_NAME = re.compile("[a-z][a-z0-9_]*")
 _METRIC_NAME = re.compile("[a-zA-Z_:][a-zA-Z0-9_:]*")
 _LABEL_NAME = re.compile("[a-zA-Z_][a-zA-Z0-9_]*")
 _OWN_PREFIXES = (
+    "metric_filter_excluded_matches",
     "metric_filter_exporter_",
     "metric_filter_rule_info",
     "metric_filter_threshold",

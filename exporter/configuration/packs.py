@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, TypeAlias
+from typing import Annotated, Any, Literal, TypeAlias
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
+from exporter.configuration.names import check_rule_name
+from exporter.configuration.thresholds import AnyThreshold, Number, Threshold, thresholds
 from exporter.sources import SourceConfig
 from exporter.sources.options import Names
 from exporter.yamlfile.documents import Item
@@ -35,6 +37,10 @@ class _PackHeader(BaseModel):
     title: str
     description: str
     format: PackFormat
+    thresholds: dict[Annotated[str, AfterValidator(check_rule_name)], Number] = Field(
+        default_factory=dict
+    )
+    """Numbers that the pack's alerts compare with, by name."""
 
 
 class PackUse(BaseModel):
@@ -47,6 +53,9 @@ class PackUse(BaseModel):
     """Empty: every source of a fitting format."""
     without: Names = ()
     """Names of rules that are not used."""
+    rules: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    """By name, keys of rules to replace (see ``tuning``)."""
+    thresholds: dict[str, AnyThreshold] = Field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -55,6 +64,7 @@ class Pack:
 
     use: Filled[PackUse]
     format: PackFormat
+    thresholds: tuple[Threshold, ...] = ()
 
     def fits(self, source: SourceConfig) -> bool:
         """Return whether the pack's rules listen to a source by default."""
@@ -74,8 +84,8 @@ def read_pack_use(item: Item, findings: Findings) -> Filled[PackUse] | None:
     if fields is None:
         findings.error(
             item.location,
-            "`rule_packs` lists names of rule packs, or mappings with `name`, `sources` and"
-            " `without`: this is neither",
+            "`rule_packs` lists names of rule packs, or mappings with `name`, `sources`,"
+            " `without`, `rules` and `thresholds`: this is neither",
         )
         return None
     use = fill(PackUse, fields, findings, stand_ins={"name": ""})
@@ -89,9 +99,17 @@ def read_pack_use(item: Item, findings: Findings) -> Filled[PackUse] | None:
     return use
 
 
-def read_pack_format(item: Item, findings: Findings) -> PackFormat:
-    """Check the keys of a pack's file other than ``rules``; return its format."""
+def read_pack(item: Item, use: Filled[PackUse], findings: Findings) -> Pack:
+    """Check the keys of a pack's file other than ``rules``, and the thresholds of its use."""
     values = {key: value for key, value in item.mapping.items() if key != "rules"}
     stand_ins = {"title": "", "description": "", "format": "lines"}
     header = fill(_PackHeader, Fields(item, values), findings, stand_ins=stand_ins)
-    return "lines" if header is None else header.model.format
+    if header is None:
+        return Pack(use, "lines")
+    given = use.model.thresholds
+    known = header.model.thresholds
+    for name in given.keys() - known.keys():
+        hint = did_you_mean(name, known) or f"; there are: {', '.join(known) or 'none'}"
+        message = f"the rule pack `{use.model.name}` has no threshold `{name}`{hint}"
+        findings.error(use.fields.key_of("thresholds", name), message)
+    return Pack(use, header.model.format, thresholds(known, given))

@@ -7,8 +7,9 @@ from exporter.configuration.names import DEFAULT_METRIC, DEFAULT_METRIC_LABEL, c
 from exporter.configuration.references import EXACT_INTEGERS, Reference, check_fit
 from exporter.configuration.rule_warnings import warn_of_missing_signs, warn_of_unit
 from exporter.configuration.rules import RULE_KEYS, RuleConfig
+from exporter.sources import SERIES_LABELS
 from exporter.yamlfile.documents import Item
-from exporter.yamlfile.problems import Findings
+from exporter.yamlfile.problems import Findings, did_you_mean
 from exporter.yamlfile.validation import Fields, Filled, fill
 
 _STAND_INS = {"name": "unnamed", "pattern": ""}
@@ -47,6 +48,11 @@ def _check_metric(rule: Filled[RuleConfig], findings: Findings) -> None:
     if not rule.is_right("metric", "type"):
         return
     model, fields = rule.model, rule.fields
+    if model.metric_help and model.uses_default_metric:
+        findings.error(
+            fields.key_of("metric_help"),
+            f"all rules without a `metric` share {DEFAULT_METRIC}: give the rule its own `metric`",
+        )
     try:
         check_metric_family(model.metric, model.type)
     except ValueError as error:
@@ -107,6 +113,13 @@ def _check_labels(rule: Filled[RuleConfig], findings: Findings) -> None:
             )
         for reference in value.references:
             _check_reference(rule, reference, ("labels", name), findings)
+    if rule.is_right("labels", "exclude"):
+        known = (*model.labels, *SERIES_LABELS)
+        for name in model.exclude:
+            if name not in known:
+                hint = did_you_mean(name, known) or f"; it has {', '.join(known)}"
+                message = f"the rule `{model.name}` has no label `{name}`{hint}"
+                findings.error(fields.key_of("exclude", name), message)
 
 
 def _check_reference(

@@ -132,6 +132,8 @@ class RuleConfig(BaseModel):
     ] = None
     """The accounts and regions whose log groups it listens to; None for all."""
     metric: Annotated[str, AfterValidator(check_metric_name)] = DEFAULT_METRIC
+    metric_help: str = ""
+    """HELP of the metric; by default, the description or the title of its only rule."""
     type: MetricType = "counter"
     scale: Annotated[Decimal, PlainValidator(parse_scale)] = Decimal(1)
     max_value: Annotated[float, PlainValidator(parse_max_value)] = EXACT_INTEGERS
@@ -146,6 +148,8 @@ class RuleConfig(BaseModel):
         Annotated[LabelValue, PlainValidator(parse_label_value)],
     ] = Field(default_factory=dict)
     """By name, in the file's order; without the labels that all rule series have."""
+    exclude: dict[str, Names] = Field(default_factory=dict)
+    """By label, values with wildcards: a match with one of them counts in EXCLUDED_METRIC only."""
     max_series: Annotated[int, BeforeValidator(_check_whole_number), Field(ge=1, le=MAX_SERIES)] = (
         1000
     )

@@ -100,6 +100,8 @@ class RuleChange:
     """The latest of the added events, milliseconds."""
     series: int = 0
     """Series of the rule over all sources from now on, without overflow series."""
+    fullest: int = 0
+    """Of these, in the account that has most; 0 if none was added."""
 
     def add(self, other: RuleChange) -> None:
         """Add another change of the same rule on the same source."""
@@ -122,6 +124,8 @@ class RuleTotal:
     series: int = 0
     """Series of the rule over all sources, without overflow series."""
     last_event_time: int | None = None
+    fullest: int = 0
+    """Series of the rule in the account that has most, without overflow series."""
 
     def after(self, change: RuleChange) -> RuleTotal:
         """Return the counts after a commit; commits may be reported in another order."""
@@ -133,6 +137,7 @@ class RuleTotal:
             self.overflowed + change.overflowed,
             max(self.series, change.series),
             later(self.last_event_time, change.last_event_time),
+            max(self.fullest, change.fullest),
         )
 
 

@@ -175,6 +175,9 @@ class Commit:
         write(self._transaction, placement)
         for row in self._transaction.read(MEMBER_COUNTS, [(rule,) for rule in changes]):
             changes[row.rule].series += row.series
+        for rule, fullest in placement.fullest():
+            if rule in changes:
+                changes[rule].fullest = max(changes[rule].fullest, fullest)
         return list(changes.values())
 
     def _memory(self, feed: str) -> Memory:

@@ -6,26 +6,32 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Final
+from typing import Final, TypeAlias
 
 from exporter.ledger.base import LedgerError, RuleChange, later
+from exporter.ledger.overflow import Account, account_of, any_place, bounded
 from exporter.ledger.rows import bounds_of, bounds_text, labels_text
 from exporter.ledger.shown import SeriesState
 from exporter.ledger.sums import Sum
 from exporter.ledger.tables import Member, MemberCount, RuleCount, Series
 from exporter.ledger.tally import Group, GroupKey, Tally, event_time
-from exporter.model import OVERFLOW, Increment, Partition, SeriesKey
-from exporter.sources import SERIES_LABELS
+from exporter.model import EXCLUDED_METRIC, OVERFLOW, Increment, Partition, SeriesKey
 
 MAX_ACCOUNT_REGIONS: Final = 10_000
 """Series of a rule that ``max_series`` does not limit: one for each account, region and log group.
 Anyone who can write a log event can make it look like a record of any account and region, and who
 can write a file or an object can name any log group."""
-_PLACE: Final = frozenset(SERIES_LABELS) - {"source"}
+_MOST_OVERFLOW: Final = 1000
+"""Overflow series of a rule in an account in which bounded labels keep their values."""
+_ACCOUNTS: Final = 30
+"""A rule has at most so many times ``max_series`` over all accounts, which anyone can invent."""
 _ID_BYTES: Final = 16
+
+AccountKey: TypeAlias = tuple[str, str, str]
+"""A rule, a metric and an account."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +41,8 @@ class RuleSpec:
     max_series: int
     buckets: tuple[float, ...] | None
     """Upper bounds of a histogram, ascending, without +Inf; None for a counter."""
+    unbounded: frozenset[str] = frozenset()
+    """Labels that lose their values past ``max_series``; empty if the rule marks none."""
 
 
 def lane(partition: Partition) -> str:
@@ -52,18 +60,13 @@ def series_id(key: SeriesKey) -> bytes:
     return hashlib.blake2b(name.encode(), digest_size=_ID_BYTES).digest()
 
 
-def any_place(key: SeriesKey) -> SeriesKey:
-    """Return the overflow series for places beyond MAX_ACCOUNT_REGIONS."""
-    labels = ((n, OVERFLOW if n in _PLACE else v) for n, v in key.labels)
-    return SeriesKey(key.metric, tuple(labels))
-
-
 @dataclass(slots=True)
 class Placement:
     """Adds increments to series, within the rules' limits.
 
-    The caller fills ``series``, ``members``, ``counts`` and ``rules`` from the ledger, and writes
-    ``created``, ``joined`` and ``changed_…`` back to it.
+    The caller fills ``members``, ``counts``, ``accounts`` and ``rules`` from the ledger, then
+    ``series`` with those that ``place`` names, and writes ``created``, ``joined`` and ``changed_…``
+    back to it.
     """
 
     specs: Mapping[tuple[str, str], RuleSpec]
@@ -72,6 +75,7 @@ class Placement:
     series: dict[SeriesKey, SeriesState] = field(default_factory=dict)
     members: set[tuple[str, str, bytes]] = field(default_factory=set)
     counts: dict[tuple[str, str], MemberCount] = field(default_factory=dict)
+    accounts: dict[AccountKey, Account] = field(default_factory=dict)
     rules: dict[tuple[str, str], RuleCount] = field(default_factory=dict)
     """By rule and ``lane``."""
     created: list[Series] = field(default_factory=list)
@@ -80,9 +84,14 @@ class Placement:
     changed_totals: set[tuple[SeriesKey, str]] = field(default_factory=set)
     """By series and ``lane``."""
     changed_counts: set[tuple[str, str]] = field(default_factory=set)
+    changed_accounts: set[AccountKey] = field(default_factory=set)
     changed_rules: set[tuple[str, str]] = field(default_factory=set)
     saturated: set[str] = field(default_factory=set)
     """Rules with a total that is too large to add a value of this batch (a value error)."""
+    _placed: dict[GroupKey, tuple[SeriesKey, ...]] = field(default_factory=dict)
+    """The first of these that exists, or may be created, is chosen."""
+    _overflow: dict[GroupKey, tuple[SeriesKey, ...]] = field(default_factory=dict)
+    """The same, by the first of them."""
     _chosen: dict[GroupKey, tuple[SeriesState, bool]] = field(default_factory=dict)
 
     def add(self, source: str, in_lane: str, tally: Tally) -> list[RuleChange]:
@@ -91,6 +100,7 @@ class Placement:
         Raises:
             LedgerError: a rule was not loaded, or its buckets differ from those of its series.
         """
+        self.place(group.increment for group in tally.groups.values())
         changes: dict[str, RuleChange] = {}
         for rule, time in tally.errors:
             change = changes.setdefault(rule, RuleChange(source, rule))
@@ -104,10 +114,11 @@ class Placement:
             rule = key[0]
             change = changes.get(rule) or changes.setdefault(rule, RuleChange(source, rule))
             count = len(group.values)
-            change.matches += count
-            last = change.last_event_time
-            if group.latest is not None and (last is None or group.latest > last):
-                change.last_event_time = group.latest
+            if key[1].metric != EXCLUDED_METRIC:
+                change.matches += count
+                last = change.last_event_time
+                if group.latest is not None and (last is None or group.latest > last):
+                    change.last_event_time = group.latest
             state, overflow = self._chosen.get(key) or self._choose(group.increment)
             change.overflowed += count * overflow
             one = sums.get(state.key)
@@ -158,50 +169,100 @@ class Placement:
         )
         self.changed_rules.add(key)
 
+    def place(self, increments: Iterable[Increment]) -> set[SeriesKey]:
+        """Decide where increments go, in this order; return the series that ``add`` needs."""
+        needed: set[SeriesKey] = set()
+        for increment in increments:
+            key = increment.rule, increment.series
+            placed = self._placed.get(key)
+            if placed is None:
+                placed = self._placed[key] = self._place(increment)
+            needed.update(placed)
+        return needed
+
+    def fullest(self) -> Iterator[tuple[str, int]]:
+        """Yield rules with the series of an account that have become more."""
+        for rule, metric, account_id in self.changed_accounts:
+            yield rule, self.accounts[rule, metric, account_id].series
+
     def declare(self, rule: str, key: SeriesKey) -> SeriesState:
         """Return a rule's series, created if necessary, regardless of limits. See ``add``."""
         spec = self._spec(rule, key.metric)
         state = self.series.get(key) or self._create(key, spec)
-        self._join(rule, state)
+        self._join(rule, key, account_of(key))
         check_buckets(rule, spec, state.row)
         return state
+
+    def _place(self, increment: Increment) -> tuple[SeriesKey, ...]:
+        rule, own = increment.rule, increment.series
+        spec = self._spec(rule, own.metric)
+        if self._is_member(rule, own):
+            return (own,)
+        # A rule without dynamic labels has one series for each account, region and log group.
+        is_fixed = own == increment.overflow
+        most = MAX_ACCOUNT_REGIONS
+        if not is_fixed:
+            most = max(most, _ACCOUNTS * spec.max_series)
+        has_room = self._count(rule, own.metric).series < most
+        name = account_of(own) if has_room else self._account_name(rule, own)
+        account = self.accounts.setdefault((rule, own.metric, name), Account())
+        if account.see(bounded(increment, spec.unbounded)):
+            self.changed_accounts.add((rule, own.metric, name))
+        if has_room and (is_fixed or account.series < spec.max_series):
+            self._join(rule, own, name)
+            return (own,)
+        if is_fixed:
+            return (any_place(own),)
+        kept = account.overflowed(increment, spec.unbounded, spec.max_series)
+        placed = self._overflow.get((rule, kept))
+        if placed is None:
+            over = increment.overflow
+            placed = self._overflow[rule, kept] = (kept, over, any_place(kept), any_place(over))
+        return placed
+
+    def _account_name(self, rule: str, key: SeriesKey) -> str:
+        """Return the account of a series; those that are new to a full rule count as one."""
+        account_id = account_of(key)
+        return account_id if (rule, key.metric, account_id) in self.accounts else OVERFLOW
 
     def _choose(self, increment: Increment) -> tuple[SeriesState, bool]:
-        """Return the series for an increment, and whether it is an overflow series."""
-        rule = increment.rule
-        spec = self._spec(rule, increment.series.metric)
-        state, overflow = self.series.get(increment.series), False
-        if state is None or not self._is_member(rule, state):
-            if self.left(increment) > 0:
-                state = state or self._create(increment.series, spec)
-                self._join(rule, state)
-            else:
-                key = increment.overflow
-                if key == increment.series:
-                    key = any_place(key)
-                state, overflow = self._overflow(rule, key, spec), True
-        check_buckets(rule, spec, state.row)
-        self._chosen[rule, increment.series] = state, overflow
-        return state, overflow
-
-    def left(self, increment: Increment) -> int:
-        """Return how many more series the increment's rule may have."""
-        rule, metric = increment.rule, increment.series.metric
-        # A rule without dynamic labels has one series for each account and region.
-        is_fixed = increment.series == increment.overflow
-        limit = MAX_ACCOUNT_REGIONS if is_fixed else self._spec(rule, metric).max_series
-        return limit - self._count(rule, metric).series
-
-    def _overflow(self, rule: str, key: SeriesKey, spec: RuleSpec) -> SeriesState:
-        """Return a rule's overflow series of an account and region, or the one of all others."""
-        state = self.series.get(key)
-        if state is None and self._count(rule, key.metric).overflow >= MAX_ACCOUNT_REGIONS:
-            key = any_place(key)
+        """Return the series for an increment, and whether labels have lost their values."""
+        rule, own = increment.rule, increment.series
+        spec = self._spec(rule, own.metric)
+        key, state = own, self.series.get(own)
+        placed = self._placed[rule, own]
+        if placed != (own,):
+            key = placed[0]
+            if key not in self.series:
+                key = self._first_possible(rule, own, placed)
             state = self.series.get(key)
-        if state is None:
-            state = self._create(key, spec)
-            self._join(rule, state, overflow=True)
-        return state
+            if state is None:
+                self._join(rule, key, self._account_name(rule, own), overflow=True)
+        state = state or self._create(key, spec)
+        check_buckets(rule, spec, state.row)
+        self._chosen[rule, own] = state, key != own
+        return state, key != own
+
+    def _first_possible(self, rule: str, own: SeriesKey, placed: Sequence[SeriesKey]) -> SeriesKey:
+        """Return the first overflow series that exists or may be created."""
+        account = self.accounts[rule, own.metric, self._account_name(rule, own)]
+        is_full = account.overflow >= _MOST_OVERFLOW
+        count = self._count(rule, own.metric).overflow
+        # The last limit leaves room for the bounded labels of places that anyone has invented.
+        limits = (
+            0 if is_full else MAX_ACCOUNT_REGIONS,
+            MAX_ACCOUNT_REGIONS,
+            MAX_ACCOUNT_REGIONS + _MOST_OVERFLOW,
+        )
+        *first, last = placed
+        return next(
+            (
+                one
+                for one, limit in zip(first, limits, strict=False)
+                if one in self.series or count < limit
+            ),
+            last,
+        )
 
     def _create(self, key: SeriesKey, spec: RuleSpec) -> SeriesState:
         bounds = bounds_text(spec.buckets)
@@ -211,20 +272,25 @@ class Placement:
         state = self.series[key] = SeriesState(row, key, {})
         return state
 
-    def _is_member(self, rule: str, state: SeriesState) -> bool:
-        return (rule, state.row.metric, state.row.id) in self.members
+    def _is_member(self, rule: str, key: SeriesKey) -> bool:
+        return (rule, key.metric, series_id(key)) in self.members
 
-    def _join(self, rule: str, state: SeriesState, *, overflow: bool = False) -> None:
-        metric = state.row.metric
-        if self._is_member(rule, state):
+    def _join(self, rule: str, key: SeriesKey, account_id: str, *, overflow: bool = False) -> None:
+        if self._is_member(rule, key):
             return
-        self.members.add((rule, metric, state.row.id))
-        self.joined.append(Member(rule, metric, state.row.id, int(overflow)))
-        count = self._count(rule, metric)
-        self.counts[rule, metric] = count._replace(
+        member = Member(rule, key.metric, series_id(key), int(overflow))
+        self.members.add(member[:3])
+        self.joined.append(member)
+        count = self._count(rule, key.metric)
+        self.counts[member[:2]] = count._replace(
             series=count.series + (not overflow), overflow=count.overflow + overflow
         )
-        self.changed_counts.add((rule, metric))
+        self.changed_counts.add(member[:2])
+        name = (rule, key.metric, account_id)
+        account = self.accounts.setdefault(name, Account())
+        account.series += not overflow
+        account.overflow += overflow
+        self.changed_accounts.add(name)
 
     def _count(self, rule: str, metric: str) -> MemberCount:
         return self.counts.get((rule, metric)) or MemberCount(rule, metric, 0, 0)

@@ -36,6 +36,7 @@ from exporter.ledger.rules import load_scopes, load_versions, specs, version_of
 from exporter.ledger.shown import rule_totals, state_of
 from exporter.ledger.store import PAUSE_SECONDS, Store, Transaction
 from exporter.ledger.tables import (
+    ACCOUNT_COUNTS,
     CHECKPOINTS,
     FACTS,
     MEMBER_COUNTS,
@@ -124,7 +125,7 @@ class StoredLedger:
                 feeds=of,
             )
             joined = load_feeds(transaction, of, now=now)
-            totals = rule_totals(transaction.read(RULE_COUNTS), transaction.read(MEMBER_COUNTS))
+            totals = _rule_totals(transaction)
         self._specs = specs(loaded.rows)
         for metric in sorted({key.metric for key in loaded.ended}):
             _log.warning(
@@ -229,7 +230,7 @@ class StoredLedger:
     def rule_totals(self) -> list[RuleTotal]:
         """See ``Ledger.rule_totals``."""
         with self._store.reading() as transaction:
-            return rule_totals(transaction.read(RULE_COUNTS), transaction.read(MEMBER_COUNTS))
+            return _rule_totals(transaction)
 
     def expire(self, feed: str, members: Sequence[Member]) -> int:
         """See ``Ledger.expire``. Other transactions may run between its steps."""
@@ -296,6 +297,14 @@ class StoredLedger:
         """Milliseconds that pass only while the ledger is open; a new ledger's start at ``now``."""
         stored, opened = self._opened
         return stored + max(0, int((self._steady() - opened) * 1000))
+
+
+def _rule_totals(transaction: Transaction) -> list[RuleTotal]:
+    return rule_totals(
+        transaction.read(RULE_COUNTS),
+        transaction.read(MEMBER_COUNTS),
+        transaction.read(ACCOUNT_COUNTS),
+    )
 
 
 def _first(segments: Sequence[Segment], entries: int) -> Sequence[Segment]:

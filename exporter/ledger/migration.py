@@ -1,9 +1,10 @@
-"""Migrates a ledger from schema 1 to schema 2 in place, and reads schema 1's memory.
+"""Migrates a ledger from schema 1 or 2 in place, and reads schema 1's memory.
 
-First a copy of the ledger is written, synced and renamed to ``ledger.sqlite3.v1``. Then one
-transaction converts the tables, so the process may be killed at any time. Schema 1's memory, most
-of the file, is not converted: its table is renamed, and read together with the new memory until all
-of it has expired.
+First a copy of the ledger is written, synced and renamed to ``ledger.sqlite3.v1`` (or ``.v2``).
+Then one transaction converts the tables, so the process may be killed at any time. Schema 1's
+memory, most of the file, is not converted: its table is renamed, and read together with the new
+memory until all of it has expired. Schema 3 has one table more, which is filled when rules are
+loaded.
 """
 
 from __future__ import annotations
@@ -26,10 +27,11 @@ from exporter.ledger.counting import series_id
 from exporter.ledger.errors import UnreadableRowError
 from exporter.ledger.rows import bounds_of, labels_of
 from exporter.ledger.space import size_of
-from exporter.ledger.sqlite_store import CREATE_TABLES, SqliteTransaction, begun
+from exporter.ledger.sqlite_store import CREATE_TABLES, SqliteTransaction, begun, creation
 from exporter.ledger.storage import sync
 from exporter.ledger.store import Transaction
 from exporter.ledger.tables import (
+    ACCOUNT_COUNTS,
     CHECKPOINTS,
     FACTS,
     FEEDS,
@@ -86,29 +88,20 @@ def migrate(
         sqlite3.Error: the database failed.
     """
     step("space")
-    rows = sum(_count(connection, table) for table in _TABLES if table != "matches")
-    copy = path.with_name(f"{path.name}.v1")
+    (schema,) = connection.execute("PRAGMA user_version").fetchone()
+    tables = _TABLES if schema == 1 else ("members",)
+    rows = sum(_count(connection, table) for table in tables if table != "matches")
+    copy = path.with_name(f"{path.name}.v{schema}")
     _check_space(path, rows)
     _log.info("ledger migration begins", path=str(path), schema=SCHEMA_VERSION, copy=str(copy))
     _copy(connection, copy, step)
     _log.info("ledger copied", copy=str(copy), bytes=copy.stat().st_size)
     with closing(connection.cursor()) as cursor, begun(cursor, write=True):
         step("tables")
-        for table in _TABLES:
-            cursor.execute(f"ALTER TABLE {table} RENAME TO v1_{table}")
-        for statement in CREATE_TABLES.split(";\n"):
-            cursor.execute(statement)
-        transaction = SqliteTransaction(connection.cursor())
-        for convert in (_facts, _checkpoints, _rules, _series, _members):
-            step(convert.__name__)
-            convert(cursor, transaction)
-        step("memory")
-        cursor.execute(
-            "CREATE TABLE v1_partitions AS SELECT id, source, partition FROM v1_checkpoints"
-        )
-        for table in _TABLES:
-            if table != "matches":
-                cursor.execute(f"DROP TABLE v1_{table}")
+        if schema == 1:
+            _convert(cursor, SqliteTransaction(connection.cursor()), step)
+        else:
+            cursor.execute(creation(ACCOUNT_COUNTS))
         cursor.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
         step("commit")
     step("done")
@@ -118,6 +111,24 @@ def migrate(
         rows=rows,
         copy=str(copy),
     )
+
+
+def _convert(
+    cursor: sqlite3.Cursor, transaction: SqliteTransaction, step: Callable[[str], object]
+) -> None:
+    """Convert the tables of schema 1."""
+    for table in _TABLES:
+        cursor.execute(f"ALTER TABLE {table} RENAME TO v1_{table}")
+    for statement in CREATE_TABLES.split(";\n"):
+        cursor.execute(statement)
+    for convert in (_facts, _checkpoints, _rules, _series, _members):
+        step(convert.__name__)
+        convert(cursor, transaction)
+    step("memory")
+    cursor.execute("CREATE TABLE v1_partitions AS SELECT id, source, partition FROM v1_checkpoints")
+    for table in _TABLES:
+        if table != "matches":
+            cursor.execute(f"DROP TABLE v1_{table}")
 
 
 class EarlierMatches:

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
-from exporter.ledger.counting import Placement, any_place, series_id
+from exporter.ledger.counting import Placement, series_id
+from exporter.ledger.overflow import Account, account_of
 from exporter.ledger.shown import SeriesState
 from exporter.ledger.store import Transaction
-from exporter.ledger.tables import MEMBER_COUNTS, MEMBERS, RULE_COUNTS, SERIES, TOTALS
+from exporter.ledger.tables import (
+    ACCOUNT_COUNTS,
+    MEMBER_COUNTS,
+    MEMBERS,
+    RULE_COUNTS,
+    SERIES,
+    TOTALS,
+)
 from exporter.ledger.tally import GroupKey, Tally
-from exporter.model import Increment, SeriesKey
+from exporter.model import OVERFLOW, Increment, SeriesKey
 
 
 def read_for(
@@ -26,36 +33,25 @@ def read_for(
         rules = {rule for rule, _ in tally.groups} | {rule for rule, _ in tally.errors}
         counts |= dict.fromkeys((source, rule, in_lane) for rule in rules)
         increments |= {key: group.increment for key, group in tally.groups.items()}
-    ids = {series: series_id(series) for _, series in increments}
-    names = {(rule, series.metric, ids[series]): series for rule, series in increments}
+    names = {
+        (rule, series.metric, series_id(series)): one for (rule, series), one in increments.items()
+    }
     placement.members.update(row[:3] for row in transaction.read(MEMBERS, names))
-    new = Counter(name[:2] for name in names if name not in placement.members)
+    new = [one for name, one in names.items() if name not in placement.members]
     if new:
-        _read_counts(transaction, placement, new)
-    wanted: set[SeriesKey] = set()
-    overflow: set[SeriesKey] = set()
-    for (rule, series), one in increments.items():
-        if (rule, series.metric, ids[series]) in placement.members:
-            wanted.add(series)
-            continue
-        left = placement.left(one)
-        if left > 0:
-            wanted.add(series)
-        if new[rule, series.metric] > left:
-            overflow.add(one.overflow)
-    wanted |= overflow | set(map(any_place, overflow))
-    _read_series(transaction, placement, wanted)
+        _read_counts(transaction, placement, ((one.rule, one.series) for one in new))
+    _read_series(transaction, placement, placement.place(increments.values()))
     placement.rules.update((row[1:3], row) for row in transaction.read(RULE_COUNTS, counts))
 
 
 def read_declared(
-    transaction: Transaction, placement: Placement, wanted: Iterable[tuple[str, SeriesKey]]
+    transaction: Transaction, placement: Placement, wanted: Collection[tuple[str, SeriesKey]]
 ) -> None:
     """Read what declaring series of rules may change."""
     names = {(rule, key.metric, series_id(key)): key for rule, key in wanted}
     _read_series(transaction, placement, set(names.values()))
     placement.members.update(row[:3] for row in transaction.read(MEMBERS, names))
-    _read_counts(transaction, placement, {name[:2] for name in names})
+    _read_counts(transaction, placement, wanted)
 
 
 def write(transaction: Transaction, placement: Placement) -> None:
@@ -65,6 +61,9 @@ def write(transaction: Transaction, placement: Placement) -> None:
     totals = [placement.series[key].totals[lane] for key, lane in placement.changed_totals]
     transaction.write(TOTALS, totals)
     transaction.write(MEMBER_COUNTS, [placement.counts[one] for one in placement.changed_counts])
+    transaction.write(
+        ACCOUNT_COUNTS, [placement.accounts[one].row(*one) for one in placement.changed_accounts]
+    )
     transaction.write(RULE_COUNTS, [placement.rules[one] for one in placement.changed_rules])
 
 
@@ -78,7 +77,14 @@ def _read_series(transaction: Transaction, placement: Placement, keys: Iterable[
 
 
 def _read_counts(
-    transaction: Transaction, placement: Placement, names: Iterable[tuple[str, str]]
+    transaction: Transaction, placement: Placement, series: Iterable[tuple[str, SeriesKey]]
 ) -> None:
-    counts = transaction.read(MEMBER_COUNTS, names)
-    placement.counts.update(((one.rule, one.metric), one) for one in counts)
+    """Read the counts of rules whose series these are."""
+    accounts = {(rule, key.metric, account_of(key)) for rule, key in series}
+    rules = {name[:2] for name in accounts}
+    placement.counts.update((one[:2], one) for one in transaction.read(MEMBER_COUNTS, rules))
+    # Accounts that are new to a full rule count as one.
+    accounts |= {(*name, OVERFLOW) for name in rules}
+    placement.accounts.update(
+        (one[:3], Account.of(one)) for one in transaction.read(ACCOUNT_COUNTS, accounts)
+    )

@@ -30,6 +30,7 @@ from exporter.ledger.storage import (
     schema_of,
 )
 from exporter.ledger.tables import (
+    ACCOUNT_COUNTS,
     CHECKPOINTS,
     FACTS,
     FEEDS,
@@ -46,6 +47,7 @@ from exporter.ledger.tables import (
 _Uses: TypeAlias = Callable[[Collection[str]], Mapping[str, Mapping[str, RuleUse]]]
 _READ = (
     *(CHECKPOINTS, FACTS, FEEDS, GENERATIONS, HOLDERS, VERSIONS, SERIES, MEMBERS, MEMBER_COUNTS),
+    ACCOUNT_COUNTS,
 )
 """The tables that loading rules reads."""
 

@@ -17,6 +17,7 @@ from typing import Final, TypeAlias
 
 from exporter.exactness import RuleVersion, adopted, amend, pruned, versions_needed_from
 from exporter.ledger.base import NO_FEEDS, RuleUse
+from exporter.ledger.by_account import count_by_account
 from exporter.ledger.counting import RuleSpec
 from exporter.ledger.rows import bounds_text, labels_of
 from exporter.ledger.store import Transaction
@@ -35,7 +36,7 @@ from exporter.ledger.tables import (
     Scope,
     Version,
 )
-from exporter.model import SeriesKey
+from exporter.model import EXCLUDED_METRIC, SeriesKey
 from exporter.sources import SERIES_LABELS
 
 _REMOVED_SOURCE: Final = 14 * 24 * 3600 * 1000
@@ -63,6 +64,10 @@ class Definition:
     shape: Shape
     is_own: bool
     """Whether its metric is the default metric, where each rule has series of its own."""
+    unbounded: frozenset[str] = frozenset()
+    """Labels that lose their values past ``max_series``."""
+    excludes: bool = False
+    """Whether it counts in EXCLUDED_METRIC too."""
 
     def shared_by(self, rule: str) -> tuple[str, str]:
         """Return a key of series with one shape: the metric, and the rule if ``is_own``."""
@@ -84,7 +89,9 @@ def definition_of(text: str) -> Definition:
     is_own = bool(data["uses_default_metric"])
     buckets = None if data["buckets"] is None else tuple(map(float, data["buckets"]))
     labels = frozenset([*data["labels"], *(["rule"] if is_own else [])])
-    return Definition(data["metric"], buckets, Shape(bounds_text(buckets), labels), is_own)
+    shape = Shape(bounds_text(buckets), labels)
+    unbounded = frozenset(data.get("unbounded", ()))
+    return Definition(data["metric"], buckets, shape, is_own, unbounded, "exclude" in data)
 
 
 def version_of(row: Version) -> RuleVersion:
@@ -98,7 +105,11 @@ def specs(versions: Iterable[Version]) -> dict[tuple[str, str], RuleSpec]:
     for one in sorted(versions, key=lambda one: (one.until is None, one.number)):
         if one.definition:
             definition = definition_of(one.definition)
-            found[one.rule, definition.metric] = RuleSpec(one.max_series, definition.buckets)
+            found[one.rule, definition.metric] = RuleSpec(
+                one.max_series, definition.buckets, definition.unbounded
+            )
+            if definition.excludes:
+                found[one.rule, EXCLUDED_METRIC] = RuleSpec(one.max_series, None)
     return found
 
 
@@ -172,7 +183,9 @@ def load_versions(
             transaction.delete(VERSIONS, [key])
             transaction.write(VERSIONS, kept.get(key, []))
     everything = list(chain(*kept.values()))
-    _delete_members(transaction, {rule for _, rule in wanted}, specs(everything).keys())
+    settings = specs(everything)
+    _delete_members(transaction, {rule for _, rule in wanted}, settings.keys())
+    count_by_account(transaction, settings)
     return LoadedVersions(everything, ended)
 
 

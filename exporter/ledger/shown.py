@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from exporter.ledger.base import RuleTotal, SeriesTotal
 from exporter.ledger.rows import bounds_of, buckets_of, labels_of
-from exporter.ledger.tables import MemberCount, RuleCount, Series, Total
+from exporter.ledger.tables import AccountCount, MemberCount, RuleCount, Series, Total
 from exporter.model import SeriesKey
 
 
@@ -50,7 +50,9 @@ def state_of(row: Series, totals: Iterable[Total]) -> SeriesState:
     return SeriesState(row, key, {one.lane: one for one in totals})
 
 
-def rule_totals(counts: Iterable[RuleCount], members: Iterable[MemberCount]) -> list[RuleTotal]:
+def rule_totals(
+    counts: Iterable[RuleCount], members: Iterable[MemberCount], accounts: Iterable[AccountCount]
+) -> list[RuleTotal]:
     """Return the sums of these rows, by source and rule."""
     by_rule: dict[tuple[str, str], list[RuleCount]] = defaultdict(list)
     for one in counts:
@@ -58,6 +60,9 @@ def rule_totals(counts: Iterable[RuleCount], members: Iterable[MemberCount]) -> 
     series: dict[str, int] = defaultdict(int)
     for member in members:
         series[member.rule] += member.series
+    fullest: dict[str, int] = defaultdict(int)
+    for account in accounts:
+        fullest[account.rule] = max(fullest[account.rule], account.series)
     return [
         RuleTotal(
             source,
@@ -70,6 +75,7 @@ def rule_totals(counts: Iterable[RuleCount], members: Iterable[MemberCount]) -> 
                 (one.last_event_time for one in lanes if one.last_event_time is not None),
                 default=None,
             ),
+            fullest=fullest[rule],
         )
         for (source, rule), lanes in sorted(by_rule.items())
     ]

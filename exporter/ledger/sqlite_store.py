@@ -16,11 +16,14 @@ from exporter.ledger.tables import TABLES, Key, Row, Table
 _READ_TOGETHER: Final = 64
 """Limit for the keys of a statement."""
 
-CREATE_TABLES: Final = ";\n".join(
+
+def creation(table: Table[Any]) -> str:
+    """Return the statement that creates a table."""
     # A table with a large column fills its pages better if it has row ids.
-    table.definition + ("" if table.name == "blocks" else " WITHOUT ROWID")
-    for table in TABLES
-)
+    return table.definition + ("" if table.name == "blocks" else " WITHOUT ROWID")
+
+
+CREATE_TABLES: Final = ";\n".join(map(creation, TABLES))
 
 
 class SqliteTransaction:

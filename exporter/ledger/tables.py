@@ -1,4 +1,4 @@
-"""The ledger's tables, schema 2: each row is a named tuple whose first fields are its key.
+"""The ledger's tables, schema 3: each row is a named tuple whose first fields are its key.
 
 Values are text, integers, floats and bytes; every row is stored with a checksum. Times are
 milliseconds. Nothing needs sequences, sub-transactions or the dialect of one database.
@@ -25,7 +25,7 @@ from typing import (
 Value: TypeAlias = str | int | float | bytes | None
 Key: TypeAlias = tuple[Value, ...]
 
-SCHEMA_VERSION: Final = 2
+SCHEMA_VERSION: Final = 3
 LARGEST: Final = 2**63 - 1
 """Databases store integers of 64 bits."""
 BY_READING_TIME: Final = (0, 1)
@@ -137,13 +137,26 @@ class Member(NamedTuple):
 
 
 class MemberCount(NamedTuple):
-    """The number of a rule's members of a metric, which ``max_series`` limits."""
+    """The number of a rule's members of a metric."""
 
     rule: str
     metric: str
     series: int
     overflow: int
     """Overflow series, not included in ``series``."""
+
+
+class AccountCount(NamedTuple):
+    """The number of a rule's members of a metric in an account, which ``max_series`` limits."""
+
+    rule: str
+    metric: str
+    account_id: str
+    series: int
+    overflow: int
+    """Overflow series, not included in ``series``."""
+    label_values: str
+    """See ``overflow.Account``."""
 
 
 class RuleCount(NamedTuple):
@@ -283,6 +296,7 @@ SERIES: Final = Table("series", Series, 1)
 TOTALS: Final = Table("totals", Total, 2)
 MEMBERS: Final = Table("members", Member, 3)
 MEMBER_COUNTS: Final = Table("member_counts", MemberCount, 2)
+ACCOUNT_COUNTS: Final = Table("account_counts", AccountCount, 3)
 RULE_COUNTS: Final = Table("rule_counts", RuleCount, 3)
 FEEDS: Final = Table("feeds", Feed, 1)
 RULE_SETS: Final = Table("rule_sets", RuleSetRow, 1)
@@ -291,5 +305,5 @@ BLOCKS: Final = Table("blocks", Block, 5)
 
 TABLES: Final[tuple[Table[tuple[Value, ...]], ...]] = (
     *(FACTS, CHECKPOINTS, VERSIONS, SCOPES, GENERATIONS, HOLDERS, SERIES, TOTALS),
-    *(MEMBERS, MEMBER_COUNTS, RULE_COUNTS, FEEDS, RULE_SETS, SEGMENTS, BLOCKS),
+    *(MEMBERS, MEMBER_COUNTS, ACCOUNT_COUNTS, RULE_COUNTS, FEEDS, RULE_SETS, SEGMENTS, BLOCKS),
 )  # type: ignore[assignment]

@@ -29,7 +29,7 @@ from exporter.metrics.accounts import AccountInfos
 from exporter.metrics.by_source import BySource
 from exporter.metrics.families import MetricFamily
 from exporter.metrics.partitions import PartitionMetrics
-from exporter.metrics.rule_info import RuleInfo, RuleInfos
+from exporter.metrics.rule_info import RuleInfo, RuleInfos, Thresholds
 from exporter.metrics.tables import Child, LabelledMetric, Tables
 from exporter.model import Partition
 from exporter.sources.base import QueueState
@@ -173,15 +173,21 @@ class Telemetry:
             ("rule",),
         )
         self.series = self._labelled(
-            "gauge", "series", "Label sets of the rule, the overflow series not counted.", ("rule",)
+            "gauge", "series", "Label sets of the rule, without overflow series.", ("rule",)
+        )
+        self.fullest = self._labelled(
+            "gauge",
+            "fullest_account_series",
+            "Label sets of the rule in the account that has most of them.",
+            ("rule",),
         )
         self.series_limit = self._labelled(
-            "gauge", "series_limit", "The rule's max_series.", ("rule",)
+            "gauge", "series_limit", "The rule's max_series, for each account.", ("rule",)
         )
         self.series_overflow = self._by_source(
             "counter",
             "series_overflow",
-            "Matches that went to the rule's overflow series.",
+            "Matches whose unbounded labels are __overflow__, past the rule's max_series.",
             ("rule",),
         )
         self.ledger_commit_duration = Histogram(
@@ -230,6 +236,7 @@ class Telemetry:
         self.build_info = Info(PREFIX + "build", "The exporter's version.", registry=self.library)
         self.build_info.info({"version": __version__, "python_version": platform.python_version()})
         self._rules = self._add(RuleInfos())
+        self.thresholds = self._add(Thresholds())
 
     def watch_ledger(self, ledger: Ledger) -> None:
         """Show the ledger's condition from now on."""
@@ -245,10 +252,11 @@ class Telemetry:
             self._rules.set(rules)
             names = frozenset(rule.rule for rule in rules)
             for gone in self._limited - names:
-                for gauge in (self.series, self.series_limit):
+                for gauge in (self.series, self.fullest, self.series_limit):
                     gauge.remove(gone)
             for rule in rules:
                 self.series.labels(rule.rule)
+                self.fullest.labels(rule.rule)
                 self.series_limit.labels(rule.rule).set(rule.max_series)
             self._limited = names
 
@@ -313,6 +321,7 @@ class Telemetry:
     def _show_series(self, total: RuleTotal) -> None:
         if total.rule in self._limited:
             self.series.labels(total.rule).set(total.series)
+            self.fullest.labels(total.rule).set(total.fullest)
 
     def api_request(
         self, *, service: str, operation: str, account_id: str, region: str, outcome: str

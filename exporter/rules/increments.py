@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from exporter.model import Increment, SeriesKey
+from exporter.model import EXCLUDED_METRIC, Increment, SeriesKey
 from exporter.rules.places import Place
 from exporter.rules.rule import Rule
 
@@ -46,7 +46,8 @@ class Increments:
             self._kept, self._count = {}, 0
         increment = self.rule.increment_at(place, values, value)
         kept: _Kept = increment
-        if self.rule.value.reference is not None:
+        is_excluded = increment.series.metric == EXCLUDED_METRIC
+        if self.rule.value.reference is not None and not is_excluded:
             kept = increment.series, increment.overflow
         self._kept.setdefault(place, {})[values] = kept
         self._count += 1

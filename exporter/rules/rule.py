@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
+from functools import lru_cache
 
 from exporter.configuration import DEFAULT_METRIC, LabelValue, Reference, RuleConfig, ValueSpec
 from exporter.configuration.names import DEFAULT_METRIC_LABEL
 from exporter.configuration.references import parse_label_value, parse_value
 from exporter.configuration.selection_criteria import SelectionCriteria, parse_criteria
-from exporter.model import OVERFLOW, Increment, SeriesKey
+from exporter.model import EXCLUDED_METRIC, OVERFLOW, Increment, SeriesKey
 from exporter.patterns import FilterPattern, compile_pattern
+from exporter.patterns.compile import wildcard_test
 from exporter.rules.places import Place
 
 
@@ -20,22 +22,22 @@ def definition(rule: RuleConfig) -> str:
     """What decides a rule's matches and increments, as canonical JSON: equal text, equal rule."""
     value = rule.value
     criteria = rule.field_selection_criteria
+    unbounded = [name for name, label in rule.labels.items() if label.unbounded]
     return json.dumps(
         {
-            # Definitions without criteria stay as they were stored.
+            # Definitions without these stay as they were stored.
             **({} if criteria is None else {"criteria": criteria.text}),
+            **({"unbounded": unbounded} if unbounded else {}),
+            **({"exclude": rule.exclude} if rule.exclude else {}),
             "pattern": rule.pattern,
             "metric": rule.metric,
             "uses_default_metric": rule.uses_default_metric,
             "type": rule.type,
-            "value": value.number if value.reference is None else str(value.reference),
+            "value": value.written,
             "scale": str(value.scale),
             "max_value": value.max_value,
             "buckets": rule.buckets,
-            "labels": {
-                name: [str(reference) for reference in label.references] or label.literal
-                for name, label in rule.labels.items()
-            },
+            "labels": {name: label.written for name, label in rule.labels.items()},
         },
         sort_keys=True,
         separators=(",", ":"),
@@ -56,6 +58,8 @@ class Rule:
     """Labels that take their values from the log event."""
     criteria: SelectionCriteria | None = None
     """The accounts and regions whose events it judges; None for all."""
+    exclude: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    """By label, values with wildcards whose matches it leaves out."""
 
     @classmethod
     def of(cls, name: str, definition: str, patterns: Mapping[str, FilterPattern]) -> Rule:
@@ -81,11 +85,19 @@ class Rule:
             literal={k: v.literal for k, v in labels.items() if v.literal is not None},
             dynamic={k: v.references for k, v in labels.items() if v.literal is None},
             criteria=parse_criteria(fields.get("criteria", "")),
+            exclude=fields.get("exclude", {}),
         )
 
     def increment_at(self, place: Place, values: Sequence[str], value: float | None) -> Increment:
-        """What a match adds that has these values of the dynamic labels, in their order."""
+        """What a match adds that has these values of the dynamic labels, in their order.
+
+        A match that ``exclude`` leaves out adds 1 to EXCLUDED_METRIC instead, whatever its value.
+        """
         series = overflow = self.series(place, values)
+        if self.exclude and self._excludes(dict(series.labels)):
+            labels = (*place.labels, ("rule", self.name))
+            excluded = SeriesKey(EXCLUDED_METRIC, tuple(sorted(labels)))
+            return Increment(self.name, excluded, excluded, 1.0)
         if values:
             overflow = self.series(place, [OVERFLOW] * len(values))
         return Increment(self.name, series, overflow, value)
@@ -95,3 +107,15 @@ class Rule:
         labels = {**self.literal, **dict(zip(self.dynamic, values, strict=True))}
         labels.update(place.labels)
         return SeriesKey(self.metric, tuple(sorted(labels.items())))
+
+    def _excludes(self, labels: Mapping[str, str]) -> bool:
+        return any(
+            _wildcard(text)(labels.get(name, ""))
+            for name, texts in self.exclude.items()
+            for text in texts
+        )
+
+
+@lru_cache(maxsize=1024)
+def _wildcard(text: str) -> Callable[[str], bool]:
+    return wildcard_test(text)

@@ -30,7 +30,7 @@ from exporter.metrics.families import MetricFamily
 from exporter.metrics.rule_info import RuleInfo
 from exporter.metrics.series import SeriesStore
 from exporter.metrics.telemetry import SourceInfo, Telemetry
-from exporter.model import SourceError
+from exporter.model import EXCLUDED_METRIC, SourceError
 from exporter.rules import RuleSet, definition
 from exporter.runtime.engine import Engine
 from exporter.runtime.pipeline import Pipeline
@@ -45,6 +45,8 @@ _log = structlog.get_logger(__name__)
 
 _TIME_IS_AWAITED = 3.0
 """Seconds."""
+_MOST_NAMED = 10
+"""Rules that the HELP of a metric names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +72,7 @@ class Assembly:
         engine.apply(self.sources, self.rules, ended, read_before=self.read_before)
         series.describe(_metric_families(rules))
         telemetry.set_rules(_rule_info(rule) for rule in rules)
+        telemetry.thresholds.set(self.configuration.thresholds)
         telemetry.load_totals(self.loaded.totals)
 
 
@@ -258,15 +261,31 @@ def _rule_info(rule: RuleConfig) -> RuleInfo:
 
 
 def _metric_families(rules: Sequence[RuleConfig]) -> list[MetricFamily]:
-    """The rules' metrics for the page; one that rules share has the text of the last of them."""
-    by_default = frozenset(rule.name for rule in rules if rule.uses_default_metric)
-    return [
-        MetricFamily(
-            DEFAULT_METRIC, "counter", "Log events that matched the rule.", rules=by_default
-        ),
-        *(
-            MetricFamily(rule.metric, rule.type, rule.description or rule.title, rule.buckets or ())
-            for rule in rules
-            if not rule.uses_default_metric
-        ),
+    """The rules' metrics for the page."""
+    of_metric: dict[str, list[RuleConfig]] = {DEFAULT_METRIC: []}
+    for rule in rules:
+        of_metric.setdefault(rule.metric, []).append(rule)
+    by_default = frozenset(rule.name for rule in of_metric.pop(DEFAULT_METRIC))
+    text = "Log events that matched the rule."
+    families = [MetricFamily(DEFAULT_METRIC, "counter", text, rules=by_default)]
+    excluding = frozenset(rule.name for rule in rules if rule.exclude)
+    if excluding:
+        text = "Matches that the rule's `exclude` left out."
+        families.append(MetricFamily(EXCLUDED_METRIC, "counter", text, rules=excluding))
+    families += [
+        MetricFamily(metric, alike[0].type, _help(alike), alike[0].buckets or ())
+        for metric, alike in of_metric.items()
     ]
+    return families
+
+
+def _help(rules: Sequence[RuleConfig]) -> str:
+    """HELP of a metric of these rules."""
+    given = next((rule.metric_help for rule in rules if rule.metric_help), "")
+    if given:
+        return given
+    if len(rules) == 1:
+        return rules[0].description or rules[0].title
+    names = ", ".join(rule.name for rule in rules[:_MOST_NAMED])
+    others = f" and {len(rules) - _MOST_NAMED} more" if len(rules) > _MOST_NAMED else ""
+    return f"Counted by the rules {names}{others}."

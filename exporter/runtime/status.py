@@ -71,6 +71,7 @@ def _rule_status(rule: RuleConfig, totals: Mapping[str, list[RuleTotal]]) -> Rul
         sources=rule.sources,
         matches=sum(total.matches for total in own),
         series=max((total.series for total in own), default=0),
+        fullest=max((total.fullest for total in own), default=0),
         max_series=rule.max_series,
         overflowed=sum(total.overflowed for total in own),
         value_errors=sum(total.value_errors for total in own),

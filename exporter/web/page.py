@@ -60,9 +60,9 @@ def _notes(rule: RuleStatus) -> list[str]:
     notes = []
     if rule.overflowed:
         notes.append(
-            f"{plural(rule.overflowed, 'increment')} went to the overflow series, because"
-            f" the rule already has {rule.max_series:,} series. Totals stay exact. Raise"
-            " max_series, or use labels with fewer values."
+            f"{plural(rule.overflowed, 'increment')} lost the values of unbounded labels, because"
+            f" the rule already had {rule.max_series:,} series in the account. Totals stay exact."
+            " Raise max_series, or use labels with fewer values."
         )
     if rule.value_errors:
         notes.append(

@@ -89,6 +89,8 @@ class RuleStatus:
     """Controls of benchmarks that the rule implements: ``cis-v3.0.0 4.3``."""
     pack: str = ""
     """Empty for the user's own rules."""
+    fullest: int = 0
+    """Series in the account that has most, which ``max_series`` limits."""
 
 
 @dataclass(frozen=True, slots=True)

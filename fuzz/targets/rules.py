@@ -37,6 +37,8 @@ _CONFIGURATION = r"""
 sources: [{name: trail, type: event_history}]
 rules:
   - {name: everything, pattern: "", labels: {a: $.a, b: [$.b.c, "$.d[0]", $.e]}, max_series: 3}
+  - {name: marked, pattern: "", labels: {a: {from: $.a, after: a, unbounded: true}, b: $.b},
+     max_series: 1}
   - {name: any_child, pattern: "{ $.a[*] = * }", labels: {first: "$.a[*]", key: "$.*"}}
   - {name: sums, pattern: "{ $.a > 0 }", metric: sums_total, value: $.a, labels: {e: $.e}}
   - {name: scaled, pattern: "{ $.a = * || $.b = * }", metric: scaled_total, value: $.b,
@@ -62,7 +64,14 @@ _FAMILIES = {
     rule.metric: MetricFamily(rule.metric, rule.type, rule.description, rule.buckets or ())
     for rule in _RULES
 }
-_SPECS = {(rule.name, rule.metric): RuleSpec(rule.max_series, rule.buckets) for rule in _RULES}
+_SPECS = {
+    (rule.name, rule.metric): RuleSpec(
+        rule.max_series,
+        rule.buckets,
+        frozenset(name for name, label in rule.labels.items() if label.unbounded),
+    )
+    for rule in _RULES
+}
 
 
 def check(data: bytes) -> None:

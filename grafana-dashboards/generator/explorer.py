@@ -205,9 +205,9 @@ def _limits() -> list[Line]:
             [
                 graph(
                     "Series and their limit",
-                    "Label sets of the rule, and its max_series. Label sets above the"
-                    " limit are counted in one series whose labels are __overflow__.",
-                    Query(f"max by (rule) ({own('series', _RULE)})", "series"),
+                    "Label sets of the rule in the account that has most, and its max_series."
+                    " Label sets above it are counted with __overflow__ in unbounded labels.",
+                    Query(f"max by (rule) ({own('fullest_account_series', _RULE)})", "series"),
                     Query(
                         f"max by (rule) ({own('series_limit', _RULE)})",
                         "max_series",

@@ -139,11 +139,15 @@ def rules() -> list[Line]:
                 ),
                 ranking(
                     "Series in use, share of the limit",
-                    "Label sets of the fullest rules as a share of their max_series. "
-                    "Matches above the limit are counted without their labels.",
+                    "Label sets of the fullest rules in an account, as a share of max_series. "
+                    "Matches above it are counted without unbounded labels.",
                     Query(
                         "sort_desc("
-                        + top(10, f"max by (rule) ({own('series')} / {own('series_limit')})")
+                        + top(
+                            10,
+                            f"max by (rule) ({own('fullest_account_series')}"
+                            f" / {own('series_limit')})",
+                        )
                         + ")",
                         "{{rule}}",
                     ),
@@ -156,7 +160,7 @@ def rules() -> list[Line]:
                     "Events not counted properly",
                     "Too late: later than the lookback. Not decodable: not a log "
                     "event. Value errors: the value is not a number. Overflowed: "
-                    "counted without labels.",
+                    "counted without unbounded labels.",
                     *(
                         Query(total(per_interval(own(metric))), name)
                         for metric, name in lost.items()

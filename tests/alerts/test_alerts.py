@@ -11,11 +11,13 @@ from exporter.aws.quotas import published_quota
 from exporter.patterns import compile_pattern
 from tests.support.alerting import (
     ALERTS,
+    PACKS,
     RUNBOOKS,
     Alert,
     alerts,
     metric_labels,
     pack_rules,
+    pack_thresholds,
     rule_files,
     rules_of,
 )
@@ -124,6 +126,41 @@ def test_counters_are_only_looked_at_through_their_increase(alert: Alert) -> Non
             assert re.search(rf"(increase|rate)\(\s*{name}({{[^}}]*}})?\[", alert.expression), (
                 f"{name} is a counter"
             )
+
+
+def test_an_alert_selects_only_labels_that_keep_their_values_past_max_series() -> None:
+    """Whoever can invent users or addresses must not be able to silence an alert."""
+    unbounded = {
+        (rule["metric"], name)
+        for pack in PACKS.glob("*.yaml")
+        for rule in pack_rules(pack.stem)
+        for name, value in rule.get("labels", {}).items()
+        if isinstance(value, dict) and value.get("unbounded")
+    }
+    assert ("aws_cis_root_usage_total", "source_ip") in unbounded
+    selected = {
+        (str(selector.name), matcher.name)
+        for path in rule_files()
+        for rule in rules_of(path)
+        for selector in selectors(rule["expr"])
+        for matcher in selector.matchers.matchers
+    }
+    assert ("aws_security_console_logins_total", "result") in selected
+    assert not selected & unbounded
+
+
+def test_alerts_compare_with_the_thresholds_of_their_pack() -> None:
+    """Also where Prometheus has none, from an earlier exporter."""
+    for path in rule_files():
+        given = re.findall(
+            r'scalar\(max\(metric_filter_threshold\{name="(\w+)", account_id=""\}\)'
+            r" or vector\(([\d.]+)\)\)",
+            path.read_text(),
+        )
+        named = re.findall(r'metric_filter_threshold\{name="(\w+)"', path.read_text())
+        assert set(named) == {name for name, _ in given}
+        if path.stem != "exporter":
+            assert {name: float(value) for name, value in given} == pack_thresholds(path.stem)
 
 
 def test_each_control_of_the_cis_benchmark_has_an_alert() -> None:

@@ -82,6 +82,16 @@ def test_rule_packs_replace_the_default_one(helm4: Helm, tmp_path: Path) -> None
     assert not [rule for rule in configuration.rules if rule.name.startswith("cis_")]
 
 
+def test_rule_packs_are_tuned_as_without_the_chart(helm4: Helm, tmp_path: Path) -> None:
+    configuration = _load(helm4.case("rule-packs"), tmp_path)
+    (rule,) = [r for r in configuration.rules if r.name == "security_console_logins"]
+    assert (rule.exclude, rule.max_series) == ({"user": ("ci-*",)}, 5000)
+    assert rule.labels["team"].literal == "platform"
+    thresholds = {one.name: (one.value, one.accounts) for one in configuration.thresholds}
+    assert thresholds["password_guesses"] == (50.0, {})
+    assert thresholds["access_denied_surge"] == (20.0, {"111122223333": 2e6})
+
+
 def test_a_mapping_keeps_names_of_digits_that_are_quoted(helm4: Helm, tmp_path: Path) -> None:
     configuration = _load(helm4.case("config-mapping"), tmp_path)
     (rule,) = [r for r in configuration.rules if r.name == "console_login_failures"]

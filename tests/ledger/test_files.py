@@ -235,7 +235,7 @@ def test_a_large_ledger_is_checked_while_it_is_at_work(
 
     monkeypatch.setattr(database, "CHECKED_BYTES", 0)
     monkeypatch.setattr(database, "audit", when_told)
-    damage = (folder / LEDGER_FILE).read_bytes().replace(b'"quiet"', b'"quieT"')
+    damage = (folder / LEDGER_FILE).read_bytes().replace(b'"user","quiet"', b'"user","quieT"')
     (folder / LEDGER_FILE).write_bytes(damage)
     with closing(opened(folder)) as checked:
         assert checked.condition().checking

@@ -1,4 +1,4 @@
-"""A ledger of schema 1 goes on exactly under schema 2, and can be gone back to."""
+"""A ledger of schema 1 or 2 goes on exactly under schema 3, and can be gone back to."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import shutil
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -21,7 +21,7 @@ from exporter.ledger.sqlite import SqliteLedger
 from exporter.ledger.storage import LEDGER_FILE, connect
 from exporter.ledger.tables import SCHEMA_VERSION
 from exporter.model import JudgedEvent, Partition, SeriesKey
-from tests.support.counting import batch, commit, expire, increment, load, use
+from tests.support.counting import batch, commit, expire, increment, key, load, load_one, use
 from tests.support.volumes import mounted_volume
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -300,3 +300,39 @@ def test_a_newer_ledger_says_which_version_wrote_it_and_how_to_go_back(old: Path
     with pytest.raises(LedgerError, match="To downgrade, replace it with the copy") as error:
         SqliteLedger.open(old)
     assert str(copy) in str(error.value)
+
+
+@pytest.mark.parametrize("step", ["copied", "rolled back", "done"])
+def test_a_ledger_of_schema_2_goes_on_with_its_label_sets(tmp_path: Path, step: str) -> None:
+    path = tmp_path / LEDGER_FILE
+    with closing(SqliteLedger.open(tmp_path)) as ledger:
+        load_one(ledger, max_series=2)
+        commit(ledger, batch(*(increment(user, event_id=user) for user in "abc")))
+        before = totals(ledger)
+    with closing(connect(path)) as connection:
+        connection.executescript("DROP TABLE account_counts; PRAGMA user_version = 2;")
+        if step != "done":
+            with pytest.raises(KeyboardInterrupt):
+                migrate(connection, path, stop_at("tables" if step == "copied" else "commit"))
+    for _ in range(2):
+        with closing(SqliteLedger.open(tmp_path)) as ledger:
+            load_one(ledger, max_series=2)
+            assert totals(ledger) == before
+            assert ledger.rule_totals()[0].fullest == 2
+            commit(ledger, batch(*(increment(user, event_id=user) for user in "abc")))
+    with closing(SqliteLedger.open(tmp_path)) as ledger:
+        load_one(ledger, max_series=2)
+        commit(ledger, batch(increment("d", event_id="d")))
+        assert totals(ledger)[key("__overflow__")][0] == 2
+    with closing(connect(path.with_name(f"{LEDGER_FILE}.v2"))) as connection:
+        assert connection.execute("PRAGMA user_version").fetchone() == (2,)
+
+
+def stop_at(step: str) -> Callable[[str], None]:
+    """A killed process."""
+
+    def stop(reached: str) -> None:
+        if reached == step:
+            raise KeyboardInterrupt
+
+    return stop

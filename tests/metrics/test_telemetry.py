@@ -9,6 +9,7 @@ import pytest
 from prometheus_client import Counter, Gauge, Histogram, Info, generate_latest
 
 from exporter import __version__
+from exporter.configuration.thresholds import Threshold
 from exporter.ledger.base import Committed, RuleChange, RuleTotal
 from exporter.metrics.by_source import BySource
 from exporter.metrics.partitions import Meter
@@ -64,6 +65,7 @@ NAMES = {
     "excluded_events": "excluded_events_total",
     "arrival_delay": "arrival_delay_seconds",
     "series": "series",
+    "fullest": "fullest_account_series",
     "series_limit": "series_limit",
     "series_overflow": "series_overflow_total",
     "ledger_commit_duration": "ledger_commit_duration_seconds",
@@ -307,6 +309,24 @@ def test_a_reload_replaces_the_rules_facts(telemetry: Telemetry) -> None:
     assert sample(telemetry, "series_limit", {"rule": "other"}) == 5
     assert sample(telemetry, "series_limit", {"rule": RULE}) is None
     assert sample(telemetry, "series", {"rule": RULE}) is None
+
+
+def test_thresholds_are_replaced_and_those_of_an_account_have_its_id(telemetry: Telemetry) -> None:
+    telemetry.thresholds.set(
+        [Threshold("failures", 10.0, {"111122223333": 250.0}), Threshold("slow", 0.5)]
+    )
+
+    def lines() -> list[str]:
+        families = telemetry.thresholds.render(openmetrics=False, created=False)
+        return [line for one in families for line in one.text.splitlines()[2:]]
+
+    assert lines() == [
+        'metric_filter_threshold{name="failures"} 10',
+        'metric_filter_threshold{account_id="111122223333",name="failures"} 250',
+        'metric_filter_threshold{name="slow"} 0.5',
+    ]
+    telemetry.thresholds.set([])
+    assert lines() == []
 
 
 def test_an_account_has_one_series_with_a_name_that_some_source_knows(telemetry: Telemetry) -> None:

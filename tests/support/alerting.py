@@ -11,9 +11,10 @@ from typing import Any, Final
 import yaml
 from prometheus_client.metrics import MetricWrapperBase
 
+from exporter.configuration.thresholds import Threshold
 from exporter.metrics.by_source import BySource
 from exporter.metrics.partitions import Meter
-from exporter.metrics.rule_info import RULE_INFO, RuleInfo
+from exporter.metrics.rule_info import RULE_INFO, THRESHOLD, RuleInfo
 from exporter.metrics.tables import LabelledMetric
 from exporter.metrics.telemetry import Telemetry
 from exporter.model import Partition
@@ -99,6 +100,12 @@ def pack_rules(pack: str) -> list[dict[str, Any]]:
     return rules
 
 
+def pack_thresholds(pack: str) -> dict[str, float]:
+    """The thresholds of a pack, by name."""
+    given = _document(PACKS / f"{pack}.yaml").get("thresholds", {})
+    return {name: float(value) for name, value in given.items()}
+
+
 def _document(path: Path) -> Any:
     return yaml.load(path.read_text(), Loader=yaml.CSafeLoader)
 
@@ -106,6 +113,7 @@ def _document(path: Path) -> Any:
 def _telemetry_labels() -> dict[str, Labels]:
     telemetry = Telemetry()
     telemetry.set_rules([RuleInfo("rule", "Title", "high", "rule_total", "counter", 10)])
+    telemetry.thresholds.set([Threshold("name", 1.0)])
     rereads = Rereads(1.5, 11, 11, load=0.1, full_load=0.1, page_seconds=0.1)
     backlog = Backlog(1, size=1, oldest=0)
     telemetry.read.add(
@@ -124,8 +132,8 @@ def _telemetry_labels() -> dict[str, Labels]:
         own = frozenset(label for sample in family.samples for label in sample.labels)
         labels |= _names(family.name, family.type, _SCRAPED | own)
     for family in telemetry.registry.collect():
-        if family.name == RULE_INFO:
-            labels[RULE_INFO] = _SCRAPED.union(*(sample.labels for sample in family.samples))
+        if family.name in (RULE_INFO, THRESHOLD):
+            labels[family.name] = _SCRAPED.union(*(sample.labels for sample in family.samples))
     return labels
 
 

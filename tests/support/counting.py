@@ -84,6 +84,7 @@ def definition(
     buckets: tuple[float, ...] | None = None,
     uses_default_metric: bool = False,
     pattern: str = "",
+    unbounded: Iterable[str] = (),
 ) -> str:
     """A rule's definition, as far as the ledger reads it."""
     fields = {
@@ -92,6 +93,7 @@ def definition(
         "metric": metric,
         "pattern": pattern,
         "uses_default_metric": uses_default_metric,
+        "unbounded": list(unbounded),
     }
     return json.dumps(fields, sort_keys=True)
 

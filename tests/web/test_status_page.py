@@ -162,7 +162,7 @@ def test_times_are_told_shortly_and_exactly(page: StatusPage) -> None:
 def test_overflow_value_errors_and_warnings_are_explained(page: StatusPage) -> None:
     rule = replace(page.rules[0], overflowed=37, value_errors=1, warnings=["AWS may differ."])
     text = show(replace(page, rules=[rule])).text
-    assert "37 increments went to the overflow series" in text
+    assert "37 increments lost the values of unbounded labels" in text
     assert "max_series" in text
     assert "1 match had no usable value" in text
     assert "AWS may differ." in text

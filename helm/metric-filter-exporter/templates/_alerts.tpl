@@ -66,7 +66,7 @@ the root and the names of the files. */}}
 {{- $_ := set $rule "expr" $change.expr }}
 {{- else if hasKey $change "threshold" }}
 {{- if not (regexMatch $comparison $rule.expr) }}
-{{- fail (printf "`prometheusRule.overrides`: the expression of %s does not end in a comparison with a number, so it has no `threshold`; set `expr`." $rule.alert) }}
+{{- fail (printf "`prometheusRule.overrides`: the expression of %s does not end in a comparison with a number, so it has no `threshold`; set `thresholds` of its rule pack if it uses one, or `expr`." $rule.alert) }}
 {{- end }}
 {{- $_ := set $rule "expr" (regexReplaceAll $comparison $rule.expr (printf "${1} %v" $change.threshold)) }}
 {{- end }}
