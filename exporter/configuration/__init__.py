@@ -6,7 +6,7 @@ configuration. A rule is one model (``rules.py``); those of sources are in ``sou
 
 from exporter.configuration.loading import Checked, Configuration, check, load
 from exporter.configuration.names import DEFAULT_METRIC
-from exporter.configuration.references import EXACT_INTEGERS, LabelValue, Reference, ValueSpec
+from exporter.configuration.references import EXACT_INTEGERS, LabelValue, Part, Reference, ValueSpec
 from exporter.configuration.rules import MetricType, RuleConfig
 from exporter.sources import SERIES_LABELS, SourceConfig
 from exporter.yamlfile.durations import format_duration, parse_duration
@@ -24,6 +24,7 @@ __all__ = [
     "LabelValue",
     "Location",
     "MetricType",
+    "Part",
     "Problem",
     "Reference",
     "RuleConfig",

@@ -17,6 +17,7 @@ def check_between_rules(rules: Iterable[Filled[RuleConfig]], findings: Findings)
     names: dict[str, Location] = {}
     first_of: dict[str, Filled[RuleConfig]] = {}
     taken: dict[str, Filled[RuleConfig]] = {}
+    helped: dict[str, Filled[RuleConfig]] = {}
     for rule in rules:
         if rule.is_right("name"):
             _check_name(rule, names, findings)
@@ -26,6 +27,8 @@ def check_between_rules(rules: Iterable[Filled[RuleConfig]], findings: Findings)
                 _check_family(rule, taken, findings)
             elif not rule.model.uses_default_metric:
                 _compare(first, rule, findings)
+            if rule.model.metric_help:
+                _compare_help(helped.setdefault(rule.model.metric, rule), rule, findings)
 
 
 def check_between_sources(sources: Sequence[Filled[SourceConfig]], findings: Findings) -> None:
@@ -108,6 +111,16 @@ def _compare(first: Filled[RuleConfig], rule: Filled[RuleConfig], findings: Find
             fields.value_of("labels"),
             f"{same} equal label names: {_named(first)} has {', '.join(there) or 'none'}, this one"
             f" {', '.join(here) or 'none'}",
+        )
+
+
+def _compare_help(first: Filled[RuleConfig], rule: Filled[RuleConfig], findings: Findings) -> None:
+    if rule.model.metric_help != first.model.metric_help:
+        location = first.fields.value_of("metric_help")
+        findings.error(
+            rule.fields.value_of("metric_help"),
+            f"a metric has one HELP, and rule `{first.model.name}` says another for"
+            f" {rule.model.metric} ({location.file}:{location.line}): keep one of them",
         )
 
 

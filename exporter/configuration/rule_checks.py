@@ -47,6 +47,11 @@ def _check_metric(rule: Filled[RuleConfig], findings: Findings) -> None:
     if not rule.is_right("metric", "type"):
         return
     model, fields = rule.model, rule.fields
+    if model.metric_help and model.uses_default_metric:
+        findings.error(
+            fields.key_of("metric_help"),
+            f"all rules without a `metric` share {DEFAULT_METRIC}: give the rule its own `metric`",
+        )
     try:
         check_metric_family(model.metric, model.type)
     except ValueError as error:

@@ -132,6 +132,8 @@ class RuleConfig(BaseModel):
     ] = None
     """The accounts and regions whose log groups it listens to; None for all."""
     metric: Annotated[str, AfterValidator(check_metric_name)] = DEFAULT_METRIC
+    metric_help: str = ""
+    """HELP of the metric; by default, the description or the title of its only rule."""
     type: MetricType = "counter"
     scale: Annotated[Decimal, PlainValidator(parse_scale)] = Decimal(1)
     max_value: Annotated[float, PlainValidator(parse_max_value)] = EXACT_INTEGERS

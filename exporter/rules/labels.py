@@ -21,12 +21,13 @@ def label_value(references: Iterable[Reference], document: Document, match: Matc
     """The first referenced value that exists and is not null, as a label value.
 
     A string as it is, a number as it was written, a boolean as ``true`` or ``false``; a list, an
-    object, and nothing at all as the empty string; then as ``label_text`` has it.
+    object, and nothing at all as the empty string; of these the part that is referenced, and then
+    as ``label_text`` has it.
     """
     for reference in references:
         value = _look_up(reference, document, match)
         if value is not MISSING and value is not None:
-            return label_text(scalar_text(value))
+            return label_text(reference.part_of(scalar_text(value)))
     return ""
 
 
@@ -55,7 +56,11 @@ def amount(spec: ValueSpec, value: object) -> float | None:
     None if it is missing, not a number (a text that reads as a decimal number is one), negative,
     above the rule's ``max_value``, or written as a whole number that a float cannot hold exactly.
     """
-    if not isinstance(value, str) or len(value) > MAX_LABEL_LENGTH:
+    if not isinstance(value, str):
+        return None
+    if spec.reference is not None:
+        value = spec.reference.part_of(value)
+    if len(value) > MAX_LABEL_LENGTH:
         return None
     if _NUMBER.fullmatch(value) is None:
         return None

@@ -157,13 +157,14 @@ def _reader(reference: Reference, generator: Generator) -> Read:
 
 
 def _label(references: Sequence[Reference], generator: Generator) -> Callable[[Any], str]:
-    reads = [_reader(reference, generator) for reference in references]
+    reads = [(_reader(reference, generator), reference.part) for reference in references]
 
     def label(fields: Any) -> str:
-        for read in reads:
+        for read, part in reads:
             value = read(fields)
             if value is not MISSING and value is not None:
-                return label_text(scalar_text(value))
+                text = scalar_text(value)
+                return label_text(text if part is None else part.of(text))
         return ""
 
     return label

@@ -28,14 +28,11 @@ def definition(rule: RuleConfig) -> str:
             "metric": rule.metric,
             "uses_default_metric": rule.uses_default_metric,
             "type": rule.type,
-            "value": value.number if value.reference is None else str(value.reference),
+            "value": value.written,
             "scale": str(value.scale),
             "max_value": value.max_value,
             "buckets": rule.buckets,
-            "labels": {
-                name: [str(reference) for reference in label.references] or label.literal
-                for name, label in rule.labels.items()
-            },
+            "labels": {name: label.written for name, label in rule.labels.items()},
         },
         sort_keys=True,
         separators=(",", ":"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
-from exporter.configuration import Reference, ValueSpec
+from exporter.configuration import Part, Reference, ValueSpec
 from exporter.model import Increment
 from exporter.patterns import Document, Match
 from exporter.patterns.splitting import rest_of
@@ -79,7 +79,7 @@ def taking(
     labels = [_reader(each, extracted) for each in rule.dynamic.values()]
     value = spec.number
     if spec.reference is not None:
-        read = _reader((spec.reference,), extracted)
+        read = _field(spec.reference, extracted)
         if read is not None:
             return _measured(increments, [one or _nothing for one in labels], read, amounts, place)
         value = None
@@ -114,15 +114,26 @@ def _measured(
 
 
 def _reader(references: Sequence[Reference], extracted: Extracted) -> _Read | None:
-    """Reads the first reference that a match extracts; None if it extracts none."""
+    """Reads the first reference that a match extracts, as a label; None if it extracts none."""
     for reference in references:
-        found = extracted.get(reference.field or "")
-        if found is not None:
-            index, before = found
-            if before is None:
-                return lambda texts, _line: texts[index]
-            return lambda _texts, line: rest_of(line, before)
+        read = _field(reference, extracted)
+        if read is not None:
+            return read if reference.part is None else _part(read, reference.part)
     return None
+
+
+def _field(reference: Reference, extracted: Extracted) -> _Read | None:
+    found = extracted.get(reference.field or "")
+    if found is None:
+        return None
+    index, before = found
+    if before is None:
+        return lambda texts, _line: texts[index]
+    return lambda _texts, line: rest_of(line, before)
+
+
+def _part(read: _Read, part: Part) -> _Read:
+    return lambda texts, line: part.of(read(texts, line))
 
 
 def _nothing(_texts: Sequence[str], _line: str) -> str:

@@ -45,6 +45,8 @@ _log = structlog.get_logger(__name__)
 
 _TIME_IS_AWAITED = 3.0
 """Seconds."""
+_MOST_NAMED = 10
+"""Rules that the HELP of a metric names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -258,15 +260,30 @@ def _rule_info(rule: RuleConfig) -> RuleInfo:
 
 
 def _metric_families(rules: Sequence[RuleConfig]) -> list[MetricFamily]:
-    """The rules' metrics for the page; one that rules share has the text of the last of them."""
+    """The rules' metrics for the page."""
     by_default = frozenset(rule.name for rule in rules if rule.uses_default_metric)
+    of_metric: dict[str, list[RuleConfig]] = {}
+    for rule in rules:
+        if not rule.uses_default_metric:
+            of_metric.setdefault(rule.metric, []).append(rule)
     return [
         MetricFamily(
             DEFAULT_METRIC, "counter", "Log events that matched the rule.", rules=by_default
         ),
         *(
-            MetricFamily(rule.metric, rule.type, rule.description or rule.title, rule.buckets or ())
-            for rule in rules
-            if not rule.uses_default_metric
+            MetricFamily(metric, alike[0].type, _help(alike), alike[0].buckets or ())
+            for metric, alike in of_metric.items()
         ),
     ]
+
+
+def _help(rules: Sequence[RuleConfig]) -> str:
+    """HELP of a metric of these rules."""
+    given = next((rule.metric_help for rule in rules if rule.metric_help), "")
+    if given:
+        return given
+    if len(rules) == 1:
+        return rules[0].description or rules[0].title
+    names = ", ".join(rule.name for rule in rules[:_MOST_NAMED])
+    others = f" and {len(rules) - _MOST_NAMED} more" if len(rules) > _MOST_NAMED else ""
+    return f"Counted by the rules {names}{others}."

@@ -106,16 +106,23 @@ def _compiled(text: str) -> FilterPattern:
     return compile_pattern(text, aws_limits=False)
 
 
+def _part(choices: Choices) -> dict[str, str]:
+    return choices.one(({"after": "a"}, {"before": "."}, {"after": "-", "before": "1"}))
+
+
 def _definition(choices: Choices) -> str:
     pattern = choices.one(_LINES) if not choices.below(6) else f"{{ {choices.condition()} }}"
     try:
         _compiled(pattern)
     except PatternError:
         pattern = '{ $.a = "a" }'
-    labels: dict[str, list[str] | str] = {}
+    labels: dict[str, object] = {}
     for name in ("one", "two")[: choices.below(3)]:
-        labels[name] = [choices.selector() for _ in range(1 + choices.below(2))]
-    value = 1.0 if choices.below(3) else choices.selector()
+        references = [choices.selector() for _ in range(1 + choices.below(2))]
+        labels[name] = references if choices.below(3) else {"from": references, **_part(choices)}
+    value: object = 1.0 if choices.below(3) else choices.selector()
+    if value != 1.0 and not choices.below(3):
+        value = {"from": value, **_part(choices)}
     return json.dumps(
         {
             "pattern": pattern,

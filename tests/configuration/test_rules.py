@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 from textwrap import dedent
@@ -11,6 +12,7 @@ import pytest
 
 from exporter.configuration import (
     LabelValue,
+    Part,
     Problem,
     Reference,
     RuleConfig,
@@ -196,6 +198,41 @@ def test_rules_may_share_a_metric_if_their_labels_are_equal(load_rules: LoadRule
     assert [rule.name for rule in rules] == ["a", "b", "c", "d"]
 
 
+def test_labels_and_values_may_be_parts_of_fields(load_rules: LoadRules) -> None:
+    (rule,) = load_rules(
+        """
+        rules:
+          - name: a
+            pattern: x
+            labels:
+              person: {from: $.principalId, after: ":", unbounded: true}
+              role: {from: [$.a, $.b], after: /, before: /}
+            value: {from: $.text, before: " times"}
+        """
+    )
+    person, role = rule.labels.values()
+    assert person == LabelValue(
+        references=(replace(reference("$.principalId"), part=Part(after=":")),), unbounded=True
+    )
+    part = Part(after="/", before="/")
+    assert role.references == tuple(replace(reference(one), part=part) for one in ("$.a", "$.b"))
+    assert not role.unbounded
+    assert rule.value.reference == replace(reference("$.text"), part=Part(before=" times"))
+
+
+def test_rules_that_share_a_metric_have_one_help(problems_of_rules: ProblemsOf) -> None:
+    rule = "  - {{name: {0}, pattern: x, metric: shared_total{1}}}\n".format
+    agreed = ", metric_help: Sign-ins."
+    silent = [rule("a", ""), rule("b", agreed), rule("c", ""), rule("d", agreed)]
+    assert problems_of_rules("rules:\n" + "".join(silent)) == ()
+    (problem,) = problems_of_rules(
+        "rules:\n" + "".join([*silent, rule("e", ", metric_help: Other.")])
+    )
+    assert (problem.severity, problem.location.line, problem.location.column) == ("error", 8, 62)
+    assert "rule `b` says another for shared_total (" in problem.message
+    assert "config.yaml:5)" in problem.message
+
+
 @pytest.mark.parametrize(
     ("rule", "line", "column", "message"),
     [
@@ -213,6 +250,7 @@ def test_rules_may_share_a_metric_if_their_labels_are_equal(load_rules: LoadRule
         ("{name: a, pattern: x, metric: _total}", 4, 35, "needs a word before _total"),
         ("{name: a, pattern: x, metric: metric_filter_exporter_x_total}", 4, 35, "own metrics"),
         ("{name: a, pattern: x, metric: process_cpu_seconds_total}", 4, 35, "own metrics"),
+        ("{name: a, pattern: x, metric_help: b}", 4, 27, "give the rule its own `metric`"),
         ("{name: a, pattern: x, type: gauge}", 4, 33, "`type` must be counter or histogram"),
         ("{name: a, pattern: x, buckets: [1]}", 4, 27, "only a histogram"),
         ("{name: a, pattern: x, value: -1}", 4, 34, "`value` must not be negative"),
@@ -237,6 +275,14 @@ def test_rules_may_share_a_metric_if_their_labels_are_equal(load_rules: LoadRule
         ("{name: a, pattern: '{$.a = 1}', labels: {l: [$.b, text]}}", 4, 49, "not 'text'"),
         ("{name: a, pattern: '{$.a = 1}', labels: {l: []}}", 4, 49, "is empty"),
         ("{name: a, pattern: '{$.a = 1}', labels: {l: ~}}", 4, 49, "`labels.l` must be $.field"),
+        ("{name: a, pattern: x, labels: {l: {from: text}}}", 4, 39, "a mapping needs `from`"),
+        ("{name: a, pattern: x, labels: {l: {after: b}}}", 4, 39, "a mapping needs `from`"),
+        ("{name: a, pattern: x, labels: {l: {from: [$.a, b]}}}", 4, 39, "not 'b'"),
+        ("{name: a, pattern: x, labels: {l: {from: $.a, aftr: b}}}", 4, 39, "mean `after`?"),
+        ("{name: a, pattern: x, labels: {l: {from: $.a, after: ''}}}", 4, 39, "must be a text"),
+        ("{name: a, pattern: x, labels: {l: {from: $.a, unbounded: no}}}", 4, 39, "true or false"),
+        ("{name: a, pattern: x, value: {from: [$.a, $.b], after: b}}", 4, 34, "must be one"),
+        ("{name: a, pattern: x, value: {from: $.a, unbounded: true}}", 4, 34, "must be a number"),
         ("{name: a, pattern: x, labels: {user-name: b}}", 4, 36, "write user_name"),
         ("{name: a, pattern: x, labels: {__name: b}}", 4, 36, "reserved for Prometheus"),
         ("{name: a, pattern: x, labels: {account_id: b}}", 4, 36, "already has this label"),

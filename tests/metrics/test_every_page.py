@@ -10,7 +10,7 @@ from textwrap import dedent
 
 import pytest
 
-from exporter.configuration import Configuration, RuleConfig, check
+from exporter.configuration import Configuration, RuleConfig, check, load
 from exporter.configuration.packs import available_packs
 from exporter.ledger.base import SeriesTotal
 from exporter.ledger.sqlite import SqliteLedger
@@ -133,6 +133,30 @@ def ledger(tmp_path: Path) -> Iterator[SqliteLedger]:
     ledger = SqliteLedger.open(tmp_path / "ledger")
     yield ledger
     ledger.close()
+
+
+def test_a_metric_that_rules_share_has_the_help_of_no_single_rule(tmp_path: Path) -> None:
+    path = tmp_path / "config.yaml"
+    path.write_text(
+        """\
+        sources: [{name: history, type: event_history}]
+        rules:
+          - {name: a, pattern: x, metric: said_total, title: A, description: Of a.}
+          - {name: b, pattern: x, metric: said_total, metric_help: Of a and b.}
+          - {name: c, pattern: x, metric: unsaid_total, description: Of c.}
+          - {name: d, pattern: x, metric: unsaid_total, description: Of d.}
+          - {name: e, pattern: x, metric: own_total, description: Of e.}
+          - {name: f, pattern: x, metric: untold_total, title: F}
+        """
+    )
+    helps = {one.name: one.help for one in _metric_families(load([path]).rules)}
+    assert helps == {
+        "metric_filter_matches_total": "Log events that matched the rule.",
+        "said_total": "Of a and b.",
+        "unsaid_total": "Counted by the rules c, d.",
+        "own_total": "Of e.",
+        "untold_total": "F",
+    }
 
 
 def test_the_pages_of_the_packs_are_taken(

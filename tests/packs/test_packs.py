@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
@@ -74,6 +75,12 @@ def rules(checked: Checked) -> Sequence[RuleConfig]:
 @cache
 def loaded(path: Path) -> Loaded:
     return load_rule_tests(path)
+
+
+def test_each_metric_that_rules_share_says_what_it_counts(rules: Sequence[RuleConfig]) -> None:
+    shared = Counter(rule.metric for rule in rules if not rule.uses_default_metric)
+    helped = {rule.metric for rule in rules if rule.metric_help}
+    assert {metric for metric, number in shared.items() if number > 1} <= helped
 
 
 def test_the_packs_are_there() -> None:

@@ -119,6 +119,71 @@ def test_labels_have_values_as_they_were_written(message: str, label: str) -> No
     assert dict(event.increments[0].series.labels)["value"] == label
 
 
+_PERSON = {"after": ":"}
+_BETWEEN = {"after": "/", "before": "/"}
+
+
+@pytest.mark.parametrize(
+    "case",
+    [
+        (_PERSON, "AROAEXAMPLE:ana@example.com", "ana@example.com"),
+        (_PERSON, "a:b:c", "b:c"),
+        (_PERSON, "AIDAEXAMPLE", ""),
+        (_PERSON, "a:", ""),
+        (_PERSON, ":" + "x" * 300, "x" * 200),
+        (_PERSON, "x" * 300 + ":ana", "ana"),
+        ({"before": ":"}, "AROAEXAMPLE:ana", "AROAEXAMPLE"),
+        ({"before": ":"}, "AIDAEXAMPLE", ""),
+        (_BETWEEN, "role/deploy/session", "deploy"),
+        (_BETWEEN, "role/deploy", ""),
+        ({"after": "\u00e9::"}, "caf\u00e9::zwei", "zwei"),
+    ],
+)
+@pytest.mark.parametrize(
+    ("pattern", "reference", "message"),
+    [
+        ("{ $.id = * }", "$.id", '{{"id": "{0}"}}'),
+        ("{ $.id = * }", ["$.none", "$.id"], '{{"id": "{0}"}}'),
+        ("id", "$.id", '{{"id": "{0}"}}'),
+        ("[first, id, third]", "$id", "a {0} b"),
+        ("[first, ..., id]", "$id", "a b {0}"),
+    ],
+)
+def test_a_label_may_be_a_part_of_a_field(
+    pattern: str, reference: object, message: str, case: tuple[dict[str, str], str, str]
+) -> None:
+    part, text, label = case
+    rules = rule_set(pattern, labels={"part": {"from": reference, **part}})
+    given = [LogEvent(message.format(text), NOW)] * 2
+    found = rules.evaluate(given, HISTORY, "lines").events
+    assert [dict(one.increments[0].series.labels)["part"] for one in found] == [label] * 2
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("message repeated 3 times: [ failed ]", 3.0),
+        ("message repeated 0.5 times", 0.5),
+        ("message repeated many times", None),
+        ("message", None),
+        ("x" * 300 + " repeated 7 times", 7.0),
+    ],
+)
+@pytest.mark.parametrize("pattern", ["{ $.text = * }", "text"])
+def test_a_value_may_be_a_part_of_a_field(pattern: str, text: str, value: float | None) -> None:
+    part = {"from": "$.text", "after": "repeated ", "before": " times"}
+    given = [LogEvent(json.dumps({"text": text}), NOW)]
+    (event,) = rule_set(pattern, value=part).evaluate(given, HISTORY, "lines").events
+    assert event.increments[0].value == value
+
+
+def test_a_value_may_be_a_part_of_the_rest_of_a_line() -> None:
+    rules = rule_set("[host, program, ...]", value={"from": "$3", "after": "x", "before": "y"})
+    given = [LogEvent("web sshd x12y", NOW), LogEvent("web sshd 12", NOW)]
+    found = rules.evaluate(given, HISTORY, "lines").events
+    assert [one.increments[0].value for one in found] == [12.0, None]
+
+
 def test_a_document_of_records_is_judged_without_being_split() -> None:
     def split(_document: bytes | bytearray) -> list[LogEvent]:
         raise AssertionError("the document was split")
