@@ -1,40 +1,19 @@
-"""The packs for RDS: every rule understands every layout, and text of clients decides nothing."""
+"""rds-postgresql: every rule understands every layout, and text of clients decides nothing."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from functools import cache
 from typing import NamedTuple
 
 import pytest
 
-from exporter.configuration import load
-from exporter.model import LogEvent, Partition
-from exporter.rules import RuleSet
-from exporter.sources.log_groups import LOG_GROUP
-
-PLACE = Partition("logs", "123456789012", "eu-west-1", resource="/db", kind=LOG_GROUP)
+from tests.support.counted import Counted, counted_by
 
 
 @pytest.fixture(scope="module")
-def counted(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], dict[str, float | None]]:
-    """The increment of each rule of the two packs that a log event matches."""
-    path = tmp_path_factory.mktemp("packs") / "config.yaml"
-    path.write_text(
-        "sources: [{name: logs, type: log_groups, log_groups: ['*']}]\n"
-        "rule_packs: [rds-mysql, rds-postgresql]\n"
-    )
-    rules = RuleSet.of(load([path]).rules)
-
-    def count(message: str) -> dict[str, float | None]:
-        found = rules.evaluate([LogEvent(message, 1, "1")], PLACE, "auto").increments
-        assert len({one.rule for one in found}) == len(found)
-        return {one.rule: one.value for one in found}
-
-    return count
-
-
-Counted = Callable[[str], Mapping[str, float | None]]
+def counted(tmp_path_factory: pytest.TempPathFactory) -> Counted:
+    return counted_by(["rds-mysql", "rds-postgresql"], tmp_path_factory.mktemp("packs"))
 
 
 class Entry(NamedTuple):
@@ -219,7 +198,7 @@ def test_a_start_of_postgresql_counts_in_each_layout(counted: Counted, layout: s
     [
         "2024-05-01 10:00:00 UTC::@:[400]:LOG:  ",
         "2024-05-01 10:00:00 UTC::@:[400]:LOG:  00000: ",
-        "2024-05-01 10:00:00.120 UTC::@:[400]:7:00000:2024-05-01 09:58:00 UTC::0:66321a3e.190:LOG:  ",
+        "2024-05-01 10:00:00.1 UTC::@:[400]:7:00000:2024-05-01 09:58:00 UTC::0:66321a3e.19:LOG:  ",
         '2024-05-01 10:00:00.120 UTC,,,400,,66321a3e.190,7,,2024-05-01 09:58:00 UTC,,0,LOG,00000,"',
     ],
 )
@@ -286,151 +265,3 @@ def test_input_that_an_error_quotes_is_an_error_only(counted: Counted, layout: s
         assert set(counted(LAYOUTS[layout](entry))) == {ERROR}, text
         entry = Entry("FATAL", f'database "{text}" does not exist', "3D000")
         assert set(counted(LAYOUTS[layout](entry))) == {FATAL}, text
-
-
-MYSQL = "rds_mysql_"
-HEADS = {
-    "8, UTC": "2024-05-01T10:00:00.123456Z 42 [{level}] [MY-010000] [{part}] {text}",
-    "8, SYSTEM": "2024-05-01T10:00:00.123456+02:00 42 [{level}] [MY-010000] [{part}] {text}",
-    "5.7, UTC": "2024-05-01T10:00:00.123456Z 42 [{level}] {colon}{text}",
-    "5.7, SYSTEM": "2024-05-01T10:00:00.123456-05:00 42 [{level}] {colon}{text}",
-    "5.6": "2024-05-01 10:00:00 2211 [{level}] {colon}{text}",
-    "5.5": "240501 10:00:00 [{level}] {colon}{text}",
-    "5.5, one digit": "240501  9:00:00 [{level}] {colon}{text}",
-    "MariaDB": "2024-05-01 10:00:00 42 [{level}] {colon}{text}",
-    "MariaDB, one digit": "2024-05-01  0:00:00 42 [{level}] {colon}{text}",
-    "MariaDB 10.1": "2024-05-01 10:00:00 140245643024576 [{level}] {colon}{text}",
-}
-ERRORS = f"{MYSQL}errors"
-DISK_FULL = f"{MYSQL}storage_full"
-LIMIT = f"{MYSQL}connection_limits"
-SERVER_EVENTS: list[tuple[str, str, str, tuple[str, ...]]] = [
-    ("ERROR", "Server", "Table './shop/notes' is marked as crashed", (ERRORS,)),
-    ("Warning", "Server", "CA certificate is self signed; [ERROR] is not meant", ()),
-    ("Note", "InnoDB", "Transactions deadlock detected, dumping it.", (f"{MYSQL}deadlocks",)),
-    ("Note", "Server", "Access denied for user 'a'@'h' (using password: NO)", ("rds_mysql_failed_logins",)),
-    ("Warning", "Server", "Access denied for user 'a'@'h' (using password: YES)", ("rds_mysql_failed_logins",)),
-    ("Warning", "Server", "Too many connections", (LIMIT,)),
-    ("Warning", "Server", "User 'a' has exceeded the 'max_user_connections' resource (current value: 5)", (LIMIT,)),
-    ("Warning", "Server", "Host '10.0.1.9' is blocked because of many connection errors; unblock", (LIMIT,)),
-    ("Note", "Server", "Aborted connection 42 to db: 'shop' user: 'a' host: 'h' (Got timeout)", (f"{MYSQL}aborted_connections",)),
-    ("Warning", "Server", "Aborted connection 42 to db: 'unconnected' user: 'a' host: 'h' (x)", (f"{MYSQL}aborted_connections",)),
-    ("System", "Server", "/rdsdbbin/mysql/bin/mysqld: ready for connections. Version: '8.4.3'", (f"{MYSQL}starts",)),
-    ("Note", "Server", "/usr/sbin/mariadbd: ready for connections.\nVersion: '11.4'", (f"{MYSQL}starts",)),
-    ("System", "Server", "X Plugin ready for connections. Bind-address: '::' port: 33060", ()),
-    ("System", "Server", "Admin interface ready for connections, address: '127.0.0.1'  port: 33062", ()),
-    ("ERROR", "Server", f"Disk is full writing './log.000042' (Errcode: 28 \"{DISK}\")", (ERRORS, DISK_FULL)),
-    ("ERROR", "Server", f"Error writing file '/tmp/MY' (OS errno 28 - {DISK})", (ERRORS, DISK_FULL)),
-    ("ERROR", "Server", f"Error writing file '/tmp/MY' (Errcode: 28 - {DISK})", (ERRORS, DISK_FULL)),
-    ("ERROR", "Server", "Error writing file '/tmp/MY' (errno: 28)", (ERRORS, DISK_FULL)),
-    ("ERROR", "Server", "Got error 28 from storage engine", (ERRORS, DISK_FULL)),
-    ("ERROR", "InnoDB", f"Error number 28 means '{DISK}'", (ERRORS, DISK_FULL)),
-    ("ERROR", "InnoDB", "Write to file ./ibtmp1 failed. Operating system error number 28.", (ERRORS,)),
-    ("Warning", "InnoDB", "posix_fallocate(): Failed for file ./a.ibd. Operating system error number 28.", (DISK_FULL,)),
-    ("ERROR", "Server", "Can't open file (OS errno 2 - No such file or directory)", (ERRORS,)),
-]  # fmt: skip
-SLOW_QUERY = (f"{MYSQL}slow_queries", f"{MYSQL}slow_query_duration")
-TIMES = {
-    "8": "# Time: 2024-05-01T10:00:00.123456Z\n",
-    "8, SYSTEM": "# Time: 2024-05-01T10:00:00.123456+02:00\n",
-    "5.6": "# Time: 240501 10:00:00\n",
-    "one digit": "# Time: 240501  9:00:00\n",
-    "none": "",
-    "after a command": "# administrator command: Quit;\n",
-    "at the start of a file": "/rdsdbbin/mysql/bin/mysqld, Version: 8.0.36. started with:\n"
-    "Tcp port: 3306  Unix socket: /tmp/mysql.sock\nTime                 Id Command    Argument\n"
-    "# Time: 2024-05-01T10:00:00.123456Z\n",
-}
-USERS = {
-    "address": "# User@Host: app[app] @  [10.0.1.5]  Id:    42\n",
-    "host": "# User@Host: app[app] @ web-1.example.internal [10.0.1.5]  Id: 42\n",
-    "socket": "# User@Host: root[root] @ localhost []  Id: 42\n",
-    "blank": "# User@Host: my app[my app] @  [10.0.1.5]  Id: 42\n",
-    "MariaDB": "# User@Host: app[app] @ localhost []\n# Thread_id: 42  Schema: shop  QC_hit: No\n",
-    "no schema": "# User@Host: app[app] @  [10.0.1.5]\n# Thread_id: 42  Schema:   QC_hit: No\n",
-    "Percona": "# User@Host: app[app] @  [10.0.1.5]  Id: 42\n"
-    "# Schema: shop  Last_errno: 0  Killed: 0\n",
-}
-QUERY_TIME = "# Query_time: 2.500123  Lock_time: 0.000004 Rows_sent: 1  Rows_examined: 9\n"
-
-
-@pytest.mark.parametrize("head", HEADS)
-def test_each_rule_for_mysql_understands_each_error_log(counted: Counted, head: str) -> None:
-    for level, part, text, rules in SERVER_EVENTS:
-        colon = "InnoDB: " if part == "InnoDB" else ""
-        message = HEADS[head].format(level=level, part=part, colon=colon, text=text)
-        assert set(counted(message)) == set(rules), message
-
-
-def test_innodb_before_5_7_writes_no_level(counted: Counted) -> None:
-    head = "2024-05-01 10:00:00 7f3c8a2b1700 InnoDB: "
-    assert set(counted(f"{head}Error: Write to file ./ib_logfile1 failed at offset 0.")) == {ERRORS}
-    assert set(counted(f"{head}transactions deadlock detected, dumping")) == {f"{MYSQL}deadlocks"}
-    assert set(counted(f"InnoDB: Error number 28 means '{DISK}'.")) == {DISK_FULL}
-
-
-@pytest.mark.parametrize("time", TIMES)
-@pytest.mark.parametrize("user", USERS)
-def test_a_slow_query_counts_once_with_its_duration(counted: Counted, time: str, user: str) -> None:
-    message = TIMES[time] + USERS[user] + QUERY_TIME + "SET timestamp=1714557600;\nSELECT 1;"
-    assert counted(message) == {SLOW_QUERY[0]: 1, SLOW_QUERY[1]: 2.500123}
-
-
-def test_a_slow_query_counts_once_line_by_line(counted: Counted) -> None:
-    message = TIMES["5.6"] + USERS["MariaDB"] + QUERY_TIME + "SELECT 1;"
-    found = [rule for line in message.splitlines() for rule in counted(line)]
-    assert sorted(found) == sorted(SLOW_QUERY)
-
-
-def _mysql_triggers() -> Iterable[str]:
-    for head in HEADS.values():
-        for level, part, text, _ in SERVER_EVENTS:
-            yield text
-            yield head.format(level=level, part=part, colon="InnoDB: ", text=text)
-    yield f"{TIMES['8']}{USERS['address']}{QUERY_TIME}"
-    yield "20240501 10:00:00,ip-10-0-0-1,app,10.0.1.9,50,0,FAILED_CONNECT,,,1045"
-    yield "SELECT @@max_user_connections, @@max_connect_errors -- Too many connections"
-
-
-def test_text_of_clients_is_no_event_of_mysql(counted: Counted) -> None:
-    for text in _mysql_triggers():
-        quoted = text.replace("\\", "\\\\").replace("'", "\\'")
-        for message in (
-            f"20240501 10:00:00,ip-10-0-0-1,app,10.0.1.9,50,7,QUERY,shop,'{quoted}',0",
-            f"20240501 10:00:00,ip-10-0-0-1,app,10.0.1.9,50,7,QUERY,shop,'SELECT {quoted}',1064",
-            f"1714557600123456,aurora-1,app,10.0.1.9,50,7,QUERY,shop,'INSERT {quoted}',0",
-            f"2024-05-01T10:00:00.123456Z\t   42 Query\tSELECT '{text}'",
-            f"240501 10:00:00\t   42 Query\tSELECT '{text}'",
-            f"SELECT '{text}'",
-            f'INSERT INTO notes VALUES ("{text}")',
-        ):
-            assert counted(message) == {}, message
-        entry = f"{TIMES['8']}{USERS['address']}{QUERY_TIME}SELECT '{text}';"
-        assert counted(entry) == {SLOW_QUERY[0]: 1, SLOW_QUERY[1]: 2.500123}, entry
-        line = f"{QUERY_TIME}SELECT '{text}';"
-        assert counted(line) == {SLOW_QUERY[0]: 1, SLOW_QUERY[1]: 2.500123}, line
-
-
-@pytest.mark.parametrize("head", HEADS)
-def test_names_of_clients_decide_nothing_in_mysqls_error_log(counted: Counted, head: str) -> None:
-    for _, part, name, _ in SERVER_EVENTS:
-        for level, text, rules in (
-            ("Note", f"Access denied for user '{name}'@'h' (using password: YES)", {"failed_logins"}),
-            ("Warning", f"Aborted connection 42 to db: '{name}' user: 'a' host: 'h' (x)", {"aborted_connections"}),
-            ("ERROR", f"Replica SQL: Error 'x' on query. Query: 'INSERT \"{name}\"', Error_code: 1062", {"errors"}),
-        ):  # fmt: skip
-            message = HEADS[head].format(level=level, part=part, colon="", text=text)
-            assert set(counted(message)) == {MYSQL + rule for rule in rules}, message
-
-
-@pytest.mark.parametrize(
-    "start",
-    ["20240501 10:00:00,ip-10-0-0-1,", "20240501  9:00:00,db-1,", "1714557600123456,aurora-1,"],
-)
-def test_failed_connections_of_the_audit_log_count(counted: Counted, start: str) -> None:
-    rule = {f"{MYSQL}audit_failed_logins"}
-    assert set(counted(f"{start}app,10.0.1.9,50,0,FAILED_CONNECT,,,1045")) == rule
-    assert set(counted(f"{start}app,10.0.1.9,50,0,FAILED_CONNECT,shop,,1044")) == rule
-    assert set(counted(f"{start}o'x,y,10.0.1.9,50,0,FAILED_CONNECT,,,1045")) == rule
-    assert counted(f"{start}a,1,2,FAILED_CONNECT,,,1045,10.0.1.9,50,0,CONNECT,shop,,0") == {}
-    assert counted(f"{start}app,10.0.1.9,50,0,DISCONNECT,shop,,0") == {}
