@@ -79,6 +79,7 @@ LAYOUTS: dict[str, Callable[[Entry], str]] = {
     "RDS, names with blanks": lambda e: _rds()(e._replace(user="my app", database="web shop")),
     "RDS, before the login": lambda e: _rds()(e._replace(user="[unknown]", database="[unknown]")),
     "RDS, verbose": lambda e: _rds()(e._replace(text=f"{e.code}: {e.text}")),
+    "RDS, a blank at the end": lambda e: _rds()(e._replace(level=f" {e.level}")),
     "RDS's second": _rds_second(),
     "RDS's second, no session": _rds_second(""),
     "RDS's second, a colon": _rds_second("{}:"),
@@ -243,6 +244,8 @@ def _around(text: str) -> Iterable[Entry]:
     yield Entry("LOG", f"execute <unnamed>: {text}", statement=text)
     yield Entry("DETAIL", f"parameters: $1 = '{text}'", statement=text)
     yield Entry("NOTICE", f"x {text}")
+    yield Entry("CONTEXT", f"SQL statement {text}")
+    yield Entry("STATEMENT", text)
     if ":[" not in text and len(text) < 64:
         yield Entry("LOG", "connection authorized: TLS", user=text)
         yield Entry("LOG", "connection authorized: TLS", database=text)
