@@ -124,6 +124,7 @@ LOCK = f"{PREFIX}lock_waits"
 DISK = "No space left on device"
 EVENTS: list[tuple[Entry, tuple[str, ...]]] = [
     (Entry("ERROR", 'column "note" does not exist at character 8', "42703"), (ERROR,)),
+    (Entry("ERROR", '"note" is not a table', "42809"), (ERROR,)),
     (Entry("FATAL", "terminating connection due to administrator command", "57P01"), (FATAL,)),
     (Entry("PANIC", "could not locate a valid checkpoint record", "XX000"), (f"{PREFIX}panics",)),
     (Entry("LOG", "duration: 1234.500 ms  statement: SELECT 1"), SLOW),
