@@ -42,6 +42,8 @@ ERROR   Server Disk is full writing './log.000042' (Errcode: 28 "No space left o
 ERROR   Server Error writing file '/tmp/MY' (OS errno 28 - No space left on device) -> errors storage_full
 ERROR   Server Error writing file '/tmp/MY' (Errcode: 28 - No space left on device) -> errors storage_full
 ERROR   Server Error writing file '/tmp/MY' (errno: 28) -> errors storage_full
+ERROR   Server Can't create/write to file './shop@002d1/a.MYD' (Errcode: 28 - No space left on device) -> errors storage_full
+ERROR   Server mysqld: Write to the binary log failed (errno: 28 "No space left on device") -> errors storage_full
 ERROR   Server Got error 28 from storage engine -> errors storage_full
 ERROR   InnoDB Write to file ./ibtmp1 failed. Operating system error number 28. -> errors
 ERROR   InnoDB Error number 28 means 'No space left on device' -> errors storage_full
@@ -154,6 +156,7 @@ def test_names_of_clients_decide_nothing_in_mysqls_error_log(counted: Counted, h
             ("Note", f"Access denied for user '{name}'@'h' (using x)", "failed_logins"),
             ("Note", f"Aborted connection 4 to db: '{name}' user: 'a'", "aborted_connections"),
             ("ERROR", query, "errors"),
+            ("ERROR", f"Event Scheduler: [app@%][shop.job] {name[:40]}", "errors"),
         ):
             message = HEADS[head].format(level=level, part=part, colon="", text=text)
             assert set(counted(message)) == {MYSQL + rule}, message
