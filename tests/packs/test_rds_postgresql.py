@@ -233,7 +233,7 @@ def _triggers() -> tuple[str, ...]:
             line,
             f":[1]:{line}",
             f"UTC:[1]:{line}",
-            f",{entry.level},{entry.code}",
+            f",{entry.level},{entry.code},",
         ]
         found += [f"x\n{layout(entry)}" for layout in (_rds(), _csv(), _json())]
     return tuple(found)
