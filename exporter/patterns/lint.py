@@ -10,6 +10,7 @@ from exporter.patterns.syntax import (
     NUMBER,
     AnyFields,
     Comparison,
+    Condition,
     Field,
     FieldComparison,
     IsTest,
@@ -22,6 +23,7 @@ from exporter.patterns.syntax import (
     Text,
     Tree,
     all_tests,
+    tests_of,
 )
 
 MAX_LENGTH = 1024
@@ -33,6 +35,7 @@ MAX_WILDCARD_SELECTORS = 3
 
 _DOUBLE_DIGITS = 15
 _DOCUMENTED_BARE = re.compile(r"[A-Za-z0-9_.*]+")
+_WHITE_SPACE = re.compile(r" |\\s")
 
 
 def exceeded_limits(tree: Tree, start: int, end: int) -> Iterator[PatternWarning]:
@@ -143,6 +146,8 @@ def _lint_entries(entries: tuple[Field | AnyFields, ...]) -> Iterator[PatternWar
         return
     last = entries[-1]
     if isinstance(last, Field) and last.condition is not None:
+        if _spans_fields(last.condition):
+            return
         yield _trap(
             "The last field is the whole rest of the line, and the condition applies to all of it; "
             "append ', ...' to compare one field.",
@@ -154,6 +159,16 @@ def _lint_entries(entries: tuple[Field | AnyFields, ...]) -> Iterator[PatternWar
             "brackets included.",
             last.span.start,
         )
+
+
+def _spans_fields(condition: Condition) -> bool:
+    """Whether a condition has a regular expression with white space, so is about several fields."""
+    return any(
+        isinstance(test, FieldComparison)
+        and isinstance(test.value, Regex)
+        and _WHITE_SPACE.search(test.value.source) is not None
+        for test in tests_of(condition)
+    )
 
 
 def _lint_json_comparison(test: Comparison) -> Iterator[PatternWarning]:

@@ -216,7 +216,7 @@ def test_mysql_slow_queries(counted: Counted) -> None:
     times = [float(time) for time in re.findall(r"^# Query_time: ([0-9.]+)", text, re.MULTILINE)]
     assert len(times) > 50
     assert sums(increments, "rds_mysql_slow_queries_total") == {(): len(times)}
-    assert number_of(increments, "rds_mysql_slow_query_duration_line") == len(times)
+    assert number_of(increments, "rds_mysql_slow_query_duration") == len(times)
     assert sums(increments, "rds_mysql_slow_query_duration_seconds")[()] == pytest.approx(
         sum(times)
     )

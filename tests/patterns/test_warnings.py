@@ -65,6 +65,7 @@ TRAPS = [
     ("[a=1 || a=2 && a=3, ...]", 12),
     ("[a=ERROR]", 1),
     ("[a, b > 1]", 4),
+    (r"[a, b = %^5\d\d$%]", 4),
     ("[ERROR]", 1),
 ]
 UNDOUBTED = [
@@ -80,6 +81,7 @@ UNDOUBTED = [
     "[ip, user, ..., status = 4*, bytes]",
     "[..., request=*.html*, status=4*,]",
     "[w1=ERROR || w1=%WARN%, w2]",
+    r"[line = *duration* && line = %^\S+ LOG: duration: %]",
     "[]",
 ]
 
