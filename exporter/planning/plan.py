@@ -48,3 +48,12 @@ class Plan:
 
 
 READ_EVERYTHING: Final = Plan("everything", (EVERYTHING,), "Every log event is read.")
+
+_SHOWN: Final = 80
+"""Characters of a pattern in a sentence."""
+
+
+def shortened(pattern: str) -> str:
+    """A pattern as it is quoted in a sentence."""
+    text = " ".join(pattern.split())
+    return f"`{text if len(text) <= _SHOWN else text[: _SHOWN - 1] + '…'}`"

@@ -137,10 +137,19 @@ class Planner:
         """AWS does not accept a request: make no plan with it any more."""
         self._refused.add(request)
 
+    def refuses(self, plan: Plan) -> bool:
+        """Whether AWS does not accept a request of the plan."""
+        return not self._refused.isdisjoint(plan.requests)
+
+    @property
+    def refused(self) -> int:
+        """Requests that AWS did not accept."""
+        return len(self._refused)
+
     def _allowed(self, plans: Sequence[Plan]) -> Sequence[Plan]:
         if not self._refused:
             return plans
-        allowed = [one for one in plans if self._refused.isdisjoint(one.requests)]
+        allowed = [one for one in plans if not self.refuses(one)]
         if allowed[:1] == list(plans[:1]):
             return allowed
         why = "AWS has refused a request for less, so every log event is read."
