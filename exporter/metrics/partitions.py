@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from operator import attrgetter
 from typing import Final
@@ -79,6 +79,8 @@ class Meter:
     """Event time up to which everything was read, milliseconds; None for files."""
     plan: Plan | None = None
     """What is asked for to read it; None before the first read, and if everything is read once."""
+    rates: Mapping[str, float] = field(default_factory=dict)
+    """See ``Reading.rates``."""
     rereads: Rereads | None = None
     """How often its events are read; None for files, and before the first read."""
     backlog: Backlog | None = None

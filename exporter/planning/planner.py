@@ -133,6 +133,10 @@ class Planner:
             if other not in self.plan.requests and other != request:
                 self.read(other, events * share(other), length)
 
+    def cost(self, plan: Plan, cost: Callable[[float], float]) -> float:
+        """Calls of an interval; what is not known is guessed from the first plan."""
+        return self._cost(plan, self._plans[0], cost)
+
     def refuse(self, request: Request) -> None:
         """AWS does not accept a request: make no plan with it any more."""
         self._refused.add(request)
@@ -156,7 +160,6 @@ class Planner:
         return [replace(READ_EVERYTHING, why=why), *allowed]
 
     def _cost(self, plan: Plan, first: Plan, cost: Callable[[float], float]) -> float:
-        """Calls of an interval; what is not known is guessed from the first plan."""
         guess = _GUESSED * (self.density(first.requests[0]) or 0.0)
         known = (self.density(request) for request in plan.requests)
         return sum(cost(guess if density is None else density) for density in known)

@@ -16,6 +16,7 @@ from exporter.model import (
     PartitionGoneError,
     SourceError,
 )
+from exporter.planning.forecast import Rates
 from exporter.rules import RuleSet
 from exporter.runtime.backlog import BacklogProgress
 from exporter.runtime.pipeline import Evaluated, Pipeline, Read
@@ -86,6 +87,13 @@ class Reader:
     def attempts(self) -> int:
         """Polls that ended."""
         return self.meter.succeeded + self.meter.failed
+
+    @property
+    def rates(self) -> Rates:
+        """What was seen of it."""
+        plan, partition = self.meter.plan, self.partition
+        short = "" if plan is None else plan.short
+        return Rates(partition.account_id, partition.region, short, events=self.meter.rates)
 
     def release(self) -> None:
         """Stop reading: commit and expose nothing from now on."""
@@ -272,6 +280,8 @@ class Reader:
         """Show what is asked for, and log when that changes."""
         plan, before = reading.plan, self.meter.plan
         self.meter.plan = plan
+        if reading.rates is not None:
+            self.meter.rates = reading.rates
         # A source that a reload has replaced begins with 0.
         self.meter.refused += max(0, reading.refused - self._refused)
         self._refused = reading.refused

@@ -80,8 +80,16 @@ class Asking:
 
     def named(self, reading: Reading) -> Reading:
         """A reading with what was asked for."""
-        refused = self._pace.planner.refused
-        return replace(reading, plan=self._plan, interest=self._interest, refused=refused)
+        planner, rates = self._pace.planner, None
+        if reading.completes == "fresh":
+            rates = {str(of): density * 1000 for of, density in planner.densities.items()}
+        return replace(
+            reading,
+            plan=self._plan,
+            interest=self._interest,
+            refused=planner.refused,
+            rates=rates,
+        )
 
     def fetch(self, window: Window) -> Iterator[Answer]:
         """The pages of a slice, in any thread; raises SourceError."""

@@ -22,6 +22,8 @@ from exporter.model import (
     SourceError,
     pickled_by_fields,
 )
+from exporter.patterns import FilterPattern
+from exporter.planning.forecast import Forecast, Rates
 from exporter.planning.interest import Interest
 from exporter.planning.plan import Plan
 from exporter.sources.options import SourceName
@@ -107,6 +109,8 @@ class Reading:
     """The rules whose events it has all of; None if nothing was left out for any rule."""
     refused: int = 0
     """Requests of the partition that AWS has not accepted up to now."""
+    rates: Mapping[str, float] | None = None
+    """See ``Rates.events``; None if they are not known anew."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -279,6 +283,14 @@ class SourceConfig(BaseModel, ABC):
     def exclusive(self) -> str | None:
         """What only one source may read, such as a queue; None if several may read the same."""
         return None
+
+    def forecast(
+        self,
+        patterns: Sequence[FilterPattern],  # noqa: ARG002 - by default, AWS is not called
+        rates: Rates,  # noqa: ARG002
+    ) -> Forecast:
+        """What it will take to read a partition for rules with these patterns."""
+        return Forecast(self.kind.label or "partition", (), "AWS is not called.")
 
     def start_warning(self, start: float) -> str | None:  # noqa: ARG002 - by default, any is valid
         """The problem with a rule's ``start``, in seconds back from now, on this source, if any."""

@@ -31,6 +31,9 @@ class EventHistoryConfig(RegionalConfig):
     """A source of the type ``event_history``."""
 
     kind: ClassVar = PartitionKind()
+    resolution: ClassVar = 1000
+    page_size: ClassVar = _PAGE_EVENTS
+    each: ClassVar = "account and region"
 
     type: Literal["event_history"] = "event_history"
     format: Literal["cloudtrail"] = "cloudtrail"
@@ -44,6 +47,10 @@ class EventHistoryConfig(RegionalConfig):
     def parts_in(self, region: str, resource: str | None = None) -> Sequence[str]:  # noqa: ARG002
         """See RegionalConfig: the region itself."""
         return (region,)
+
+    def plans(self, patterns: Sequence[FilterPattern]) -> Sequence[Plan]:
+        """See TimelineConfig."""
+        return lookup_plans(patterns)
 
     @property
     def lacks_global_services(self) -> bool:
@@ -72,14 +79,10 @@ class EventHistory(RegionalSource):
     attribute can be asked for.
     """
 
-    resolution = 1000
-    page_size = _PAGE_EVENTS
+    resolution = EventHistoryConfig.resolution
+    page_size = EventHistoryConfig.page_size
     record = HistoryEvent
     selects_by_event_time = True
-
-    def plans(self, patterns: Sequence[FilterPattern]) -> Sequence[Plan]:
-        """See TimelineSource."""
-        return lookup_plans(patterns)
 
     def call(self, partition: Partition) -> Call:
         """LookupEvents."""

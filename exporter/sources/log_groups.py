@@ -51,6 +51,8 @@ class LogGroupsConfig(RegionalConfig):
 
     kind: ClassVar = LOG_GROUP
     stand_ins: ClassVar = {"log_groups": ["*"]}
+    page_size: ClassVar = _LIKELY_PAGE_EVENTS
+    each: ClassVar = "log group"
 
     type: Literal["log_groups"] = "log_groups"
     log_groups: LogGroupPatterns
@@ -101,6 +103,10 @@ class LogGroupsConfig(RegionalConfig):
     def source(self, environment: Environment, since: Mapping[str, int]) -> LogGroups:
         """See SourceConfig."""
         return LogGroups(self, environment, since)
+
+    def plans(self, patterns: Sequence[FilterPattern]) -> Sequence[Plan]:
+        """See TimelineConfig."""
+        return filter_plans(patterns, self.format)
 
     def parts_in(self, region: str, resource: str | None = None) -> Sequence[str]:
         """See RegionalConfig: each name or pattern of log groups."""
@@ -190,8 +196,8 @@ class LogGroups(RegionalSource):
     AWS: oldest first; times are milliseconds; startTime and endTime are both inclusive.
     """
 
-    resolution = 1
-    page_size = _LIKELY_PAGE_EVENTS
+    resolution = LogGroupsConfig.resolution
+    page_size = LogGroupsConfig.page_size
     record = FilteredLogEvent
 
     def __init__(
@@ -299,10 +305,6 @@ class LogGroups(RegionalSource):
         where = reading.place.account_id, reading.place.region
         of = f" of account {reading.group.account_id}" if reading.is_linked else ""
         return Call("logs", "FilterLogEvents", *where, f"log group {reading.group.name}{of}")
-
-    def plans(self, patterns: Sequence[FilterPattern]) -> Sequence[Plan]:
-        """See TimelineSource."""
-        return filter_plans(patterns, self.format)
 
     def created_at(self, partition: Partition) -> int | None:
         """The log group's creationTime, milliseconds."""

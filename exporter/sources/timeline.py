@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from itertools import islice
-from typing import Final
+from typing import ClassVar, Final
 
 from pydantic import model_validator
 
@@ -19,6 +19,7 @@ from exporter import exactness
 from exporter.aws.quotas import CallCost
 from exporter.model import EventFormat, Partition, SourceError
 from exporter.patterns import FilterPattern
+from exporter.planning.forecast import Forecast, Rates, planned
 from exporter.planning.interest import Interest
 from exporter.planning.plan import EVERYTHING, READ_EVERYTHING, Plan, Request
 from exporter.sources.ahead import Ahead, Slice
@@ -43,6 +44,12 @@ class TimelineConfig(SourceConfig):
     """Allowed lateness of events, at least one interval."""
     start: Start = 0.0
     """Seconds before the first run from which rules count."""
+    resolution: ClassVar[int] = 1
+    """See TimelineSource."""
+    page_size: ClassVar[int] = 50
+    """See TimelineSource."""
+    each: ClassVar[str] = "partition"
+    """What a partition is."""
 
     @model_validator(mode="after")
     def _lookback_covers_interval(self) -> TimelineConfig:
@@ -55,6 +62,26 @@ class TimelineConfig(SourceConfig):
                 f" it is {format_duration(self.lookback)}",
             )
         return self
+
+    def plans(self, patterns: Sequence[FilterPattern]) -> Sequence[Plan]:  # noqa: ARG002
+        """The plans that return every match of the patterns; see ``Planner.begin`` for the first.
+
+        By default, everything is read.
+        """
+        return (READ_EVERYTHING,)
+
+    def forecast(self, patterns: Sequence[FilterPattern], rates: Rates) -> Forecast:
+        """See SourceConfig."""
+        schedule = Schedule(
+            round(self.interval * 1000), round(self.lookback * 1000), self.resolution
+        )
+        return planned(
+            self.plans(patterns),
+            rates,
+            lambda density: schedule.pages(density / self.page_size),
+            each=self.each,
+            interval=self.interval,
+        )
 
 
 class TimelineSource(ABC):
@@ -90,6 +117,7 @@ class TimelineSource(ABC):
         self.format: EventFormat = config.format
         self.interval = config.interval
         self.memory = round(config.lookback * 1000)
+        self.plans = config.plans
         self._schedule = Schedule(round(config.interval * 1000), self.memory, self.resolution)
         self._start = round(config.start * 1000)
         self._since = since
@@ -117,13 +145,6 @@ class TimelineSource(ABC):
         empty pages. May include events at ``end``. Raises SourceError. Its parts run in several
         threads, one after the other, and several calls of it at once.
         """
-
-    def plans(self, patterns: Sequence[FilterPattern]) -> Sequence[Plan]:  # noqa: ARG002
-        """The plans that return every match of the patterns; see ``Planner.begin`` for the first.
-
-        By default, everything is read.
-        """
-        return (READ_EVERYTHING,)
 
     def created_at(self, partition: Partition) -> int | None:  # noqa: ARG002
         """Creation time of the partition, milliseconds, if the API reports it."""
