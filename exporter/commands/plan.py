@@ -33,7 +33,8 @@ def plan_lines(
     """
     if any(not seen.get(source.name) for source in configuration.sources):
         yield (
-            f"Where nothing was measured, this assumes {events_per_second:g} log events a second in"
+            "Where nothing was measured, this assumes"
+            f" {events_per_second:g} log event{'' if events_per_second == 1 else 's'} a second in"
             f" each partition (--plan.events-per-second); {ASSUMPTIONS}."
         )
     for source in configuration.sources:

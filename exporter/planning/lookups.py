@@ -37,7 +37,9 @@ def lookup_plans(patterns: Sequence[FilterPattern]) -> tuple[Plan, ...]:
         if requests and all(requests != plan.requests for plan in plans):
             why = f"The rules count only events with {_listed(requests)}."
             plans.append(Plan("attributes", requests, why))
-    return tuple(plans)
+    # One request for less is never more than one for more.
+    least = next((plan for plan in plans[1:] if len(plan.requests) == 1), None)
+    return tuple(plans) if least is None else (least,)
 
 
 def _requests(needed: Sequence[Attributes], choice: _Choice) -> tuple[Request, ...]:

@@ -53,10 +53,8 @@ class Plan:
         match self.kind:
             case "everything":
                 return self.kind
-            case "read_only_false":
-                return str(self.requests[0])
-            case "attributes":
-                return f"{number} look-ups"
+            case "read_only_false" | "attributes":
+                return str(self.requests[0]) if number == 1 else f"{number} look-ups"
             case _:
                 words = "weaker pattern" if self.kind == "weaker" else "pattern"
                 return words if number == 1 else f"{number} {words}s"

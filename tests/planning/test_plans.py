@@ -31,6 +31,12 @@ def test_rules_of_changes_need_one_look_up_for_what_is_not_read_only() -> None:
     assert requests(tuple(others)) == [{name("DeleteUser"), name("ConsoleLogin")}]
 
 
+def test_rules_of_one_event_name_or_source_need_one_look_up() -> None:
+    assert requests(lookup_plans([DELETES])) == [{name("DeleteUser")}]
+    assert requests(lookup_plans([KEYS])) == [{Request("EventSource", "kms.amazonaws.com")}]
+    assert lookup_plans([DELETES])[0].short == "EventName=DeleteUser"
+
+
 def test_a_rule_of_read_only_events_can_be_looked_up_besides_the_changes() -> None:
     plans = lookup_plans([DELETES, LOGINS, ROLES])
     assert requests(plans) == [

@@ -17,6 +17,7 @@ import pytest
 import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from structlog.testing import capture_logs
 
 from exporter.aws.accounts import AwsAccounts
 from exporter.clock import Clock
@@ -25,12 +26,13 @@ from exporter.ledger.base import Member
 from exporter.ledger.sqlite import SqliteLedger
 from exporter.metrics.series import SeriesStore
 from exporter.metrics.telemetry import Telemetry
-from exporter.model import Partition
+from exporter.model import Partition, SourceError
 from exporter.planning.plan import READ_EVERYTHING, Plan
 from exporter.planning.planner import Planner
 from exporter.rules import RuleSet
 from exporter.runtime.assembly import kept_versions, rule_uses
 from exporter.runtime.pipeline import Pipeline
+from exporter.runtime.reader import Reader
 from exporter.sources.base import Environment
 from exporter.sources.event_history import EventHistory
 from exporter.sources.log_groups import LOG_GROUP, LogGroups
@@ -293,3 +295,122 @@ def test_counts_are_those_of_reading_everything(  # noqa: PLR0917 - drawn
             exporter.now += INTERVAL
         totals.append(exporter.totals())
     assert totals[0] == totals[1]
+
+
+class Steady(Exporter):
+    """With the planner as it is."""
+
+    def __init__(self, folder: Path, name: str, events: list[Happening]) -> None:
+        super().__init__(folder, name, events, 1)
+        self.aws.random_pages = False
+
+    def load(self, rules: dict[int, str | None]) -> None:
+        super().load(rules)
+        environment = Environment(cast("AwsAccounts", self.aws), self.clock)
+        (config,) = configuration(self.folder, self.name, rules).sources
+        self.source = config.source(environment, {})
+
+    def reader(self) -> Reader:
+        found = Reader(self.partition, self.pipeline, on_end=lambda *_: None)
+        found.source = self.source
+        self.telemetry.read.add(found.meter)
+        return found
+
+
+def test_a_reading_that_left_out_what_new_rules_count_is_read_again_at_once(
+    tmp_path: Path,
+) -> None:
+    deletes, roles = happenings("history", [(30, 0, 0, False), (31, 0, 4, False)])
+    exporter = Steady(tmp_path, "history", [deletes, roles])
+    exporter.load({0: None})
+    exporter.poll()
+    exporter.now += INTERVAL
+    steps = exporter.reader().steps(exporter.source, turn=math.inf)
+    evaluated = next(steps)
+    assert evaluated is not None
+    assert [event.id for event in evaluated.reading.events] == ["0"]
+    # The rule's own start lies before what is being read.
+    exporter.reload({0: None, 3: "10m"})
+    assert exporter.pipeline.commit(evaluated) is None
+    with pytest.raises(StopIteration) as end:
+        steps.send(None)
+    assert end.value.value == 0.0
+    exporter.poll()
+    assert exporter.totals() == {"rule_0_total": 1, "rule_3_total": 1}
+
+
+def test_a_rule_that_asks_for_no_more_lets_the_reading_count(tmp_path: Path) -> None:
+    exporter = Steady(tmp_path, "history", happenings("history", [(30, 0, 0, False)]))
+    exporter.load({0: None, 1: None})
+    exporter.poll()
+    exporter.now += INTERVAL
+    steps = exporter.reader().steps(exporter.source, turn=math.inf)
+    evaluated = next(steps)
+    assert evaluated is not None
+    exporter.reload({0: None})
+    assert exporter.pipeline.commit(evaluated) is not None
+
+
+def test_a_pattern_that_aws_refuses_is_replaced_by_everything_told_once_and_counted(
+    tmp_path: Path,
+) -> None:
+    exporter = Steady(tmp_path, "apps", happenings("apps", [(30, 0, 2, True), (95, 0, 2, True)]))
+    exporter.aws.refuses = lambda text: "Failed" in text
+    exporter.load({0: None})
+    reader = exporter.reader()
+    with capture_logs() as logs:
+        for _ in range(4):
+            assert list(reader.poll(exporter.source, turn=math.inf)) is not None
+            exporter.now += INTERVAL
+    assert [log["event"] for log in logs if "does not accept" in log["event"]] == [
+        "AWS does not accept a filter pattern: everything is read instead"
+    ]
+    assert reader.meter.refused == 1
+    assert reader.meter.plan is not None
+    assert reader.meter.plan.kind == "everything"
+    assert exporter.totals() == {"rule_0_total": 2}
+
+
+def test_an_error_that_is_not_about_the_pattern_is_an_error(tmp_path: Path) -> None:
+    exporter = Steady(tmp_path, "apps", [])
+    exporter.load({0: None})
+
+    def fails(*_: object) -> Any:
+        raise SourceError("InvalidParameterException: startTime", reason="invalid_request")
+
+    exporter.aws.pages = fails  # type: ignore[method-assign]
+    reader = exporter.reader()
+    list(reader.poll(exporter.source, turn=math.inf))
+    assert reader.error is not None
+    assert reader.meter.refused == 0
+
+
+def test_a_quiet_log_group_takes_one_request_a_poll_however_many_rules_there_are(
+    tmp_path: Path,
+) -> None:
+    exporter = Steady(tmp_path, "apps", happenings("apps", [(1000, 0, 2, True)]))
+    exporter.load(dict.fromkeys(range(len(PATTERNS["apps"]))))
+    for poll in range(1, 60):
+        exporter.poll()
+        exporter.now += INTERVAL
+        assert exporter.aws.asked.total() <= poll
+
+
+def test_a_busy_account_is_read_by_what_its_rules_want_after_some_polls(tmp_path: Path) -> None:
+    chance = random.Random(1)
+    # Ten a second, nine of them read-only; rules want changes and a rare read-only event.
+    arrivals = [
+        (at, 0, 4 if chance.random() < 0.01 else 0 if chance.random() < 0.1 else 3, False)
+        for at in range(900)
+        for _ in range(10)
+    ]
+    exporter = Steady(tmp_path, "history", happenings("history", arrivals))
+    exporter.load({0: None, 3: None})
+    reader = exporter.reader()
+    for _ in range(15):
+        list(reader.poll(exporter.source, turn=math.inf))
+        exporter.now += INTERVAL
+    assert reader.meter.plan is not None
+    assert reader.meter.plan.kind == "attributes"
+    assert "instead of" in reader.meter.plan.why
+    assert reader.rates.events
