@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -61,10 +62,16 @@ class Quotas:
     """A quota for each (account, region, operation); thread-safe.
 
     ``limit`` returns requests a second for an operation and region, or None for no limit.
+    ``clock`` returns seconds and never goes back.
     """
 
-    def __init__(self, limit: Callable[[str, str], int | None] = published_quota) -> None:
+    def __init__(
+        self,
+        limit: Callable[[str, str], int | None] = published_quota,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._limit = limit
+        self._clock = clock
         self._quotas: dict[tuple[str, str, str], _Quota] = {}
         self._lock = threading.Lock()
         self._paid = threading.local()
@@ -119,7 +126,7 @@ class Quotas:
         if limit is None:
             return None
         with self._lock:
-            return self._quotas.setdefault((account_id, region, operation), _Quota(limit))
+            return self._quotas.setdefault((account_id, region, operation), _Quota(limit, self._clock))
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +159,8 @@ class CallCost:
 
 
 class _Quota:
-    def __init__(self, limit: int) -> None:
+    def __init__(self, limit: int, clock: Callable[[], float]) -> None:
+        self._clock = clock
         # pyrate-limiter's Limiter cannot be interrupted while it waits, and starts a thread.
         self._booked = InMemoryBucket([Rate(limit, _WINDOW)])
         self._sent = InMemoryBucket([Rate(limit, _WINDOW)])
@@ -168,7 +176,7 @@ class _Quota:
 
     def throttled(self) -> None:
         with self._lock:
-            now = _milliseconds()
+            now = self._now()
             lowered = self._limit < self._most and not self._raised
             if lowered and now < self._changed + _THROTTLES_APART:
                 return
@@ -191,7 +199,7 @@ class _Quota:
 
     def book(self) -> float:
         with self._lock:
-            now = _milliseconds()
+            now = self._now()
             self._raise(now)
             self._booked.leak(now)
             self._last = max(now, self._last)
@@ -203,13 +211,13 @@ class _Quota:
     def send(self) -> float:
         """Make a call now and return 0, or return the seconds until it may be made."""
         with self._lock:
-            now = _milliseconds()
+            now = self._now()
             self._sent.leak(now)
             return _put(self._sent, now) / 1000
 
-
-def _milliseconds() -> int:
-    return time.monotonic_ns() // 1_000_000
+    def _now(self) -> int:
+        """Milliseconds."""
+        return math.floor(self._clock() * 1000)
 
 
 def _put(bucket: InMemoryBucket, at: int) -> int:

@@ -8,7 +8,7 @@ import math
 import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from enum import Enum, auto
@@ -81,7 +81,7 @@ class Request:
     def due_in(self) -> float | None:
         """Seconds until the next call; None while it runs or after it was cancelled."""
         idle = self._state is _State.IDLE
-        return None if idle else max(0.0, self._due - time.monotonic())
+        return None if idle else max(0.0, self._due - self._scheduler._clock())
 
     def cancel(self) -> None:
         """Stop the calls. A call in progress continues."""
@@ -117,10 +117,18 @@ class Scheduler:
     when it is due again is skipped that time.
     """
 
-    def __init__(self, workers: int = WORKERS) -> None:
+    def __init__(
+        self,
+        workers: int = WORKERS,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        pool: Executor | None = None,
+    ) -> None:
+        """``clock`` returns seconds and never goes back. ``pool`` makes the calls."""
         self._workers = workers
+        self._clock = clock
         # Threads are made when they are needed; ``_dispatch`` keeps to the limits of queues.
-        self._pool = ThreadPoolExecutor(_MOST_THREADS, thread_name_prefix="worker")
+        self._pool = pool or ThreadPoolExecutor(_MOST_THREADS, thread_name_prefix="worker")
         self._changed = threading.Condition()
         self._timers: list[tuple[float, int, Request]] = []
         self._numbers = itertools.count(1)
@@ -158,7 +166,7 @@ class Scheduler:
         """
         request = Request(self, call, interval, queue, cost)
         with self._changed:
-            now = time.monotonic()
+            now = self._clock()
             if queue not in self._queues:
                 self._queues[queue] = _Queue()
                 self._began = max(self._began + _APART, now - self._workers * _APART)
@@ -192,21 +200,29 @@ class Scheduler:
     def bring_forward(self, request: Request, seconds: float) -> None:
         """See ``Request.run_within``."""
         with self._changed:
-            moment = time.monotonic() + seconds
+            moment = self._clock() + seconds
             if request._running:
                 request._soon = min(request._soon, moment)
             elif request._state is _State.WAITING and request._due > moment:
                 self._enter(request, moment)
 
+    def run_due(self) -> float | None:
+        """Give workers what is due; return in how many seconds more is, None for never.
+
+        A thread does this after ``start``. A simulation calls it instead.
+        """
+        with self._changed:
+            now = self._clock()
+            while self._timers and self._timers[0][0] <= now:
+                _, number, request = heapq.heappop(self._timers)
+                if request._timer == number:
+                    self._timed(request)
+            return self._timers[0][0] - now if self._timers else None
+
     def _run(self) -> None:
         with self._changed:
             while not self._stopped:
-                now = time.monotonic()
-                while self._timers and self._timers[0][0] <= now:
-                    _, number, request = heapq.heappop(self._timers)
-                    if request._timer == number:
-                        self._timed(request)
-                self._changed.wait(self._timers[0][0] - now if self._timers else None)
+                self._changed.wait(self.run_due())
 
     def _timed(self, request: Request) -> None:
         """The moment has come that a request waits for."""
@@ -251,7 +267,7 @@ class Scheduler:
             delay = 0.0 if request._cost is None else request._cost.book()
             if delay > 0:
                 queue.booked, request._state = True, _State.BOOKED
-                self._set_timer(request, time.monotonic() + delay)
+                self._set_timer(request, self._clock() + delay)
             else:
                 self._hand_over(request)
 
@@ -280,7 +296,7 @@ class Scheduler:
 
     def _plan(self, request: Request, queue: _Queue, wanted: float | None) -> None:
         """Say when a request is due next, after a call."""
-        now = time.monotonic()
+        now = self._clock()
         if wanted is None:
             missed = max(0.0, (now - request._planned) // request.interval)
             request._planned += (missed + 1) * request.interval

@@ -97,12 +97,9 @@ def test_whoever_waits_stops_with_the_exporter() -> None:
     assert time.monotonic() - began < 0.5
 
 
-def test_calls_become_fewer_while_aws_throttles_and_more_again_after(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_calls_become_fewer_while_aws_throttles_and_more_again_after() -> None:
     now = 1_000_000
-    monkeypatch.setattr("exporter.aws.quotas._milliseconds", lambda: now)
-    quotas, place = Quotas(), ("FilterLogEvents", ACCOUNT, "us-east-1")
+    quotas, place = Quotas(clock=lambda: now / 1000), ("FilterLogEvents", ACCOUNT, "us-east-1")
 
     def at_once() -> int:
         """Calls that may be made in one second."""
@@ -127,12 +124,9 @@ def test_calls_become_fewer_while_aws_throttles_and_more_again_after(
     assert at_once() == 25
 
 
-def test_one_more_that_is_throttled_is_tried_again_later_and_later(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_one_more_that_is_throttled_is_tried_again_later_and_later() -> None:
     now = 1_000_000
-    monkeypatch.setattr("exporter.aws.quotas._milliseconds", lambda: now)
-    quotas, place = Quotas(), ("FilterLogEvents", ACCOUNT, "us-east-1")
+    quotas, place = Quotas(clock=lambda: now / 1000), ("FilterLogEvents", ACCOUNT, "us-east-1")
     throttles = []
     while now < 5_000_000:
         now += 5_000
