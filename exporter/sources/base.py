@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict
 
 from exporter.aws.iam_policy import Deployment, Grant
 from exporter.aws.roles import Role
+from exporter.aws.uses import Reason
 from exporter.model import (
     EventFormat,
     Limits,
@@ -99,6 +100,8 @@ class Reading:
     """The backlog after this reading; None if it is not known (again)."""
     again: bool = False
     """Whether its time was read before, so that most of its events may have been counted."""
+    reason: Reason = "fresh"
+    """Why it was read; ``fresh`` for files and whatever else comes once."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from exporter.aws.quotas import CallCost
+from exporter.aws.uses import Reason
 from exporter.model import LogEvent
 from exporter.sources.ahead import Ahead
 from exporter.sources.schedule import Window
@@ -43,6 +45,12 @@ class Pace:
     """The slices of the poll that is under way."""
     oldest_first: bool = False
     """The end of a backlog that is read first; changes if a poll leaves a backlog or fails."""
+    cost: CallCost | None = None
+    """Of its calls, as of the last poll."""
+    reason: Reason = "fresh"
+    """Why the next call is made."""
+    until: float = math.inf
+    """When the turn of the poll ends that is under way, by the source's monotonic clock."""
 
     @property
     def rereads(self) -> Rereads | None:
