@@ -169,6 +169,7 @@ class Reader:
         rules = self._pipeline.rules
         free = source.cost(self.partition) is None
         error: SourceError | LedgerError | None = None
+        again: float | None = None
         try:
             begin = job.checkpoint if job else self._pipeline.ledger.checkpoint(self.partition)
             for evaluated in self._pipeline.evaluated(
@@ -181,6 +182,9 @@ class Reader:
             ):
                 committed = yield evaluated
                 if committed is None:
+                    # Other rules were loaded: read again at once what was left out for these.
+                    if not evaluated.is_whole(self._pipeline.rules):
+                        again = 0.0
                     break
                 self._note(evaluated, committed, progress)
                 # A reading without a further call takes no further tokens.
@@ -191,7 +195,8 @@ class Reader:
         except Exception as failure:
             error = internal_error(self.partition, failure)
         try:
-            return self._end(source, progress, rules, error)
+            wanted = self._end(source, progress, rules, error)
+            return wanted if again is None else again
         finally:
             del error  # its frames include this one: without a cycle they are freed at once
 

@@ -23,6 +23,8 @@ from exporter.model import (
     SourceError,
     pickled_by_fields,
 )
+from exporter.planning.interest import Interest
+from exporter.planning.plan import Plan
 from exporter.sources.options import SourceName
 from exporter.sources.thinning import Rereads
 from exporter.yamlfile.documents import Value
@@ -102,6 +104,12 @@ class Reading:
     """Whether its time was read before, so that most of its events may have been counted."""
     reason: Reason = "fresh"
     """Why it was read; ``fresh`` for files and whatever else comes once."""
+    plan: Plan | None = None
+    """What was asked for to read it; None if the source asks for everything there is."""
+    interest: Interest | None = None
+    """The rules whose events it has all of; None if nothing was left out for any rule."""
+    refused: int = 0
+    """Requests of the partition that AWS has not accepted up to now."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,6 +160,7 @@ class Source(Protocol):
         checkpoint: str | None,
         *,
         own_starts: Mapping[str, int],
+        interest: Interest | None = None,
         turn: float = math.inf,
     ) -> Iterator[Reading]:
         """Read the events that are due from a partition, in batches.
@@ -166,6 +175,8 @@ class Source(Protocol):
             checkpoint: the last committed checkpoint; None if the partition was never read.
             own_starts: start by rule, milliseconds of event time, for rules with their own start.
                 Their past is read even if the partition was read before.
+            interest: the patterns that may count events; others may be left out of readings, which
+                then name it. None if nothing may be left out.
             turn: seconds after which a backlog is left to the next poll, which reads fresh events
                 first.
 

@@ -10,6 +10,9 @@ from exporter.aws.calls import Call
 from exporter.aws.iam_policy import Deployment, Grant
 from exporter.aws.records import HistoryEvent
 from exporter.model import Partition, PartitionKind
+from exporter.patterns import FilterPattern
+from exporter.planning.lookups import lookup_plans
+from exporter.planning.plan import EVERYTHING, Plan, Request
 from exporter.sources.base import Discovery, Environment
 from exporter.sources.options import Duration, Start, at_most
 from exporter.sources.pace import EventPage
@@ -65,12 +68,18 @@ class EventHistoryConfig(RegionalConfig):
 class EventHistory(RegionalSource):
     """A partition for each (account, region).
 
-    AWS: newest first; times are whole seconds; StartTime and EndTime are both inclusive.
+    AWS: newest first; times are whole seconds; StartTime and EndTime are both inclusive; one
+    attribute can be asked for.
     """
 
     resolution = 1000
     page_size = _PAGE_EVENTS
     record = HistoryEvent
+    selects_by_event_time = True
+
+    def plans(self, patterns: Sequence[FilterPattern]) -> Sequence[Plan]:
+        """See TimelineSource."""
+        return lookup_plans(patterns)
 
     def call(self, partition: Partition) -> Call:
         """LookupEvents."""
@@ -80,12 +89,17 @@ class EventHistory(RegionalSource):
         """The region itself, whether or not it can be read."""
         return Discovery([place])
 
-    def pages(self, partition: Partition, start: int, end: int) -> Iterator[EventPage]:
+    def pages(
+        self, partition: Partition, start: int, end: int, request: Request = EVERYTHING
+    ) -> Iterator[EventPage]:
         """Every visible event with start ≤ EventTime ≤ end, with times rounded to seconds."""
         if start < end:
-            parameters = {
+            parameters: dict[str, object] = {
                 "StartTime": datetime.fromtimestamp(start // 1000, UTC),
                 "EndTime": datetime.fromtimestamp(-(-end // 1000), UTC),
                 "MaxResults": _PAGE_EVENTS,
             }
+            if request.selects:
+                selected = {"AttributeKey": request.attribute, "AttributeValue": request.value}
+                parameters["LookupAttributes"] = [selected]
             yield from self._call(self.call(partition), parameters)

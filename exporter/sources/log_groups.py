@@ -20,6 +20,9 @@ from exporter.model import (
     PartitionKind,
     SourceError,
 )
+from exporter.patterns import FilterPattern
+from exporter.planning.filters import filter_plans
+from exporter.planning.plan import EVERYTHING, Plan, Request
 from exporter.sources.base import Discovery, Environment
 from exporter.sources.log_group_finder import LogGroup, LogGroupFinder
 from exporter.sources.log_group_names import LogGroupNames
@@ -263,7 +266,9 @@ class LogGroups(RegionalSource):
             return None
         return looked
 
-    def pages(self, partition: Partition, start: int, end: int) -> Iterator[EventPage]:
+    def pages(
+        self, partition: Partition, start: int, end: int, request: Request = EVERYTHING
+    ) -> Iterator[EventPage]:
         """Every visible log event with start ≤ timestamp ≤ end.
 
         Raises PartitionGoneError if the log group was deleted, else SourceError.
@@ -279,6 +284,7 @@ class LogGroups(RegionalSource):
             "startTime": max(start, 0),
             "endTime": end,
             "limit": _PAGE_EVENTS,
+            **({"filterPattern": request.value} if request.selects else {}),
         }
         try:
             yield from self._call(self.call(partition), parameters)
@@ -293,6 +299,10 @@ class LogGroups(RegionalSource):
         where = reading.place.account_id, reading.place.region
         of = f" of account {reading.group.account_id}" if reading.is_linked else ""
         return Call("logs", "FilterLogEvents", *where, f"log group {reading.group.name}{of}")
+
+    def plans(self, patterns: Sequence[FilterPattern]) -> Sequence[Plan]:
+        """See TimelineSource."""
+        return filter_plans(patterns, self.format)
 
     def created_at(self, partition: Partition) -> int | None:
         """The log group's creationTime, milliseconds."""

@@ -19,6 +19,7 @@ from exporter.aws.queue_policy import open_to
 from exporter.aws.queues import LONGEST_WAIT, MOST_AT_ONCE, Message, Queue, QueueUrl
 from exporter.aws.roles import Role
 from exporter.model import EventFormat, Limits, Partition, PartitionKind, SourceError
+from exporter.planning.interest import Interest
 from exporter.sources.account_options import RoleOptions
 from exporter.sources.base import Discovery, Environment, QueueState, Reading, SourceConfig
 from exporter.sources.inbox import Inbox
@@ -225,6 +226,7 @@ class QueueSource(ABC):
         checkpoint: str | None,
         *,
         own_starts: Mapping[str, int],  # noqa: ARG002 - everything that is queued counts
+        interest: Interest | None = None,  # noqa: ARG002 - everything is read
         turn: float = math.inf,  # noqa: ARG002
     ) -> Iterator[Reading]:
         """Receive and work off messages for an interval, or until the queue is empty."""

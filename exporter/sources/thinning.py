@@ -122,6 +122,8 @@ class Thinning:
 
     ahead = False
     """Whether the poll under way fetches pages ahead."""
+    calls = 1
+    """Calls of the plan: a window costs so many at least, and ``read`` counts pages of each."""
 
     def __init__(self, schedule: Schedule, ages: Sequence[int] = ()) -> None:
         """``ages``: of the form that was used before."""
@@ -217,7 +219,7 @@ class Thinning:
         if not (self._all.calls and self._length):
             return 0.0
         form = self._forms[step]
-        seconds = self.page_seconds if page_seconds is None else page_seconds
+        seconds = self.calls * (self.page_seconds if page_seconds is None else page_seconds)
         return form.pages(self._pages / self._length) * seconds / (form.interval / 1000)
 
     @property

@@ -9,6 +9,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from itertools import islice
 from typing import Final
 
@@ -18,10 +19,14 @@ from exporter import exactness
 from exporter.aws.quotas import CallCost
 from exporter.aws.uses import Reason, Use, used_by
 from exporter.model import EventFormat, Partition, SourceError
+from exporter.patterns import FilterPattern
+from exporter.planning.interest import Interest
+from exporter.planning.plan import EVERYTHING, READ_EVERYTHING, Plan, Request
 from exporter.sources.ahead import Ahead, Slice
+from exporter.sources.asking import Answered, Asking
 from exporter.sources.base import Discovery, Reading, SourceConfig
 from exporter.sources.options import Interval, Lookback, Start
-from exporter.sources.pace import PAGES, EventPage, Pace
+from exporter.sources.pace import PAGES, Answer, EventPage, Pace
 from exporter.sources.progress import Progress
 from exporter.sources.schedule import Schedule, Window, merge
 from exporter.sources.thinning import Thinning
@@ -29,8 +34,6 @@ from exporter.yamlfile.durations import format_duration
 from exporter.yamlfile.validation import BetweenFieldsError
 
 _ALL_RULES: Final[frozenset[str]] = frozenset()
-_MANY_PAGES: Final = 4 * PAGES
-"""Pages after which a slice is retried in shorter pieces."""
 
 
 class TimelineConfig(SourceConfig):
@@ -74,6 +77,8 @@ class TimelineSource(ABC):
     """Partitions that use threads at the same time; each may have several pages in memory."""
     budget = 1.0
     """Share of each request quota that may be used."""
+    selects_by_event_time = False
+    """Whether the time that the API selects by is the event's own."""
 
     def __init__(
         self,
@@ -96,6 +101,9 @@ class TimelineSource(ABC):
         self._monotonic = monotonic
         self._loaded = self._now()
         self._paces: dict[str, Pace] = {}
+        self._refused: set[Request] = set()
+        """Requests that AWS does not accept, which were logged."""
+        self._plans: tuple[Interest | None, Sequence[Plan]] = None, (READ_EVERYTHING,)
         self._busy = threading.BoundedSemaphore(self.busy_partitions)
 
     @abstractmethod
@@ -103,12 +111,22 @@ class TimelineSource(ABC):
         """See Source."""
 
     @abstractmethod
-    def pages(self, partition: Partition, start: int, end: int) -> Iterator[EventPage]:
+    def pages(
+        self, partition: Partition, start: int, end: int, request: Request = EVERYTHING
+    ) -> Iterator[EventPage]:
         """Every visible log event with start ≤ time < end, milliseconds, in any order.
 
-        Follows every token, through empty pages. May include events at ``end``. Raises SourceError.
-        Its parts run in several threads, one after the other, and several calls of it at once.
+        ``request`` is of one of the ``plans``, or for everything. Follows every token, through
+        empty pages. May include events at ``end``. Raises SourceError. Its parts run in several
+        threads, one after the other, and several calls of it at once.
         """
+
+    def plans(self, patterns: Sequence[FilterPattern]) -> Sequence[Plan]:  # noqa: ARG002
+        """The plans that return every match of the patterns; see ``Planner.begin`` for the first.
+
+        By default, everything is read.
+        """
+        return (READ_EVERYTHING,)
 
     def created_at(self, partition: Partition) -> int | None:  # noqa: ARG002
         """Creation time of the partition, milliseconds, if the API reports it."""
@@ -155,6 +173,7 @@ class TimelineSource(ABC):
         checkpoint: str | None,
         *,
         own_starts: Mapping[str, int],
+        interest: Interest | None = None,
         turn: float = math.inf,
     ) -> Iterator[Reading]:
         """Read the windows that are due: fresh events, the backlog, then the past for new rules.
@@ -179,13 +198,15 @@ class TimelineSource(ABC):
         progress = progress.with_backfills(own_starts)
         if not self._complete:
             progress = progress.detached(schedule, now)
+        asking = self._asking(partition, progress, now, interest)
         work = self._work(progress, now, pace)
         # There may be no fresh window: AWS's times are whole seconds, and failed polls retry soon.
         fresh = 0 if work and work[0][0].end > progress.positions[0] else None
         reasons = [_reason(progress, one, of == fresh) for of, one in enumerate(work)]
         number, again, rest = -1, False, 0
-        with self._ahead(partition, [window for window, _ in work], reasons, pace) as ahead:
-            for of, page, done in self._read(ahead, pace, began):
+        windows = [window for window, _ in work]
+        with self._ahead(partition, asking, windows, reasons, pace) as ahead:
+            for of, page, done in self._read(ahead, asking, pace, began):
                 window, backfill = work[of]
                 if of > number:
                     number, again, rest = of, progress.was_read(window), window.length
@@ -206,7 +227,7 @@ class TimelineSource(ABC):
                 reading = replace(reading, reason=reasons[of])
                 if done is not None:
                     reading = replace(reading, completes="fresh" if is_fresh else "older")
-                yield reading
+                yield asking.named(reading)
                 progress = after
                 left = began + turn - self._monotonic()
                 if (
@@ -234,12 +255,34 @@ class TimelineSource(ABC):
         """The windows in order, each with the only rules that count in it (all if empty)."""
         windows = progress.windows(pace.thinning.schedule, now, complete=self._complete)
         if pace.events_per_ms is not None:
-            windows = merge(windows, pace.events_per_ms, pace.full_page(self.page_size))
+            density = pace.events_per_ms / pace.calls
+            windows = merge(windows, density, pace.full_page(self.page_size))
         fresh, older = windows[:1], windows[1:]
         if pace.oldest_first:
             older.reverse()
         backfills = [(Window(b.start, b.end), b.rules) for b in progress.backfills]
         return [*((window, _ALL_RULES) for window in (*fresh, *older)), *backfills]
+
+    def _asking(
+        self, partition: Partition, progress: Progress, now: int, interest: Interest | None
+    ) -> Asking:
+        """What a poll asks for."""
+        if interest is not None and self.selects_by_event_time:
+            since = [progress.remember_from]
+            interest = interest.since(exactness.versions_needed_from(now, self.memory, since))
+        known, plans = self._plans
+        if interest is not known:
+            plans = (READ_EVERYTHING,) if interest is None else self.plans(interest.patterns)
+            self._plans = interest, plans
+        return Asking(
+            partial(self.pages, partition),
+            self._paces[partition.key],
+            plans,
+            interest,
+            schedule=self._schedule,
+            page_size=self.page_size,
+            logged=self._refused,
+        )
 
     def _origin(self, partition: Partition, own_starts: Iterable[int], now: int) -> int:
         since = self._since(partition)
@@ -258,10 +301,11 @@ class TimelineSource(ABC):
     def _ahead(
         self,
         partition: Partition,
+        asking: Asking,
         windows: Sequence[Window],
         reasons: Sequence[Reason],
         pace: Pace,
-    ) -> Iterator[Ahead[EventPage]]:
+    ) -> Iterator[Ahead[Answer]]:
         """The slices of windows, a few pages each.
 
         So little is read again after a crash or an error.
@@ -270,9 +314,9 @@ class TimelineSource(ABC):
         def cut(rest: Window) -> Window:
             return self._schedule.slice_of(rest, pace.slice_length)
 
-        def fetch(piece: Window, of: int) -> Iterator[EventPage]:
-            pages = self.pages(partition, piece.start, piece.end)
-            pages = islice(pages, _MANY_PAGES + 1) if self._divisible(piece) else pages
+        def fetch(piece: Window, of: int) -> Iterator[Answer]:
+            pages = asking.fetch(piece)
+            pages = islice(pages, asking.many + 1) if self._divisible(piece) else pages
             yield from used_by(self._use(partition, pace, reasons[of]), pages)
 
         pace.ahead = ahead = Ahead(windows, cut, fetch, self._monotonic)
@@ -284,7 +328,7 @@ class TimelineSource(ABC):
                 self._busy.release()
 
     def _read(
-        self, ahead: Ahead[EventPage], pace: Pace, began: float
+        self, ahead: Ahead[Answer], asking: Asking, pace: Pace, began: float
     ) -> Iterator[tuple[int, EventPage, Window | None]]:
         """Yield each page with the number of its window, and the slice that it completes.
 
@@ -294,14 +338,18 @@ class TimelineSource(ABC):
         for piece in ahead.slices():
             self._hurry(ahead, pace, began)
             window = piece.window
-            page, pages, events, complete = EventPage(()), 0, 0, True
+            page, answered, complete = EventPage(()), Answered(), True
             try:
-                for following in self._measured(ahead, piece, pace.thinning):
-                    if pages:
+                for answer in self._measured(ahead, piece, pace.thinning):
+                    if answer.is_probe:
+                        asking.probed(answer, window)
+                        yield piece.of, answer.page, None
+                        continue
+                    if answered.pages:
                         yield piece.of, page, None
-                    page, pages = following, pages + 1
-                    events += len(page.events)
-                    if pages > _MANY_PAGES and self._divisible(window):
+                    page = answer.page
+                    answered.add(answer)
+                    if answered.pages > asking.many and self._divisible(window):
                         complete = False
                         break
             except SourceError as error:
@@ -310,9 +358,7 @@ class TimelineSource(ABC):
                 pace.failed(window)
                 raise
             if complete:
-                pace.learn(window, max(pages, 1), events)
-                used = pages if pages > 1 else min(1, events / pace.full_page(self.page_size))
-                pace.thinning.read(window.length, used)
+                asking.learn(window, answered)
                 yield piece.of, page, window
             else:
                 pace.shorten(window, PAGES)
@@ -320,8 +366,8 @@ class TimelineSource(ABC):
                 yield piece.of, page, None
 
     def _measured(
-        self, ahead: Ahead[EventPage], piece: Slice[EventPage], thinning: Thinning
-    ) -> Iterator[EventPage]:
+        self, ahead: Ahead[Answer], piece: Slice[Answer], thinning: Thinning
+    ) -> Iterator[Answer]:
         pages = ahead.pages(piece)
         while True:
             thinning.asks(self._monotonic())
@@ -331,7 +377,7 @@ class TimelineSource(ABC):
             thinning.called(self._monotonic(), piece.seconds)
             yield page
 
-    def _hurry(self, ahead: Ahead[EventPage], pace: Pace, began: float) -> None:
+    def _hurry(self, ahead: Ahead[Answer], pace: Pace, began: float) -> None:
         """Fetch by threads if the partition is busy."""
         late = self._monotonic() >= began + self.interval * self.busy_load
         if (late or pace.thinning.busy) and not ahead.uses_threads and self._busy.acquire(False):
