@@ -268,15 +268,20 @@ class Bucket:
         return served, ticket.since
 
     def _worth_asking(self, ticket: Ticket, now: int) -> int:
-        """When there are tokens for all of its rank that come first, milliseconds."""
-        order, use = self._order(ticket), ticket.use
-        rank = use.rank(now / 1000)
-        same = [one for one in self._waiting if one.use.rank(now / 1000) == rank]
-        before = [one for one in same if self._order(one) < order]
+        """When it may be its turn, if those before it take their tokens at once; milliseconds.
+
+        A partition that gets a token stands behind all others then, so it counts once.
+        """
+        order, use, rank = self._order(ticket), ticket.use, ticket.use.rank(now / 1000)
+        before = {
+            (one.use.source, one.use.partition, one if _same_partition(one.use, use) else None)
+            for one in self._waiting
+            if one.use.rank(now / 1000) == rank and self._order(one) < order
+        }
         at = _free_at(self._given, len(before), now)
         budget = self._budget(use)
         if budget is not None:
-            own = sum(one.use.source == use.source for one in before)
+            own = sum(source == use.source for source, _, _ in before)
             at = max(at, _free_at(budget, own, now))
         return at
 
@@ -287,6 +292,10 @@ class Bucket:
     def _now(self) -> int:
         """Milliseconds."""
         return math.floor(self._clock() * 1000)
+
+
+def _same_partition(one: Use, other: Use) -> bool:
+    return (one.source, one.partition) == (other.source, other.partition)
 
 
 def _rate(limit: float) -> Rate:
