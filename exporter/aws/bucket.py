@@ -63,6 +63,8 @@ class QuotaState:
     """Share of the limit that the fewest reads take; above 1, all partitions are read later."""
     sources: tuple[str, ...]
     """Those that read by it."""
+    has_budget: bool
+    """Whether one of them may not use all of it."""
 
 
 class Ticket:
@@ -189,6 +191,7 @@ class Bucket:
                 needed=max(needed.values()),
                 fewest=max(fewest.values()),
                 sources=tuple(sorted(budgets)),
+                has_budget=any(budget < 1 for budget in budgets.values()),
             )
 
     def throttled(self) -> None:

@@ -119,8 +119,9 @@ def test_too_many_log_groups_are_all_asked_later_by_the_same() -> None:
     pauses = [one for all_of in simulation.pauses("fresh").values() for one in all_of]
     in_turn = 600 / 5 * 1.05
     assert len(simulation.pauses("fresh")) == 600, "none starves"
-    assert min(pauses) >= in_turn - 35
-    assert max(pauses) <= in_turn + 35
+    assert min(pauses) >= in_turn - 60
+    assert max(pauses) <= in_turn + 60
+    assert {len(of) for of in simulation.pauses("fresh").values()} <= {9, 10, 11}
     assert len(simulation.calls) == pytest.approx(1400 / 1.05 * 5, rel=0.01), "no token is lost"
     _within_the_quota(simulation)
 
