@@ -6,6 +6,7 @@ import math
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 from pyrate_limiter import InMemoryBucket, Rate, RateItem
@@ -62,6 +63,8 @@ class QuotaState:
     """Share of the limit that the fewest reads take; above 1, all partitions are read later."""
     sources: tuple[str, ...]
     """Those that read by it."""
+    has_budget: bool
+    """Whether one of them may not use all of it."""
 
 
 class Ticket:
@@ -102,8 +105,10 @@ class Bucket:
         self._budgets: dict[tuple[str, float], InMemoryBucket] = {}
         """By source and share, if that is not all."""
         self._waiting: list[Ticket] = []
-        self._served: dict[tuple[str, str], float] = {}
-        """When a partition got its last token."""
+        self._served: dict[tuple[str, str], dict[int, int]] = {}
+        """When a partition got its last token of each rank, milliseconds."""
+        self._next = self._short_until = 0
+        """When the next token comes, milliseconds, and until when tokens come one by one."""
         self._owed = dict.fromkeys(_LEAST, 0)
         self._needs: dict[tuple[str, str], tuple[Use, Needs]] = {}
         self._lock = threading.Lock()
@@ -124,7 +129,9 @@ class Bucket:
             if ticket.item is not None:
                 ticket.item = None
                 return 0.0
-            return max(1, self._worth_asking(ticket, now) - now) / 1000
+            at = self._worth_asking(ticket, now)
+            self._short_until = max(self._short_until, at + _WINDOW)
+            return max(1, at - now) / 1000
 
     def leave(self, ticket: Ticket) -> None:
         """See ``Ticket.leave``. A token that was not taken goes to another one."""
@@ -184,6 +191,7 @@ class Bucket:
                 needed=max(needed.values()),
                 fewest=max(fewest.values()),
                 sources=tuple(sorted(budgets)),
+                has_budget=any(budget < 1 for budget in budgets.values()),
             )
 
     def throttled(self) -> None:
@@ -225,26 +233,39 @@ class Bucket:
 
     def _give(self, now: int) -> None:
         """Give tokens to those who wait, while there are any."""
-        while self._waiting and _room(self._given, now):
+        while self._waiting and _room(self._given, now) and self._in_pace(now):
             allowed = [one for one in self._waiting if self._is_allowed(one, now)]
             if not allowed:
                 return
             seconds = now / 1000
             rank = self._rank({one.use.rank(seconds) for one in allowed})
             first = (one for one in allowed if one.use.rank(seconds) == rank)
-            chosen = min(first, key=self._order)
+            chosen = min(first, key=partial(self._order, rank))
             chosen.item = RateItem("call", now)
             self._given.put(chosen.item)
             budget = self._budget(chosen.use)
             if budget is not None:
                 budget.put(chosen.item)
             self._waiting.remove(chosen)
-            self._note_served(chosen.use, now)
+            self._next = max(self._next, now - self._pace) + self._pace
+            self._note_served(chosen.use, rank, now)
             self._fade(now)
             self._used += 1000 / _USED_OVER
 
-    def _note_served(self, use: Use, now: int) -> None:
-        self._served[use.source, use.partition] = now
+    @property
+    def _pace(self) -> int:
+        """Milliseconds from one token to the next."""
+        return _WINDOW // self._limit
+
+    def _in_pace(self, now: int) -> bool:
+        """Whether a token may be given now. Tokens come one by one if some have waited.
+
+        Whoever asks first would get all those of a second otherwise.
+        """
+        return now >= min(self._next, self._short_until)
+
+    def _note_served(self, use: Use, rank: int, now: int) -> None:
+        self._served.setdefault((use.source, use.partition), {})[rank] = now
         if len(self._served) > len(self._needs) + _MOST_GONE:
             self._served = {name: at for name, at in self._served.items() if name in self._needs}
 
@@ -263,22 +284,25 @@ class Bucket:
             self._owed[chosen] = max(0, self._owed[chosen] - _OF)
         return chosen
 
-    def _order(self, ticket: Ticket) -> tuple[float, float]:
-        served = self._served.get((ticket.use.source, ticket.use.partition), -math.inf)
-        return served, ticket.since
+    def _order(self, rank: int, ticket: Ticket) -> tuple[float, float]:
+        served = self._served.get((ticket.use.source, ticket.use.partition), {})
+        return served.get(rank, -math.inf), ticket.since
 
     def _worth_asking(self, ticket: Ticket, now: int) -> int:
         """When it may be its turn, if those before it take their tokens at once; milliseconds.
 
         A partition that gets a token stands behind all others then, so it counts once.
         """
-        order, use, rank = self._order(ticket), ticket.use, ticket.use.rank(now / 1000)
+        use, rank = ticket.use, ticket.use.rank(now / 1000)
+        order = self._order(rank, ticket)
         before = {
             (one.use.source, one.use.partition, one if _same_partition(one.use, use) else None)
             for one in self._waiting
-            if one.use.rank(now / 1000) == rank and self._order(one) < order
+            if one.use.rank(now / 1000) == rank and self._order(rank, one) < order
         }
         at = _free_at(self._given, len(before), now)
+        if self._short_until > now:
+            at = max(at, self._next + len(before) * self._pace)
         budget = self._budget(use)
         if budget is not None:
             own = sum(source == use.source for source, _, _ in before)

@@ -100,6 +100,8 @@ class Request:
         self._timer = 0
         self._ticket: Ticket | None = None
         self._rank = 0
+        self._served: dict[int, float] = {}
+        """When it last had a token for each rank, except the lowest."""
         self._entry = 0
         """The number of its place in a heap."""
 
@@ -130,7 +132,8 @@ class _Queue:
     busy: int = 0
     """Its busy workers."""
     ready: dict[int, list[tuple[float, int, Request]]] = field(default_factory=dict)
-    """A heap for each rank: the request that has been due for longest is first."""
+    """A heap for each rank. The request is first that has been due for longest, or of higher ranks
+    the one that has been without a token for longest."""
     queued: dict[int, Request] = field(default_factory=dict)
     """The request of each rank that waits for a token."""
 
@@ -289,7 +292,10 @@ class Scheduler:
         request._state, request._rank = _State.READY, self._rank(request)
         request._entry = next(self._numbers)
         heap = queue.ready.setdefault(request._rank, [])
-        heapq.heappush(heap, (request._due, request._entry, request))
+        since = request._served.get(
+            request._rank, request._due if request._rank == 0 else -math.inf
+        )
+        heapq.heappush(heap, (since, request._entry, request))
         if request._cost is not None and request._rank > 0 and request._cost.until < math.inf:
             self._set_timer(request, request._cost.until)
 
@@ -332,6 +338,8 @@ class Scheduler:
 
     def _hand_over(self, request: Request, queue: _Queue) -> None:
         request._state, request._running = _State.IDLE, True
+        if request._rank:
+            request._served[request._rank] = self._clock()
         queue.busy += 1
         if not self._stopped:
             self._pool.submit(self._work, request, queue)
@@ -342,7 +350,8 @@ class Scheduler:
             if not request._cancelled:
                 with request._cost.paid() if request._cost else _FREE as is_left:
                     wanted = request._call()
-                    if wanted == 0.0 and is_left():
+                    if wanted == 0.0 and is_left():  # the turn of what it did before is over
+                        request._planned = self._clock()
                         wanted = request._call()
         except Exception:
             _log.exception("internal error in a scheduled call")
