@@ -105,10 +105,11 @@ def _both(one: Attributes, other: Attributes) -> Attributes | None:
     """What an event has that has both; None if no event can, since a record has one of each."""
     names = _common(one.event_names, other.event_names)
     sources = _common(one.event_sources, other.event_sources)
-    known = {one.read_only, other.read_only} - {None}
-    if names == frozenset() or sources == frozenset() or len(known) > 1:
+    effects = {one.read_only, other.read_only} - {None}
+    if names == frozenset() or sources == frozenset() or len(effects) > 1:
         return None
-    return Attributes(names, sources, *(known or {None}), is_root=one.is_root or other.is_root)
+    read_only = next(iter(effects), None)
+    return Attributes(names, sources, read_only, is_root=one.is_root or other.is_root)
 
 
 def _common(one: frozenset[str] | None, other: frozenset[str] | None) -> frozenset[str] | None:

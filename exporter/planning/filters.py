@@ -8,7 +8,7 @@ from typing import Final
 from exporter.model import EventFormat
 from exporter.patterns import FilterPattern
 from exporter.planning.filter_patterns import request_patterns
-from exporter.planning.plan import EVERYTHING, READ_EVERYTHING, Plan, PlanKind, Request, shortened
+from exporter.planning.plan import EVERYTHING, Plan, PlanKind, Request, shortened
 
 _MOST: Final = 10
 """Requests of a plan: each costs a call for every window, also where it returns nothing."""
@@ -19,25 +19,29 @@ def filter_plans(patterns: Sequence[FilterPattern], event_format: EventFormat) -
     texts = request_patterns(patterns, event_format)
     if not texts:
         return (_everything(patterns, event_format),)
+    whole = _plan("pattern" if len(texts) == 1 else "patterns", texts, "the patterns of the rules")
+    if len(texts) == 1:
+        return (whole,)
+    weaker = request_patterns(patterns, event_format, one_each=True) or texts
+    parts = _plan("weaker", weaker, "one condition of each rule")
+    if len(weaker) == 1:
+        return (parts, whole) if len(texts) <= _MOST else (parts,)
+    why = f"One request brings everything; the rules would need {len(weaker)} requests for less."
+    plans = [Plan("everything", (EVERYTHING,), why)]
+    plans += [whole] if len(texts) <= _MOST else []
+    plans += [parts] if len(weaker) <= min(_MOST, len(texts) - 1) else []
+    return tuple(plans)
+
+
+def _plan(kind: PlanKind, texts: Sequence[str], selected_by: str) -> Plan:
     requests = tuple(Request(value=text) for text in texts)
-    own = all(request_patterns([one], event_format) == (one.text,) for one in patterns)
-    whose = "of the rules" if own else "weaker than those of the rules"
-    if len(requests) == 1:
-        why = f"AWS selects by one pattern{'' if own else ' that is weaker than the rules'}."
-        return (Plan("pattern" if own else "weaker", requests, why),)
-    many = f"The rules need {len(requests)} requests, since their patterns do not fit into one"
-    first = Plan("everything", (EVERYTHING,), f"Everything is read in one request. {many}.")
-    if len(requests) > _MOST:
-        return (first,)
-    kind: PlanKind = "patterns" if own else "weaker"
-    return first, Plan(kind, requests, f"AWS selects by {len(requests)} patterns {whose}.")
+    number = "one request" if len(texts) == 1 else f"{len(texts)} requests"
+    return Plan(kind, requests, f"AWS selects by {selected_by}, in {number}.")
 
 
 def _everything(patterns: Sequence[FilterPattern], event_format: EventFormat) -> Plan:
     for one in patterns:
         if request_patterns([one], event_format) is None:
-            why = (
-                f"Everything is read, since no pattern for AWS follows from {shortened(one.text)}."
-            )
+            why = f"Everything is read, since AWS cannot select by {shortened(one.text)}."
             return Plan("everything", (EVERYTHING,), why)
-    return READ_EVERYTHING
+    return Plan("everything", (EVERYTHING,), "No rule listens.")

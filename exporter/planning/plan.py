@@ -46,6 +46,21 @@ class Plan:
     why: str
     """A sentence."""
 
+    @property
+    def short(self) -> str:
+        """A few words."""
+        number = len(self.requests)
+        match self.kind:
+            case "everything":
+                return self.kind
+            case "read_only_false":
+                return str(self.requests[0])
+            case "attributes":
+                return f"{number} look-ups"
+            case _:
+                words = "weaker pattern" if self.kind == "weaker" else "pattern"
+                return words if number == 1 else f"{number} {words}s"
+
 
 READ_EVERYTHING: Final = Plan("everything", (EVERYTHING,), "Every log event is read.")
 

@@ -37,7 +37,8 @@ _NAMES: Final = frozenset(
 
     AcceptHandshake AttachPolicy CloseAccount CreateAccount CreateOrganization
     CreateOrganizationalUnit DeclineHandshake EnablePolicyType InviteAccountToOrganization
-    LeaveOrganization MoveAccount RemoveAccountFromOrganization UpdateOrganizationalUnit UpdatePolicy
+    LeaveOrganization MoveAccount RemoveAccountFromOrganization UpdateOrganizationalUnit
+    UpdatePolicy
 
     CreateTrail PutEventSelectors PutInsightSelectors StartLogging StopEventDataStoreIngestion
     StopLogging UpdateEventDataStore UpdateTrail
@@ -67,7 +68,7 @@ _NAMES: Final = frozenset(
     CreateDBInstance CreateDBSnapshot ModifyDBClusterSnapshotAttribute ModifyDBInstance
     ModifyDBSnapshotAttribute
     SendCommand StartSession ResumeSession
-    """.split()
+    """.split()  # noqa: SIM905 (a list would be three times as long)
 )
 
 

@@ -20,7 +20,7 @@ from exporter.rules import RuleSet
 from exporter.runtime.backlog import BacklogProgress
 from exporter.runtime.pipeline import Evaluated, Pipeline, Read
 from exporter.runtime.scheduling import Request
-from exporter.sources.base import Source
+from exporter.sources.base import Reading, Source
 from exporter.sources.thinning import Rereads
 from exporter.workers.jobs import PollJob
 from exporter.workers.judged import size_of
@@ -73,6 +73,8 @@ class Reader:
         self._pipeline = pipeline
         self._on_end = on_end
         self._since = round(now * 1000)
+        self._refused = 0
+        """See ``Reading.refused``."""
         self._failed = 0
         """Polls in a row that failed, since one made progress in a backlog."""
         self._failures = Failures("poll", source=partition.source, partition=partition.key)
@@ -230,6 +232,7 @@ class Reader:
             usage.read(source, reading.reason, events=events, size=size)
         meter.undecodable += reading.undecodable
         meter.read_up_to = reading.read_up_to
+        self._note_plan(reading)
         self._note_rereads(reading.rereads)
         self._note_excluded(evaluated.evaluation.excluded)
         if reading.queue is not None:
@@ -266,6 +269,23 @@ class Reader:
                 why="the account is not in `account_ids`"
                 if reason == "account"
                 else "they are older than `start`",
+            )
+
+    def _note_plan(self, reading: Reading) -> None:
+        """Show what is asked for, and log when that changes."""
+        plan, before = reading.plan, self.meter.plan
+        self.meter.plan = plan
+        # A source that a reload has replaced begins with 0.
+        self.meter.refused += max(0, reading.refused - self._refused)
+        self._refused = reading.refused
+        if plan is not None and before is not None and plan.requests != before.requests:
+            _log.info(
+                "plan changed",
+                source=self.partition.source,
+                partition=self.partition.key,
+                plan=plan.short,
+                before=before.short,
+                why=plan.why,
             )
 
     def _note_rereads(self, rereads: Rereads | None) -> None:
