@@ -27,9 +27,9 @@ from exporter.runtime.scheduling import Scheduler
 from exporter.sources.base import Environment
 from exporter.sources.regional import RegionalConfig, RegionalSource
 
-_SAMPLED_EVERY = 5.0
+SAMPLED_EVERY = 5.0
 
-MakeSource = Callable[[RegionalConfig, Environment, VirtualTime], RegionalSource]
+MakeSource = Callable[[RegionalConfig, Environment], RegionalSource]
 
 
 class Watched(Pipeline):
@@ -85,9 +85,9 @@ class Simulation:
         (config,) = parsed.sources
         if not isinstance(config, RegionalConfig):
             raise TypeError
-        self._source = make(config, Environment(account, clock, complete), time)
+        self._source = make(config, Environment(account, clock, complete))
         self._engine.apply({config.name: self._source}, rules)
-        self._scheduler.every(_SAMPLED_EVERY, self._sample, queue="samples")
+        self._scheduler.every(SAMPLED_EVERY, self._sample, queue="samples")
 
     def __enter__(self) -> Simulation:
         return self
