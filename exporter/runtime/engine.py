@@ -10,6 +10,7 @@ from functools import partial
 
 import structlog
 
+from exporter.aws.uses import Use, using
 from exporter.ledger.base import LedgerError, Member
 from exporter.logs import Failures
 from exporter.model import (
@@ -161,7 +162,8 @@ class Engine:
         """
         began = round(self._clock.now() * 1000)
         try:
-            discovery = source.discover()
+            with using(Use(source.name, reason="discovery")):
+                discovery = source.discover()
         except Exception as error:
             scope = Partition(source.name)
             discovery = Discovery((), [(scope, internal_error(scope, error))])

@@ -13,6 +13,7 @@ from typing import Final, TypeAlias
 
 import structlog
 
+from exporter.aws.uses import Use, used_by
 from exporter.clock import Clock
 from exporter.ledger.base import Batch, Committed, FencedError, Ledger, LedgerError
 from exporter.ledger.errors import damaged_checkpoint
@@ -160,7 +161,7 @@ class Pipeline:
 
     def _readings(self, read: Read, partition: Partition) -> Iterator[Reading]:
         try:
-            yield from read(partition)
+            yield from used_by(Use(partition.source, partition.key), read(partition))
         except DamagedCheckpointError as error:
             raise damaged_checkpoint(self.ledger.condition().location, partition) from error
 

@@ -233,8 +233,11 @@ class Reader:
         reading, meter = evaluated.reading, self.meter
         progress.note(evaluated, committed)
         self.size += reading.size
-        meter.events += len(reading.events)
-        meter.bytes += size_of(reading.events)
+        events, size = len(reading.events), size_of(reading.events)
+        meter.events, meter.bytes = meter.events + events, meter.bytes + size
+        if not evaluated.begins:
+            usage, source = self._pipeline.telemetry.usage, self.partition.source
+            usage.read(source, reading.reason, events=events, size=size)
         meter.undecodable += reading.undecodable
         meter.read_up_to = reading.read_up_to
         self._note_plan(reading)

@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict
 
 from exporter.aws.iam_policy import Deployment, Grant
 from exporter.aws.roles import Role
+from exporter.aws.uses import Reason
 from exporter.model import (
     EventFormat,
     Limits,
@@ -103,6 +104,8 @@ class Reading:
     """The backlog after this reading; None if it is not known (again)."""
     again: bool = False
     """Whether its time was read before, so that most of its events may have been counted."""
+    reason: Reason = "fresh"
+    """Why it was read; ``fresh`` for files and whatever else comes once."""
     plan: Plan | None = None
     """What was asked for to read it; None if the source asks for everything there is."""
     interest: Interest | None = None

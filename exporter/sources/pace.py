@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
+from exporter.aws.quotas import CallCost
+from exporter.aws.uses import Reason
 from exporter.model import LogEvent
 from exporter.planning.plan import Request
 from exporter.planning.planner import Planner
@@ -58,6 +60,12 @@ class Pace:
     """Calls that a window costs at least."""
     oldest_first: bool = False
     """The end of a backlog that is read first; changes if a poll leaves a backlog or fails."""
+    cost: CallCost | None = None
+    """Of its calls, as of the last poll."""
+    reason: Reason = "fresh"
+    """Why the next call is made."""
+    until: float = math.inf
+    """When the turn of the poll ends that is under way, by the source's monotonic clock."""
 
     @property
     def rereads(self) -> Rereads | None:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from exporter.aws.bucket import Needs
 from exporter.sources.ahead import THREADS
 from exporter.sources.schedule import Schedule
 
@@ -158,6 +159,13 @@ class Thinning:
             full_load=self._load(0),
             page_seconds=self.page_seconds,
         )
+
+    @property
+    def needs(self) -> Needs:
+        """The requests that reading takes; one at each poll before anything was read."""
+        density = self._pages / self._length if self._length else 0.0
+        full, *_, least = (*self._forms, self._forms[-1])
+        return Needs(*(form.pages(density) * 1000 / form.interval for form in (full, least)))
 
     def asks(self, now: float) -> None:
         """A page is asked for, and the one before is counted. ``now``: seconds of any clock."""

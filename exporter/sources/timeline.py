@@ -17,6 +17,7 @@ from pydantic import model_validator
 
 from exporter import exactness
 from exporter.aws.quotas import CallCost
+from exporter.aws.uses import Reason, Use, used_by
 from exporter.model import EventFormat, Partition, SourceError
 from exporter.patterns import FilterPattern
 from exporter.planning.forecast import Forecast, Rates, planned
@@ -101,6 +102,8 @@ class TimelineSource(ABC):
     """Share of an interval that has passed when a poll begins to use threads."""
     busy_partitions = 8
     """Partitions that use threads at the same time; each may have several pages in memory."""
+    budget = 1.0
+    """Share of each request quota that may be used."""
     selects_by_event_time = False
     """Whether the time that the API selects by is the event's own."""
 
@@ -169,9 +172,21 @@ class TimelineSource(ABC):
         ahead = None if pace is None else pace.ahead
         return ahead is not None and ahead.uses_threads
 
+    def use(self, partition: Partition) -> Use:
+        """Who makes the next call for a partition, and why."""
+        pace = self._paces.get(partition.key)
+        if pace is None:
+            return Use(self.name, partition.key, budget=self.budget)
+        return self._use(partition, pace, pace.reason)
+
+    def _use(self, partition: Partition, pace: Pace, reason: Reason) -> Use:
+        return Use(self.name, partition.key, reason, self.budget, pace.until)
+
     def release(self, partition: Partition) -> None:
         """See Source."""
-        self._paces.pop(partition.key, None)
+        pace = self._paces.pop(partition.key, None)
+        if pace is not None and pace.cost is not None:
+            pace.cost.need(None)
 
     def poll(
         self,
@@ -188,10 +203,12 @@ class TimelineSource(ABC):
         """
         began, now = self._monotonic(), self._now()
         pace = self._pace(partition, checkpoint)
-        cost = self.cost(partition)
+        cost = pace.cost = self.cost(partition)
         quota_seconds = 0.0 if cost is None else cost.seconds
         pace.thinning.begin_poll(began, caught_up=pace.caught_up, quota_seconds=quota_seconds)
-        pace.caught_up = False
+        pace.caught_up, pace.until = False, began + turn
+        if cost is not None:
+            cost.need(pace.thinning.needs)
         schedule = pace.thinning.schedule
         if checkpoint is None:
             progress = Progress(schedule.begin(self._origin(partition, own_starts.values(), now)))
@@ -206,8 +223,10 @@ class TimelineSource(ABC):
         work = self._work(progress, now, pace)
         # There may be no fresh window: AWS's times are whole seconds, and failed polls retry soon.
         fresh = 0 if work and work[0][0].end > progress.positions[0] else None
+        reasons = [_reason(progress, one, of == fresh) for of, one in enumerate(work)]
         number, again, rest = -1, False, 0
-        with self._ahead(asking, [window for window, _ in work], pace) as ahead:
+        windows = [window for window, _ in work]
+        with self._ahead(partition, asking, windows, reasons, pace) as ahead:
             for of, page, done in self._read(ahead, asking, pace, began):
                 window, backfill = work[of]
                 if of > number:
@@ -222,9 +241,11 @@ class TimelineSource(ABC):
                         else progress.after(schedule, done, now)
                     )
                 behind = of + 1 < len(work) or rest > 0
+                pace.reason = reasons[of if done is None or rest else min(of + 1, len(work) - 1)]
                 reading = _reading(
                     page, progress, after, pace, backfill, behind=behind, again=again
                 )
+                reading = replace(reading, reason=reasons[of])
                 if done is not None:
                     reading = replace(reading, completes="fresh" if is_fresh else "older")
                 yield asking.named(reading)
@@ -299,7 +320,12 @@ class TimelineSource(ABC):
 
     @contextmanager
     def _ahead(
-        self, asking: Asking, windows: Sequence[Window], pace: Pace
+        self,
+        partition: Partition,
+        asking: Asking,
+        windows: Sequence[Window],
+        reasons: Sequence[Reason],
+        pace: Pace,
     ) -> Iterator[Ahead[Answer]]:
         """The slices of windows, a few pages each.
 
@@ -309,15 +335,16 @@ class TimelineSource(ABC):
         def cut(rest: Window) -> Window:
             return self._schedule.slice_of(rest, pace.slice_length)
 
-        def fetch(piece: Window) -> Iterator[Answer]:
+        def fetch(piece: Window, of: int) -> Iterator[Answer]:
             pages = asking.fetch(piece)
-            yield from islice(pages, asking.many + 1) if self._divisible(piece) else pages
+            pages = islice(pages, asking.many + 1) if self._divisible(piece) else pages
+            yield from used_by(self._use(partition, pace, reasons[of]), pages)
 
         pace.ahead = ahead = Ahead(windows, cut, fetch, self._monotonic)
         try:
             yield ahead
         finally:
-            pace.ahead = None
+            pace.ahead, pace.reason = None, "fresh"
             if ahead.close():
                 self._busy.release()
 
@@ -383,6 +410,15 @@ class TimelineSource(ABC):
 
     def _now(self) -> int:
         return math.floor(self._clock() * 1000)
+
+
+def _reason(progress: Progress, work: tuple[Window, frozenset[str]], is_fresh: bool) -> Reason:
+    window, backfill = work
+    if backfill:
+        return "backfill"
+    if is_fresh:
+        return "fresh"
+    return "reread" if progress.was_read(window) else "backlog"
 
 
 def _reading(

@@ -54,6 +54,8 @@ class SourceStatus:
     """Its feed, if that is not its own; empty otherwise."""
     resource: str = "Resource"
     """The heading of the column of the partitions' resources."""
+    notices: Sequence[str] = ()
+    """How its reading differs from what is configured, a sentence each."""
 
     def in_state(self, state: State) -> list[PartitionStatus]:
         """Return the partitions in a state."""

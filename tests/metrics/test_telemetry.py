@@ -79,7 +79,7 @@ NAMES = {
     "build_info": "build_info",
 }
 
-# What one collector reads of the partitions.
+# What collectors of their own show: of partitions, accounts and quotas.
 READ = (
     *("read_bytes_total", "log_events_read_total", "late_events_total"),
     *("undecodable_events_total", "refused_requests_total", "polls_total", "partition_up"),
@@ -88,6 +88,9 @@ READ = (
     *("partition_backlog_objects", "partition_backlog_bytes"),
     "partition_backlog_oldest_timestamp_seconds",
     *("partition_plan_requests", "account_info"),
+    *("source_api_requests_total", "source_read_pages_total", "source_read_events_total"),
+    *("source_read_bytes_total", "api_quota_limit", "api_quota_used_ratio"),
+    *("api_quota_needed_ratio", "api_quota_least_needed_ratio"),
 )
 
 

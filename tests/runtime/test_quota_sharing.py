@@ -1,0 +1,146 @@
+"""Log groups that share a quota, polled by the real scheduler on a virtual clock."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+from collections.abc import Callable
+from concurrent.futures import Executor, Future
+from typing import Any
+
+import pytest
+
+from exporter.aws.quotas import CallCost, Quotas
+from exporter.aws.uses import Use
+from exporter.runtime.scheduling import Scheduler
+
+REGION = "eu-central-1"
+"""Five requests of FilterLogEvents a second."""
+
+
+class Clock(threading.Event):
+    """A virtual clock, and the ``stop`` whose waits advance it."""
+
+    now = 1000.0
+
+    def wait(self, timeout: float | None = None) -> bool:
+        self.now += timeout or 0.0
+        return False
+
+
+class Later(Executor):
+    """Makes calls when it is told to."""
+
+    def __init__(self) -> None:
+        self.calls: list[Callable[[], object]] = []
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        self.calls.append(lambda: fn(*args, **kwargs))
+        return Future()
+
+    def make(self) -> None:
+        while self.calls:
+            self.calls.pop(0)()
+
+
+class Simulation:
+    """A region's partitions, each of which is polled at its interval."""
+
+    def __init__(self) -> None:
+        self.clock, self.pool = Clock(), Later()
+        self.quotas = Quotas(clock=lambda: self.clock.now)
+        self.scheduler = Scheduler(clock=lambda: self.clock.now, pool=self.pool)
+        self.calls: list[tuple[float, str]] = []
+
+    def add(self, name: str, interval: float, pages: int = 1, source: str = "apps") -> None:
+        """A partition whose polls take one call for fresh events, and others for re-reads."""
+        step, until = 0, 0.0
+
+        def use() -> Use:
+            return Use(source, name, "reread" if step else "fresh", until=until)
+
+        def poll() -> float | None:
+            nonlocal step, until
+            if step and self.clock.now >= until:
+                step = 0  # the turn is over: fresh events are due
+                return 0.0
+            if not step:
+                until = self.clock.now + interval
+            self.quotas.wait("FilterLogEvents", "1", REGION, self.clock)
+            self.calls.append((self.clock.now, f"{name} {'again' if step else 'fresh'}"))
+            step = (step + 1) % pages
+            return 0.0 if step else None
+
+        cost = CallCost(self.quotas, "FilterLogEvents", "1", REGION, use)
+        self.scheduler.every(interval, poll, queue=f"{source} 1 {REGION}", cost=cost)
+
+    def run(self, seconds: float) -> None:
+        end = self.clock.now + seconds
+        while self.clock.now < end:
+            delay = self.scheduler.run_due()
+            if self.pool.calls:
+                self.pool.make()
+            else:
+                assert delay is not None
+                self.clock.now += delay
+
+    def pauses(self, kind: str, since: float = 1000.0) -> dict[str, list[float]]:
+        """Seconds between the calls of a kind, by partition."""
+        at: dict[str, list[float]] = {}
+        for moment, name in self.calls:
+            if name.endswith(kind) and moment >= since:
+                at.setdefault(name, []).append(moment)
+        return {
+            name: [later - earlier for earlier, later in itertools.pairwise(times)]
+            for name, times in at.items()
+        }
+
+
+def test_a_hundred_quiet_log_groups_are_each_asked_once_in_an_interval() -> None:
+    simulation = Simulation()
+    for number in range(100):
+        simulation.add(f"group-{number}", 30)
+    simulation.run(1200)
+    pauses = simulation.pauses("fresh")
+    assert len(pauses) == 100
+    assert all(len(one) + 1 == pytest.approx(40, abs=1) for one in pauses.values())
+    later = [one for pauses in simulation.pauses("fresh", since=1090).values() for one in pauses]
+    assert max(later) <= 30.1, "they keep their distance once they have found it"
+    _within_the_quota(simulation)
+
+
+def test_too_many_log_groups_are_all_asked_later_by_the_same() -> None:
+    simulation = Simulation()
+    for number in range(450):
+        simulation.add(f"group-{number}", 30)
+    for number in range(150):
+        simulation.add(f"other-{number}", 60, source="audit")
+    simulation.run(1400)
+    pauses = [one for all_of in simulation.pauses("fresh").values() for one in all_of]
+    in_turn = 600 / 5 * 1.05
+    assert len(simulation.pauses("fresh")) == 600, "none starves"
+    assert min(pauses) >= in_turn - 60
+    assert max(pauses) <= in_turn + 60
+    assert {len(of) for of in simulation.pauses("fresh").values()} <= {9, 10, 11}
+    assert len(simulation.calls) == pytest.approx(1400 / 1.05 * 5, rel=0.01), "no token is lost"
+    _within_the_quota(simulation)
+
+
+def test_fresh_events_are_read_in_time_while_re_reads_take_the_rest() -> None:
+    simulation = Simulation()
+    for number in range(80):
+        simulation.add(f"group-{number}", 30, pages=4)
+    simulation.run(1200)
+    fresh = [one for all_of in simulation.pauses("fresh", 1100).values() for one in all_of]
+    assert max(fresh) <= 32
+    again = simulation.pauses("again", 1100)
+    assert len(again) == 80, "all of them read their past again"
+    counts = [len(pauses) for pauses in again.values()]
+    assert max(counts) - min(counts) <= 3
+    assert len(simulation.calls) == pytest.approx(1200 / 1.05 * 5, rel=0.01), "no token is lost"
+    _within_the_quota(simulation)
+
+
+def _within_the_quota(simulation: Simulation) -> None:
+    times = [moment for moment, _ in simulation.calls]
+    assert all(later - earlier > 1 for earlier, later in zip(times, times[5:], strict=False))
