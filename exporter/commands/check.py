@@ -56,8 +56,8 @@ def check(  # noqa: PLR0917 - typer passes them by name
         typer.Option(
             "--plan",
             help="Print which requests reading will take and why, with calls a day and their price:"
-            " by what the exporter of `--storage.path` has seen, else by assumptions. AWS is only"
-            " called with `--online`, to count what there is to read.",
+            " by the rates that the exporter of `--storage.path` has measured, else by assumptions."
+            " AWS is only called with `--online`, to count the partitions.",
         ),
     ] = False,
     events_per_second: Annotated[
@@ -122,7 +122,7 @@ def _online_problems(checked: Checked) -> Sequence[Problem]:
 
 
 def _partitions(configuration: Configuration) -> Mapping[str, Sequence[Partition]]:
-    """What there is to read now, by source."""
+    """The partitions that AWS has now, by source."""
     from exporter.aws.accounts import AwsAccounts  # noqa: PLC0415 - as above
 
     environment = Environment(AwsAccounts(), Clock())
@@ -141,7 +141,7 @@ def _painted(problem: Problem, paint: Painter) -> str:
 
 
 def _check_ledger(directory: Path, configuration: Configuration) -> Mapping[str, Sequence[Rates]]:
-    """Print how loading the configuration would change a ledger; what its exporter has seen."""
+    """Print how loading the configuration would change a ledger; return the rates in it."""
     # Assembling imports boto3, which takes a while.
     from exporter.ledger.base import LedgerError  # noqa: PLC0415
     from exporter.ledger.review import review  # noqa: PLC0415

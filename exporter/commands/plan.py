@@ -26,9 +26,9 @@ def plan_lines(
     """The plan of each source, line by line.
 
     Args:
-        configuration: what will be read.
-        events_per_second: of each partition of which nothing was seen.
-        seen: what an exporter has seen, by source.
+        configuration: the sources and rules.
+        events_per_second: of each partition without a measured rate.
+        seen: the rates that an exporter has measured, by source.
         found: the partitions that AWS has now, by source.
     """
     if any(not seen.get(source.name) for source in configuration.sources):

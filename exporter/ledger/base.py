@@ -66,7 +66,7 @@ class Member:
     memory: int
     """See Source.memory, milliseconds."""
     seen: str = ""
-    """What reading it has shown, for ``check --plan``; empty to keep what is known."""
+    """The rates of its partitions, for ``check --plan``; empty to keep those in the ledger."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -77,7 +77,7 @@ class Review:
     moves: Sequence[Move] = ()
     """Sources that come to a feed."""
     seen: Mapping[str, str] = field(default_factory=dict)
-    """By source, what reading it has shown (see ``Member.seen``)."""
+    """By source, the rates of its partitions (see ``Member.seen``)."""
     is_migrated: bool = True
     """False if the ledger has an earlier schema; then the rest is empty."""
 

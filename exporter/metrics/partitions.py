@@ -78,7 +78,7 @@ class Meter:
     read_up_to: int | None = None
     """Event time up to which everything was read, milliseconds; None for files."""
     plan: Plan | None = None
-    """What is asked for to read it; None before the first read, and if everything is read once."""
+    """The requests that read it; None before the first read, and if events come once."""
     rates: Mapping[str, float] = field(default_factory=dict)
     """See ``Reading.rates``."""
     rereads: Rereads | None = None

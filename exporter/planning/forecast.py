@@ -1,4 +1,4 @@
-"""What it takes to read a source, before or beside reading it: for ``check --plan``."""
+"""The cost of reading a source, estimated without reading it: for ``check --plan``."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from exporter.planning.planner import Planner
 _READ_ONLY: Final = 0.9
 """Assumed share of an account's management events that are read-only."""
 _ASSUMED: Final = 0.01
-"""Assumed share of what another request selects."""
+"""Assumed share of the events that another request returns."""
 _DAY: Final = 86_400
 _MONTH: Final = 30
 _MOST: Final = 100
@@ -35,7 +35,7 @@ class Rates:
     """How they are read now, in a few words; empty if that is not known."""
     partitions: int = 1
     events: Mapping[str, float] = field(default_factory=dict)
-    """Of one partition, on average, by what selects them (``Request`` as text)."""
+    """Of one partition, on average, by the request that returns them (as text)."""
 
     @classmethod
     def assumed(cls, events: float) -> Rates:
@@ -43,7 +43,7 @@ class Rates:
         return cls(events={str(EVERYTHING): events})
 
     def of(self, request: Request) -> float | None:
-        """The rate of what a request returns; None if nothing is known of it."""
+        """The rate of the events that a request returns; None if it is not known."""
         known = self.events.get(str(request))
         if known is not None or self.plan:
             return known
@@ -56,9 +56,9 @@ class Forecast:
     """The requests that a partition costs."""
 
     each: str
-    """What a partition is: an account and region, a log group, a queue."""
+    """The kind of partition: an account and region, a log group, a queue."""
     requests: Sequence[str]
-    """What is asked for; empty if nothing is asked of AWS."""
+    """As texts; empty if AWS is not called."""
     why: str
     """A sentence."""
     calls_a_day: float = 0.0
@@ -87,8 +87,8 @@ def planned(
             planner.read(request, rate, 1000)
     plan = planner.begin(plans, cost)
     requests = [str(one) for one in plan.requests]
-    polls, density = _DAY / interval, planner.density(EVERYTHING)
-    instead = None if density is None or EVERYTHING in plan.requests else cost(density) * polls
+    polls, rate = _DAY / interval, rates.of(EVERYTHING)
+    instead = None if rate is None or EVERYTHING in plan.requests else cost(rate / 1000) * polls
     return Forecast(each, requests, plan.why, planner.cost(plan, cost) * polls, instead)
 
 
@@ -113,13 +113,13 @@ def grouped(rates: Iterable[Rates]) -> list[Rates]:
 
 
 def to_text(rates: Iterable[Rates]) -> str:
-    """As the ledger keeps them, ``grouped``; empty if there are none."""
+    """As the ledger keeps them, ``grouped``; empty for no rates."""
     groups = grouped(rates)
     return json.dumps([asdict(one) for one in groups], separators=(",", ":")) if groups else ""
 
 
 def from_text(text: str) -> list[Rates]:
-    """Read what ``to_text`` wrote; raises ValueError or TypeError for anything else."""
+    """Read a text of ``to_text``; raises ValueError or TypeError for another one."""
     return [Rates(**one) for one in json.loads(text)]
 
 

@@ -1,4 +1,4 @@
-"""What the rules ask of a source: the patterns that may count one of its events."""
+"""The interest of rules in a source: the patterns that may count one of its events."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Interest:
         return found
 
     def covers(self, other: Interest) -> bool:
-        """Whether what was asked for these rules has all that the other ones may count."""
+        """Whether requests for these rules return all that the other ones may count."""
         return self is other or all(
             one.pattern.text in self._texts or _ended(one, self._judged_from)
             for one in other._wanted

@@ -1,4 +1,4 @@
-"""What is asked of AWS to read a partition: requests, and plans of them."""
+"""Requests that read a partition, and plans of them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Chooses how a partition is read, by what reading it has cost."""
+"""Chooses how a partition is read, by the measured costs."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ Sampled = Callable[[Request], float]
 
 @dataclass(slots=True)
 class _Measured:
-    """Faded sums of what was read."""
+    """Faded sums of past reads."""
 
     events: float = 0.0
     length: float = 0.0
@@ -44,18 +44,18 @@ class _Measured:
 
 
 class Planner:
-    """The plans of one partition, and what is known of their costs.
+    """The plans of one partition, and their costs as far as they are known.
 
     The first of several plans has one request. It returns about all that the requests of the others
-    do, so while it is in use, a sample of its events shows what they would return. While another
-    is in use, a page of the first is read from time to time.
+    do, so while it is in use, a sample of its events shows how much they would return. While
+    another is in use, a page of the first is read from time to time.
     """
 
     def __init__(self) -> None:
         self.plan: Plan = READ_EVERYTHING
         """The one in use."""
         self.probe: Request | None = None
-        """A request of which this poll reads one page, to know what it would cost."""
+        """This poll reads one page of this request in addition, to know its cost."""
         self._plans: Sequence[Plan] = ()
         self._measured: dict[Request, _Measured] = {}
         self._refused: set[Request] = set()
@@ -63,7 +63,7 @@ class Planner:
         self._before: PlanKind | None = None
         """The plan that was in use before the last change."""
         self._compared = ""
-        """What that change was expected to save."""
+        """The calls that this change was expected to save, as text."""
         self._age = self._unprobed = 0
         """Polls since the plan changed, and since the first plan was read."""
 
@@ -104,7 +104,7 @@ class Planner:
 
     @property
     def samples(self) -> bool:
-        """Whether a sample of what the first plan returns shows something."""
+        """Whether samples are needed."""
         return len(self._plans) > 1
 
     def density(self, request: Request) -> float | None:
@@ -125,7 +125,7 @@ class Planner:
         measured.length += length
 
     def sample(self, request: Request, events: float, length: float, share: Sampled) -> None:
-        """As ``read``, of the first plan's request, with a sample of what it returned."""
+        """As ``read``, of the first plan's request; ``share``: of its events, by request."""
         if request not in self.plan.requests:
             self._measured.pop(request, None)
             self.read(request, events, length)
@@ -134,7 +134,7 @@ class Planner:
                 self.read(other, events * share(other), length)
 
     def cost(self, plan: Plan, cost: Callable[[float], float]) -> float:
-        """Calls of an interval; what is not known is guessed from the first plan."""
+        """Calls of an interval; unknown rates are guessed from the first plan."""
         return self._cost(plan, self._plans[0], cost)
 
     def refuse(self, request: Request) -> None:

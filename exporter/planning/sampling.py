@@ -1,4 +1,4 @@
-"""What requests would return, estimated by a sample of log events that a wider one returned."""
+"""Shares of log events that requests would return, by a sample of those of a wider request."""
 
 from __future__ import annotations
 

@@ -90,7 +90,7 @@ class Reader:
 
     @property
     def rates(self) -> Rates:
-        """What was seen of it."""
+        """Its log events a second, by request."""
         plan, partition = self.meter.plan, self.partition
         short = "" if plan is None else plan.short
         return Rates(partition.account_id, partition.region, short, events=self.meter.rates)
@@ -192,7 +192,7 @@ class Reader:
             ):
                 committed = yield evaluated
                 if committed is None:
-                    # Other rules were loaded: read again at once what was left out for these.
+                    # Other rules were loaded: events may be missing for them, so it is read again.
                     if not evaluated.is_whole(self._pipeline.rules):
                         again = 0.0
                     break
@@ -280,7 +280,7 @@ class Reader:
             )
 
     def _note_plan(self, reading: Reading) -> None:
-        """Show what is asked for, and log when that changes."""
+        """Show the plan, and log when it changes."""
         plan, before = reading.plan, self.meter.plan
         self.meter.plan = plan
         if reading.rates is not None:

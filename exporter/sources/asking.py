@@ -1,4 +1,4 @@
-"""What a poll asks of an API: the requests of a plan, made for each slice of its windows."""
+"""Makes the requests of a plan for each slice of a poll's windows."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _MANY_PAGES: Final = 4 * PAGES
 
 @dataclass(slots=True)
 class Answered:
-    """What the requests returned for one slice."""
+    """The answers for one slice."""
 
     pages: int = 0
     events: Counter[Request] = field(default_factory=Counter)
@@ -60,7 +60,7 @@ class Asking:
         page_size: int,
         logged: set[Request],
     ) -> None:
-        """Choose one of the plans, which are for the rules of an ``interest`` (None: any).
+        """Choose one of the plans, which are for an ``interest``; None if they are for any rules.
 
         ``logged``: requests that AWS does not accept; those of other partitions may be the same.
         """
@@ -79,7 +79,7 @@ class Asking:
         """Pages after which a slice is retried in shorter pieces."""
 
     def named(self, reading: Reading) -> Reading:
-        """A reading with what was asked for."""
+        """A reading with the plan and the measured rates."""
         planner, rates = self._pace.planner, None
         if reading.completes == "fresh":
             rates = {str(of): density * 1000 for of, density in planner.densities.items()}

@@ -107,13 +107,13 @@ class Reading:
     reason: Reason = "fresh"
     """Why it was read; ``fresh`` for files and whatever else comes once."""
     plan: Plan | None = None
-    """What was asked for to read it; None if the source asks for everything there is."""
+    """The requests that read it; None if the source has no choice."""
     interest: Interest | None = None
     """The rules whose events it has all of; None if nothing was left out for any rule."""
     refused: int = 0
     """Requests of the partition that AWS has not accepted up to now."""
     rates: Mapping[str, float] | None = None
-    """See ``Rates.events``; None if they are not known anew."""
+    """See ``Rates.events``; None if they were not measured again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -292,7 +292,7 @@ class SourceConfig(BaseModel, ABC):
         patterns: Sequence[FilterPattern],  # noqa: ARG002 - by default, AWS is not called
         rates: Rates,  # noqa: ARG002
     ) -> Forecast:
-        """What it will take to read a partition for rules with these patterns."""
+        """The cost of reading a partition for rules with these patterns."""
         return Forecast(self.kind.label or "partition", (), "AWS is not called.")
 
     def start_warning(self, start: float) -> str | None:  # noqa: ARG002 - by default, any is valid

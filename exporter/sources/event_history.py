@@ -76,7 +76,7 @@ class EventHistory(RegionalSource):
     """A partition for each (account, region).
 
     AWS: newest first; times are whole seconds; StartTime and EndTime are both inclusive; one
-    attribute can be asked for.
+    attribute can be selected.
     """
 
     resolution = EventHistoryConfig.resolution

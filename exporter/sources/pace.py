@@ -37,7 +37,7 @@ class Answer:
     page: EventPage
     request: Request
     is_probe: bool = False
-    """Whether it is read to know what its request costs, in addition to the plan."""
+    """Whether it is read to know the cost of its request, in addition to the plan."""
 
 
 @dataclass(slots=True)

@@ -27,7 +27,8 @@ from exporter.sources.options import ALL_REGIONS, Budget, Interval, Regions
 from exporter.sources.pace import EventPage
 from exporter.sources.places import Account, Places, scopes
 from exporter.sources.problems import sentence
-from exporter.sources.timeline import TimelineConfig, TimelineSource
+from exporter.sources.timeline import TimelineSource
+from exporter.sources.timeline_options import TimelineConfig
 from exporter.yamlfile.problems import Location, Problem, Severity
 from exporter.yamlfile.validation import BetweenFieldsError, Fields
 

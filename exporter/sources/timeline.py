@@ -11,78 +11,24 @@ from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from itertools import islice
-from typing import ClassVar, Final
-
-from pydantic import model_validator
+from typing import Final
 
 from exporter import exactness
 from exporter.aws.quotas import CallCost
 from exporter.aws.uses import Reason, Use, used_by
 from exporter.model import EventFormat, Partition, SourceError
-from exporter.patterns import FilterPattern
-from exporter.planning.forecast import Forecast, Rates, planned
 from exporter.planning.interest import Interest
 from exporter.planning.plan import EVERYTHING, READ_EVERYTHING, Plan, Request
 from exporter.sources.ahead import Ahead, Slice
 from exporter.sources.asking import Answered, Asking
-from exporter.sources.base import Discovery, Reading, SourceConfig
-from exporter.sources.options import Interval, Lookback, Start
+from exporter.sources.base import Discovery, Reading
 from exporter.sources.pace import PAGES, Answer, EventPage, Pace
 from exporter.sources.progress import Progress
 from exporter.sources.schedule import Schedule, Window, merge
 from exporter.sources.thinning import Thinning
-from exporter.yamlfile.durations import format_duration
-from exporter.yamlfile.validation import BetweenFieldsError
+from exporter.sources.timeline_options import TimelineConfig
 
 _ALL_RULES: Final[frozenset[str]] = frozenset()
-
-
-class TimelineConfig(SourceConfig):
-    """A source whose past is read again, because events arrive late."""
-
-    interval: Interval = 60.0
-    lookback: Lookback = 1800.0
-    """Allowed lateness of events, at least one interval."""
-    start: Start = 0.0
-    """Seconds before the first run from which rules count."""
-    resolution: ClassVar[int] = 1
-    """See TimelineSource."""
-    page_size: ClassVar[int] = 50
-    """See TimelineSource."""
-    each: ClassVar[str] = "partition"
-    """What a partition is."""
-
-    @model_validator(mode="after")
-    def _lookback_covers_interval(self) -> TimelineConfig:
-        if self.lookback < self.interval:
-            # The key that is written is the one to change.
-            field = "lookback" if "lookback" in self.model_fields_set else "interval"
-            raise BetweenFieldsError(
-                field,
-                f"`lookback` must be at least one `interval` ({format_duration(self.interval)}):"
-                f" it is {format_duration(self.lookback)}",
-            )
-        return self
-
-    def plans(self, patterns: Sequence[FilterPattern]) -> Sequence[Plan]:  # noqa: ARG002
-        """The plans that return every match of the patterns; see ``Planner.begin`` for the first.
-
-        By default, everything is read.
-        """
-        return (READ_EVERYTHING,)
-
-    def forecast(self, patterns: Sequence[FilterPattern], rates: Rates) -> Forecast:
-        """See SourceConfig."""
-        schedule = Schedule(
-            round(self.interval * 1000), round(self.lookback * 1000), self.resolution
-        )
-        return planned(
-            self.plans(patterns),
-            rates,
-            lambda density: schedule.pages(density / self.page_size),
-            each=self.each,
-            interval=self.interval,
-        )
 
 
 class TimelineSource(ABC):
@@ -219,7 +165,7 @@ class TimelineSource(ABC):
         progress = progress.with_backfills(own_starts)
         if not self._complete:
             progress = progress.detached(schedule, now)
-        asking = self._asking(partition, progress, now, interest)
+        asking = self._asking(partition, progress, now, interest, pace)
         work = self._work(progress, now, pace)
         # There may be no fresh window: AWS's times are whole seconds, and failed polls retry soon.
         fresh = 0 if work and work[0][0].end > progress.positions[0] else None
@@ -285,9 +231,14 @@ class TimelineSource(ABC):
         return [*((window, _ALL_RULES) for window in (*fresh, *older)), *backfills]
 
     def _asking(
-        self, partition: Partition, progress: Progress, now: int, interest: Interest | None
+        self,
+        partition: Partition,
+        progress: Progress,
+        now: int,
+        interest: Interest | None,
+        pace: Pace,
     ) -> Asking:
-        """What a poll asks for."""
+        """The requests of a poll."""
         if interest is not None and self.selects_by_event_time:
             since = [progress.remember_from]
             interest = interest.since(exactness.versions_needed_from(now, self.memory, since))
@@ -297,7 +248,7 @@ class TimelineSource(ABC):
             self._plans = interest, plans
         return Asking(
             partial(self.pages, partition),
-            self._paces[partition.key],
+            pace,
             plans,
             interest,
             schedule=self._schedule,

@@ -32,7 +32,7 @@ class PartitionStatus:
     notice: str = ""
     """How its reading differs from what is configured, and why; empty if it does not."""
     plan: str = ""
-    """What is asked of AWS to read it, in a few words; empty if there is no choice."""
+    """The plan by which it is read, in a few words; empty if there is no choice."""
     why: str = ""
     """Why, a sentence."""
 

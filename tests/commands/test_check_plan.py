@@ -25,7 +25,9 @@ sources:
   - {name: bucket, type: trail_bucket, bucket: org-trail}
   - {name: files, type: files, paths: ["/tmp/none/*.log"], format: lines}
 rules:
-  - {name: users, pattern: "{ ($.eventName = DeleteUser) || ($.eventName = DeleteRole) }", sources: [history, bus, bucket]}
+  - name: users
+    pattern: "{ ($.eventName = DeleteUser) || ($.eventName = DeleteRole) }"
+    sources: [history, bus, bucket]
   - {name: errors, pattern: ERROR, sources: [apps, files]}
 """
 READS = "  - {name: denied, pattern: '{ $.errorCode = AccessDenied }', sources: [history]}\n"

@@ -153,7 +153,7 @@ class Exporter:
         if self.planned:
             make_fickle(self.source, self.chance)
         else:
-            self.source.plans = lambda _: (READ_EVERYTHING,)  # type: ignore[method-assign]
+            self.source.plans = lambda patterns: (READ_EVERYTHING,)  # noqa: ARG005
 
     def _load(self, rules: dict[int, str | None]) -> Configuration:
         self.rules = rules
@@ -375,7 +375,7 @@ def test_an_error_that_is_not_about_the_pattern_is_an_error(tmp_path: Path) -> N
     exporter = Steady(tmp_path, "apps", [])
     exporter.load({0: None})
 
-    def fails(*_: object) -> Any:
+    def fails(call: object, parameters: object) -> Any:  # noqa: ARG001
         raise SourceError("InvalidParameterException: startTime", reason="invalid_request")
 
     exporter.aws.pages = fails  # type: ignore[method-assign]

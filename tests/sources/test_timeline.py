@@ -20,7 +20,8 @@ from exporter.model import EventFormat, LogEvent, Partition, PartitionKind, Sour
 from exporter.planning.plan import EVERYTHING, Request
 from exporter.sources.base import Discovery, Environment
 from exporter.sources.pace import EventPage
-from exporter.sources.timeline import TimelineConfig, TimelineSource
+from exporter.sources.timeline import TimelineSource
+from exporter.sources.timeline_options import TimelineConfig
 
 PARTITION = Partition("simulated", "123456789012", "eu-west-1")
 INTERVAL, LOOKBACK = 60, 900  # seconds

@@ -8,7 +8,6 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from functools import partial
 from typing import Any
 
 from exporter.aws.calls import Call
@@ -91,7 +90,7 @@ class SelectingAws:
     def _filter(self, parameters: Mapping[str, Any]) -> Iterator[Sequence[object]]:
         text = parameters.get("filterPattern", "")
         try:
-            match = partial(read_pattern(text).__call__)
+            match = read_pattern(text)
         except InvalidPattern as error:
             raise _refused(text) from error
         start, end = parameters["startTime"] / 1000, parameters["endTime"] / 1000
