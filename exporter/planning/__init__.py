@@ -1,16 +1,14 @@
-"""What AWS can be asked instead of for everything: sound necessary conditions of filter patterns.
+"""What AWS is asked for instead of everything: sound necessary conditions of filter patterns.
 
-``attributes_of(pattern)`` → tuple of ``Attributes``: for LookupEvents. Each match has all
-attributes of one of them at least. So a planner covers every element, each by whichever of its
-attributes costs least (event names, event sources, ReadOnly); an element without attributes, and
-so the whole pattern, needs everything. No element: no event can match.
+A condition may let more through than the pattern, never less: the rule set decides.
 
-``request_patterns(patterns, event_format)`` → tuple of filter pattern texts, or None: for
-FilterLogEvents. Each match of any pattern is in the answer to one of the requests at least, as AWS
-evaluates their patterns. None: everything has to be read. Fewer patterns at once may need less.
+* ``attributes_of(pattern)``, for LookupEvents: each match has all attributes of one of the
+  ``Attributes`` at least. So whoever plans covers every element, by whichever of its attributes
+  costs least. One of them may be ``ANY``: then everything is needed. None at all: nothing matches.
+* ``request_patterns(patterns, event_format)``, for FilterLogEvents: each match of any pattern is in
+  the answer to one of the requests at least. None: everything is needed.
 
-A condition may let more through than the pattern, never less: the rule set decides. Both are pure
-functions of immutable values.
+All are pure functions of immutable values. ``docs/architecture.md`` says what they rely on.
 """
 
 from __future__ import annotations

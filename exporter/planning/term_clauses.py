@@ -20,6 +20,9 @@ from exporter.patterns.syntax import (
 )
 from exporter.planning.json_conditions import UNSAFE
 
+_LONGEST = 250
+"""Characters of a text that is asked for: a part of it will do, and others fit beside it."""
+
 _ESCAPED = r"\\[\^$?\[\]{}|\\*+.] | \\x[0-7][0-9A-Fa-f]"
 _COUNT = r"[?*+] | \{[0-9]+ (?: ,[0-9]* )? \}"
 _REGEX_TOKEN = re.compile(
@@ -113,7 +116,7 @@ def _of_value(value: Value, *, wildcard: bool = False) -> list[Clause]:
     texts = [text.strip() for text in UNSAFE.split(value.text)]
     if wildcard:
         texts = [piece.strip() for text in texts for piece in text.split("*")]
-    longest = max(texts, key=len)
+    longest = max(texts, key=len)[:_LONGEST].strip()
     return [(Piece(longest, len(longest)),)] if longest else []
 
 
@@ -136,4 +139,5 @@ def _of_regex(source: str) -> list[Clause]:
             runs.append([])
     runs[-1].append(Piece(run, weight, is_regex=True))
     best = [max(pieces, key=lambda piece: piece.weight) for pieces in runs]
-    return [tuple(dict.fromkeys(best))] if all(piece.weight for piece in best) else []
+    is_known = all(piece.weight and len(piece.text) <= 4 * _LONGEST for piece in best)
+    return [tuple(dict.fromkeys(best))] if is_known else []
