@@ -18,9 +18,9 @@ from exporter.aws.quotas import CallCost
 from exporter.aws.uses import Reason, Use, used_by
 from exporter.model import EventFormat, Partition, SourceError
 from exporter.planning.interest import Interest
-from exporter.planning.plan import EVERYTHING, READ_EVERYTHING, Plan, Request
+from exporter.planning.plan import EVERYTHING, Request
 from exporter.sources.ahead import Ahead, Slice
-from exporter.sources.asking import Answered, Asking
+from exporter.sources.asking import Answered, Asking, Plans
 from exporter.sources.base import Discovery, Reading
 from exporter.sources.pace import PAGES, Answer, EventPage, Pace
 from exporter.sources.progress import Progress
@@ -66,7 +66,7 @@ class TimelineSource(ABC):
         self.format: EventFormat = config.format
         self.interval = config.interval
         self.memory = round(config.lookback * 1000)
-        self.plans = config.plans
+        self._plans = Plans(config.plans)
         self._schedule = Schedule(round(config.interval * 1000), self.memory, self.resolution)
         self._start = round(config.start * 1000)
         self._since = since
@@ -77,7 +77,6 @@ class TimelineSource(ABC):
         self._paces: dict[str, Pace] = {}
         self._refused: set[Request] = set()
         """Requests that AWS does not accept, which were logged."""
-        self._plans: tuple[Interest | None, Sequence[Plan]] = None, (READ_EVERYTHING,)
         self._busy = threading.BoundedSemaphore(self.busy_partitions)
 
     @abstractmethod
@@ -242,14 +241,10 @@ class TimelineSource(ABC):
         if interest is not None and self.selects_by_event_time:
             since = [progress.remember_from]
             interest = interest.since(exactness.versions_needed_from(now, self.memory, since))
-        known, plans = self._plans
-        if interest is not known:
-            plans = (READ_EVERYTHING,) if interest is None else self.plans(interest.patterns)
-            self._plans = interest, plans
         return Asking(
             partial(self.pages, partition),
             pace,
-            plans,
+            self._plans.of(interest),
             interest,
             schedule=self._schedule,
             page_size=self.page_size,
@@ -321,7 +316,7 @@ class TimelineSource(ABC):
                         yield piece.of, page, None
                     page = answer.page
                     answered.add(answer)
-                    if answered.pages > asking.many and self._divisible(window):
+                    if answered.pages.total() > asking.many and self._divisible(window):
                         complete = False
                         break
             except SourceError as error:

@@ -59,7 +59,8 @@ class TimelineConfig(SourceConfig):
         return planned(
             self.plans(patterns),
             rates,
-            lambda density: schedule.pages(density / self.page_size),
+            schedule.pages,
             each=self.each,
+            page=self.page_size,
             interval=self.interval,
         )

@@ -27,12 +27,13 @@ from exporter.ledger.sqlite import SqliteLedger
 from exporter.metrics.series import SeriesStore
 from exporter.metrics.telemetry import Telemetry
 from exporter.model import Partition, SourceError
-from exporter.planning.plan import READ_EVERYTHING, Plan
+from exporter.planning.plan import READ_EVERYTHING, Plan, Request
 from exporter.planning.planner import Planner
 from exporter.rules import RuleSet
 from exporter.runtime.assembly import kept_versions, rule_uses
 from exporter.runtime.pipeline import Pipeline
 from exporter.runtime.reader import Reader
+from exporter.sources.asking import Plans
 from exporter.sources.base import Environment
 from exporter.sources.event_history import EventHistory
 from exporter.sources.log_groups import LOG_GROUP, LogGroups
@@ -153,7 +154,7 @@ class Exporter:
         if self.planned:
             make_fickle(self.source, self.chance)
         else:
-            self.source.plans = lambda patterns: (READ_EVERYTHING,)  # noqa: ARG005
+            self.source._plans = Plans(lambda _: (READ_EVERYTHING,))
 
     def _load(self, rules: dict[int, str | None]) -> Configuration:
         self.rules = rules
@@ -282,6 +283,8 @@ def test_counts_are_those_of_reading_everything(  # noqa: PLR0917 - drawn
         if refuses:
             exporter.aws.refuses = lambda text: hash((seed, len(text))) % 3 == 0
         exporter.load(first)
+        # A version that ends when it begins judges nothing, but may have counted already.
+        exporter.now += 1
         for action, rules, gap in actions:
             if action == "restart":
                 exporter.restart()
@@ -295,6 +298,15 @@ def test_counts_are_those_of_reading_everything(  # noqa: PLR0917 - drawn
             exporter.now += INTERVAL
         totals.append(exporter.totals())
     assert totals[0] == totals[1]
+
+
+class Probing(Planner):
+    """Reads a page of what is not accepted in each poll."""
+
+    def begin(self, plans: Sequence[Plan], cost: Callable[[float], float]) -> Plan:
+        plan = super().begin(plans, cost)
+        self.probe = Request("ReadOnly", "false")
+        return plan
 
 
 class Steady(Exporter):
@@ -349,6 +361,21 @@ def test_a_rule_that_asks_for_no_more_lets_the_reading_count(tmp_path: Path) -> 
     assert evaluated is not None
     exporter.reload({0: None})
     assert exporter.pipeline.commit(evaluated) is not None
+
+
+def test_a_page_that_is_read_to_know_its_cost_fails_no_poll(tmp_path: Path) -> None:
+    exporter = Steady(tmp_path, "history", happenings("history", [(30, 0, 0, False)]))
+    exporter.load({0: None, 1: None, 3: None})
+    reader = exporter.reader()
+    list(reader.poll(exporter.source, turn=math.inf))
+    exporter.now += INTERVAL
+    assert isinstance(exporter.source, EventHistory)
+    exporter.source._paces[exporter.partition.key].planner = Probing()
+    exporter.aws.refuses = lambda text: text == "false"
+    list(reader.poll(exporter.source, turn=math.inf))
+    assert reader.error is None
+    assert reader.meter.refused == 1
+    assert exporter.totals() == {"rule_0_total": 1}
 
 
 def test_a_pattern_that_aws_refuses_is_replaced_by_everything_told_once_and_counted(
