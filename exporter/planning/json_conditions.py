@@ -1,4 +1,4 @@
-"""JSON conditions for AWS that are true wherever a rule's condition is true here.
+"""JSON conditions for AWS that are true of every log event that a rule's condition is true of.
 
 A test that AWS may judge otherwise becomes a weaker one, or is left out.
 """
@@ -43,7 +43,8 @@ class Weaker(NamedTuple):
 def weaker(condition: Condition, *, one_each: bool = False) -> Weaker | None:
     """The strongest condition that AWS cannot judge to be false where this one is true here.
 
-    ``one_each``: keep one operand of each ``&&``, which is shorter. None: it may be true anywhere.
+    ``one_each``: keep one operand of each ``&&``, which is shorter. None if it may be true of any
+    log event.
     """
     if isinstance(condition, And | Or):
         parts = [weaker(operand, one_each=one_each) for operand in condition.operands]
@@ -84,8 +85,8 @@ def _candidates(test: Test) -> Iterator[Weaker]:
 def _value(test: Comparison) -> str | None:
     """The operator and the value; None if AWS may compare otherwise.
 
-    AWS may round numbers of more than 15 digits. Rounding keeps order, so ``>=`` holds wherever
-    ``>`` is exactly true.
+    AWS may round numbers of more than 15 digits. Rounding keeps order, so ``>=`` holds if ``>``
+    is exactly true.
     """
     if isinstance(test.value, Number):
         lexeme = test.value.lexeme

@@ -172,7 +172,9 @@ def lost(texts: list[str], message: str, several: Sequence[DoubtfulAws]) -> list
 
 
 ONE_DOUBT = (DoubtfulAws(), *(DoubtfulAws(**{flag: True}) for flag in DoubtfulAws.__annotations__))
-OBJECTS = [f'{{"a": {one}, "b": {other}}}' for one, other in pairwise((*SCALARS, '[null, "x"]'))]
+OBJECTS = [
+    f'{{"a": {one}, "b": {other}}}' for one, other in pairwise((*SCALARS, '[null, "x"]', "1"))
+]
 LINES = [*map(" ".join, product(WORDS[::2], WORDS[1::2])), "x\n404", "x xyx", *WORDS]
 
 
