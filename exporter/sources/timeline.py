@@ -66,7 +66,8 @@ class TimelineSource(ABC):
         self.format: EventFormat = config.format
         self.interval = config.interval
         self.memory = round(config.lookback * 1000)
-        self._plans = Plans(config.plans)
+        self.plans = config.plans
+        self._plans = Plans(lambda patterns: self.plans(patterns))
         self._schedule = Schedule(round(config.interval * 1000), self.memory, self.resolution)
         self._start = round(config.start * 1000)
         self._since = since

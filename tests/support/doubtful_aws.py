@@ -11,9 +11,10 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import cache
 from typing import Any
 
-from exporter.patterns import compile_pattern
+from exporter.patterns import FilterPattern, compile_pattern
 from exporter.patterns.syntax import (
     ANY_CHILD,
     And,
@@ -65,7 +66,7 @@ class DoubtfulAws:
 
     def finds(self, pattern: str, message: str) -> bool:
         """Whether FilterLogEvents with this pattern returns the message."""
-        compiled = compile_pattern(pattern)
+        compiled = _compiled(pattern)
         if self.refuses_uncertain and any(one.code == "uncertain" for one in compiled.warnings):
             return False
         tree = compiled.tree
@@ -166,6 +167,11 @@ class DoubtfulAws:
         if self.stars_in_phrases:
             return re.search(_wildcards(text), message, re.DOTALL) is not None
         return text in message
+
+
+@cache
+def _compiled(pattern: str) -> FilterPattern:
+    return compile_pattern(pattern)
 
 
 def _wildcards(text: str) -> str:
