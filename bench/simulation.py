@@ -28,6 +28,8 @@ from exporter.sources.base import Environment
 from exporter.sources.regional import RegionalConfig, RegionalSource
 
 SAMPLED_EVERY = 5.0
+_IN_MEMORY = "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108
+"""Where the ledger is: waiting for a disk is no part of virtual time."""
 
 MakeSource = Callable[[RegionalConfig, Environment], RegionalSource]
 
@@ -70,7 +72,7 @@ class Simulation:
         self.reads: list[int] = []
         """The re-reads that the schedule had at these moments: of the partition with fewest."""
         self._closing = ExitStack()
-        folder = Path(self._closing.enter_context(tempfile.TemporaryDirectory()))
+        folder = Path(self._closing.enter_context(tempfile.TemporaryDirectory(dir=_IN_MEMORY)))
         parsed = self.configuration = _configuration(folder, configuration)
         clock = Clock(time, time)
         self._ledger = SqliteLedger.open(folder / "data", clock=time, steady=time, temporary=True)
