@@ -30,6 +30,7 @@ from exporter.metrics.exposition import Exposition
 from exporter.metrics.series import SeriesStore
 from exporter.metrics.telemetry import Telemetry
 from exporter.model import LogEvent, Partition
+from exporter.planning.plan import Request
 from exporter.runtime.assembly import Assembler
 from exporter.runtime.engine import Engine
 from exporter.runtime.pipeline import Pipeline
@@ -71,7 +72,13 @@ class Groups(TimelineSource):
         """All of them."""
         return Discovery(self._partitions)
 
-    def pages(self, partition: Partition, start: int, end: int) -> Iterator[EventPage]:
+    def pages(
+        self,
+        partition: Partition,
+        start: int,
+        end: int,
+        request: Request,  # noqa: ARG002
+    ) -> Iterator[EventPage]:
         """One page."""
         first = -(-start // self._apart) * self._apart
         times = range(first, end, self._apart)

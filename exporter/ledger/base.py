@@ -65,6 +65,8 @@ class Member:
     a partition was not read yet under this configuration."""
     memory: int
     """See Source.memory, milliseconds."""
+    seen: str = ""
+    """What reading it has shown, for ``check --plan``; empty to keep what is known."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -50,6 +50,8 @@ def _partition_status(reader: Reader, now: float) -> PartitionStatus:
         events=meter.events,
         error=error,
         notice=str(meter.rereads or "") or backlog,
+        plan="" if meter.plan is None else meter.plan.short,
+        why="" if meter.plan is None else meter.plan.why,
         next_poll=None if due_in is None else datetime.now(UTC) + timedelta(seconds=due_in),
     )
 

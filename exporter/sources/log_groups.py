@@ -20,6 +20,9 @@ from exporter.model import (
     PartitionKind,
     SourceError,
 )
+from exporter.patterns import FilterPattern
+from exporter.planning.filters import filter_plans
+from exporter.planning.plan import EVERYTHING, Plan, Request
 from exporter.sources.base import Discovery, Environment
 from exporter.sources.log_group_finder import LogGroup, LogGroupFinder
 from exporter.sources.log_group_names import LogGroupNames
@@ -48,6 +51,8 @@ class LogGroupsConfig(RegionalConfig):
 
     kind: ClassVar = LOG_GROUP
     stand_ins: ClassVar = {"log_groups": ["*"]}
+    page_size: ClassVar = _LIKELY_PAGE_EVENTS
+    each: ClassVar = "log group"
 
     type: Literal["log_groups"] = "log_groups"
     log_groups: LogGroupPatterns
@@ -98,6 +103,10 @@ class LogGroupsConfig(RegionalConfig):
     def source(self, environment: Environment, since: Mapping[str, int]) -> LogGroups:
         """See SourceConfig."""
         return LogGroups(self, environment, since)
+
+    def plans(self, patterns: Sequence[FilterPattern]) -> Sequence[Plan]:
+        """See TimelineConfig."""
+        return filter_plans(patterns, self.format)
 
     def parts_in(self, region: str, resource: str | None = None) -> Sequence[str]:
         """See RegionalConfig: each name or pattern of log groups."""
@@ -187,8 +196,8 @@ class LogGroups(RegionalSource):
     AWS: oldest first; times are milliseconds; startTime and endTime are both inclusive.
     """
 
-    resolution = 1
-    page_size = _LIKELY_PAGE_EVENTS
+    resolution = LogGroupsConfig.resolution
+    page_size = LogGroupsConfig.page_size
     record = FilteredLogEvent
 
     def __init__(
@@ -263,7 +272,9 @@ class LogGroups(RegionalSource):
             return None
         return looked
 
-    def pages(self, partition: Partition, start: int, end: int) -> Iterator[EventPage]:
+    def pages(
+        self, partition: Partition, start: int, end: int, request: Request = EVERYTHING
+    ) -> Iterator[EventPage]:
         """Every visible log event with start ≤ timestamp ≤ end.
 
         Raises PartitionGoneError if the log group was deleted, else SourceError.
@@ -279,6 +290,7 @@ class LogGroups(RegionalSource):
             "startTime": max(start, 0),
             "endTime": end,
             "limit": _PAGE_EVENTS,
+            **({"filterPattern": request.value} if request.selects else {}),
         }
         try:
             yield from self._call(self.call(partition), parameters)

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from exporter.aws.quotas import CallCost
-from exporter.aws.uses import Reason
+from exporter.aws.uses import Use
 from exporter.model import LogEvent
+from exporter.planning.plan import Request
+from exporter.planning.planner import Planner
 from exporter.sources.ahead import Ahead
+from exporter.sources.base import Reading
+from exporter.sources.progress import Progress
 from exporter.sources.schedule import Window
 from exporter.sources.thinning import Rereads, Thinning
 
@@ -28,6 +32,16 @@ class EventPage:
     """Number of records that are not log events: without message, time or id."""
 
 
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A page, and which request returned it."""
+
+    page: EventPage
+    request: Request
+    is_probe: bool = False
+    """Whether it is read to know what its request costs, in addition to the plan."""
+
+
 @dataclass(slots=True)
 class Pace:
     """The event density of a partition, learned from its answers."""
@@ -41,16 +55,46 @@ class Pace:
     page_events: float | None = None
     """Events of a full page; None before the first."""
     slice_length: int = _HOUR
-    ahead: Ahead[EventPage] | None = None
+    ahead: Ahead[Answer] | None = None
     """The slices of the poll that is under way."""
+    planner: Planner = field(default_factory=Planner)
+    calls: int = 1
+    """Calls that a window costs at least."""
     oldest_first: bool = False
     """The end of a backlog that is read first; changes if a poll leaves a backlog or fails."""
     cost: CallCost | None = None
     """Of its calls, as of the last poll."""
-    reason: Reason = "fresh"
-    """Why the next call is made."""
-    until: float = math.inf
-    """When the turn of the poll ends that is under way, by the source's monotonic clock."""
+    use: Use | None = None
+    """Of the next call, during a poll."""
+
+    def begin_poll(self, now: float, cost: CallCost | None) -> None:
+        """A poll begins, whose calls have a cost. ``now``: seconds of any clock."""
+        self.cost = cost
+        quota_seconds = 0.0 if cost is None else cost.seconds
+        self.thinning.begin_poll(now, caught_up=self.caught_up, quota_seconds=quota_seconds)
+        self.caught_up = False
+        if cost is not None:
+            cost.need(self.thinning.needs)
+
+    def release(self) -> None:
+        """Nothing more is read of the partition."""
+        if self.cost is not None:
+            self.cost.need(None)
+
+    def reading(
+        self, page: EventPage, before: Progress, after: Progress, *, behind: bool
+    ) -> Reading:
+        """A page with the progress after it."""
+        return Reading(
+            page.events,
+            after.encode(self.thinning.schedule.ages),
+            watermark=before.watermark,
+            remember_from=after.remember_from,
+            read_up_to=after.read_up_to,
+            behind=behind,
+            rereads=self.rereads,
+            undecodable=page.undecodable,
+        )
 
     @property
     def rereads(self) -> Rereads | None:
@@ -62,12 +106,13 @@ class Pace:
         density = events / piece.length
         before = density if self.events_per_ms is None else self.events_per_ms
         self.events_per_ms = (before + density) / 2
-        if pages > 1:
-            full = max(1.0, events / pages)
+        if pages > self.calls:
+            # All requests but one may have needed one page only.
+            full = max(1.0, events / (pages - self.calls + 1))
             self.page_events = (full + (self.page_events or full)) / 2
-        fitting = max(1, PAGES * piece.length // pages)
+        fitting = max(1, PAGES * self.calls * piece.length // pages)
         # A short window is no reason for shorter slices.
-        choose = min if pages > PAGES else max
+        choose = min if pages > PAGES * self.calls else max
         self.slice_length = choose(self.slice_length, fitting)
 
     def full_page(self, most: int) -> float:

@@ -31,6 +31,10 @@ class PartitionStatus:
     next_poll: datetime | None = None
     notice: str = ""
     """How its reading differs from what is configured, and why; empty if it does not."""
+    plan: str = ""
+    """What is asked of AWS to read it, in a few words; empty if there is no choice."""
+    why: str = ""
+    """Why, a sentence."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -82,12 +82,12 @@ NAMES = {
 # What collectors of their own show: of partitions, accounts and quotas.
 READ = (
     *("read_bytes_total", "log_events_read_total", "late_events_total"),
-    *("undecodable_events_total", "polls_total", "partition_up"),
+    *("undecodable_events_total", "refused_requests_total", "polls_total", "partition_up"),
     *("partition_last_success_timestamp_seconds", "partition_read_up_to_timestamp_seconds"),
     *("partition_reread_factor", "partition_read_load_ratio"),
     *("partition_backlog_objects", "partition_backlog_bytes"),
     "partition_backlog_oldest_timestamp_seconds",
-    "account_info",
+    *("partition_plan_requests", "account_info"),
     *("source_api_requests_total", "source_read_pages_total", "source_read_events_total"),
     *("source_read_bytes_total", "api_quota_limit", "api_quota_used_ratio"),
     *("api_quota_needed_ratio", "api_quota_least_needed_ratio"),

@@ -16,6 +16,7 @@ import pytest
 from exporter.aws.quotas import CallCost, Quotas
 from exporter.aws.uses import Use
 from exporter.model import LogEvent, Partition
+from exporter.planning.plan import EVERYTHING, Request
 from exporter.runtime.scheduling import Scheduler
 from exporter.sources.base import Discovery
 from exporter.sources.log_groups import LOG_GROUP, LogGroupsConfig
@@ -193,7 +194,9 @@ class Groups(TimelineSource):
         use = partial(self.use, partition)
         return CallCost(self._simulation.quotas, "FilterLogEvents", "1", REGION, use)
 
-    def pages(self, partition: Partition, start: int, end: int) -> Iterator[EventPage]:
+    def pages(
+        self, partition: Partition, start: int, end: int, request: Request = EVERYTHING
+    ) -> Iterator[EventPage]:
         clock, name = self._simulation.clock, partition.resource
         self._simulation.quotas.wait("FilterLogEvents", "1", REGION, clock)
         self._simulation.calls.append((clock.now, name))

@@ -17,6 +17,7 @@ from exporter.ledger.sqlite import SqliteLedger
 from exporter.metrics.series import SeriesStore
 from exporter.metrics.telemetry import Telemetry
 from exporter.model import LogEvent, Partition, SourceError
+from exporter.planning.plan import EVERYTHING, Request
 from exporter.rules import RuleSet
 from exporter.runtime.engine import Engine
 from exporter.runtime.pipeline import Pipeline
@@ -54,7 +55,9 @@ class Groups(TimelineSource):
     def discover(self) -> Discovery:
         return self.found
 
-    def pages(self, partition: Partition, start: int, end: int) -> Iterator[EventPage]:
+    def pages(
+        self, partition: Partition, start: int, end: int, request: Request = EVERYTHING
+    ) -> Iterator[EventPage]:
         times = list(range(-(-start // 1000) * 1000, end, 1000))
         for first in range(0, len(times) or 1, self.page_size):
             self.calls += 1
@@ -222,7 +225,9 @@ class Failing(Groups):
             return Discovery((), [(REGION, error)])
         return super().discover()
 
-    def pages(self, partition: Partition, start: int, end: int) -> Iterator[EventPage]:
+    def pages(
+        self, partition: Partition, start: int, end: int, request: Request = EVERYTHING
+    ) -> Iterator[EventPage]:
         self._fail()
         yield from super().pages(partition, start, end)
 

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from exporter.aws.iam_policy import Deployment, Grant
 from exporter.exactness import CLOCK_ERROR
 from exporter.model import EventFormat, LogEvent, Partition, PartitionKind, SourceError
+from exporter.planning.plan import EVERYTHING, Request
 from exporter.sources.base import Discovery, Environment
 from exporter.sources.pace import EventPage
 from exporter.sources.timeline import TimelineConfig, TimelineSource
@@ -179,7 +180,9 @@ class SimulatedSource(TimelineSource):
     def discover(self) -> Discovery:
         return Discovery([PARTITION])
 
-    def pages(self, partition: Partition, start: int, end: int) -> Iterator[EventPage]:
+    def pages(
+        self, partition: Partition, start: int, end: int, request: Request = EVERYTHING
+    ) -> Iterator[EventPage]:
         return self.api.pages(start, end)
 
     def cost(self, partition: Partition) -> None:

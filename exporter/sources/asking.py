@@ -1,0 +1,156 @@
+"""What a poll asks of an API: the requests of a plan, made for each slice of its windows."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import islice
+from typing import Final, TypeAlias
+
+import structlog
+
+from exporter.model import SourceError
+from exporter.planning.interest import Interest
+from exporter.planning.plan import EVERYTHING, Plan, Request
+from exporter.planning.sampling import shares
+from exporter.sources.base import Reading
+from exporter.sources.pace import PAGES, Answer, EventPage, Pace
+from exporter.sources.schedule import Schedule, Window
+
+_log = structlog.get_logger(__name__)
+
+Pages: TypeAlias = Callable[[int, int, Request], Iterator[EventPage]]
+"""See ``TimelineSource.pages``."""
+
+_MANY_PAGES: Final = 4 * PAGES
+
+
+@dataclass(slots=True)
+class Answered:
+    """What the requests returned for one slice."""
+
+    pages: int = 0
+    events: Counter[Request] = field(default_factory=Counter)
+    """Log events; one that several requests returned counts for each."""
+    last: EventPage | None = None
+
+    def add(self, answer: Answer) -> None:
+        """Add a page."""
+        self.pages += 1
+        self.events[answer.request] += len(answer.page.events)
+        self.last = answer.page
+
+
+class Asking:
+    """The requests of one poll. A slice is read once all of them have returned their last page.
+
+    Several may return the same log event: it has an id, and counts once. So a request may be
+    replaced by a wider one at any time.
+    """
+
+    def __init__(
+        self,
+        pages: Pages,
+        pace: Pace,
+        plans: Sequence[Plan],
+        interest: Interest | None,
+        *,
+        schedule: Schedule,
+        page_size: int,
+        logged: set[Request],
+    ) -> None:
+        """Choose one of the plans, which are for the rules of an ``interest`` (None: any).
+
+        ``logged``: requests that AWS does not accept; those of other partitions may be the same.
+        """
+        full = pace.full_page(page_size)
+        planner = pace.planner
+        self._plan = plan = planner.begin(plans, lambda density: schedule.pages(density / full))
+        # Nothing was left out for rules that are loaded later, either.
+        self._interest = None if EVERYTHING in plan.requests else interest
+        self._pages = pages
+        self._pace = pace
+        self._full_page = full
+        self._logged = logged
+        self._probe, planner.probe = planner.probe, None
+        pace.calls = pace.thinning.calls = len(plan.requests)
+        self.many = _MANY_PAGES * pace.calls
+        """Pages after which a slice is retried in shorter pieces."""
+
+    def named(self, reading: Reading) -> Reading:
+        """A reading with what was asked for."""
+        planner, rates = self._pace.planner, None
+        if reading.completes == "fresh":
+            rates = {str(of): density * 1000 for of, density in planner.densities.items()}
+        return replace(
+            reading,
+            plan=self._plan,
+            interest=self._interest,
+            refused=planner.refused,
+            rates=rates,
+        )
+
+    def fetch(self, window: Window) -> Iterator[Answer]:
+        """The pages of a slice, in any thread; raises SourceError."""
+        probe, self._probe = self._probe, None
+        if probe is not None:
+            for page in islice(self._pages(window.start, window.end, probe), 1):
+                yield Answer(page, probe, is_probe=True)
+        if self._pace.planner.refuses(self._plan):
+            yield from self._everything(window)
+            return
+        for request in self._plan.requests:
+            try:
+                for page in self._pages(window.start, window.end, request):
+                    yield Answer(page, request)
+            except SourceError as error:
+                if error.reason != "invalid_request" or not request.selects:
+                    raise
+                everything = self._everything(window)
+                # If this is not accepted either, the error is another one.
+                first = next(everything)
+                self._refuse(request, error)
+                yield first
+                yield from everything
+                return
+
+    def _everything(self, window: Window) -> Iterator[Answer]:
+        for page in self._pages(window.start, window.end, EVERYTHING):
+            yield Answer(page, EVERYTHING)
+
+    def _refuse(self, request: Request, error: SourceError) -> None:
+        self._pace.planner.refuse(request)
+        if request not in self._logged:
+            self._logged.add(request)
+            _log.warning(
+                "AWS does not accept a filter pattern: everything is read instead",
+                pattern=request.value,
+                error=str(error),
+            )
+
+    def learn(self, window: Window, answered: Answered) -> None:
+        """A slice was read completely."""
+        pace, planner = self._pace, self._pace.planner
+        for request in self._plan.requests:
+            planner.read(request, answered.events[request], window.length)
+        (first, *others), last = self._plan.requests, answered.last
+        if planner.samples and not others and last is not None:
+            share = shares([event.message for event in last.events])
+            planner.sample(first, answered.events[first], window.length, share)
+        pages, events = max(answered.pages, 1), answered.events.total()
+        pace.learn(window, pages, events)
+        rounds = pages / pace.calls
+        pace.thinning.read(
+            window.length,
+            rounds if rounds > 1 else min(1, events / pace.calls / self._full_page),
+        )
+
+    def probed(self, answer: Answer, window: Window) -> None:
+        """The first page of a request that is not in the plan was read."""
+        events, length = answer.page.events, window.length
+        if len(events) >= self._full_page:
+            times = [event.time for event in events]
+            length = max(1, max(times) - min(times))
+        share = shares([event.message for event in events])
+        self._pace.planner.sample(answer.request, len(events), length, share)
