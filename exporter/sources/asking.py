@@ -27,7 +27,7 @@ Pages: TypeAlias = Callable[[int, int, Request], Iterator[EventPage]]
 
 _MANY_PAGES: Final = 4 * PAGES
 _SAMPLES: Final = 4
-"""Slices of a poll of which a sample is taken."""
+"""Slices of a poll that are sampled."""
 
 
 class Plans:
@@ -40,7 +40,7 @@ class Plans:
         self._known: tuple[Interest | None, Sequence[Plan]] = None, (READ_EVERYTHING,)
 
     def of(self, interest: Interest | None) -> Sequence[Plan]:
-        """The plans for an interest; everything if there is none."""
+        """The plans for an interest; None to read everything."""
         if interest is None:
             return (READ_EVERYTHING,)
         with self._lock:

@@ -11,6 +11,8 @@ from typing import Any, Final
 import yaml
 from prometheus_client.metrics import MetricWrapperBase
 
+from exporter.aws.bucket import QuotaState
+from exporter.aws.uses import Use, using
 from exporter.metrics.by_source import BySource
 from exporter.metrics.partitions import Meter
 from exporter.metrics.rule_info import RULE_INFO, RuleInfo
@@ -111,6 +113,10 @@ def _telemetry_labels() -> dict[str, Labels]:
     telemetry.read.add(
         Meter(Partition("source"), found=0.0, read_up_to=0, rereads=rereads, backlog=backlog)
     )
+    telemetry.usage.read("source", "fresh", events=1, size=1)
+    with using(Use("source")):
+        telemetry.usage.request("LookupEvents")
+    telemetry.usage.quotas = lambda: [QuotaState("", "", "", 1, 0, 0, 0, (), has_budget=False)]
     labels: dict[str, Labels] = dict.fromkeys(_PROCESS, _SCRAPED)
     for attribute in vars(telemetry).values():
         metric = attribute.metric if isinstance(attribute, BySource) else attribute
@@ -120,7 +126,7 @@ def _telemetry_labels() -> dict[str, Labels]:
         elif isinstance(metric, LabelledMetric):
             for family in metric.collect():
                 labels |= _names(family.name, family.type, _SCRAPED.union(metric.labelnames))
-    for family in telemetry.read.collect():
+    for family in (*telemetry.read.collect(), *telemetry.usage.collect()):
         own = frozenset(label for sample in family.samples for label in sample.labels)
         labels |= _names(family.name, family.type, _SCRAPED | own)
     for family in telemetry.registry.collect():
