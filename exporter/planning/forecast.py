@@ -66,6 +66,10 @@ class Forecast:
     """Calls that reading everything would take; None if it does, or if that is not known."""
     usd_a_month: float = 0.0
     """AWS's list price of these calls."""
+    operation: str = ""
+    """AWS's name of the calls, if all are of one."""
+    quota: float | None = None
+    """Calls a second that AWS allows in an account and region, if it publishes that."""
 
 
 def planned(

@@ -34,6 +34,7 @@ class EventHistoryConfig(RegionalConfig):
     resolution: ClassVar = 1000
     page_size: ClassVar = _PAGE_EVENTS
     each: ClassVar = "account and region"
+    operation: ClassVar = "LookupEvents"
 
     type: Literal["event_history"] = "event_history"
     format: Literal["cloudtrail"] = "cloudtrail"
@@ -86,7 +87,9 @@ class EventHistory(RegionalSource):
 
     def call(self, partition: Partition) -> Call:
         """LookupEvents."""
-        return Call("cloudtrail", "LookupEvents", partition.account_id, partition.region)
+        return Call(
+            "cloudtrail", EventHistoryConfig.operation, partition.account_id, partition.region
+        )
 
     def find(self, place: Partition) -> Discovery:
         """The region itself, whether or not it can be read."""

@@ -53,6 +53,7 @@ class LogGroupsConfig(RegionalConfig):
     stand_ins: ClassVar = {"log_groups": ["*"]}
     page_size: ClassVar = _LIKELY_PAGE_EVENTS
     each: ClassVar = "log group"
+    operation: ClassVar = "FilterLogEvents"
 
     type: Literal["log_groups"] = "log_groups"
     log_groups: LogGroupPatterns
@@ -304,7 +305,9 @@ class LogGroups(RegionalSource):
         reading = self._reading(partition)
         where = reading.place.account_id, reading.place.region
         of = f" of account {reading.group.account_id}" if reading.is_linked else ""
-        return Call("logs", "FilterLogEvents", *where, f"log group {reading.group.name}{of}")
+        return Call(
+            "logs", LogGroupsConfig.operation, *where, f"log group {reading.group.name}{of}"
+        )
 
     def created_at(self, partition: Partition) -> int | None:
         """The log group's creationTime, milliseconds."""
