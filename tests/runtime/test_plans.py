@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import math
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any, cast
@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
 from exporter.aws.accounts import AwsAccounts
+from exporter.aws.calls import Call
 from exporter.clock import Clock
 from exporter.configuration import Configuration, load
 from exporter.ledger.base import Member
@@ -309,6 +310,15 @@ class Probing(Planner):
         return plan
 
 
+class Most(Planner):
+    """Makes the most requests."""
+
+    def begin(self, plans: Sequence[Plan], cost: Callable[[float], float]) -> Plan:
+        super().begin(plans, cost)
+        self.plan = max(plans, key=lambda plan: len(plan.requests))
+        return self.plan
+
+
 class Steady(Exporter):
     """With the planner as it is."""
 
@@ -441,3 +451,54 @@ def test_a_busy_account_is_read_by_what_its_rules_want_after_some_polls(tmp_path
     assert reader.meter.plan.kind == "attributes"
     assert "instead of" in reader.meter.plan.why
     assert reader.rates.events
+
+
+@pytest.mark.parametrize("name", ["history", "apps"])
+def test_a_late_event_counts_for_a_rule_that_was_removed_after_it_happened(
+    tmp_path: Path, name: str
+) -> None:
+    kind, other = (0, 3) if name == "history" else (2, 3)
+    exporter = Steady(tmp_path, name, happenings(name, [(30, LOOKBACK - 200, kind, True)]))
+    exporter.load({0: None})
+    exporter.poll()
+    exporter.now += 2 * INTERVAL
+    exporter.reload({other: None})
+    exporter.aws.asked.clear()
+    while exporter.now < BEGIN + 2 * LOOKBACK + 20 * INTERVAL:
+        exporter.poll()
+        exporter.now += INTERVAL
+        exporter.forget()
+    if name == "history":
+        # Once no event of its time can come any more, it is not asked for.
+        before = exporter.aws.asked.copy()
+        exporter.poll()
+        assert set(exporter.aws.asked - before) == {"AssumeRole"}
+        assert "DeleteUser" in before or "false" in before or "" in before
+    assert exporter.totals() == {"rule_0_total": 1}
+
+
+def test_a_slice_is_read_once_all_requests_of_the_plan_have_returned(tmp_path: Path) -> None:
+    arrivals = [(at, 0, kind, True) for at in range(0, 600, 60) for kind in (0, 1, 4)]
+    exporter = Steady(tmp_path, "history", happenings("history", arrivals))
+    exporter.load({0: None, 1: None, 3: None})
+    exporter.poll()
+    assert isinstance(exporter.source, EventHistory)
+    exporter.source._paces[exporter.partition.key].planner = Most()
+    answer = exporter.aws.pages
+
+    def fails(call: Call, parameters: Mapping[str, Any]) -> Iterator[Sequence[object]]:
+        (wanted,) = parameters["LookupAttributes"]
+        if wanted["AttributeValue"] == "AssumeRole" and exporter.now < BEGIN + 500:
+            raise SourceError("InternalError", reason="error")
+        return answer(call, parameters)
+
+    exporter.aws.pages = fails  # type: ignore[method-assign]
+    reader = exporter.reader()
+    for _ in range(12):
+        exporter.now += INTERVAL
+        list(reader.poll(exporter.source, turn=math.inf))
+        up_to = exporter.source.read_up_to(
+            exporter.partition, exporter.ledger.checkpoint(exporter.partition)
+        )
+        assert (up_to <= BEGIN * 1000) == (exporter.now < BEGIN + 500)
+    assert exporter.totals() == {"rule_0_total": 10, "rule_1_total": 10, "rule_3_total": 10}
