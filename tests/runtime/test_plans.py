@@ -41,7 +41,7 @@ from exporter.sources.log_groups import LOG_GROUP, LogGroups
 from exporter.sources.pace import Pace
 from tests.support.selecting import ACCOUNT, REGION, Happening, SelectingAws, record
 
-BEGIN, LASTS, INTERVAL, LOOKBACK = 1_700_000_000, 3600, 60, 900
+BEGIN, LASTS, INTERVAL, LOOKBACK = 1_700_000_000, 1800, 60, 600
 NAMES = (
     ("DeleteUser", "iam.amazonaws.com", False),
     ("ConsoleLogin", "signin.amazonaws.com", False),
@@ -259,13 +259,13 @@ actions = st.lists(
         st.one_of(st.just(INTERVAL), st.integers(1, 1500)),
     ),
     min_size=3,
-    max_size=12,
+    max_size=8,
 )
 
 
 @pytest.mark.parametrize("name", ["history", "apps"])
 @settings(
-    max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(arrivals, rule_sets, actions, st.integers(0, 2**32), st.booleans())
 def test_counts_are_those_of_reading_everything(  # noqa: PLR0917 - drawn
