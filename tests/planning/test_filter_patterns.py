@@ -121,7 +121,8 @@ json_patterns = st.recursive(
     max_leaves=5,
 ).map(lambda condition: f"{{ {condition} }}")
 TERMS = (
-    *("ERROR", "x", '"é"', '"a b"', '" "', '"x*"', "%x%", "%^x%", "%x.x%", r"%\s[0-9]{3}$%", "y"),
+    *("ERROR", "x", '"é"', '"a b"', '" "', '"x*"', "%x%", "%^x%", "%x.x%", r"%\s[0-9]{3}$%"),
+    *("y", "detail"),
     *('"\\"a b\\""', '"100%"', "%E?R+|[xy]{2,}%", "%[^x]y%", "1.1", '" x "', "%404|^x%"),
 )
 SIGNED = tuple(map("".join, product(("", "?", "-"), TERMS)))

@@ -48,10 +48,10 @@ class DoubtfulAws:
     """Numbers are doubles."""
     rewrites_numbers: bool = False
     """Texts are compared with a number as a double is printed."""
-    null_in_array_is_null: bool = True
+    arrays_are_not_null: bool = False
     wildcard_needs_all: bool = False
     """``!=``, IS and NOT EXISTS with a wildcard need all values, or one that is missing."""
-    regex_sees_numbers: bool = True
+    regex_skips_numbers: bool = False
     dot_is_ascii: bool = False
     classes_are_unicode: bool = False
     dollar_is_strict: bool = False
@@ -100,7 +100,7 @@ class DoubtfulAws:
         if isinstance(test, IsTest):
             if test.keyword == "NULL":
                 in_array = isinstance(value, list) and None in value
-                return value is None or (in_array and self.null_in_array_is_null)
+                return value is None or (in_array and not self.arrays_are_not_null)
             return value is (test.keyword == "TRUE")
         if not isinstance(value, str):
             return False
@@ -125,7 +125,7 @@ class DoubtfulAws:
 
     def _equals(self, wanted: Text | Number | Regex, value: str) -> bool:
         if isinstance(wanted, Regex):
-            if isinstance(value, Raw) and not self.regex_sees_numbers:
+            if isinstance(value, Raw) and self.regex_skips_numbers:
                 return False
             return self._searched(wanted.source, value)
         if isinstance(value, Raw) and self.rewrites_numbers and not value.lstrip("-").isdecimal():
