@@ -19,6 +19,7 @@ from exporter.metrics.rule_info import RULE_INFO, RuleInfo
 from exporter.metrics.tables import LabelledMetric
 from exporter.metrics.telemetry import Telemetry
 from exporter.model import Partition
+from exporter.planning.plan import READ_EVERYTHING
 from exporter.sources.base import Backlog
 from exporter.sources.thinning import Rereads
 from tests.support.promql import Labels, output_labels
@@ -110,9 +111,9 @@ def _telemetry_labels() -> dict[str, Labels]:
     telemetry.set_rules([RuleInfo("rule", "Title", "high", "rule_total", "counter", 10)])
     rereads = Rereads(1.5, 11, 11, load=0.1, full_load=0.1, page_seconds=0.1)
     backlog = Backlog(1, size=1, oldest=0)
-    telemetry.read.add(
-        Meter(Partition("source"), found=0.0, read_up_to=0, rereads=rereads, backlog=backlog)
-    )
+    meter = Meter(Partition("source"), found=0.0, read_up_to=0, rereads=rereads, backlog=backlog)
+    meter.plan = READ_EVERYTHING
+    telemetry.read.add(meter)
     telemetry.usage.read("source", "fresh", events=1, size=1)
     with using(Use("source")):
         telemetry.usage.request("LookupEvents")
