@@ -63,7 +63,7 @@ class History(EventHistory):
         super().__init__(config, environment, {})
         self._monotonic = time
         if not planned:
-            self.plans = lambda _: (READ_EVERYTHING,)
+            self.plans = lambda patterns: (READ_EVERYTHING,)  # noqa: ARG005
 
 
 class Groups(log_groups.LogGroups):
