@@ -52,7 +52,7 @@ class VirtualTime(Executor):
     def run(self, until: float, due: Callable[[], float | None]) -> None:
         """Let everything happen up to a moment.
 
-        ``due`` submits what is due and returns in how many seconds more will be (None: never), as
+        ``due`` submits what is due and returns in how many seconds more will be, or None, as
         ``Scheduler.run_due`` does.
         """
         self._due, self._until = due, until
