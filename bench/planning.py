@@ -63,7 +63,7 @@ class History(EventHistory):
         super().__init__(config, environment, {})
         self._monotonic = time
         if not planned:
-            self.plans = lambda _: (READ_EVERYTHING,)
+            self.plans = lambda patterns: (READ_EVERYTHING,)  # noqa: ARG005
 
 
 class Groups(log_groups.LogGroups):
@@ -222,9 +222,9 @@ def row(
     return (
         *(f"{rate:g}", way, f"{outcome.requests_an_hour:,.0f}"),
         f"{trail.served / len(trail.times):.1f}",
-        f"{fewest}" if fewest == most else f"{fewest} to {most}",
-        *(f"{statistics.median(late):.0f}", f"{late[int(len(late) * 0.99)]:.0f}"),
-        *(f"{statistics.median(outcome.freshness):.0f}", f"{max(outcome.freshness):.0f}"),
+        ("" if not most else f"{fewest}" if fewest == most else f"{fewest} to {most}"),
+        *(f"{statistics.median(late):,.0f}", f"{late[int(len(late) * 0.99)]:,.0f}"),
+        *(f"{statistics.median(outcome.freshness):,.0f}", f"{max(outcome.freshness):,.0f}"),
         *(outcome.throttled, outcome.counts),
     )
 

@@ -77,7 +77,8 @@ class Trail:
             if len(page) == PAGE:
                 yield page, True
                 page = []
-            page.append(self._record(number))
+            page.append(self.record(number))
+            self.served += 1
         yield page, False
 
     def expected(self, patterns: Mapping[str, str]) -> Counter[str]:
@@ -103,8 +104,8 @@ class Trail:
             self._indexes[wanted] = array("L", numbers)
         return self._indexes[wanted]
 
-    def _record(self, number: int) -> HistoryEvent:
-        self.served += 1
+    def record(self, number: int) -> HistoryEvent:
+        """An event."""
         second = int(self.times[number])
         text = datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         event_id = f"{number:08x}-0000-4000-8000-000000000000"

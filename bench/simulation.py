@@ -27,7 +27,7 @@ from exporter.runtime.scheduling import Scheduler
 from exporter.sources.base import Environment
 from exporter.sources.regional import RegionalConfig, RegionalSource
 
-SAMPLED_EVERY = 5.0
+SAMPLED_EVERY = 10.0
 _IN_MEMORY = "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108
 """Where the ledger is: waiting for a disk is no part of virtual time."""
 

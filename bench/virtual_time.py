@@ -26,6 +26,8 @@ class VirtualTime(Executor):
         self._numbers = itertools.count()
         self._control = threading.Semaphore(0)
         """Released by the thread that ran, once it waits or has ended."""
+        self._due: Callable[[], float | None] = lambda: None
+        self._until = now
 
     def __call__(self) -> float:
         """The time."""
@@ -38,26 +40,28 @@ class VirtualTime(Executor):
 
     def sleep(self, seconds: float) -> None:
         """Let the calling thread wait; only for calls that were submitted."""
+        moment = self.now + seconds
+        if moment < self._next() and not self._ready:  # nothing else happens until then
+            self.now = moment
+            return
         wakes = threading.Semaphore(0)
-        heapq.heappush(self._asleep, (self.now + seconds, next(self._numbers), wakes))
+        heapq.heappush(self._asleep, (moment, next(self._numbers), wakes))
         self._control.release()
         wakes.acquire()
 
     def run(self, until: float, due: Callable[[], float | None]) -> None:
         """Let everything happen up to a moment.
 
-        ``due`` submits what is due and returns in how many seconds more will be (None: never), as
+        ``due`` submits what is due and returns in how many seconds more will be, or None, as
         ``Scheduler.run_due`` does.
         """
+        self._due, self._until = due, until
         while True:
-            wait = due()
+            moment = self._next()
             if self._ready:
                 threading.Thread(target=self._make, args=(self._ready.popleft(),)).start()
                 self._control.acquire()
                 continue
-            moments = [] if wait is None else [self.now + max(0.0, wait)]
-            moments += [self._asleep[0][0]] if self._asleep else []
-            moment = min(moments, default=until)
             if moment >= until:
                 self.now = until
                 return
@@ -65,6 +69,12 @@ class VirtualTime(Executor):
             if self._asleep and self._asleep[0][0] <= self.now:
                 heapq.heappop(self._asleep)[2].release()
                 self._control.acquire()
+
+    def _next(self) -> float:
+        """When anything happens next; what is due now becomes ready."""
+        wait = self._due()
+        moments = [self._until, *(one[0] for one in self._asleep[:1])]
+        return min(moments) if wait is None else min(*moments, self.now + max(0.0, wait))
 
     def _make(self, call: Callable[[], object]) -> None:
         try:

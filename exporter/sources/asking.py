@@ -25,7 +25,7 @@ _log = structlog.get_logger(__name__)
 Pages: TypeAlias = Callable[[int, int, Request], Iterator[EventPage]]
 """See ``TimelineSource.pages``."""
 
-_MANY_PAGES: Final = 4 * PAGES
+_MANY_PAGES: Final = 2 * PAGES
 _SAMPLES: Final = 4
 """Slices of a poll that are sampled."""
 

@@ -18,7 +18,7 @@ from exporter.sources.progress import Progress
 from exporter.sources.schedule import Window
 from exporter.sources.thinning import Rereads, Thinning
 
-PAGES: Final = 4
+PAGES: Final = 12
 """Target size of a slice, in pages."""
 _HOUR: Final = 3_600_000
 
@@ -54,7 +54,13 @@ class Pace:
     events_per_ms: float | None = None
     page_events: float | None = None
     """Events of a full page; None before the first."""
-    slice_length: int = _HOUR
+    fresh_from: float = math.inf
+    """Start of the fresh window of the poll, milliseconds. AWS shows most events of CloudTrail
+    minutes later, so few fresh ones say nothing of older slices."""
+    _slice_lengths: dict[bool, int] = field(
+        default_factory=lambda: dict.fromkeys((True, False), _HOUR)
+    )
+    """Of fresh slices, and of older ones."""
     ahead: Ahead[Answer] | None = None
     """The slices of the poll that is under way."""
     planner: Planner = field(default_factory=Planner)
@@ -105,6 +111,8 @@ class Pace:
         """A slice was read completely, with so many pages and log events."""
         density = events / piece.length
         before = density if self.events_per_ms is None else self.events_per_ms
+        if self._is_fresh(piece):
+            density = max(density, before)
         self.events_per_ms = (before + density) / 2
         if pages > self.calls:
             # All requests but one may have needed one page only.
@@ -113,7 +121,11 @@ class Pace:
         fitting = max(1, PAGES * self.calls * piece.length // pages)
         # A short window is no reason for shorter slices.
         choose = min if pages > PAGES * self.calls else max
-        self.slice_length = choose(self.slice_length, fitting)
+        self._slice_lengths[self._is_fresh(piece)] = choose(self.slice_length(piece), fitting)
+
+    def slice_length(self, window: Window) -> int:
+        """Milliseconds of the slices of a window."""
+        return self._slice_lengths[self._is_fresh(window)]
 
     def full_page(self, most: int) -> float:
         """Events of a full page; ``most``: the maximum that the API returns."""
@@ -121,9 +133,12 @@ class Pace:
 
     def shorten(self, piece: Window, by: int) -> None:
         """Divide a slice by a number for the next ones."""
-        self.slice_length = max(1, piece.length // by)
+        self._slice_lengths[self._is_fresh(piece)] = max(1, piece.length // by)
 
     def failed(self, piece: Window) -> None:
         """Continue at the other end, in shorter slices: the same slice may fail again."""
         self.shorten(piece, 2)
         self.oldest_first = not self.oldest_first
+
+    def _is_fresh(self, window: Window) -> bool:
+        return window.start >= self.fresh_from

@@ -163,6 +163,7 @@ class TimelineSource(ABC):
         work = self._work(progress, now, pace)
         # There may be no fresh window: AWS's times are whole seconds, and failed polls retry soon.
         fresh = 0 if work and work[0][0].end > progress.positions[0] else None
+        pace.fresh_from = math.inf if fresh is None else work[fresh][0].start
         own = replace(self.use(partition), until=began + turn)
         uses = [
             replace(own, reason=progress.reason(*one, is_fresh=of == fresh))
@@ -268,7 +269,7 @@ class TimelineSource(ABC):
         """
 
         def cut(rest: Window) -> Window:
-            return self._schedule.slice_of(rest, pace.slice_length)
+            return self._schedule.slice_of(rest, pace.slice_length(rest))
 
         def fetch(piece: Window, of: int) -> Iterator[Answer]:
             pages = used_by(uses[of], asking.fetch(piece))
