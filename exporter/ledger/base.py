@@ -65,6 +65,8 @@ class Member:
     a partition was not read yet under this configuration."""
     memory: int
     """See Source.memory, milliseconds."""
+    seen: str = ""
+    """The rates of its partitions, for ``check --plan``; empty to keep those in the ledger."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,6 +41,7 @@ from exporter.ledger.tables import (
     FACTS,
     MEMBER_COUNTS,
     RULE_COUNTS,
+    SEEN,
     SERIES,
     TOTALS,
     Fact,
@@ -237,7 +238,8 @@ class StoredLedger:
         now, count = self._reading_time(), 0
         while True:
             with self._store.transaction() as transaction:
-                transaction.write(FACTS, [Fact(READING_TIME, str(now))])
+                seen = [Fact(SEEN + one.source, one.seen) for one in members if one.seen]
+                transaction.write(FACTS, [Fact(READING_TIME, str(now)), *seen])
                 kept = self._memory(transaction, feed, RuleSets(transaction, self._sets))
                 expiry = Expiry.of(transaction, kept, feed, members)
                 segments = kept.segments()

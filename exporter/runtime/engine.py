@@ -10,6 +10,7 @@ from functools import partial
 
 import structlog
 
+from exporter.aws.uses import Use, using
 from exporter.ledger.base import LedgerError, Member
 from exporter.logs import Failures
 from exporter.model import (
@@ -19,6 +20,7 @@ from exporter.model import (
     SeriesKey,
     SourceError,
 )
+from exporter.planning.forecast import to_text
 from exporter.rules import RuleSet
 from exporter.runtime.pipeline import Pipeline
 from exporter.runtime.reader import Reader, internal_error
@@ -160,7 +162,8 @@ class Engine:
         """
         began = round(self._clock.now() * 1000)
         try:
-            discovery = source.discover()
+            with using(Use(source.name, reason="discovery")):
+                discovery = source.discover()
         except Exception as error:
             scope = Partition(source.name)
             discovery = Discovery((), [(scope, internal_error(scope, error))])
@@ -374,7 +377,8 @@ class Engine:
         # The events of a partition that was not read by the current rules are unknown.
         known = all(reader.read_by is rules for reader in state.readers.values())
         looked_at = state.looked_at if known else None
-        return Member(name, list(state.readers), looked_at, state.source.memory)
+        seen = to_text(reader.rates for reader in state.readers.values() if reader.meter.plan)
+        return Member(name, list(state.readers), looked_at, state.source.memory, seen)
 
 
 def _unseen(partition: Partition, failures: Mapping[Partition, SourceError]) -> SourceError | None:

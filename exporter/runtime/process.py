@@ -22,6 +22,7 @@ from exporter.metrics.exposition import Exposition
 from exporter.metrics.series import SeriesStore
 from exporter.metrics.telemetry import Telemetry
 from exporter.runtime.assembly import Assembler, Assembly, workers_of
+from exporter.runtime.budgets import Budgets
 from exporter.runtime.changes import loses_most_rules, summary
 from exporter.runtime.collecting import LongLived
 from exporter.runtime.engine import Engine
@@ -43,6 +44,7 @@ Python's 5 ms, an answer of the web server would take 40 ms a turn."""
 _BETWEEN_RELOADS = 1.0
 """Seconds, so reloads in a loop leave time for reading."""
 _LOOK_EVERY = 5.0
+_BUDGETS_EVERY = 60.0
 _REVEAL_EVERY = 0.25
 """Seconds: at most half the interval of a scraper, so that each new series is shown as early as
 all have seen it at 0."""
@@ -100,6 +102,7 @@ class Daemon:
             stop=self._stopping,
             workers=self._workers,
         )
+        self._budgets = Budgets(self._assembler.quotas.states)
         self._exposition = Exposition(self._series, self._telemetry, ledger)
         self._reloading = threading.Lock()
         self._reloads = Coalescing(self.reload, pause=_BETWEEN_RELOADS)
@@ -140,6 +143,7 @@ class Daemon:
                 target=watch.run, args=(self._stopping,), name="watch", daemon=True
             ).start()
         self._scheduler.every(_LOOK_EVERY, self._long_lived.look, queue="long-lived objects")
+        self._scheduler.every(_BUDGETS_EVERY, self._budgets.look, queue="budgets")
         self._scheduler.every(_REVEAL_EVERY, self._exposition.record, queue="revealing")
         self._scheduler.start()
         _log.info(
@@ -247,7 +251,10 @@ class Daemon:
             configuration_files=[str(file) for file in self._settings.config_file],
             reload=self._reload,
             ledger=ledger_status(self._ledger.condition()),
-            sources=[source_status(s, engine, clock) for s in configuration.sources],
+            sources=[
+                source_status(source, engine, clock, self._budgets.notices(source.name))
+                for source in configuration.sources
+            ],
             rules=rule_statuses(configuration.rules, self._telemetry.rule_totals()),
             api_calls=self._telemetry.api_calls(),
         )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -14,7 +14,9 @@ from exporter.runtime.reader import Reader
 from exporter.web.status import LedgerStatus, PartitionStatus, RuleStatus, SourceStatus, State
 
 
-def source_status(config: SourceConfig, engine: Engine, clock: Clock) -> SourceStatus:
+def source_status(
+    config: SourceConfig, engine: Engine, clock: Clock, notices: Sequence[str] = ()
+) -> SourceStatus:
     """A source and its partitions, as they are now."""
     return SourceStatus(
         name=config.name,
@@ -25,6 +27,7 @@ def source_status(config: SourceConfig, engine: Engine, clock: Clock) -> SourceS
         failures=list(engine.failures(config.name).values()),
         feed=config.feed_name if config.feed_name != config.name else "",
         resource=config.kind.noun or "Resource",
+        notices=notices,
     )
 
 
@@ -47,6 +50,8 @@ def _partition_status(reader: Reader, now: float) -> PartitionStatus:
         events=meter.events,
         error=error,
         notice=str(meter.rereads or "") or backlog,
+        plan="" if meter.plan is None else meter.plan.short,
+        why="" if meter.plan is None else meter.plan.why,
         next_poll=None if due_in is None else datetime.now(UTC) + timedelta(seconds=due_in),
     )
 

@@ -28,6 +28,7 @@ from exporter.model import (
     Records,
     SourceError,
 )
+from exporter.planning.interest import Interest
 from exporter.sources.base import Discovery, Environment, Reading, SourceConfig
 from exporter.sources.containers import NOT_EVENTS, Container, Leftover, in_lines
 from exporter.sources.file_batches import Batch, after
@@ -158,6 +159,7 @@ class Files:
         checkpoint: str | None,
         *,
         own_starts: Mapping[str, int],  # noqa: ARG002 - everything in a file counts
+        interest: Interest | None = None,  # noqa: ARG002 - everything is read
         turn: float = math.inf,  # noqa: ARG002 - a file is read in order
     ) -> Iterator[Reading]:
         """Read the new records; raises PartitionGoneError if the file is gone, else SourceError."""

@@ -31,6 +31,10 @@ class PartitionStatus:
     next_poll: datetime | None = None
     notice: str = ""
     """How its reading differs from what is configured, and why; empty if it does not."""
+    plan: str = ""
+    """The plan by which it is read, in a few words; empty if there is no choice."""
+    why: str = ""
+    """Why, a sentence."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +54,8 @@ class SourceStatus:
     """Its feed, if that is not its own; empty otherwise."""
     resource: str = "Resource"
     """The heading of the column of the partitions' resources."""
+    notices: Sequence[str] = ()
+    """How its reading differs from what is configured, a sentence each."""
 
     def in_state(self, state: State) -> list[PartitionStatus]:
         """Return the partitions in a state."""
