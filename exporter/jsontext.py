@@ -16,6 +16,10 @@ import msgspec
 
 from exporter.model import LONG, LONGEST, DamagedContentError
 
+class NotJsonError(DamagedContentError):
+    """The text is not JSON here, whatever follows."""
+
+
 REFUSED: Final = (msgspec.MsgspecError, ValueError, RecursionError)
 """What msgspec raises for text that it does not accept."""
 
@@ -33,6 +37,7 @@ _NEXT: Final = 64 * 1024
 _MOST_VALUES: Final = 2**18
 """Brackets, braces and commas of a value of more than LONG characters. Three characters of dense
 JSON take seventy bytes in memory."""
+_LINE: Final = re.compile(r"\n(?=[{\[])")
 _STRUCTURE: Final = re.compile(r'["\[\]{},]')
 _IN_STRING: Final = re.compile(r'"|(?:\\.){1,1000}|\\\Z', re.DOTALL)
 
@@ -154,8 +159,18 @@ class JsonText:
         if not character:
             raise DamagedContentError("it ends in the middle of a JSON document")
         if character not in characters:
-            raise DamagedContentError("it is not JSON (any more)")
+            raise NotJsonError("it is not JSON (any more)")
         return character
+
+    def next_line(self) -> bool:
+        """Go to the next line that begins with an object or an array; False if there is none."""
+        self._mark = None
+        while not (found := _LINE.search(self._text, self._at)):
+            self._at = max(self._at, len(self._text) - 1)
+            if not self._more():
+                return False
+        self._at = found.end()
+        return True
 
     def is_at(self, pattern: re.Pattern[str]) -> bool:
         """Whether the text in memory continues like this."""
@@ -204,7 +219,9 @@ class JsonText:
                 if (length - _CUT if is_cut else error.pos) - start > LONGEST:
                     self._skip()
                     return None
-                if not is_cut or not self._more():
+                if not is_cut:
+                    raise NotJsonError("it is not JSON (any more)") from error
+                if not self._more():
                     raise DamagedContentError(
                         "it is not JSON, or ends in the middle of a record"
                     ) from error

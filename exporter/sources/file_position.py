@@ -40,13 +40,14 @@ class FilePosition(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def in_lines(
         cls, file: BinaryIO, stat: os.stat_result, done: int, *, midline: bool = False
     ) -> FilePosition:
-        """After the first ``done`` bytes of an open file."""
+        """After the first ``done`` bytes of an open file, in UTF-8."""
+        covered = min(done, stat.st_size)  # UTF-16 may be shorter
         return cls(
             unit="bytes",
             done=done,
             inode=stat.st_ino,
-            covered=done,
-            sample=sample(file, done),
+            covered=covered,
+            sample=sample(file, covered),
             midline=midline,
         )
 

@@ -1,4 +1,4 @@
-"""Files: CloudTrail's JSON files, JSON lines and log files, plain or gzipped.
+"""Files: CloudTrail's JSON files, JSON lines and log files, plain or compressed.
 
 All their events count, of any age.
 """
@@ -31,15 +31,13 @@ from exporter.model import (
 from exporter.sources.base import Discovery, Environment, Reading, SourceConfig
 from exporter.sources.containers import NOT_EVENTS, Container, Leftover, in_lines
 from exporter.sources.file_batches import Batch, after
-from exporter.sources.file_content import AT_ONCE, read_chunks, split_lines
+from exporter.sources.file_content import AT_ONCE
 from exporter.sources.file_position import FilePosition, sample
 from exporter.sources.json_records import Found
 from exporter.sources.options import Distinct, Interval
 from exporter.yamlfile.globs import absolute_glob, is_path
 
 _TWO_WEEKS = 14 * 86_400_000
-_LOG_SUFFIXES = (".log", ".jsonl", ".ndjson")
-"""Files of these names have lines, even if one of them is a document of records."""
 _NOT_EVENTS = f"file is read without some of its records: {NOT_EVENTS}"
 _BROKEN = "file is broken, only events before that count"
 
@@ -185,13 +183,14 @@ class Files:
             _log.warning("file was replaced or truncated, reading it from its start", path=path)
             position = FilePosition.in_lines(file, stat, 0)
             yield Reading((), position.encode())
-        container = self._container(path, file, stat.st_size)
+        has_lines = position is not None and position.unit == "bytes"
+        container = self._container(path, file, stat.st_size, has_lines=has_lines)
         if container.layout == "lines" and not container.is_compressed:
             if position is not None and position.unit == "records" and self.format != "lines":
                 # Without its newline, a first line that is an object was read as a document.
                 counted = position.covered if position.done else 0
                 position = FilePosition.in_lines(file, stat, counted, midline=counted > 0)
-            yield from self._follow(path, file, stat, position)
+            yield from self._follow(path, file, stat, position, container)
             return
         if position is None or position.unit != "records":
             position = None
@@ -202,13 +201,11 @@ class Files:
         done = 0 if position is None else self._done(path, position, file)
         yield from self._read_whole(path, file, stat, done, container.events(self._now()))
 
-    def _container(self, path: str, file: io.BufferedReader, size: int) -> Container:
+    def _container(
+        self, path: str, file: io.BufferedReader, size: int, *, has_lines: bool = False
+    ) -> Container:
         return Container(
-            file,
-            size,
-            self.format,
-            is_log=path.lower().removesuffix(".gz").endswith(_LOG_SUFFIXES),
-            at_once=self._at_once,
+            file, size, self.format, path=path, has_lines=has_lines, at_once=self._at_once
         )
 
     def _follow(
@@ -217,6 +214,7 @@ class Files:
         file: io.BufferedReader,
         stat: os.stat_result,
         position: FilePosition | None,
+        container: Container,
     ) -> Iterator[Reading]:
         """Read the whole lines after the position."""
         version = (stat.st_size, stat.st_mtime_ns)
@@ -233,8 +231,7 @@ class Files:
             position = FilePosition.in_lines(file, stat, done, midline=midline)
             return batch.take(position, size=done - start)
 
-        file.seek(start)
-        for lines in split_lines(read_chunks(file, stat.st_size - start)):
+        for lines in container.lines(start, is_growing=not settled):
             rest = lines
             if midline:
                 counted, rest = lines.cut(1)

@@ -27,7 +27,7 @@ from exporter.model import (
     Records,
 )
 from exporter.rules import RuleSet
-from exporter.sources import containers, file_content, json_records
+from exporter.sources import containers, decompression, file_content, json_records
 from exporter.sources.containers import Container
 from exporter.sources.files import FILE, Files
 from exporter.sources.queue_source import QUEUE
@@ -176,6 +176,7 @@ def _found(content: bytes, event_format: EventFormat, chunk: int) -> tuple[list[
     file = io.BufferedReader(data)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(file_content, "CHUNK", chunk)
+        patch.setattr(decompression, "CHUNK", chunk)
         found: list[Any] = []
         try:
             for some in Container(file, len(content), event_format).events(1):
@@ -259,7 +260,7 @@ def test_all_before_the_damage_counts(read: Callable[[bytes, EventFormat], Read]
 def test_a_bomb_is_cut_off_after_the_lines_before_it(
     read: Callable[[bytes, EventFormat], Read], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(file_content, "_BOMB_BYTES", 2**20)
+    monkeypatch.setattr(decompression, "_BOMB_BYTES", 2**20)
     content = gzip.compress(b"first\n" + bytes(33 * 2**20), compresslevel=9)
     events, error = read(content, "lines")
     assert [event.message for event in events] == ["first"]
