@@ -16,6 +16,7 @@ import msgspec
 
 from exporter.model import LONG, LONGEST, DamagedContentError
 
+
 class NotJsonError(DamagedContentError):
     """The text is not JSON here, whatever follows."""
 

@@ -40,8 +40,7 @@ def opened(
     envelope_id, _, source, account_id, time, region = (text or "" for text in texts)
     inner = decode(detail)
     is_one = inner is not None and (
-        is_record(inner)
-        or (trusted and is_of_trail and source.startswith(_FROM_AWS))
+        is_record(inner) or (trusted and is_of_trail and source.startswith(_FROM_AWS))
     )
     one = Enveloped(
         detail if is_one else event.message,

@@ -20,8 +20,9 @@ from exporter.model import (
     SourceError,
 )
 from exporter.rules import RuleSet
+from exporter.runtime.finding import found
 from exporter.runtime.pipeline import Pipeline
-from exporter.runtime.reader import Reader, internal_error
+from exporter.runtime.reader import Reader
 from exporter.runtime.scheduling import Request, Scheduler
 from exporter.sources.base import Discovery, Source
 
@@ -159,11 +160,7 @@ class Engine:
         Returns in how many seconds to look again, if that is sooner than usual.
         """
         began = round(self._clock.now() * 1000)
-        try:
-            discovery = source.discover()
-        except Exception as error:
-            scope = Partition(source.name)
-            discovery = Discovery((), [(scope, internal_error(scope, error))])
+        discovery = found(source, self._ledger, self._telemetry)
         failures = dict(discovery.failures)
         while True:
             rules = self._pipeline.rules

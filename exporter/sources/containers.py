@@ -29,6 +29,7 @@ from exporter.sources.file_content import (
     encoding_of,
     ends_in_cr,
     in_utf8,
+    limited,
     pieces,
     read_chunks,
     skipped,
@@ -107,16 +108,18 @@ class Container:
         has_lines: bool = False,
         at_once: int = AT_ONCE,
         name: str = "",
+        most: int | None = None,
     ) -> None:
         """Look at its beginning.
 
         ``path``: of the file, or the object's key. ``has_lines``: whether its JSON is known to be
         lines. ``at_once``: see AT_ONCE. ``name``: if given, log events without an id of their own
-        have one that begins so.
+        have one that begins so. ``most``: bytes of the content in UTF-8 that are read of a
+        compressed file.
         """
         self._format = event_format
         self._name = name
-        self._file, self._size = file, size
+        self._file, self._size, self._most = file, size, most
         self._whole = inflate_at_once(file, size, at_once) if is_gzip(file) else None
         unpacked = None if self._whole is not None else decompressed(file, size)
         self.is_compressed = self._whole is not None or unpacked is not None
@@ -126,7 +129,8 @@ class Container:
         head = self._head if self._whole is None else bytes(self._whole[:HEAD])
         self._encoding = encoding_of(head)
         if self._encoding is not None:
-            utf8 = in_utf8(self._chunks(), self._encoding)
+            chunks = pieces(self._whole) if self._whole else again(head, self._rest, self._damage)
+            utf8 = in_utf8(chunks, self._encoding)
             head, self._damage = beginning(utf8)
             self._whole, self._head, self._rest = None, head, utf8
         start = head.removeprefix(UTF8_BOM).lstrip(b"\0 \t\r\n")
@@ -136,8 +140,10 @@ class Container:
 
     def _chunks(self) -> Iterator[bytes]:
         if self._whole is None:
-            return again(self._head, self._rest, self._damage)
-        return pieces(self._whole)
+            chunks = again(self._head, self._rest, self._damage)
+        else:
+            chunks = pieces(self._whole)
+        return chunks if self._most is None else limited(chunks, self._most)
 
     def lines(self, start: int = 0, *, is_growing: bool = False) -> Iterator[Lines]:
         """Take its lines after ``start`` bytes.

@@ -73,7 +73,9 @@ def column_of(first: str) -> int | None:
     AWS: results of CloudTrail Lake have records in ``eventJson``, those of Logs Insights messages
     in ``@message``. The console downloads ``timestamp,message``.
     """
-    if len(first) > _LONGEST_HEADER or "," not in first and first.strip('"').lower() != _COLUMNS[0]:
+    if len(first) > _LONGEST_HEADER or (
+        "," not in first and first.strip('"').lower() != _COLUMNS[0]
+    ):
         return None
     try:
         names = [name.lower() for name in next(csv.reader([first]), [])]

@@ -100,6 +100,15 @@ def skipped(chunks: Iterable[bytes], count: int) -> Iterator[bytes]:
         count = max(0, count - len(chunk))
 
 
+def limited(chunks: Iterable[bytes], count: int) -> Iterator[bytes]:
+    """The first ``count`` bytes of a content."""
+    for chunk in chunks:
+        yield chunk[:count]
+        count -= len(chunk)
+        if count <= 0:
+            return
+
+
 def decode(chunks: Iterable[bytes]) -> Iterator[str]:
     """UTF-8 text without byte order mark; invalid bytes become U+FFFD."""
     return codecs.iterdecode(chunks, "utf-8-sig", errors="replace")

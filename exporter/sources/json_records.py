@@ -309,7 +309,6 @@ class JsonRecords:
             DELIVERED,
         )
 
-
     @staticmethod
     def _may_be_record(message: str) -> bool:
         header = _header_of(message)

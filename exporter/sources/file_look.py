@@ -1,0 +1,120 @@
+"""A look for the files of a source, and for what became of those that were read."""
+
+from __future__ import annotations
+
+import glob
+import os
+import stat
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final
+
+import structlog
+
+from exporter.model import DamagedCheckpointError, Partition, PartitionKind
+from exporter.sources.base import Discovery, Move
+from exporter.sources.file_position import FilePosition
+from exporter.sources.file_rotation import Resolved, Stats, resolve
+
+FILE: Final = PartitionKind("path", "File", by_event_time=False)
+
+_REPLACED: Final = (
+    "file was replaced or truncated, and what was there before is not found: lines that were"
+    " written to it since the last poll do not count; reading from the start"
+)
+_ALIKE: Final = (
+    "file begins like one that was read, but without a time that would show that it is the same"
+    " one: it counts from its start"
+)
+_COPY: Final = "file is a compressed copy of one that is read, and is left out"
+
+_log = structlog.get_logger(__name__)
+
+
+class Look:
+    """Looks for files again and again."""
+
+    def __init__(
+        self,
+        source: str,
+        paths: Sequence[str],
+        checkpoints: Callable[[str], Mapping[str, str]] | None,
+        warn_once: Callable[[str, str], None],
+        now: Callable[[], int],
+    ) -> None:
+        """Nothing is looked for yet.
+
+        ``checkpoints``: see Environment. ``warn_once`` logs a message about a path. ``now``:
+        milliseconds.
+        """
+        self._source = source
+        self._paths = paths
+        self._checkpoints = checkpoints
+        self._warn_once = warn_once
+        self._now = now
+        self._seen: Mapping[str, tuple[int, int, int]] = {}
+        """Inode, size and modification time of each file, if all were in their places."""
+
+    def __getstate__(self) -> dict[str, Any]:
+        # Workers look for nothing.
+        return {}
+
+    def discovery(self) -> Discovery:
+        """The files that exist now, and the checkpoints that change because files were renamed."""
+        files: dict[str, os.stat_result] = {}
+        for pattern in self._paths:
+            found = _existing(pattern)
+            if not found:
+                self._warn_once(pattern, "no such file (yet), it is looked for again")
+            files.update(found)
+        known = {} if self._checkpoints is None else self._checkpoints(self._source)
+        resolved = resolve(files, self._positions(known), self._now())
+        self._note(resolved)
+        paths = (files.keys() - resolved.copies.keys()) | resolved.elsewhere
+        return Discovery(
+            [self._partition(path) for path in sorted(paths)],
+            moved={
+                self._partition(path): Move(known.get(path), position and position.encode())
+                for path, position in resolved.moved.items()
+            },
+        )
+
+    def _partition(self, path: str) -> Partition:
+        return Partition(self._source, resource=path, kind=FILE)
+
+    def _positions(self, known: Mapping[str, str]) -> dict[str, FilePosition]:
+        positions = {}
+        for path, checkpoint in known.items():
+            try:
+                positions[path] = FilePosition.decode(checkpoint)
+            except DamagedCheckpointError:
+                continue  # its poll reports it
+        return positions
+
+    def _note(self, resolved: Resolved) -> None:
+        for path in resolved.replaced:
+            _log.warning(_REPLACED, path=path)
+        for path, before in resolved.carried.items():
+            _log.info("file was renamed or copied, reading goes on", path=path, before=before)
+        for path in resolved.alike:
+            self._warn_once(path, _ALIKE)
+        for path in resolved.copies:
+            self._warn_once(path, _COPY)
+
+
+def _existing(pattern: str) -> Stats:
+    """The regular files that a path or glob matches, by absolute path."""
+    # os.path, because Path raises errors for folders without permission and resolves links.
+    alone = _of_file(pattern)
+    if alone is not None:
+        return {os.path.abspath(pattern): alone}  # noqa: PTH100
+    paths = glob.glob(pattern, recursive=True)  # noqa: PTH207
+    found = {os.path.abspath(path): _of_file(path) for path in paths}  # noqa: PTH100
+    return {path: one for path, one in found.items() if one is not None}
+
+
+def _of_file(path: str) -> os.stat_result | None:
+    try:
+        one = os.stat(path)  # noqa: PTH116
+    except (OSError, ValueError):
+        return None
+    return one if stat.S_ISREG(one.st_mode) else None
