@@ -1,8 +1,8 @@
 #!/usr/bin/env python
 """What the packs count in the field's cases, beside what they should count.
 
-``scripts/field_cases.py [--pack NAME] [--all] [FILE]`` prints the cases that differ (``--all``: all)
-and a total for each pack; the exit code is 1 if one differs. FILE is one of cases as
+``scripts/field_cases.py [--pack NAME] [--all] [FILE]`` prints the cases that differ (``--all``:
+all) and a total for each pack; the exit code is 1 if one differs. FILE is one of cases as
 ../shared/field/README.md describes them.
 """
 

@@ -44,8 +44,7 @@ def decoded(line: bytes) -> str:
 
 
 def lines(name: str) -> Iterator[bytes]:
-    """The lines of a file (``-``: of standard input) with their ends; gzip, bzip2, xz and zip
-    are decompressed.
+    """The lines of a file (``-``: of standard input) with their ends, decompressed.
 
     Raises InputError, after the messages that could be read.
     """

@@ -5,7 +5,7 @@ from __future__ import annotations
 import glob
 import os
 import stat
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, Final
 
 import structlog
@@ -52,7 +52,8 @@ class Look:
         self._warn_once = warn_once
         self._now = now
         self._seen: Mapping[str, tuple[int, int, int]] = {}
-        """Inode, size and modification time of each file, if all were in their places."""
+        """Inode, size and modification time of each file, if all were in their places then."""
+        self._copies: Collection[str] = ()
 
     def __getstate__(self) -> dict[str, Any]:
         # Workers look for nothing.
@@ -66,14 +67,22 @@ class Look:
             if not found:
                 self._warn_once(pattern, "no such file (yet), it is looked for again")
             files.update(found)
+        seen = {path: _signature(one) for path, one in files.items()}
+        if seen == self._seen:
+            return Discovery(list(map(self._partition, sorted(seen.keys() - self._copies))))
+        unchanged = {path for path, one in seen.items() if self._seen.get(path) == one}
         known = {} if self._checkpoints is None else self._checkpoints(self._source)
-        resolved = resolve(files, self._positions(known), self._now())
+        resolved = resolve(files, self._positions(known), self._now(), unchanged)
+        self._seen = {} if resolved.moved or resolved.elsewhere else seen
+        self._copies = resolved.copies.keys()
         self._note(resolved)
         paths = (files.keys() - resolved.copies.keys()) | resolved.elsewhere
         return Discovery(
             [self._partition(path) for path in sorted(paths)],
             moved={
-                self._partition(path): Move(known.get(path), position and position.encode())
+                self._partition(path): Move(
+                    known.get(path), None if position is None else position.encode()
+                )
                 for path, position in resolved.moved.items()
             },
         )
@@ -99,6 +108,10 @@ class Look:
             self._warn_once(path, _ALIKE)
         for path in resolved.copies:
             self._warn_once(path, _COPY)
+
+
+def _signature(one: os.stat_result) -> tuple[int, int, int]:
+    return one.st_ino, one.st_size, one.st_mtime_ns
 
 
 def _existing(pattern: str) -> Stats:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import re
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -50,20 +50,29 @@ class Resolved:
     """Files that begin as another one did, but have no time in these bytes; and the other."""
 
 
-def resolve(files: Stats, known: Mapping[str, FilePosition], now: int) -> Resolved:
+def resolve(
+    files: Stats, known: Mapping[str, FilePosition], now: int, unchanged: Collection[str] = ()
+) -> Resolved:
     """Find the files of all positions.
 
     ``files``: those that are read. ``known``: positions by the path of their partition. ``now``:
-    milliseconds.
+    milliseconds. ``unchanged``: files that are known to be in their places.
     """
-    return _Resolution(files, known, now).run()
+    return _Resolution(files, known, now, unchanged).run()
 
 
 class _Resolution:
-    def __init__(self, files: Stats, known: Mapping[str, FilePosition], now: int) -> None:
+    def __init__(
+        self,
+        files: Stats,
+        known: Mapping[str, FilePosition],
+        now: int,
+        unchanged: Collection[str],
+    ) -> None:
         self._files = files
         self._known = known
         self._now = now
+        self._unchanged = unchanged
         self._resolved = Resolved()
         self._loose: dict[str, FilePosition] = {}
         """The positions whose file is not where it was."""
@@ -95,6 +104,8 @@ class _Resolution:
             if position.path in self._files:
                 return False
             stat = _stat(at)
+        elif path in self._unchanged:
+            return True
         else:
             stat = self._files.get(at)
         return stat is not None and (position.finished_with(stat) or _holds(at, stat, position))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Annotated, Any, Final, Literal, TypedDict
 
@@ -234,15 +234,7 @@ class JsonRecords:
                     if group.message_type == _DATA:
                         yield self._line(group, raw)
             elif name in LISTS and text.peek() == "[":
-                is_first = True
-                for raw in text.elements():
-                    inner = None if raw is None else self._unwrapped(raw)
-                    if is_first and inner is not None:
-                        has_list = True
-                        text.kept()
-                    if has_list:
-                        yield from (None,) if inner is None else inner
-                    is_first = False
+                has_list = yield from self._wrapped_list(text)
             else:
                 value = text.value()
                 if name in ("messageType", "owner", "logGroup"):
@@ -251,6 +243,21 @@ class JsonRecords:
         if not has_list:
             whole = None if raw is None else self._whole(raw)
             yield from (self._event(raw),) if whole is None else whole
+
+    def _wrapped_list(self, text: JsonText) -> Generator[LogEvent | None, None, bool]:
+        """Take a list. Returns whether the first of it wraps a log event: then all are expected to.
+
+        If not, none is a log event by itself.
+        """
+        is_one = False
+        for number, raw in enumerate(text.elements()):
+            inner = None if raw is None or (number and not is_one) else self._unwrapped(raw)
+            if not number and inner is not None:
+                is_one = True
+                text.kept()
+            if is_one:
+                yield from (None,) if inner is None else inner
+        return is_one
 
     def _event(self, raw: str | None, header: Mapping[str, Any] | None = None) -> LogEvent | None:
         """The log event of a record; None if it is not a record."""

@@ -44,6 +44,7 @@ class Reader:
             batch_events=batch_events,
             batch_bytes=batch_bytes,
             at_once=at_once,
+            checkpoints=lambda _: {} if self.checkpoint is None else {str(path): self.checkpoint},
         )
         self.checkpoint: str | None = None
         self.messages: list[str] = []
@@ -53,6 +54,8 @@ class Reader:
     def poll(self, most: int | None = None) -> list[str]:
         """Read what is due, ``most`` readings at most; what is new."""
         before = len(self.messages)
+        for moved in self.source.discover().moved.values():
+            self.checkpoint = moved.checkpoint
         for number, reading in enumerate(
             self.source.poll(self.partition, self.checkpoint, own_starts={})
         ):
