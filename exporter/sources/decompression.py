@@ -34,6 +34,8 @@ _UNREAD: Final = {
     b"PK\x05\x06": "an empty zip archive",
 }
 _LONGEST_MAGIC: Final = 10
+_BZIP2_BLOCKS: Final = (b"1AY&SY", b"\x17rE8P\x90")
+"""How the first block begins, or the end if there is none."""
 
 
 def is_gzip(file: io.BufferedReader) -> bool:
@@ -50,7 +52,7 @@ def decompressed(file: io.BufferedReader, size: int | None = None) -> Iterator[b
     start = file.peek(_LONGEST_MAGIC)[:_LONGEST_MAGIC]
     if start[:2] == b"\x1f\x8b":
         return _bounded(_gzip(file), file.tell)
-    if start[:3] == b"BZh" and start[4:10] == b"1AY&SY":
+    if start[:3] == b"BZh" and start[4:10] in _BZIP2_BLOCKS:
         return _bounded(_streams(file, bz2.BZ2Decompressor, "bzip2"), file.tell)
     if start[:6] == b"\xfd7zXZ\0":
         return _bounded(_streams(file, _xz, "xz"), file.tell)

@@ -96,8 +96,8 @@ def test_every_line_counts_once_however_a_file_grows_and_reading_is_interrupted(
 ) -> None:
     content = "\n".join(lines).encode() + (b"\n" if last_newline else b"")
     # Without any newline, lines end in CR.
-    end = "\n" if b"\n" in content else "\r"
-    expected = [line.removesuffix("\r") for line in content.decode().split(end)]
+    line_end = "\n" if b"\n" in content else "\r"
+    expected = [line.removesuffix("\r") for line in content.decode().split(line_end)]
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "app.log"
         reader = Reader(path, complete=False, batch_events=batch)
