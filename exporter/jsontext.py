@@ -139,6 +139,8 @@ class JsonText:
         self._at = 0
         self._mark: int | None = None
         """Start of the text to keep, if it is not ``_at``."""
+        self._begun = 0
+        """Start of the first value that was not taken completely."""
         self._unsplit = False
         """Whether msgspec has not tried the newest text yet."""
         self._ended = False
@@ -163,14 +165,22 @@ class JsonText:
             raise NotJsonError("it is not JSON (any more)")
         return character
 
+    def begin(self) -> None:
+        """All values before this were taken."""
+        self._begun = self._at
+
     def next_line(self) -> bool:
-        """Go to the next line that begins with an object or an array; False if there is none."""
+        """Go to the next line that begins with an object or an array; False if there is none.
+
+        It is the next one after the beginning of the value that is not JSON.
+        """
         self._mark = None
+        self._at = self._begun
         while not (found := _LINE.search(self._text, self._at)):
-            self._at = max(self._at, len(self._text) - 1)
+            self._at = self._begun = max(self._at, len(self._text) - 1)
             if not self._more():
                 return False
-        self._at = found.end()
+        self._at = self._begun = found.end()
         return True
 
     def is_at(self, pattern: re.Pattern[str]) -> bool:
@@ -220,13 +230,13 @@ class JsonText:
                 if (length - _CUT if is_cut else error.pos) - start > LONGEST:
                     self._skip()
                     return None
-                if not is_cut:
+                if is_cut and self._more():
+                    continue
+                if not is_cut or self._is_certain(error):
                     raise NotJsonError("it is not JSON (any more)") from error
-                if not self._more():
-                    raise DamagedContentError(
-                        "it is not JSON, or ends in the middle of a record"
-                    ) from error
-                continue
+                raise DamagedContentError(
+                    "it is not JSON, or ends in the middle of a record"
+                ) from error
             # A number at the end of the text in memory may be incomplete (`1` of `1.5` or `1e5`,
             # even if `.` or `e` follows already); other values cannot.
             closed = (
@@ -236,6 +246,11 @@ class JsonText:
                 break
         self._at = end
         return self._text[start:end] if end - start <= LONGEST else None
+
+    def _is_certain(self, error: json.JSONDecodeError) -> bool:
+        """Whether an error at the end of the text is none that more text could cure."""
+        rest = self._text[error.pos :].strip(_BLANKS)
+        return bool(rest) and error.msg.startswith("Expecting ") and "value" not in error.msg
 
     def elements(self) -> Iterator[str | None]:
         """Take an array: each of its elements, as ``value``."""
@@ -248,6 +263,8 @@ class JsonText:
                 raw = self.value()
                 opening = (raw or "")[:_OPENING]
                 yield raw
+            if self._mark is None:
+                self.begin()
             if self.expect(",]") == ",":
                 self._at += 1
         self._at += 1
@@ -328,7 +345,9 @@ class JsonText:
         """Read more text, doubling it each time, so a long record is tried only a few times."""
         if self._mark is not None and self._at - self._mark > LONGEST:
             self._mark = None
-        keep = self._at if self._mark is None else self._mark
+        if self._at - self._begun > LONGEST:
+            self._begun = self._at
+        keep = min(self._begun, self._at if self._mark is None else self._mark)
         pending = len(self._text) - keep
         pieces = [self._text[keep:]]
         gained = 0
@@ -347,6 +366,7 @@ class JsonText:
             return False
         self._text = "".join(pieces)
         self._at -= keep
-        self._mark = None if self._mark is None else 0
+        self._begun -= keep
+        self._mark = None if self._mark is None else self._mark - keep
         self._unsplit = True
         return True

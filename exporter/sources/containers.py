@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
+from exporter.jsontext import string
 from exporter.model import (
     DamagedContentError,
     EventFormat,
@@ -264,6 +265,8 @@ def _layout(
     first, newline, _ = start.partition(b"\n")
     if not _JSON_START.match(start):
         line = first.decode(errors="replace").rstrip("\r")
+        if path.removesuffix(".gz").endswith(".json") and string(line) is not None:
+            return "documents", 0
         column = column_of(line)
         if column is not None:
             return "csv", column

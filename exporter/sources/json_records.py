@@ -150,12 +150,13 @@ class JsonRecords:
     def _values(self, text: JsonText) -> Iterator[LogEvent | None]:
         """The log events in the values of a text."""
         while start := text.peek():
+            text.begin()
             if start == "[":
                 for raw in text.elements():
                     yield from self._element(raw)
                 continue
             if start == '"':
-                yield from self._element(text.value())
+                yield from self._string(text.value())
                 continue
             text.expect("{")
             raw = None if text.is_at(_RECORDS_FIRST) else text.whole_object()
@@ -188,6 +189,14 @@ class JsonRecords:
                 return
         inner = None if raw is None else self._unwrapped(raw)
         yield from (self._event(raw),) if inner is None else inner
+
+    def _string(self, raw: str | None) -> Found:
+        """The log events of a string at the root: ``jq .events[].message``."""
+        inner = None if raw is None else self._unwrapped(raw)
+        if inner is None:
+            text = None if self._is_cloudtrail else string(raw)
+            return (None,) if not text else (LogEvent(text, self._time),)
+        return inner
 
     def _unwrapped(self, raw: str) -> Found | None:
         """The log events in an object that wraps them, or in a text; None if it does not."""

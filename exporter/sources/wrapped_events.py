@@ -20,10 +20,13 @@ LISTS: Final = ("Events", "events")
 
 _MARKS: Final = ('"CloudTrailEvent"', '"ingestionTime"', '"Notification"')
 """Each of them has one of these."""
-_LIST_START: Final = re.compile(
-    rb'\{\s*(?:"searchedLogStreams"\s*:\s*\[\s*\]\s*,\s*)?"[Ee]vents"\s*:\s*\[\s*\{'
+_START: Final = re.compile(
+    rb'(?:\[\s*)?\{\s*"(?:[Ee]vents|next\w*|NextToken|searchedLogStreams|EventId|CloudTrailEvent|'
+    rb'eventId|logStreamName|timestamp|message|ingestionTime)"\s*:'
 )
-_NOTIFICATION: Final = re.compile(rb'\{\s*"Type"\s*:\s*"Notification"')
+_MEMBER: Final = re.compile(rb'"(?:CloudTrailEvent"\s*:\s*"|ingestionTime"\s*:\s*\d)')
+_NOTIFICATION: Final = re.compile(rb'(?:\[\s*)?\{\s*"Type"\s*:\s*"Notification"')
+_STRINGS: Final = re.compile(rb'(?:\[\s*)?"(?:\{|\[)')
 
 
 class _LookedUp(msgspec.Struct):
@@ -85,10 +88,6 @@ def unwrapped(raw: str) -> tuple[str, bool] | None:
 
 def begins_wrapped(start: bytes) -> bool:
     """Whether a content begins with a wrapped log event, or with a list of these."""
-    if _LIST_START.match(start):
-        # Whatever comes first in them, the beginning of the first one shows what it is.
-        return b'"CloudTrailEvent"' in start or b'"ingestionTime"' in start
-    if _NOTIFICATION.match(start):
-        return True
-    first = start.partition(b"\n")[0].strip().removeprefix(b"[").removesuffix(b",")
-    return unwrapped(first.decode(errors="replace")) is not None
+    if _START.match(start):
+        return _MEMBER.search(start) is not None
+    return _NOTIFICATION.match(start) is not None or _STRINGS.match(start) is not None

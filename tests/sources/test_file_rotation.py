@@ -36,7 +36,7 @@ class Exporter:
         self.ledger: dict[str, str] = {}
         self.counted: list[str] = []
         self.undecodable = 0
-        self.now = 0.0
+        self.now = 1.8e9
         self._patterns = patterns
         self._complete = complete
         self._batch = batch
@@ -222,3 +222,164 @@ def test_of_a_single_path_every_line_counts_once_if_it_is_polled_between_rotatio
             exporter.run()
         assert exporter.run() == []
         assert Counter(exporter.counted) == Counter(log.written)
+
+
+# What is taken for the same file, and what is not
+
+
+def test_lines_written_before_a_rotation_are_read_where_they_are_now(tmp_path: Path) -> None:
+    log = Log(tmp_path)
+    exporter = Exporter(log.path, complete=False)
+    log.write(3)
+    exporter.run()
+    log.write(2)
+    log.rename()
+    assert exporter.run() == lines(3, 4)  # although there is no new file yet
+    log.write(1)
+    with (tmp_path / "messages.1").open("ab") as file:  # the program writes to the old one, still
+        file.write(b"the last one\n")
+    assert exporter.run() == ["the last one"]
+    assert exporter.run() == lines(5)
+
+
+def test_a_rotated_file_is_followed_until_it_is_compressed(tmp_path: Path) -> None:
+    log = Log(tmp_path)
+    exporter = Exporter(log.path)
+    log.write(3)
+    exporter.run()
+    log.write(2)
+    log.rename()
+    log.compress("gz")
+    log.write(1)
+    assert exporter.run() == lines(3, 4, 5)
+    log.write(1)
+    assert exporter.run() == lines(6)
+
+
+@pytest.mark.parametrize("start", ["", "#Version: 1.0\n#Fields: date time\n", "x" * 3000 + "\n"])
+def test_files_that_begin_alike_are_files_of_their_own(tmp_path: Path, start: str) -> None:
+    for name, message in (("a.log", "one"), ("b.log", "two")):
+        (tmp_path / name).write_text(f"{start}{message}\n")
+    exporter = Exporter(tmp_path / "*.log")
+    header = start.splitlines()
+    assert Counter(exporter.run()) == Counter([*header, "one", *header, "two"])
+    (tmp_path / "c.log").write_text(f"{start}one\n")  # the same content, and the others are there
+    assert exporter.run() == [*header, "one"]
+
+
+def test_without_times_the_same_content_in_a_new_file_counts_again_and_is_said(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "app.log"
+    path.write_text("Starting\n")
+    exporter = Exporter(path)
+    exporter.run()
+    (tmp_path / "new").write_text("Starting\nReady\n")
+    (tmp_path / "new").replace(path)
+    with capture_logs() as logs:
+        assert exporter.run() == ["Starting", "Ready"]
+    assert any("begins like one that was read" in one["event"] for one in logs)
+
+
+def test_a_backup_that_an_editor_makes_counts_nothing_again(tmp_path: Path) -> None:
+    path = tmp_path / "app.log"
+    append(path, range(3))
+    exporter = Exporter(tmp_path / "app.log*")
+    exporter.run()
+    path.rename(tmp_path / "app.log~")
+    append(path, range(4))
+    assert exporter.run() == lines(3)
+
+
+def test_a_file_that_an_editor_changed_counts_from_its_start_and_is_said(tmp_path: Path) -> None:
+    path = tmp_path / "app.log"
+    append(path, range(3))
+    exporter = Exporter(path)
+    exporter.run()
+    path.unlink()
+    append(path, [0, 2])
+    with capture_logs() as logs:
+        assert exporter.run() == lines(0, 2)
+    assert [one["path"] for one in logs if "not found" in one["event"]] == [str(path)]
+
+
+def test_a_compressed_copy_beside_a_file_is_left_out_until_the_file_is_gone(
+    tmp_path: Path,
+) -> None:
+    path, packed = tmp_path / "app.log", tmp_path / "app.log.gz"
+    append(path, range(3))
+    packed.write_bytes(gzip.compress(path.read_bytes())[:10])  # it is being compressed
+    exporter = Exporter(tmp_path / "app.log*")
+    assert exporter.run() == lines(0, 1, 2)
+    append(path, [3])
+    packed.write_bytes(gzip.compress(path.read_bytes()))
+    path.unlink()
+    assert exporter.run() == lines(3)
+    assert exporter.run() == []
+
+
+def test_documents_that_are_compressed_later_count_once(tmp_path: Path) -> None:
+    path = tmp_path / "trail.json"
+    times = [f"2026-11-27T07:00:{number:02}Z" for number in range(3)]
+    path.write_text(json.dumps({"Records": [{"eventTime": time} for time in times]}, indent=1))
+    exporter = Exporter(tmp_path / "*")
+    assert len(exporter.run()) == 3
+    (tmp_path / "trail.json.gz").write_bytes(gzip.compress(path.read_bytes()))
+    path.unlink()
+    assert exporter.run() == []
+
+
+def test_a_volume_that_was_away_counts_nothing_again(tmp_path: Path) -> None:
+    folder, away = tmp_path / "logs", tmp_path / "away"
+    folder.mkdir()
+    append(folder / "app.log", range(3))
+    exporter = Exporter(folder / "*")
+    exporter.run()
+    folder.rename(away)
+    assert exporter.run() == []
+    away.rename(folder)
+    append(folder / "app.log", [3])
+    assert exporter.run() == lines(3)
+    assert not FilePosition.decode(exporter.ledger[str(folder / "app.log")]).gone
+
+
+def test_the_positions_of_files_that_are_gone_are_forgotten_in_time(tmp_path: Path) -> None:
+    append(tmp_path / "a.log", range(3))
+    append(tmp_path / "b.log", range(3))
+    exporter = Exporter(tmp_path / "*.log")
+    exporter.run()
+    (tmp_path / "a.log").unlink()
+    exporter.run()
+    assert len(exporter.ledger) == 2
+    exporter.now += file_rotation.FORGOTTEN_AFTER / 1000 + 1
+    append(tmp_path / "b.log", [3])
+    exporter.run()
+    assert list(exporter.ledger) == [str(tmp_path / "b.log")]
+
+
+def test_positions_of_earlier_versions_are_carried_over(tmp_path: Path) -> None:
+    log = Log(tmp_path)
+    exporter = Exporter(tmp_path / "messages*")
+    log.write(3)
+    exporter.run()
+    for path, checkpoint in exporter.ledger.items():
+        before = {"modified": 0, "finished": False, "midline": False, **json.loads(checkpoint)}
+        exporter.ledger[path] = json.dumps(before)
+    log.write(1)
+    log.rename()
+    log.write(1)
+    assert exporter.run() == lines(4, 3)
+
+
+def test_files_that_stay_as_they_are_cost_no_look_at_the_ledger(tmp_path: Path) -> None:
+    append(tmp_path / "a.log", range(3))
+    exporter = Exporter(tmp_path / "*.log")
+    exporter.run()
+    exporter.run()
+    asked: list[str] = []
+    exporter.source = Files(
+        [str(tmp_path / "*.log")], name="files", checkpoints=lambda name: asked.append(name) or {}
+    )
+    exporter.source.discover()
+    exporter.source.discover()
+    assert asked == ["files"]
