@@ -293,10 +293,13 @@ class Files:
         file.seek(0)
         if position.done is not None:
             return position.done
-        size, most = position.covered, None
-        if position.copied:
-            size, most = os.fstat(file.fileno()).st_size, position.copied
-        container = Container(file, size, self.format, path=path, at_once=self._at_once, most=most)
+        read, size, most = file, os.fstat(file.fileno()).st_size, position.copied
+        if not most:
+            size = position.covered
+            read = io.BufferedReader(io.BytesIO(os.pread(file.fileno(), size, 0)))
+        container = Container(
+            read, size, self.format, path=path, at_once=self._at_once, most=most or None
+        )
         count = 0
         with suppress(DamagedContentError):
             for found in container.events(0):

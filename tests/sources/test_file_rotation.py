@@ -377,9 +377,12 @@ def test_files_that_stay_as_they_are_cost_no_look_at_the_ledger(tmp_path: Path) 
     exporter.run()
     exporter.run()
     asked: list[str] = []
-    exporter.source = Files(
-        [str(tmp_path / "*.log")], name="files", checkpoints=lambda name: asked.append(name) or {}
-    )
-    exporter.source.discover()
-    exporter.source.discover()
+
+    def checkpoints(source: str) -> dict[str, str]:
+        asked.append(source)
+        return exporter.ledger
+
+    source = Files([str(tmp_path / "*.log")], name="files", checkpoints=checkpoints)
+    source.discover()
+    source.discover()
     assert asked == ["files"]
