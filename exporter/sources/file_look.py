@@ -10,12 +10,10 @@ from typing import Any, Final
 
 import structlog
 
-from exporter.model import DamagedCheckpointError, Partition, PartitionKind
+from exporter.model import DamagedCheckpointError, Partition
 from exporter.sources.base import Discovery, Move
 from exporter.sources.file_position import FilePosition
 from exporter.sources.file_rotation import Resolved, Stats, resolve
-
-FILE: Final = PartitionKind("path", "File", by_event_time=False)
 
 _REPLACED: Final = (
     "file was replaced or truncated, and what was there before is not found: lines that were"
@@ -35,7 +33,7 @@ class Look:
 
     def __init__(
         self,
-        source: str,
+        place: Partition,
         paths: Sequence[str],
         checkpoints: Callable[[str], Mapping[str, str]] | None,
         warn_once: Callable[[str, str], None],
@@ -43,10 +41,10 @@ class Look:
     ) -> None:
         """Nothing is looked for yet.
 
-        ``checkpoints``: see Environment. ``warn_once`` logs a message about a path. ``now``:
-        milliseconds.
+        ``place``: of the source, a partition without a path. ``checkpoints``: see Environment.
+        ``warn_once`` logs a message about a path. ``now``: milliseconds.
         """
-        self._source = source
+        self._place = place
         self._paths = paths
         self._checkpoints = checkpoints
         self._warn_once = warn_once
@@ -71,10 +69,14 @@ class Look:
         if seen == self._seen:
             return Discovery(list(map(self._partition, sorted(seen.keys() - self._copies))))
         unchanged = {path for path, one in seen.items() if self._seen.get(path) == one}
-        known = {} if self._checkpoints is None else self._checkpoints(self._source)
-        resolved = resolve(files, self._positions(known), self._now(), unchanged)
+        known = {} if self._checkpoints is None else self._checkpoints(self._place.source)
+        others = _other_names(files, known)
+        for path in others:
+            del files[path]
+        positions = self._positions({k: one for k, one in known.items() if k not in others})
+        resolved = resolve(files, positions, self._now(), unchanged)
         self._seen = {} if resolved.moved or resolved.elsewhere else seen
-        self._copies = resolved.copies.keys()
+        self._copies = resolved.copies.keys() | others
         self._note(resolved)
         paths = (files.keys() - resolved.copies.keys()) | resolved.elsewhere
         return Discovery(
@@ -88,7 +90,7 @@ class Look:
         )
 
     def _partition(self, path: str) -> Partition:
-        return Partition(self._source, resource=path, kind=FILE)
+        return Partition(self._place.source, resource=path, kind=self._place.kind)
 
     def _positions(self, known: Mapping[str, str]) -> dict[str, FilePosition]:
         positions = {}
@@ -112,6 +114,19 @@ class Look:
 
 def _signature(one: os.stat_result) -> tuple[int, int, int]:
     return one.st_ino, one.st_size, one.st_mtime_ns
+
+
+def _other_names(files: Stats, known: Collection[str]) -> set[str]:
+    """All but one of the paths that lead to the same file, by links. One that was read is kept."""
+    paths: dict[tuple[int, int], str] = {}
+    others: set[str] = set()
+    for path in sorted(files, key=lambda one: (one not in known, one)):
+        one = files[path]
+        kept = paths.setdefault((one.st_dev, one.st_ino), path)
+        # Some file systems give the same inode to several files.
+        if kept != path and (one.st_nlink > 1 or os.path.realpath(path) == os.path.realpath(kept)):
+            others.add(path)
+    return others
 
 
 def _existing(pattern: str) -> Stats:

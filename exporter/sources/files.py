@@ -24,6 +24,7 @@ from exporter.model import (
     EventFormat,
     Partition,
     PartitionGoneError,
+    PartitionKind,
     Records,
     SourceError,
 )
@@ -31,7 +32,7 @@ from exporter.sources.base import Discovery, Environment, Reading, SourceConfig
 from exporter.sources.containers import NOT_EVENTS, Container, Leftover, in_lines
 from exporter.sources.file_batches import Batch, after
 from exporter.sources.file_content import AT_ONCE
-from exporter.sources.file_look import FILE, Look
+from exporter.sources.file_look import Look
 from exporter.sources.file_position import FilePosition, sample
 from exporter.sources.json_records import Found
 from exporter.sources.options import Distinct, Interval
@@ -40,6 +41,8 @@ from exporter.yamlfile.globs import absolute_glob, is_path
 _TWO_WEEKS = 14 * 86_400_000
 _NOT_EVENTS = f"file is read without some of its records: {NOT_EVENTS}"
 _BROKEN = "file is broken, only events before that count"
+
+FILE = PartitionKind("path", "File", by_event_time=False)
 
 _log = structlog.get_logger(__name__)
 
@@ -113,7 +116,8 @@ class Files:
         self.format: EventFormat = format
         self.interval = interval
         self.discovery_interval = interval
-        self.place: Partition | None = Partition(name, kind=FILE)
+        place = Partition(name, kind=FILE)
+        self.place: Partition | None = place
         self._paths = tuple(paths)
         self._complete = complete
         self._batch_events = batch_events
@@ -123,7 +127,7 @@ class Files:
         self._versions: dict[str, tuple[int, int]] = {}
         """Size and modification time of each line file at the last poll."""
         self._warned: set[tuple[str, str]] = set()
-        self._look = Look(name, self._paths, checkpoints, self._warn_once, self._now)
+        self._look = Look(place, self._paths, checkpoints, self._warn_once, self._now)
 
     def discover(self) -> Discovery:
         """The regular files that exist now. A path without a file is not a failure."""

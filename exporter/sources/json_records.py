@@ -156,7 +156,10 @@ class JsonRecords:
                     yield from self._element(raw)
                 continue
             if start == '"':
-                yield from self._string(text.value())
+                raw = text.value()
+                if raw is not None and "\n" in raw:  # a quote that another line closes
+                    raise NotJsonError("it is not JSON (any more)")
+                yield from self._string(raw)
                 continue
             text.expect("{")
             raw = None if text.is_at(_RECORDS_FIRST) else text.whole_object()

@@ -318,6 +318,24 @@ def test_a_compressed_copy_beside_a_file_is_left_out_until_the_file_is_gone(
     assert exporter.run() == []
 
 
+@pytest.mark.parametrize("link", [os.link, os.symlink])
+def test_a_file_with_several_names_counts_once(
+    tmp_path: Path, link: Callable[[Path, Path], None]
+) -> None:
+    path = tmp_path / "app-1.log"
+    append(path, range(2))
+    link(path, tmp_path / "current.log")
+    exporter = Exporter(tmp_path / "*.log")
+    assert exporter.run() == lines(0, 1)
+    append(path, [2])
+    assert exporter.run() == lines(2)
+    (tmp_path / "current.log").unlink()
+    append(tmp_path / "app-2.log", [4])
+    link(tmp_path / "app-2.log", tmp_path / "current.log")
+    append(path, [3])
+    assert Counter(exporter.run()) == Counter(lines(3, 4))
+
+
 def test_documents_that_are_compressed_later_count_once(tmp_path: Path) -> None:
     path = tmp_path / "trail.json"
     times = [f"2026-11-27T07:00:{number:02}Z" for number in range(3)]
