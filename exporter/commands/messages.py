@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
 from exporter.model import DamagedContentError
-from exporter.sources.decompression import CHUNK, decompressed
+from exporter.sources.decompression import decompressed
+from exporter.sources.file_content import CHUNK
 
 STANDARD_INPUT = "-"
 

@@ -13,8 +13,7 @@ from typing import Any, BinaryIO, Final
 
 from exporter import compression
 from exporter.model import DamagedContentError
-
-CHUNK: Final = 256 * 1024
+from exporter.sources.file_content import CHUNK
 
 # Gzip makes log lines 10 to 50 times smaller; a thousand times is an attack.
 _BOMB_BYTES = 256 * 1024 * 1024

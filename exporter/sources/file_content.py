@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from exporter.model import LONGEST, DamagedContentError
-from exporter.sources.decompression import CHUNK
 
+CHUNK = 256 * 1024
 AT_ONCE = 32 * 1024 * 1024
 """Bytes of the largest document that is inflated and decoded in one call each."""
 UTF8_BOM = codecs.BOM_UTF8
