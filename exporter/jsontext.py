@@ -170,7 +170,7 @@ class JsonText:
         self._begun = self._at
 
     def next_line(self) -> bool:
-        """Go to the next line that begins with an object or an array; False if there is none.
+        """Go to the next line that begins with an object or an array; False at the end.
 
         It is the next one after the beginning of the value that is not JSON.
         """
@@ -248,7 +248,7 @@ class JsonText:
         return self._text[start:end] if end - start <= LONGEST else None
 
     def _is_certain(self, error: json.JSONDecodeError) -> bool:
-        """Whether an error at the end of the text is none that more text could cure."""
+        """Whether more text cannot cure an error at the end of the text."""
         rest = self._text[error.pos :].strip(_BLANKS)
         return bool(rest) and error.msg.startswith("Expecting ") and "value" not in error.msg
 

@@ -108,7 +108,7 @@ class Move:
     expected: str | None
     """The checkpoint before; None if there was none."""
     checkpoint: str | None
-    """None if there is none any more."""
+    """None to delete it."""
 
 
 @dataclass(frozen=True, slots=True)

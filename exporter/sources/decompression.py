@@ -34,7 +34,7 @@ _UNREAD: Final = {
 }
 _LONGEST_MAGIC: Final = 10
 _BZIP2_BLOCKS: Final = (b"1AY&SY", b"\x17rE8P\x90")
-"""How the first block begins, or the end if there is none."""
+"""How the first block begins, or the end of an empty content."""
 
 
 def is_gzip(file: io.BufferedReader) -> bool:

@@ -143,7 +143,7 @@ def pieces(content: bytes | bytearray) -> Iterator[bytes]:
 def split_lines(chunks: Iterable[bytes]) -> Iterator[Lines]:
     """The lines of a file. If the chunks end in an error, an incomplete line is dropped.
 
-    NUL bytes at the beginning of a line are left out: a program that goes on writing at its old
+    NUL bytes at the beginning of a line are left out: a program that keeps writing at its old
     position after ``copytruncate`` leaves a hole. At the end of a file they are no line (yet).
     """
     pending: list[bytes] = []

@@ -16,7 +16,7 @@ from exporter.sources.file_position import FilePosition
 from exporter.sources.file_rotation import Resolved, Stats, resolve
 
 _REPLACED: Final = (
-    "file was replaced or truncated, and what was there before is not found: lines that were"
+    "file was replaced or truncated, and its former content is not found: lines that were"
     " written to it since the last poll do not count; reading from the start"
 )
 _ALIKE: Final = (
@@ -29,7 +29,7 @@ _log = structlog.get_logger(__name__)
 
 
 class Look:
-    """Looks for files again and again."""
+    """Looks for files, each time with the memory of the last one."""
 
     def __init__(
         self,
@@ -105,7 +105,7 @@ class Look:
         for path in resolved.replaced:
             _log.warning(_REPLACED, path=path)
         for path, before in resolved.carried.items():
-            _log.info("file was renamed or copied, reading goes on", path=path, before=before)
+            _log.info("file was renamed or copied, reading continues", path=path, before=before)
         for path in resolved.alike:
             self._warn_once(path, _ALIKE)
         for path in resolved.copies:

@@ -88,7 +88,7 @@ class Files:
     Plain line files are followed as they grow. JSON documents and gzip files are read once for each
     version; if data was only appended, reading continues after the last record. A last line without
     a newline counts if the file did not change between two polls, or immediately if ``complete``.
-    A file that was renamed, copied or compressed goes on where it was read (``file_rotation``).
+    A file that was renamed, copied or compressed is read on from its position (``file_rotation``).
     """
 
     memory = _TWO_WEEKS

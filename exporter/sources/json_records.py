@@ -131,9 +131,8 @@ class JsonRecords:
         ``{"Records": […]}``, subscription data of CloudWatch Logs, arrays of these or of records,
         answers of the AWS command line, and single records. Memory is bounded by LONGEST.
 
-        What is not JSON is None, up to the next line that begins with an object or an array. Raises
-        DamagedContentError after the records before that if there is none, or there are too many
-        such places.
+        A part that is not JSON is None, up to the next line that begins with an object or an array.
+        If no such line follows, or after too many such parts, it raises DamagedContentError.
         """
         text = JsonText(chunks)
         for _ in range(_MOST_PLACES):
