@@ -122,7 +122,7 @@ class Run:
         self.messages = self.folder / "messages"
 
     def count(self) -> Counted:
-        """What is counted so far, after one more ``run --once``."""
+        """The counts so far, after one more ``run --once``."""
         command = [sys.executable, "-m", "exporter", "run", "--once", "--log.level", "error"]
         options = ["--config.file", str(self._config), "--storage.path", str(self._data)]
         done = subprocess.run(  # noqa: S603 - our own command
