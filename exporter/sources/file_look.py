@@ -23,7 +23,7 @@ _ALIKE: Final = (
     "file begins like one that was read, but without a time that would show that it is the same"
     " one: it counts from its start"
 )
-_COPY: Final = "file is a compressed copy of one that is read, and is left out"
+_COPY: Final = "file is a copy of one that is read, and is left out while both are there"
 
 _log = structlog.get_logger(__name__)
 

@@ -24,6 +24,7 @@ FORGOTTEN_AFTER: Final = 14 * 86_400_000
 
 _TIMED: Final = re.compile(rb"\d\d:\d\d|\d{9}")
 """A time of day or seconds since the epoch: other log files do not have the same bytes."""
+_ENDS_OF_STEMS: Final = re.compile(r"[.~_-]|\Z")
 _MOST_COMPARED: Final = 64
 """Files beside a log file that are compared with it, the newest ones."""
 _HEAD: Final = 64 * 1024
@@ -39,7 +40,7 @@ class Resolved:
     moved: dict[str, FilePosition | None] = field(default_factory=dict)
     """By the path of the partition; None if its file is read from the start, or forgotten."""
     copies: dict[str, str] = field(default_factory=dict)
-    """Compressed files that are not read, and the files that they are copies of."""
+    """Files that are not read, and those that they are copies of."""
     elsewhere: set[str] = field(default_factory=set)
     """Paths whose file was rotated to a path that is not read, and may have more to read."""
     carried: dict[str, str] = field(default_factory=dict)
@@ -77,6 +78,8 @@ class _Resolution:
         self._loose: dict[str, FilePosition] = {}
         """The positions whose file is not where it was."""
         self._folders: dict[str, list[os.DirEntry[str]]] = {}
+        self._by_stem: dict[tuple[str, str], list[str]] = defaultdict(list)
+        """Log files by folder and beginning of the name."""
 
     def run(self) -> Resolved:
         for path, position in self._known.items():
@@ -137,38 +140,69 @@ class _Resolution:
 
     def _claim_by_content(self, new: list[str], unclaimed: dict[str, FilePosition]) -> None:
         """Carry over the positions of files that were copied or compressed."""
+        left = []
         for path in new:
-            if self._is_copy(path):
-                continue
             # Another file may have been renamed, and this one written with the same content.
             own = self._loose.get(path)
-            candidates = {**unclaimed} if own is None else {path: own, **unclaimed}
-            found = self._like(path, self._files[path], candidates)
-            if found is not None:
-                owner, position = found
-                self._claim(path, owner, position)
-                unclaimed.pop(owner, None)
+            if own is None or not self._claim_like(path, {path: own}, unclaimed):
+                left.append(path)
+        for path in left:
+            if not self._is_copy(path):
+                self._claim_like(path, unclaimed, unclaimed)
+
+    def _claim_like(
+        self,
+        path: str,
+        candidates: Mapping[str, FilePosition],
+        unclaimed: dict[str, FilePosition],
+    ) -> bool:
+        found = self._like(path, self._files[path], candidates)
+        if found is None:
+            return False
+        owner, position = found
+        self._claim(path, owner, position)
+        unclaimed.pop(owner, None)
+        return True
 
     def _is_copy(self, path: str) -> bool:
-        """Whether a file is a compressed copy of one that is read, and still there."""
+        """Whether a file is a copy of one that is read and still there, or is becoming one."""
         original = os.path.splitext(path)[0]  # noqa: PTH122 - a name may be no text
-        if original not in self._files or original == path:
-            return False
-        with suppress(OSError), open(path, "rb") as file:  # noqa: PTH123 - quicker
-            chunks = decompressed(file, self._files[path].st_size)
-            if chunks is None:
-                return False
-            head = b""
-            with suppress(DamagedContentError):  # it is being written
-                while len(head) < _HEAD and (chunk := next(chunks, b"")):
-                    head += chunk
-            head = head[:_HEAD]
-            with open(original, "rb") as other:  # noqa: PTH123
-                is_same = other.read(len(head)) == head
-            if is_same and (not head or _TIMED.search(head.replace(b"\0", b""))):
-                self._resolved.copies[path] = original
-                return True
+        with suppress(OSError):
+            if original in self._files and original != path:
+                is_copy = _is_compressed_copy(path, self._files[path], original)
+                if is_copy is not None:
+                    if is_copy:
+                        self._resolved.copies[path] = original
+                    return is_copy
+            for other in self._related(path):
+                if _is_beginning(path, self._files[path].st_size, other):
+                    self._resolved.copies[path] = other
+                    return True
         return False
+
+    def _related(self, path: str) -> Iterator[str]:
+        """Log files whose name begins like that of a file beside them, and that are not shorter."""
+        if not self._by_stem:
+            for other in self._files:
+                position = self._now_at(other)
+                if position is None or position.unit == "bytes":
+                    folder, name = os.path.split(other)
+                    self._by_stem[folder, name.partition(".")[0]].append(other)
+        folder, name = os.path.split(path)
+        size = self._files[path].st_size
+        for end in _ENDS_OF_STEMS.finditer(name):
+            for other in self._by_stem.get((folder, name[: end.start()]), ())[:_MOST_COMPARED]:
+                if other == path or other in self._resolved.copies:
+                    continue
+                # Of two new files with the same content, one is the copy.
+                longer = self._files[other].st_size - size
+                if longer > 0 or (not longer and (other < path or self._now_at(other))):
+                    yield other
+
+    def _now_at(self, path: str) -> FilePosition | None:
+        """The position of the file that has a path now, as far as it is known."""
+        moved = self._resolved.moved
+        return moved.get(path) if path in moved or path in self._loose else self._known.get(path)
 
     def _like(
         self, path: str, stat: os.stat_result, candidates: Mapping[str, FilePosition]
@@ -188,7 +222,7 @@ class _Resolution:
                 both = found.get(position.covered)
                 if both is None or sample_of(both) != position.sample:
                     continue
-                if not _TIMED.search(both[1].replace(b"\0", b"")):
+                if not _has_time(both[1]):
                     self._resolved.alike[path] = owner
                     continue
                 if content is None:
@@ -241,6 +275,33 @@ class _Resolution:
                     one for one in entries if one.is_file(follow_symlinks=False)
                 ]
         return self._folders[folder]
+
+
+def _is_compressed_copy(path: str, stat: os.stat_result, original: str) -> bool | None:
+    """Whether a file has the same content as another one; None if it is not compressed."""
+    with open(path, "rb") as file:  # noqa: PTH123 - quicker
+        chunks = decompressed(file, stat.st_size)
+        if chunks is None:
+            return None
+        head = b""
+        with suppress(DamagedContentError):  # it is being written
+            while len(head) < _HEAD and (chunk := next(chunks, b"")):
+                head += chunk
+        head = head[:_HEAD]
+    with open(original, "rb") as other:  # noqa: PTH123
+        is_same = other.read(len(head)) == head
+    return is_same and (not head or _has_time(head))
+
+
+def _is_beginning(path: str, size: int, original: str) -> bool:
+    """Whether a file of this size is the beginning of another one, so that no line is its own."""
+    with open(path, "rb") as file, open(original, "rb") as other:  # noqa: PTH123
+        found = ends(file, size)
+        return _has_time(found[1]) and found == ends(other, size)
+
+
+def _has_time(content: bytes) -> bool:
+    return _TIMED.search(content.replace(b"\0", b"")) is not None
 
 
 def _stat(path: str) -> os.stat_result | None:
