@@ -6,6 +6,7 @@ import glob
 import os
 import stat
 from collections.abc import Callable, Collection, Mapping, Sequence
+from fnmatch import fnmatchcase
 from typing import Any, Final
 
 import structlog
@@ -74,7 +75,7 @@ class Look:
         for path in others:
             del files[path]
         positions = self._positions({k: one for k, one in known.items() if k not in others})
-        resolved = resolve(files, positions, self._now(), unchanged)
+        resolved = resolve(files, positions, self._now(), self._is_read, unchanged)
         self._seen = {} if resolved.moved or resolved.elsewhere else seen
         self._copies = resolved.copies.keys() | others
         self._note(resolved)
@@ -88,6 +89,9 @@ class Look:
                 for path, position in resolved.moved.items()
             },
         )
+
+    def _is_read(self, path: str) -> bool:
+        return any(_matches(pattern, path) for pattern in self._paths)
 
     def _partition(self, path: str) -> Partition:
         return Partition(self._place.source, resource=path, kind=self._place.kind)
@@ -127,6 +131,14 @@ def _other_names(files: Stats, known: Collection[str]) -> set[str]:
         if kept != path and (one.st_nlink > 1 or os.path.realpath(path) == os.path.realpath(kept)):
             others.add(path)
     return others
+
+
+def _matches(pattern: str, path: str) -> bool:
+    """Whether a glob matches a path; ``**`` stands for any folders."""
+    if "**" in pattern:
+        return fnmatchcase(path, pattern.replace("**/", "*"))
+    parts, names = pattern.split("/"), path.split("/")
+    return len(parts) == len(names) and all(map(fnmatchcase, names, parts))
 
 
 def _existing(pattern: str) -> Stats:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import re
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -52,14 +52,22 @@ class Resolved:
 
 
 def resolve(
-    files: Stats, known: Mapping[str, FilePosition], now: int, unchanged: Collection[str] = ()
+    files: Stats,
+    known: Mapping[str, FilePosition],
+    now: int,
+    is_read: Callable[[str], bool],
+    unchanged: Collection[str] = (),
 ) -> Resolved:
     """Find the files of all positions.
 
-    ``files``: those that are read. ``known``: positions by the path of their partition. ``now``:
-    milliseconds. ``unchanged``: files that are known to be in their places.
+    Args:
+        files: those that are read.
+        known: positions by the path of their partition.
+        now: milliseconds.
+        is_read: whether a file at a path would be read.
+        unchanged: files that are known to be in their places.
     """
-    return _Resolution(files, known, now, unchanged).run()
+    return _Resolution(files, known, now, is_read, unchanged).run()
 
 
 class _Resolution:
@@ -68,11 +76,13 @@ class _Resolution:
         files: Stats,
         known: Mapping[str, FilePosition],
         now: int,
+        is_read: Callable[[str], bool],
         unchanged: Collection[str],
     ) -> None:
         self._files = files
         self._known = known
         self._now = now
+        self._is_read = is_read
         self._unchanged = unchanged
         self._resolved = Resolved()
         self._loose: dict[str, FilePosition] = {}
@@ -86,7 +96,8 @@ class _Resolution:
             if not self._is_in_place(path, position):
                 self._loose[path] = position
             elif position.path:
-                self._resolved.elsewhere.add(path)
+                if self._is_read(path):
+                    self._resolved.elsewhere.add(path)
             elif position.gone:
                 self._resolved.moved[path] = position.lost(0)
         new = [
@@ -110,7 +121,8 @@ class _Resolution:
         elif path in self._unchanged:
             return True
         else:
-            stat = self._files.get(at)
+            # A file that the source no longer reads keeps its position.
+            stat = self._files.get(path) or (None if position.gone else _stat(path))
         return stat is not None and (position.finished_with(stat) or _holds(at, stat, position))
 
     def _claim(self, new: str, owner: str, position: FilePosition) -> None:
@@ -233,7 +245,7 @@ class _Resolution:
     def _look_elsewhere(self, path: str, position: FilePosition) -> None:
         """Find a file at a path that is not read, or note that it is gone."""
         is_replaced = path in self._files
-        if is_replaced or not position.gone:
+        if is_replaced or (not position.gone and self._is_read(path)):
             found = None if position.finished else self._beside(path, position)
             if found is not None:
                 self._resolved.moved[path] = found

@@ -37,7 +37,7 @@ class Exporter:
         self.counted: list[str] = []
         self.undecodable = 0
         self.now = 1.8e9
-        self._patterns = patterns
+        self.patterns = patterns
         self._complete = complete
         self._batch = batch
         self.start()
@@ -45,7 +45,7 @@ class Exporter:
     def start(self) -> None:
         """Begin with no more than the ledger."""
         self.source = Files(
-            [str(one) for one in self._patterns],
+            [str(one) for one in self.patterns],
             name="files",
             complete=self._complete,
             checkpoints=lambda _: dict(self.ledger),
@@ -371,6 +371,25 @@ def test_a_volume_that_was_away_counts_nothing_again(tmp_path: Path) -> None:
     append(folder / "app.log", [3])
     assert exporter.run() == lines(3)
     assert not FilePosition.decode(exporter.ledger[str(folder / "app.log")]).gone
+
+
+def test_files_that_are_no_longer_configured_are_not_read_and_keep_their_positions(
+    tmp_path: Path,
+) -> None:
+    for name in ("a.log", "b.log"):
+        append(tmp_path / name, range(2))
+    exporter = Exporter(tmp_path / "*.log")
+    exporter.run()
+    exporter.patterns = (tmp_path / "a.*",)
+    exporter.start()
+    append(tmp_path / "b.log", [2])
+    assert exporter.run() == []
+    (tmp_path / "b.log").rename(tmp_path / "b.log.1")
+    append(tmp_path / "b.log", [3])
+    assert exporter.run() == []
+    exporter.patterns = (tmp_path / "*.log*",)
+    exporter.start()
+    assert Counter(exporter.run()) == Counter(lines(2, 3))
 
 
 def test_the_positions_of_files_that_are_gone_are_forgotten_in_time(tmp_path: Path) -> None:
