@@ -38,6 +38,7 @@ _NEXT: Final = 64 * 1024
 _MOST_VALUES: Final = 2**18
 """Brackets, braces and commas of a value of more than LONG characters. Three characters of dense
 JSON take seventy bytes in memory."""
+_MOST_WASTED: Final = 64 * 1024 * 1024
 _LINE: Final = re.compile(r"\n(?=[{\[])")
 _STRUCTURE: Final = re.compile(r'["\[\]{},]')
 _IN_STRING: Final = re.compile(r'"|(?:\\.){1,1000}|\\\Z', re.DOTALL)
@@ -141,6 +142,8 @@ class JsonText:
         """Start of the text to keep, if it is not ``_at``."""
         self._begun = 0
         """Start of the first value that was not taken completely."""
+        self._wasted = 0
+        """Characters that were read in values that are not JSON, some of them several times."""
         self._unsplit = False
         """Whether msgspec has not tried the newest text yet."""
         self._ended = False
@@ -170,12 +173,17 @@ class JsonText:
         self._begun = self._at
 
     def next_line(self) -> bool:
-        """Go to the next line that begins with an object or an array; False at the end.
+        """Go to the next line that begins with an object or an array.
+
+        False at the end, or if too much was read for nothing.
 
         It is the next one after the beginning of the value that is not JSON.
         """
         self._mark = None
+        self._wasted += self._at - self._begun
         self._at = self._begun
+        if self._wasted > _MOST_WASTED:
+            return False
         while not (found := _LINE.search(self._text, self._at)):
             self._at = self._begun = max(self._at, len(self._text) - 1)
             if not self._more():
@@ -233,6 +241,7 @@ class JsonText:
                 if is_cut and self._more():
                     continue
                 if not is_cut or self._is_certain(error):
+                    self._wasted += error.pos - start
                     raise NotJsonError("it is not JSON (any more)") from error
                 raise DamagedContentError(
                     "it is not JSON, or ends in the middle of a record"

@@ -44,8 +44,6 @@ _RECORDS_FIRST: Final = re.compile(r'\{[ \t\r\n]*"Records"')
 # An envelope of EventBridge, in which a record may come, has ``detail-type``.
 _CLOUDTRAIL_KEYS: Final = ("eventVersion", "eventID", "eventName", "eventSource", "detail-type")
 _WRAPPINGS: Final = frozenset({"CloudTrailEvent", "ingestionTime", "Message"})
-_MOST_PLACES: Final = 1000
-"""Places of a content that are not JSON. To look for the end of each takes a moment."""
 _AGGREGATED: Final = '"AwsAggregatedEvent"'
 _DATA: Final = "DATA_MESSAGE"
 _LATEST: Final = 253_402_300_799_999
@@ -132,10 +130,10 @@ class JsonRecords:
         answers of the AWS command line, and single records. Memory is bounded by LONGEST.
 
         A part that is not JSON is None, up to the next line that begins with an object or an array.
-        If no such line follows, or after too many such parts, it raises DamagedContentError.
+        If no such line follows, or such parts are too long, it raises DamagedContentError.
         """
         text = JsonText(chunks)
-        for _ in range(_MOST_PLACES):
+        while True:
             try:
                 yield from self._values(text)
             except NotJsonError:
@@ -144,7 +142,6 @@ class JsonRecords:
                 yield None
             else:
                 return
-        raise DamagedContentError("it is not JSON in too many places")
 
     def _values(self, text: JsonText) -> Iterator[LogEvent | None]:
         """The log events in the values of a text."""
