@@ -250,6 +250,16 @@ class Ledger(Protocol):
     def checkpoints(self, partitions: Iterable[Partition]) -> dict[Partition, str]:
         """Return the last committed checkpoints of those partitions that have one."""
 
+    def checkpoints_of(self, source: str) -> dict[str, str]:
+        """Return the last committed checkpoints of a source by ``Partition.key``."""
+
+    def move(self, moves: Mapping[Partition, tuple[str | None, str | None]]) -> None:
+        """Change checkpoints whose partitions were renamed: all or none.
+
+        ``moves``: what each was and will be; None for no checkpoint. Raises FencedError if one is
+        another by now.
+        """
+
     def has_progress(self, source: str) -> bool:
         """Return whether any partition of the source has a checkpoint."""
 

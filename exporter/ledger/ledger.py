@@ -24,7 +24,7 @@ from exporter.ledger.base import (
     RuleUse,
     SeriesTotal,
 )
-from exporter.ledger.committing import Commit, EarlierMemory, checkpoint_key
+from exporter.ledger.committing import Commit, EarlierMemory, checkpoint_key, move
 from exporter.ledger.counting import Placement, RuleSpec, series_id
 from exporter.ledger.feeds import load_feeds
 from exporter.ledger.memory import Memory
@@ -167,10 +167,18 @@ class StoredLedger:
         by_key = {checkpoint_key(partition): partition for partition in partitions}
         with self._store.reading() as transaction:
             rows = transaction.read(CHECKPOINTS, by_key)
-        return {
-            by_key[row.source, row.partition]: row.checkpoint.decode("utf-8", "surrogatepass")
-            for row in rows
-        }
+        return {by_key[row.source, row.partition]: _text(row.checkpoint) for row in rows}
+
+    def checkpoints_of(self, source: str) -> dict[str, str]:
+        """See ``Ledger.checkpoints_of``."""
+        with self._store.reading() as transaction:
+            rows = transaction.read(CHECKPOINTS, [(source,)])
+        return {_text(row.partition): _text(row.checkpoint) for row in rows}
+
+    def move(self, moves: Mapping[Partition, tuple[str | None, str | None]]) -> None:
+        """See ``Ledger.move``."""
+        with self._store.transaction() as transaction:
+            move(transaction, moves, self._now())
 
     def has_progress(self, source: str) -> bool:
         """See ``Ledger.has_progress``."""
@@ -313,3 +321,7 @@ def _first(segments: Sequence[Segment], entries: int) -> Sequence[Segment]:
     """Return the first segments that have so many entries together, at least one."""
     sums = accumulate(segment.entries for segment in segments)
     return segments[: 1 + sum(1 for one in sums if one < entries)]
+
+
+def _text(data: bytes) -> str:
+    return data.decode("utf-8", "surrogatepass")

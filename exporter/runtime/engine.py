@@ -22,8 +22,9 @@ from exporter.model import (
 )
 from exporter.planning.forecast import to_text
 from exporter.rules import RuleSet
+from exporter.runtime.finding import found
 from exporter.runtime.pipeline import Pipeline
-from exporter.runtime.reader import Reader, internal_error
+from exporter.runtime.reader import Reader
 from exporter.runtime.scheduling import Request, Scheduler
 from exporter.sources.base import Discovery, Source
 
@@ -161,12 +162,16 @@ class Engine:
         Returns in how many seconds to look again, if that is sooner than usual.
         """
         began = round(self._clock.now() * 1000)
+<<<<<<< HEAD
         try:
             with using(Use(source.name, reason="discovery")):
                 discovery = source.discover()
         except Exception as error:
             scope = Partition(source.name)
             discovery = Discovery((), [(scope, internal_error(scope, error))])
+=======
+        discovery = found(source, self._ledger, self._telemetry)
+>>>>>>> K6
         failures = dict(discovery.failures)
         while True:
             rules = self._pipeline.rules

@@ -5,7 +5,7 @@ from __future__ import annotations
 import builtins
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar, Literal, Protocol
 
@@ -117,6 +117,16 @@ class Reading:
 
 
 @dataclass(frozen=True, slots=True)
+class Move:
+    """A change of a checkpoint that is not due to a reading: what it belongs to was renamed."""
+
+    expected: str | None
+    """The checkpoint before; None if there was none."""
+    checkpoint: str | None
+    """None to delete it."""
+
+
+@dataclass(frozen=True, slots=True)
 class Discovery:
     """The current partitions, and the failures to find some."""
 
@@ -126,6 +136,8 @@ class Discovery:
     account. Partitions found there before are kept."""
     accounts: Mapping[str, str] = field(default_factory=dict)
     """The names of the accounts by id; empty if an account has no name."""
+    moved: Mapping[Partition, Move] = field(default_factory=dict)
+    """Checkpoints to change, all or none, before the partitions are polled."""
 
 
 class Source(Protocol):
@@ -199,6 +211,8 @@ class Environment:
     """Whether each partition is polled only once, so nothing may wait for a later poll."""
     contents: Contents | None = None
     """Reads objects; None if the source reads one after the other."""
+    checkpoints: Callable[[str], Mapping[str, str]] | None = None
+    """Returns the committed checkpoints of a source by ``Partition.key``. Raises LedgerError."""
 
 
 class SourceConfig(BaseModel, ABC):

@@ -17,6 +17,7 @@ from tests.support.alerting import (
     pack_rules,
     pack_thresholds,
     rule_files,
+    rules_of,
 )
 from tests.support.promql import Labels, output_labels, parse, selectors
 from tests.support.tools import ROOT
