@@ -10,7 +10,6 @@ from functools import partial
 
 import structlog
 
-from exporter.aws.uses import Use, using
 from exporter.ledger.base import LedgerError, Member
 from exporter.logs import Failures
 from exporter.model import (
@@ -162,16 +161,7 @@ class Engine:
         Returns in how many seconds to look again, if that is sooner than usual.
         """
         began = round(self._clock.now() * 1000)
-<<<<<<< HEAD
-        try:
-            with using(Use(source.name, reason="discovery")):
-                discovery = source.discover()
-        except Exception as error:
-            scope = Partition(source.name)
-            discovery = Discovery((), [(scope, internal_error(scope, error))])
-=======
         discovery = found(source, self._ledger, self._telemetry)
->>>>>>> K6
         failures = dict(discovery.failures)
         while True:
             rules = self._pipeline.rules

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from exporter.aws.uses import Use, using
 from exporter.ledger.base import FencedError, Ledger, LedgerError
 from exporter.metrics.telemetry import Telemetry
 from exporter.model import Partition, SourceError
@@ -23,7 +24,8 @@ def found(source: Source, ledger: Ledger, telemetry: Telemetry) -> Discovery:
     while True:
         tries += 1
         try:
-            discovery = source.discover()
+            with using(Use(source.name, reason="discovery")):
+                discovery = source.discover()
             if discovery.moved:
                 moved = discovery.moved.items()
                 ledger.move({key: (one.expected, one.checkpoint) for key, one in moved})
