@@ -1,9 +1,9 @@
 #!/usr/bin/env python
 """What the packs count in the field's cases, beside what they should count.
 
-``scripts/field_cases.py [--pack NAME] [--all] [FILE]`` prints the cases that differ (``--all``:
-all) and a total for each pack; the exit code is 1 if one differs. FILE is one of cases as
-../shared/field/README.md describes them.
+``python -m scripts.field_cases [--pack NAME] [--all] [FILE]`` prints the cases that differ
+(``--all``: all) and a total for each pack; the exit code is 1 if one differs. FILE is one of cases
+as ../shared/field/README.md describes them.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import field_files
 import yaml
 
 from exporter.configuration import RuleConfig, load
 from exporter.model import LogEvent, Partition
 from exporter.rules import RuleSet
 from exporter.sources.log_groups import LOG_GROUP
+from scripts import field_files
 
 DEFAULT = Path(__file__).parents[2] / "shared" / "field" / "cases.jsonl"
 _PLACE = Partition("logs", "123456789012", "eu-west-1", resource="/field", kind=LOG_GROUP)
