@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from exporter.configuration import available_packs
+from exporter.configuration.packs import available_packs
 from scripts.field_cases import differences
 from tests.support.shared import shared_files
 
