@@ -27,7 +27,7 @@ _MOST_CALM: Final = 32 * _CALM
 """The calm doubles up to this each time that one more was too many."""
 
 _OF: Final = 10
-"""Tokens of which ``_LEAST`` speaks."""
+"""Tokens that ``_LEAST`` is a part of."""
 _LEAST: Final = {1: 2, 2: 1}
 """Tokens by rank that those who wait get at least, though others are served first."""
 
@@ -108,7 +108,7 @@ class Bucket:
         self._served: dict[tuple[str, str], dict[int, int]] = {}
         """When a partition got its last token of each rank, milliseconds."""
         self._next = self._short_until = 0
-        """When the next token comes, milliseconds, and until when tokens come one by one."""
+        """When the next token comes, milliseconds, and until when they come one at a time."""
         self._owed = dict.fromkeys(_LEAST, 0)
         self._needs: dict[tuple[str, str], tuple[Use, Needs]] = {}
         self._lock = threading.Lock()
@@ -258,9 +258,9 @@ class Bucket:
         return _WINDOW // self._limit
 
     def _in_pace(self, now: int) -> bool:
-        """Whether a token may be given now. Tokens come one by one if some have waited.
+        """Whether a token may be given now. Tokens come one at a time if some have waited.
 
-        Whoever asks first would get all those of a second otherwise.
+        The first to ask would get all those of a second otherwise.
         """
         return now >= min(self._next, self._short_until)
 
@@ -291,7 +291,7 @@ class Bucket:
     def _worth_asking(self, ticket: Ticket, now: int) -> int:
         """When it may be its turn, if those before it take their tokens at once; milliseconds.
 
-        A partition that gets a token stands behind all others then, so it counts once.
+        A partition that gets a token is behind all others then, so it counts once.
         """
         use, rank = ticket.use, ticket.use.rank(now / 1000)
         order = self._order(rank, ticket)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
@@ -13,6 +14,7 @@ from exporter.yamlfile.problems import plural
 
 _SHOWN: Final = 3
 """Requests of a plan that are named."""
+_DAY: Final = 86_400
 _LONGEST: Final = 160
 """Characters of a request that are shown."""
 
@@ -67,6 +69,12 @@ def _source_lines(source: SourceConfig, forecast: Forecast, rates: Rates) -> Ite
         instead = forecast.everything_a_day and forecast.everything_a_day * rates.partitions
         more = f" (reading everything would take {instead:,.0f})" if instead else ""
         yield f"  about {calls:,.0f} calls a day{more}, {price}"
+        allowed = (forecast.quota or math.inf) * _DAY
+        if calls > allowed:
+            yield (
+                f"  AWS allows {allowed:,.0f} calls of {forecast.operation} a day in an account and"
+                " region: re-reads are left out, and if that is not enough, events count later"
+            )
 
 
 def _found_lines(partitions: Sequence[Partition]) -> Iterator[str]:

@@ -33,7 +33,7 @@ _IS_NAME = re.compile(r"[A-Za-z0-9_.:/ -]{1,256}").fullmatch
 
 @dataclass(frozen=True, slots=True)
 class Attributes:
-    """What events have in common, by the attributes of LookupEvents; None: nothing is known.
+    """What events have in common, by the attributes of LookupEvents; None if not known.
 
     AWS documents neither how ``Username`` and ``ResourceName`` are made from a record nor what
     they are where it names several, so they are not derived.
@@ -49,8 +49,8 @@ class Attributes:
     """Whether all are of the account's root user (``userIdentity.type`` is ``Root``).
 
     Observed on AWS: their Username is ``root``. If the account has an alias, the record's
-    ``userName`` is the alias; which of the two Username is then is not documented, so both have to
-    be asked for.
+    ``userName`` is the alias; which of the two Username is then is not documented, so a request for
+    each is needed.
     """
 
 

@@ -21,11 +21,11 @@ _PLAIN = re.compile(r"[A-Za-z0-9 :_#=@/;,-]")
 def request_patterns(
     patterns: Iterable[FilterPattern], event_format: EventFormat, *, one_each: bool = False
 ) -> tuple[str, ...] | None:
-    """As few filter patterns as possible whose answers have every match; None: read everything.
+    """As few filter patterns as possible whose answers have every match.
 
     In the formats other than ``lines`` a rule judges the record in an envelope of EventBridge
     instead of the message, so JSON requests let all envelopes through, and the others ask for
-    texts that may be anywhere.
+    texts that may be anywhere. None if everything has to be read.
 
     Args:
         patterns: of all rules that may count a log event.

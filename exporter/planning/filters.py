@@ -13,9 +13,15 @@ from exporter.planning.plan import EVERYTHING, Plan, PlanKind, Request, shortene
 _MOST: Final = 10
 """Requests of a plan: each costs a call for every window, also where it returns nothing."""
 
+_MOST_PATTERNS: Final = 500
+"""AWS's 1,024 characters have room for fifty of the shortest."""
+
 
 def filter_plans(patterns: Sequence[FilterPattern], event_format: EventFormat) -> tuple[Plan, ...]:
     """The plans that return every match of the patterns; see ``Planner.begin`` for the first."""
+    if len(patterns) > _MOST_PATTERNS:
+        why = f"Everything is read: {len(patterns):,} patterns do not fit into {_MOST} requests."
+        return (Plan("everything", (EVERYTHING,), why),)
     texts = request_patterns(patterns, event_format)
     if not texts:
         return (_everything(patterns, event_format),)

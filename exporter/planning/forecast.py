@@ -66,6 +66,10 @@ class Forecast:
     """Calls that reading everything would take; None if it does, or if that is not known."""
     usd_a_month: float = 0.0
     """AWS's list price of these calls."""
+    operation: str = ""
+    """AWS's name of the calls, if all are of one."""
+    quota: float | None = None
+    """Calls a second that AWS allows in an account and region, if it publishes that."""
 
 
 def planned(
@@ -74,21 +78,24 @@ def planned(
     cost: Callable[[float], float],
     *,
     each: str,
+    page: int,
     interval: float,
 ) -> Forecast:
     """The plan that costs least at these rates.
 
-    ``cost``: see ``Planner.begin``; ``interval``: seconds.
+    ``cost``: see ``Planner.begin``; ``page``: log events; ``interval``: seconds.
     """
     planner = Planner()
-    for request in {EVERYTHING, *(one for plan in plans for one in plan.requests)}:
+    for request in {one for plan in plans for one in plan.requests}:
         rate = rates.of(request)
         if rate is not None:
-            planner.read(request, rate, 1000)
+            planner.read(request, rate / page, rate, 1000)
     plan = planner.begin(plans, cost)
     requests = [str(one) for one in plan.requests]
     polls, rate = _DAY / interval, rates.of(EVERYTHING)
-    instead = None if rate is None or EVERYTHING in plan.requests else cost(rate / 1000) * polls
+    instead = (
+        None if rate is None or EVERYTHING in plan.requests else cost(rate / page / 1000) * polls
+    )
     return Forecast(each, requests, plan.why, planner.cost(plan, cost) * polls, instead)
 
 

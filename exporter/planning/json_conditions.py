@@ -1,4 +1,4 @@
-"""JSON conditions for AWS that are true wherever a rule's condition is true here.
+"""JSON conditions for AWS that are true of every log event that a rule's condition is true of.
 
 A test that AWS may judge otherwise becomes a weaker one, or is left out.
 """
@@ -43,7 +43,8 @@ class Weaker(NamedTuple):
 def weaker(condition: Condition, *, one_each: bool = False) -> Weaker | None:
     """The strongest condition that AWS cannot judge to be false where this one is true here.
 
-    ``one_each``: keep one operand of each ``&&``, which is shorter. None: it may be true anywhere.
+    ``one_each``: keep one operand of each ``&&``, which is shorter. None if it may be true of any
+    log event.
     """
     if isinstance(condition, And | Or):
         parts = [weaker(operand, one_each=one_each) for operand in condition.operands]
@@ -84,8 +85,8 @@ def _candidates(test: Test) -> Iterator[Weaker]:
 def _value(test: Comparison) -> str | None:
     """The operator and the value; None if AWS may compare otherwise.
 
-    AWS may round numbers of more than 15 digits. Rounding keeps order, so ``>=`` holds wherever
-    ``>`` is exactly true.
+    AWS may round numbers of more than 15 digits. Rounding keeps order, so ``>=`` holds if ``>``
+    is exactly true.
     """
     if isinstance(test.value, Number):
         lexeme = test.value.lexeme
@@ -97,6 +98,8 @@ def _value(test: Comparison) -> str | None:
     if not isinstance(test.value, Text):
         return None  # AWS does not publish its engine, nor whether numbers are searched.
     text = test.value.text
+    if test.operator == "=" and "*" in text:
+        text = _simple(text)
     # How AWS writes a number of the message is certain for integers only.
     is_like_number = NUMBER.fullmatch(text) if "*" not in text else _LIKE_NUMBERS.fullmatch(text)
     if is_like_number and not _INTEGER.fullmatch(text):
@@ -104,6 +107,15 @@ def _value(test: Comparison) -> str | None:
     if not text or text != text.strip() or "**" in text or UNSAFE.search(text):
         return None
     return f'{test.operator} "{text}"'
+
+
+def _simple(text: str) -> str:
+    """A weaker value with ``*`` at the end, or at both ends only.
+
+    AWS was seen to find less elsewhere: it takes the first place of the text after a ``*``.
+    """
+    first, *others = text.split("*")
+    return f"{first}*" if first else f"*{max(others, key=len)}*"
 
 
 def _is_certain(text: str) -> bool:

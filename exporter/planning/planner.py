@@ -31,16 +31,13 @@ Sampled = Callable[[Request], float]
 class _Measured:
     """Faded sums of past reads."""
 
+    pages: float = 0.0
     events: float = 0.0
     length: float = 0.0
     """Milliseconds of event time."""
 
-    @property
-    def density(self) -> float | None:
-        return self.events / self.length if self.length else None
-
     def faded(self) -> _Measured:
-        return _Measured(self.events * _KEPT, self.length * _KEPT)
+        return _Measured(self.pages * _KEPT, self.events * _KEPT, self.length * _KEPT)
 
 
 class Planner:
@@ -72,7 +69,7 @@ class Planner:
 
         Args:
             plans: the first has one request, and returns about all that the others do.
-            cost: the calls of an interval for a number of log events in a millisecond.
+            cost: the calls of an interval for a number of pages in a millisecond.
         """
         plans = self._allowed(plans)
         used = next((n for n, one in enumerate(plans) if one.requests == self.plan.requests), None)
@@ -107,31 +104,34 @@ class Planner:
         """Whether samples are needed."""
         return len(self._plans) > 1
 
-    def density(self, request: Request) -> float | None:
-        """Log events in a millisecond that a request returns; None if that is not known."""
-        measured = self._measured.get(request)
-        return None if measured is None else measured.density
-
     @property
-    def densities(self) -> Mapping[Request, float]:
-        """All that is known."""
-        found = {request: one.density for request, one in self._measured.items()}
-        return {request: density for request, density in found.items() if density is not None}
+    def rates(self) -> Mapping[Request, float]:
+        """The log events in a second that requests return, as far as they are known."""
+        return {one: of.events / of.length * 1000 for one, of in self._measured.items()}
 
-    def read(self, request: Request, events: float, length: float) -> None:
-        """A request has returned so many log events of so many milliseconds."""
+    def read(self, request: Request, pages: float, events: float, length: float) -> None:
+        """A request has returned so many pages and log events of so many milliseconds.
+
+        Part of a page, if one call has returned all.
+        """
         measured = self._measured.setdefault(request, _Measured())
+        measured.pages += pages
         measured.events += events
         measured.length += length
 
-    def sample(self, request: Request, events: float, length: float, share: Sampled) -> None:
-        """As ``read``, of the first plan's request; ``share``: of its events, by request."""
+    def sample(
+        self, request: Request, pages: float, events: float, length: float, share: Sampled
+    ) -> None:
+        """Estimate the other requests by the first plan's; ``share``: of its events, by request.
+
+        If it is not in the plan, this is also a measurement of it.
+        """
         if request not in self.plan.requests:
             self._measured.pop(request, None)
-            self.read(request, events, length)
+            self.read(request, pages, events, length)
         for other in {one for plan in self._plans for one in plan.requests}:
             if other not in self.plan.requests and other != request:
-                self.read(other, events * share(other), length)
+                self.read(other, pages * share(other), events * share(other), length)
 
     def cost(self, plan: Plan, cost: Callable[[float], float]) -> float:
         """Calls of an interval; unknown rates are guessed from the first plan."""
@@ -160,9 +160,14 @@ class Planner:
         return [replace(READ_EVERYTHING, why=why), *allowed]
 
     def _cost(self, plan: Plan, first: Plan, cost: Callable[[float], float]) -> float:
-        guess = _GUESSED * (self.density(first.requests[0]) or 0.0)
-        known = (self.density(request) for request in plan.requests)
-        return sum(cost(guess if density is None else density) for density in known)
+        guess = _GUESSED * (self._pages(first.requests[0]) or 0.0)
+        known = (self._pages(request) for request in plan.requests)
+        return sum(cost(guess if pages is None else pages) for pages in known)
+
+    def _pages(self, request: Request) -> float | None:
+        """In a millisecond."""
+        measured = self._measured.get(request)
+        return None if measured is None else measured.pages / measured.length
 
     def _change(self, of: Plan, to: Plan, cost: float, less: float) -> None:
         back = self._before == to.kind and self._age < _SETTLED

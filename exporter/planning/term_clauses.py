@@ -21,7 +21,7 @@ from exporter.patterns.syntax import (
 from exporter.planning.json_conditions import UNSAFE
 
 _LONGEST = 250
-"""Characters of a text that is asked for: a part of it will do, and others fit beside it."""
+"""Characters of a text: a part of a longer one will do, and leaves room for others."""
 
 _ESCAPED = r"\\[\^$?\[\]{}|\\*+.] | \\x[0-7][0-9A-Fa-f]"
 _COUNT = r"[?*+] | \{[0-9]+ (?: ,[0-9]* )? \}"
@@ -76,7 +76,7 @@ def clauses(tree: TermsPattern | SpacePattern) -> list[Clause]:
 
 
 def exclusions(tree: TermsPattern) -> list[str]:
-    """The texts that a pattern excludes, as far as AWS is certain to exclude no more."""
+    """The texts that a pattern excludes, those by which AWS is certain to exclude the same only."""
     values = [term.value for term in tree.terms if term.mode == "excluded"]
     texts = [value.text for value in values if isinstance(value, Text)]
     return [

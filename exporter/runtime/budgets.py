@@ -16,8 +16,8 @@ _FITS: Final = 0.9
 _REMEDIES: Final = {
     "LookupEvents": "Read a trail in S3 or an event bus instead, use fewer rules that need"
     " read-only events, or raise `interval`.",
-    "FilterLogEvents": "Raise `interval`, name fewer log groups, or read busy ones by a source of"
-    " their own with a longer `interval`.",
+    "FilterLogEvents": "Raise `interval`, name fewer log groups, or read some by a separate source"
+    " with a longer `interval`.",
 }
 _BUDGET: Final = " A larger `budget` leaves less to other tools."
 

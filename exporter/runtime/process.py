@@ -44,6 +44,7 @@ Python's 5 ms, an answer of the web server would take 40 ms a turn."""
 _BETWEEN_RELOADS = 1.0
 """Seconds, so reloads in a loop leave time for reading."""
 _LOOK_EVERY = 5.0
+_BUDGETS_EVERY = 60.0
 _REVEAL_EVERY = 0.25
 """Seconds: at most half the interval of a scraper, so that each new series is shown as early as
 all have seen it at 0."""
@@ -142,7 +143,7 @@ class Daemon:
                 target=watch.run, args=(self._stopping,), name="watch", daemon=True
             ).start()
         self._scheduler.every(_LOOK_EVERY, self._long_lived.look, queue="long-lived objects")
-        self._scheduler.every(_LOOK_EVERY, self._budgets.look, queue="budgets")
+        self._scheduler.every(_BUDGETS_EVERY, self._budgets.look, queue="budgets")
         self._scheduler.every(_REVEAL_EVERY, self._exposition.record, queue="revealing")
         self._scheduler.start()
         _log.info(

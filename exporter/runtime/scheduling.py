@@ -142,7 +142,7 @@ class Scheduler:
     """Runs requests by the monotonic clock; thread-safe.
 
     A due request takes the token that it costs, and only then a worker: waiting for a quota uses
-    no thread. The first request of each rank stands in line for a token of the queue's quota. One
+    no thread. The first request of each rank waits in line for a token. One
     pool of workers serves all queues. Each queue has a share of ``workers``, and one worker at
     least, even if all other queues hang. A request whose call is still in progress when it is due
     again is skipped that time.
@@ -330,7 +330,7 @@ class Scheduler:
             self._hand_over(request, queue)
 
     def _leave(self, request: Request, queue: _Queue) -> None:
-        """Let a request stand in line no more."""
+        """Take a request out of the line."""
         ticket, request._ticket = request._ticket, None
         if ticket is not None:
             ticket.leave()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -11,8 +12,9 @@ from typing import Final, TypeAlias
 import structlog
 
 from exporter.model import SourceError
+from exporter.patterns import FilterPattern
 from exporter.planning.interest import Interest
-from exporter.planning.plan import EVERYTHING, Plan, Request
+from exporter.planning.plan import EVERYTHING, READ_EVERYTHING, Plan, Request
 from exporter.planning.sampling import shares
 from exporter.sources.base import Reading
 from exporter.sources.pace import PAGES, Answer, EventPage, Pace
@@ -24,20 +26,41 @@ Pages: TypeAlias = Callable[[int, int, Request], Iterator[EventPage]]
 """See ``TimelineSource.pages``."""
 
 _MANY_PAGES: Final = 2 * PAGES
+_SAMPLES: Final = 4
+"""Slices of a poll that are sampled."""
+
+
+class Plans:
+    """The plans for an interest, made once for all partitions of a source. Thread-safe."""
+
+    def __init__(self, make: Callable[[Sequence[FilterPattern]], Sequence[Plan]]) -> None:
+        """``make``: see ``TimelineConfig.plans``."""
+        self._make = make
+        self._lock = threading.Lock()
+        self._known: tuple[Interest | None, Sequence[Plan]] = None, (READ_EVERYTHING,)
+
+    def of(self, interest: Interest | None) -> Sequence[Plan]:
+        """The plans for an interest; None to read everything."""
+        if interest is None:
+            return (READ_EVERYTHING,)
+        with self._lock:
+            if self._known[0] is not interest:
+                self._known = interest, self._make(interest.patterns)
+            return self._known[1]
 
 
 @dataclass(slots=True)
 class Answered:
     """The answers for one slice."""
 
-    pages: int = 0
+    pages: Counter[Request] = field(default_factory=Counter)
     events: Counter[Request] = field(default_factory=Counter)
     """Log events; one that several requests returned counts for each."""
     last: EventPage | None = None
 
     def add(self, answer: Answer) -> None:
         """Add a page."""
-        self.pages += 1
+        self.pages[answer.request] += 1
         self.events[answer.request] += len(answer.page.events)
         self.last = answer.page
 
@@ -66,13 +89,14 @@ class Asking:
         """
         full = pace.full_page(page_size)
         planner = pace.planner
-        self._plan = plan = planner.begin(plans, lambda density: schedule.pages(density / full))
+        self._plan = plan = planner.begin(plans, schedule.pages)
         # Nothing was left out for rules that are loaded later, either.
         self._interest = None if EVERYTHING in plan.requests else interest
         self._pages = pages
         self._pace = pace
         self._full_page = full
         self._logged = logged
+        self._samples = _SAMPLES
         self._probe, planner.probe = planner.probe, None
         pace.calls = pace.thinning.calls = len(plan.requests)
         self.many = _MANY_PAGES * pace.calls
@@ -82,7 +106,7 @@ class Asking:
         """A reading with the plan and the measured rates."""
         planner, rates = self._pace.planner, None
         if reading.completes == "fresh":
-            rates = {str(of): density * 1000 for of, density in planner.densities.items()}
+            rates = {str(request): rate for request, rate in planner.rates.items()}
         return replace(
             reading,
             plan=self._plan,
@@ -95,8 +119,7 @@ class Asking:
         """The pages of a slice, in any thread; raises SourceError."""
         probe, self._probe = self._probe, None
         if probe is not None:
-            for page in islice(self._pages(window.start, window.end, probe), 1):
-                yield Answer(page, probe, is_probe=True)
+            yield from self._probed(window, probe)
         if self._pace.planner.refuses(self._plan):
             yield from self._everything(window)
             return
@@ -115,6 +138,15 @@ class Asking:
                 yield from everything
                 return
 
+    def _probed(self, window: Window, probe: Request) -> Iterator[Answer]:
+        try:
+            for page in islice(self._pages(window.start, window.end, probe), 1):
+                yield Answer(page, probe, is_probe=True)
+        except SourceError as error:
+            if error.reason != "invalid_request":
+                raise
+            self._refuse(probe, error)
+
     def _everything(self, window: Window) -> Iterator[Answer]:
         for page in self._pages(window.start, window.end, EVERYTHING):
             yield Answer(page, EVERYTHING)
@@ -132,19 +164,19 @@ class Asking:
     def learn(self, window: Window, answered: Answered) -> None:
         """A slice was read completely."""
         pace, planner = self._pace, self._pace.planner
-        for request in self._plan.requests:
-            planner.read(request, answered.events[request], window.length)
-        (first, *others), last = self._plan.requests, answered.last
-        if planner.samples and not others and last is not None:
-            share = shares([event.message for event in last.events])
-            planner.sample(first, answered.events[first], window.length, share)
-        pages, events = max(answered.pages, 1), answered.events.total()
+        used = 0.0
+        for request, pages in answered.pages.items():
+            events = answered.events[request]
+            read = pages if pages > 1 else min(1, events / self._full_page)
+            planner.read(request, read, events, window.length)
+            used += read
+            if planner.samples and pace.calls == 1 and answered.last and self._samples:
+                self._samples -= 1
+                share = shares([event.message for event in answered.last.events])
+                planner.sample(request, read, events, window.length, share)
+        pages, events = max(answered.pages.total(), 1), answered.events.total()
         pace.learn(window, pages, events)
-        rounds = pages / pace.calls
-        pace.thinning.read(
-            window.length,
-            rounds if rounds > 1 else min(1, events / pace.calls / self._full_page),
-        )
+        pace.thinning.read(window.length, used / pace.calls)
 
     def probed(self, answer: Answer, window: Window) -> None:
         """The first page of a request that is not in the plan was read."""
@@ -153,4 +185,5 @@ class Asking:
             times = [event.time for event in events]
             length = max(1, max(times) - min(times))
         share = shares([event.message for event in events])
-        self._pace.planner.sample(answer.request, len(events), length, share)
+        pages = len(events) / self._full_page
+        self._pace.planner.sample(answer.request, pages, len(events), length, share)

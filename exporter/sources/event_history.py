@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar, Final, Literal
 
 from exporter.aws.calls import Call
 from exporter.aws.iam_policy import Deployment, Grant
@@ -23,6 +23,7 @@ _OTHER_PARTITIONS = ("cn-", "us-gov-", "us-iso", "eu-iso", "eusc-")
 _DAYS = 90
 """AWS: LookupEvents looks back 90 days."""
 _WITHIN_REACH = at_most(f"{_DAYS}d", ": event history goes back no further")
+_READS: Final = "LookupEvents"
 _PAGE_EVENTS = 50
 """AWS: the default and the maximum of MaxResults."""
 
@@ -34,6 +35,7 @@ class EventHistoryConfig(RegionalConfig):
     resolution: ClassVar = 1000
     page_size: ClassVar = _PAGE_EVENTS
     each: ClassVar = "account and region"
+    operation: ClassVar = _READS
 
     type: Literal["event_history"] = "event_history"
     format: Literal["cloudtrail"] = "cloudtrail"
@@ -86,7 +88,7 @@ class EventHistory(RegionalSource):
 
     def call(self, partition: Partition) -> Call:
         """LookupEvents."""
-        return Call("cloudtrail", "LookupEvents", partition.account_id, partition.region)
+        return Call("cloudtrail", _READS, partition.account_id, partition.region)
 
     def find(self, place: Partition) -> Discovery:
         """The region itself, whether or not it can be read."""

@@ -39,6 +39,7 @@ LOG_GROUP = PartitionKind("log_group", "Log group", on_series=True, local_ids=Tr
 # long application lines.
 _LIKELY_PAGE_EVENTS = 1000
 _PAGE_EVENTS = 10_000
+_READS: Final = "FilterLogEvents"
 _UNREADABLE: Final = "INFREQUENT_ACCESS"
 """AWS: FilterLogEvents does not read this class. Of classes that are not known here, its answer
 says whether it does."""
@@ -53,6 +54,7 @@ class LogGroupsConfig(RegionalConfig):
     stand_ins: ClassVar = {"log_groups": ["*"]}
     page_size: ClassVar = _LIKELY_PAGE_EVENTS
     each: ClassVar = "log group"
+    operation: ClassVar = _READS
 
     type: Literal["log_groups"] = "log_groups"
     log_groups: LogGroupPatterns
@@ -304,7 +306,7 @@ class LogGroups(RegionalSource):
         reading = self._reading(partition)
         where = reading.place.account_id, reading.place.region
         of = f" of account {reading.group.account_id}" if reading.is_linked else ""
-        return Call("logs", "FilterLogEvents", *where, f"log group {reading.group.name}{of}")
+        return Call("logs", _READS, *where, f"log group {reading.group.name}{of}")
 
     def created_at(self, partition: Partition) -> int | None:
         """The log group's creationTime, milliseconds."""

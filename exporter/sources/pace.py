@@ -8,11 +8,13 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from exporter.aws.quotas import CallCost
-from exporter.aws.uses import Reason
+from exporter.aws.uses import Use
 from exporter.model import LogEvent
 from exporter.planning.plan import Request
 from exporter.planning.planner import Planner
 from exporter.sources.ahead import Ahead
+from exporter.sources.base import Reading
+from exporter.sources.progress import Progress
 from exporter.sources.schedule import Window
 from exporter.sources.thinning import Rereads, Thinning
 
@@ -68,10 +70,37 @@ class Pace:
     """The end of a backlog that is read first; changes if a poll leaves a backlog or fails."""
     cost: CallCost | None = None
     """Of its calls, as of the last poll."""
-    reason: Reason = "fresh"
-    """Why the next call is made."""
-    until: float = math.inf
-    """When the turn of the poll ends that is under way, by the source's monotonic clock."""
+    use: Use | None = None
+    """Of the next call, during a poll."""
+
+    def begin_poll(self, now: float, cost: CallCost | None) -> None:
+        """A poll begins, whose calls have a cost. ``now``: seconds of any clock."""
+        self.cost = cost
+        quota_seconds = 0.0 if cost is None else cost.seconds
+        self.thinning.begin_poll(now, caught_up=self.caught_up, quota_seconds=quota_seconds)
+        self.caught_up = False
+        if cost is not None:
+            cost.need(self.thinning.needs)
+
+    def release(self) -> None:
+        """Nothing more is read of the partition."""
+        if self.cost is not None:
+            self.cost.need(None)
+
+    def reading(
+        self, page: EventPage, before: Progress, after: Progress, *, behind: bool
+    ) -> Reading:
+        """A page with the progress after it."""
+        return Reading(
+            page.events,
+            after.encode(self.thinning.schedule.ages),
+            watermark=before.watermark,
+            remember_from=after.remember_from,
+            read_up_to=after.read_up_to,
+            behind=behind,
+            rereads=self.rereads,
+            undecodable=page.undecodable,
+        )
 
     @property
     def rereads(self) -> Rereads | None:

@@ -165,7 +165,9 @@ class Thinning:
         """The requests that reading takes; one at each poll before anything was read."""
         density = self._pages / self._length if self._length else 0.0
         full, *_, least = (*self._forms, self._forms[-1])
-        return Needs(*(form.pages(density) * 1000 / form.interval for form in (full, least)))
+        return Needs(
+            *(self.calls * form.pages(density) * 1000 / form.interval for form in (full, least))
+        )
 
     def asks(self, now: float) -> None:
         """A page is asked for, and the one before is counted. ``now``: seconds of any clock."""

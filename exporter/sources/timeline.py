@@ -11,16 +11,17 @@ from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from itertools import islice
-from typing import Final
+from typing import Final, TypeAlias
 
 from exporter import exactness
 from exporter.aws.quotas import CallCost
-from exporter.aws.uses import Reason, Use, used_by
+from exporter.aws.uses import Use, used_by
 from exporter.model import EventFormat, Partition, SourceError
+from exporter.patterns import FilterPattern
 from exporter.planning.interest import Interest
-from exporter.planning.plan import EVERYTHING, READ_EVERYTHING, Plan, Request
+from exporter.planning.plan import EVERYTHING, Plan, Request
 from exporter.sources.ahead import Ahead, Slice
-from exporter.sources.asking import Answered, Asking
+from exporter.sources.asking import Answered, Asking, Plans
 from exporter.sources.base import Discovery, Reading
 from exporter.sources.pace import PAGES, Answer, EventPage, Pace
 from exporter.sources.progress import Progress
@@ -28,6 +29,8 @@ from exporter.sources.schedule import Schedule, Window, merge
 from exporter.sources.thinning import Thinning
 from exporter.sources.timeline_options import TimelineConfig
 
+Work: TypeAlias = tuple[Window, frozenset[str]]
+"""A window, and the only rules that count in it (all if empty)."""
 _ALL_RULES: Final[frozenset[str]] = frozenset()
 
 
@@ -66,7 +69,8 @@ class TimelineSource(ABC):
         self.format: EventFormat = config.format
         self.interval = config.interval
         self.memory = round(config.lookback * 1000)
-        self.plans = config.plans
+        self.plans: Callable[[Sequence[FilterPattern]], Sequence[Plan]] = config.plans
+        self._plans = Plans(lambda patterns: self.plans(patterns))  # noqa: PLW0108 - replaceable
         self._schedule = Schedule(round(config.interval * 1000), self.memory, self.resolution)
         self._start = round(config.start * 1000)
         self._since = since
@@ -77,7 +81,6 @@ class TimelineSource(ABC):
         self._paces: dict[str, Pace] = {}
         self._refused: set[Request] = set()
         """Requests that AWS does not accept, which were logged."""
-        self._plans: tuple[Interest | None, Sequence[Plan]] = None, (READ_EVERYTHING,)
         self._busy = threading.BoundedSemaphore(self.busy_partitions)
 
     @abstractmethod
@@ -121,18 +124,14 @@ class TimelineSource(ABC):
     def use(self, partition: Partition) -> Use:
         """Who makes the next call for a partition, and why."""
         pace = self._paces.get(partition.key)
-        if pace is None:
-            return Use(self.name, partition.key, budget=self.budget)
-        return self._use(partition, pace, pace.reason)
-
-    def _use(self, partition: Partition, pace: Pace, reason: Reason) -> Use:
-        return Use(self.name, partition.key, reason, self.budget, pace.until)
+        known = None if pace is None else pace.use
+        return known or Use(self.name, partition.key, budget=self.budget)
 
     def release(self, partition: Partition) -> None:
         """See Source."""
         pace = self._paces.pop(partition.key, None)
-        if pace is not None and pace.cost is not None:
-            pace.cost.need(None)
+        if pace is not None:
+            pace.release()
 
     def poll(
         self,
@@ -149,17 +148,12 @@ class TimelineSource(ABC):
         """
         began, now = self._monotonic(), self._now()
         pace = self._pace(partition, checkpoint)
-        cost = pace.cost = self.cost(partition)
-        quota_seconds = 0.0 if cost is None else cost.seconds
-        pace.thinning.begin_poll(began, caught_up=pace.caught_up, quota_seconds=quota_seconds)
-        pace.caught_up, pace.until = False, began + turn
-        if cost is not None:
-            cost.need(pace.thinning.needs)
+        pace.begin_poll(began, self.cost(partition))
         schedule = pace.thinning.schedule
         if checkpoint is None:
             progress = Progress(schedule.begin(self._origin(partition, own_starts.values(), now)))
             # Stored before anything is read: a partition that fails for days still begins here.
-            yield _reading(EventPage(()), progress, progress, pace, behind=True)
+            yield pace.reading(EventPage(()), progress, progress, behind=True)
         else:
             progress = Progress.decode(checkpoint, schedule, now)
         progress = progress.with_backfills(own_starts)
@@ -170,10 +164,13 @@ class TimelineSource(ABC):
         # There may be no fresh window: AWS's times are whole seconds, and failed polls retry soon.
         fresh = 0 if work and work[0][0].end > progress.positions[0] else None
         pace.fresh_from = math.inf if fresh is None else work[fresh][0].start
-        reasons = [_reason(progress, one, of == fresh) for of, one in enumerate(work)]
+        own = replace(self.use(partition), until=began + turn)
+        uses = [
+            replace(own, reason=progress.reason(*one, is_fresh=of == fresh))
+            for of, one in enumerate(work)
+        ]
         number, again, rest = -1, False, 0
-        windows = [window for window, _ in work]
-        with self._ahead(partition, asking, windows, reasons, pace) as ahead:
+        with self._ahead(asking, work, uses, pace) as ahead:
             for of, page, done in self._read(ahead, asking, pace, began):
                 window, backfill = work[of]
                 if of > number:
@@ -188,11 +185,9 @@ class TimelineSource(ABC):
                         else progress.after(schedule, done, now)
                     )
                 behind = of + 1 < len(work) or rest > 0
-                pace.reason = reasons[of if done is None or rest else min(of + 1, len(work) - 1)]
-                reading = _reading(
-                    page, progress, after, pace, backfill, behind=behind, again=again
-                )
-                reading = replace(reading, reason=reasons[of])
+                pace.use = uses[of if done is None or rest else min(of + 1, len(work) - 1)]
+                reading = pace.reading(page, progress, after, behind=behind)
+                reading = replace(reading, backfill=backfill, again=again, reason=uses[of].reason)
                 if done is not None:
                     reading = replace(reading, completes="fresh" if is_fresh else "older")
                 yield asking.named(reading)
@@ -217,10 +212,8 @@ class TimelineSource(ABC):
             pace = self._paces[partition.key] = Pace(Thinning(self._schedule, ages), self._complete)
         return pace
 
-    def _work(
-        self, progress: Progress, now: int, pace: Pace
-    ) -> list[tuple[Window, frozenset[str]]]:
-        """The windows in order, each with the only rules that count in it (all if empty)."""
+    def _work(self, progress: Progress, now: int, pace: Pace) -> list[Work]:
+        """The windows in order."""
         windows = progress.windows(pace.thinning.schedule, now, complete=self._complete)
         if pace.events_per_ms is not None:
             density = pace.events_per_ms / pace.calls
@@ -243,14 +236,10 @@ class TimelineSource(ABC):
         if interest is not None and self.selects_by_event_time:
             since = [progress.remember_from]
             interest = interest.since(exactness.versions_needed_from(now, self.memory, since))
-        known, plans = self._plans
-        if interest is not known:
-            plans = (READ_EVERYTHING,) if interest is None else self.plans(interest.patterns)
-            self._plans = interest, plans
         return Asking(
             partial(self.pages, partition),
             pace,
-            plans,
+            self._plans.of(interest),
             interest,
             schedule=self._schedule,
             page_size=self.page_size,
@@ -272,12 +261,7 @@ class TimelineSource(ABC):
 
     @contextmanager
     def _ahead(
-        self,
-        partition: Partition,
-        asking: Asking,
-        windows: Sequence[Window],
-        reasons: Sequence[Reason],
-        pace: Pace,
+        self, asking: Asking, work: Sequence[Work], uses: Sequence[Use], pace: Pace
     ) -> Iterator[Ahead[Answer]]:
         """The slices of windows, a few pages each.
 
@@ -288,15 +272,14 @@ class TimelineSource(ABC):
             return self._schedule.slice_of(rest, pace.slice_length(rest))
 
         def fetch(piece: Window, of: int) -> Iterator[Answer]:
-            pages = asking.fetch(piece)
-            pages = islice(pages, asking.many + 1) if self._divisible(piece) else pages
-            yield from used_by(self._use(partition, pace, reasons[of]), pages)
+            pages = used_by(uses[of], asking.fetch(piece))
+            yield from islice(pages, asking.many + 1) if self._divisible(piece) else pages
 
-        pace.ahead = ahead = Ahead(windows, cut, fetch, self._monotonic)
+        pace.ahead = ahead = Ahead([window for window, _ in work], cut, fetch, self._monotonic)
         try:
             yield ahead
         finally:
-            pace.ahead, pace.reason = None, "fresh"
+            pace.ahead = pace.use = None
             if ahead.close():
                 self._busy.release()
 
@@ -322,7 +305,7 @@ class TimelineSource(ABC):
                         yield piece.of, page, None
                     page = answer.page
                     answered.add(answer)
-                    if answered.pages > asking.many and self._divisible(window):
+                    if answered.pages.total() > asking.many and self._divisible(window):
                         complete = False
                         break
             except SourceError as error:
@@ -362,36 +345,3 @@ class TimelineSource(ABC):
 
     def _now(self) -> int:
         return math.floor(self._clock() * 1000)
-
-
-def _reason(progress: Progress, work: tuple[Window, frozenset[str]], is_fresh: bool) -> Reason:
-    window, backfill = work
-    if backfill:
-        return "backfill"
-    if is_fresh:
-        return "fresh"
-    return "reread" if progress.was_read(window) else "backlog"
-
-
-def _reading(
-    page: EventPage,
-    before: Progress,
-    after: Progress,
-    pace: Pace,
-    backfill: frozenset[str] = _ALL_RULES,
-    *,
-    behind: bool,
-    again: bool = False,
-) -> Reading:
-    return Reading(
-        page.events,
-        after.encode(pace.thinning.schedule.ages),
-        watermark=before.watermark,
-        remember_from=after.remember_from,
-        backfill=backfill,
-        read_up_to=after.read_up_to,
-        behind=behind,
-        rereads=pace.rereads,
-        undecodable=page.undecodable,
-        again=again,
-    )

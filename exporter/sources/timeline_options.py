@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import ClassVar
 
 from pydantic import model_validator
 
+from exporter.aws.quotas import published_quota
 from exporter.patterns import FilterPattern
 from exporter.planning.forecast import Forecast, Rates, planned
 from exporter.planning.plan import READ_EVERYTHING, Plan
@@ -31,6 +33,8 @@ class TimelineConfig(SourceConfig):
     """See TimelineSource."""
     each: ClassVar[str] = "partition"
     """The kind of partition, in words."""
+    operation: ClassVar[str] = ""
+    """The call that reads it."""
 
     @model_validator(mode="after")
     def _lookback_covers_interval(self) -> TimelineConfig:
@@ -56,10 +60,14 @@ class TimelineConfig(SourceConfig):
         schedule = Schedule(
             round(self.interval * 1000), round(self.lookback * 1000), self.resolution
         )
-        return planned(
+        forecast = planned(
             self.plans(patterns),
             rates,
-            lambda density: schedule.pages(density / self.page_size),
+            schedule.pages,
             each=self.each,
+            page=self.page_size,
             interval=self.interval,
         )
+        region = rates.region or next(iter(self.aws_regions), "")
+        quota = published_quota(self.operation, region)
+        return replace(forecast, operation=self.operation, quota=quota)

@@ -7,17 +7,14 @@ from typing import Final
 
 import pytest
 
-from exporter.aws.quotas import published_quota
 from exporter.patterns import compile_pattern
 from tests.support.alerting import (
-    ALERTS,
     RUNBOOKS,
     Alert,
     alerts,
     metric_labels,
     pack_rules,
     rule_files,
-    rules_of,
 )
 from tests.support.promql import Labels, output_labels, parse, selectors
 from tests.support.tools import ROOT
@@ -134,46 +131,6 @@ def test_each_control_of_the_cis_benchmark_has_an_alert() -> None:
         for selector in selectors(alert.expression)
     }
     assert watched == {rule["metric"] for rule in pack_rules("cis-aws-foundations")}
-
-
-@pytest.mark.parametrize("operation", ["LookupEvents", "FilterLogEvents"])
-@pytest.mark.parametrize(
-    "region",
-    [
-        *("us-east-1", "us-west-2", "eu-west-1", "eu-central-1", "ap-northeast-3"),
-        *("ap-southeast-3", "ca-west-1", "il-central-1", "cn-north-1"),
-    ],
-)
-def test_the_budget_is_measured_by_the_quotas_that_the_exporter_keeps(
-    operation: str, region: str
-) -> None:
-    (expression,) = (
-        rule["expr"]
-        for rule in rules_of(ALERTS / "exporter.yaml")
-        if rule.get("record", "").endswith("quota_ratio_rate15m")
-    )
-    fitting = []
-    for branch in re.split(r"^or$", expression, flags=re.MULTILINE):
-        (selector,) = selectors(branch)
-        if all(
-            _fits(str(matcher.op), matcher.value, {"operation": operation, "region": region}[name])
-            for matcher in selector.matchers.matchers
-            if (name := matcher.name)
-        ):
-            fitting.append(int(branch.rpartition("/")[2]))
-    assert fitting == [published_quota(operation, region)]
-
-
-def _fits(operator: str, pattern: str, value: str) -> bool:
-    match operator.rpartition(".")[2]:
-        case "Equal":
-            return value == pattern
-        case "Re":
-            return re.fullmatch(pattern, value) is not None
-        case "NotRe":
-            return re.fullmatch(pattern, value) is None
-        case _:
-            raise AssertionError(operator)
 
 
 @each_name

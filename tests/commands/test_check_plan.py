@@ -73,13 +73,16 @@ def test_a_busier_account_takes_more_calls_and_a_rule_of_reads_most(
     plan: Callable[..., list[str]],
 ) -> None:
     def calls(lines: list[str]) -> int:
-        return int(of(lines, "history")[-1].split()[1].replace(",", ""))
+        (about,) = (line for line in of(lines, "history") if line.startswith("  about"))
+        return int(about.split()[1].replace(",", ""))
 
     quiet, busy = plan(), plan("--plan.events-per-second", "10")
     reads = plan("--plan.events-per-second", "10", more=READS)
     assert calls(quiet) < calls(busy) < calls(reads)
     assert "request: everything" in of(reads, "history")[1]
     assert "AccessDenied" in of(reads, "history")[2]
+    too_many = of(plan("--plan.events-per-second", "60", more=READS), "history")
+    assert "AWS allows 172,800 calls of LookupEvents a day" in too_many[-1]
 
 
 def test_a_plan_goes_by_what_the_exporter_has_seen(

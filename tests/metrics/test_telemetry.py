@@ -16,6 +16,7 @@ from exporter.metrics.rule_info import RuleInfo
 from exporter.metrics.tables import LabelledMetric
 from exporter.metrics.telemetry import PREFIX, SourceInfo, Telemetry
 from exporter.model import Partition
+from exporter.planning.plan import Plan, Request
 from exporter.sources.base import Backlog
 from exporter.sources.log_groups import LOG_GROUP
 from exporter.sources.thinning import Rereads
@@ -203,6 +204,15 @@ def test_a_partition_shows_its_read_load_and_how_its_re_reads_are_thinned(
     assert shown() == [None, None]
     meter.rereads = Rereads(2.25, 6, 11, load=0.8, full_load=1.5, page_seconds=0.2)
     assert shown() == [2.25, 0.8]
+
+
+def test_a_partition_shows_its_plan_and_the_requests_of_a_window(telemetry: Telemetry) -> None:
+    labels = {**PLACE, "queue": "", "log_group": 'a"b', "path": ""}
+    meter = log_group('a"b')
+    telemetry.read.add(meter)
+    assert sample(telemetry, "partition_plan_requests", {**labels, "plan": "patterns"}) is None
+    meter.plan = Plan("patterns", (Request(value="ERROR"), Request(value="WARN")), "Two.")
+    assert sample(telemetry, "partition_plan_requests", {**labels, "plan": "patterns"}) == 2
 
 
 def test_a_partition_shows_its_backlog_as_far_as_it_is_known(telemetry: Telemetry) -> None:

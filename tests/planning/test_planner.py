@@ -17,10 +17,6 @@ SCHEDULE = Schedule(60_000, 1_800_000, 1000)
 PAGE = 50
 
 
-def cost(density: float) -> float:
-    return SCHEDULE.pages(density / PAGE)
-
-
 class Account:
     """Events a second by what selects them, and the plans by which they are read."""
 
@@ -38,15 +34,17 @@ class Account:
     def poll(self, polls: int = 1, noise: random.Random | None = None) -> str:
         for _ in range(polls):
             factor = noise.uniform(0.7, 1.3) if noise else 1.0
-            plan = self.planner.begin([ALL, TWO], cost)
+            plan = self.planner.begin([ALL, TWO], SCHEDULE.pages)
             for request in plan.requests:
-                self.planner.read(request, self.rate(request) * 60 * factor, 60_000)
+                read = self.rate(request) * 60 * factor
+                self.planner.read(request, read / PAGE, read, 60_000)
             if plan.requests == ALL.requests:
                 read = self.rate(EVERYTHING) * 60 * factor
-                self.planner.sample(EVERYTHING, read, 60_000, self.share)
+                self.planner.sample(EVERYTHING, read / PAGE, read, 60_000, self.share)
             if self.planner.probe is not None:
                 self.probes += 1
-                self.planner.sample(EVERYTHING, self.rate(EVERYTHING), 1000, self.share)
+                read = self.rate(EVERYTHING)
+                self.planner.sample(EVERYTHING, read / PAGE, read, 1000, self.share)
         return self.planner.plan.kind
 
 
@@ -110,24 +108,24 @@ def test_a_request_that_aws_refuses_is_in_no_plan_any_more() -> None:
     assert account.poll(100) == "everything"
     alone = Plan("pattern", (Request(value="ERROR"),), "One.")
     planner = Planner()
-    assert planner.begin([alone], cost) == alone
+    assert planner.begin([alone], SCHEDULE.pages) == alone
     planner.refuse(alone.requests[0])
-    assert planner.begin([alone], cost).requests == (EVERYTHING,)
+    assert planner.begin([alone], SCHEDULE.pages).requests == (EVERYTHING,)
 
 
 def test_other_rules_have_other_plans_at_once() -> None:
     account = Account(all=60, false=6, AssumeRole=1)
     account.poll(20)
     changes = Plan("read_only_false", (CHANGES,), "Changes.")
-    assert account.planner.begin([changes], cost) == changes
-    assert account.planner.begin([ALL, TWO], cost).kind in ("everything", "attributes")
+    assert account.planner.begin([changes], SCHEDULE.pages) == changes
+    assert account.planner.begin([ALL, TWO], SCHEDULE.pages).kind in ("everything", "attributes")
 
 
 def test_what_is_known_is_what_was_read() -> None:
-    known: Mapping[Request, float] = Account(all=60).planner.densities
+    known: Mapping[Request, float] = Account(all=60).planner.rates
     assert known == {}
     account = Account(all=60, false=6, AssumeRole=1)
     account.poll(5)
-    densities = account.planner.densities
-    assert round(densities[EVERYTHING] * 1000) == 60
-    assert round(densities[CHANGES] * 1000) == 6
+    rates = account.planner.rates
+    assert round(rates[EVERYTHING]) == 60
+    assert round(rates[CHANGES]) == 6

@@ -3,16 +3,25 @@
 from __future__ import annotations
 
 import itertools
+import random
 import threading
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future
+from functools import partial
 from typing import Any
 
 import pytest
 
 from exporter.aws.quotas import CallCost, Quotas
 from exporter.aws.uses import Use
+from exporter.model import LogEvent, Partition
+from exporter.planning.plan import EVERYTHING, Request
 from exporter.runtime.scheduling import Scheduler
+from exporter.sources.base import Discovery
+from exporter.sources.log_groups import LOG_GROUP, LogGroupsConfig
+from exporter.sources.pace import EventPage
+from exporter.sources.timeline import TimelineSource
 
 REGION = "eu-central-1"
 """Five requests of FilterLogEvents a second."""
@@ -144,3 +153,95 @@ def test_fresh_events_are_read_in_time_while_re_reads_take_the_rest() -> None:
 def _within_the_quota(simulation: Simulation) -> None:
     times = [moment for moment, _ in simulation.calls]
     assert all(later - earlier > 1 for earlier, later in zip(times, times[5:], strict=False))
+
+
+class Groups(TimelineSource):
+    """Quiet log groups, whose events become visible late; each call takes a token."""
+
+    resolution = 1
+    page_size = 1000
+
+    def __init__(self, simulation: Simulation, groups: int) -> None:
+        chance = random.Random(0)
+        self._simulation = simulation
+        began = round(simulation.clock.now * 1000)
+        self.events = {
+            str(number): [
+                (time := began + chance.randrange(1_200_000), time + chance.choice(_DELAYS))
+                for _ in range(12)
+            ]
+            for number in range(groups)
+        }
+        self.polls = 0
+        self.read: set[tuple[str, int]] = set()
+        self._checkpoints: dict[Partition, str] = {}
+        config = LogGroupsConfig(
+            name="apps", log_groups=("*",), interval=30.0, lookback=_LOOKBACK / 1000
+        )
+        clock = simulation.clock
+        super().__init__(
+            config, since=lambda _: None, clock=lambda: clock.now, monotonic=lambda: clock.now
+        )
+        for name in self.events:
+            partition = Partition("apps", "1", REGION, name, LOG_GROUP)
+            cost, step = self.cost(partition), self._steps(partition)
+            simulation.scheduler.every(30.0, partial(next, step), queue="apps", cost=cost)
+
+    def discover(self) -> Discovery:
+        raise NotImplementedError
+
+    def cost(self, partition: Partition) -> CallCost:
+        use = partial(self.use, partition)
+        return CallCost(self._simulation.quotas, "FilterLogEvents", "1", REGION, use)
+
+    def pages(
+        self, partition: Partition, start: int, end: int, request: Request = EVERYTHING
+    ) -> Iterator[EventPage]:
+        clock, name = self._simulation.clock, partition.resource
+        self._simulation.quotas.wait("FilterLogEvents", "1", REGION, clock)
+        self._simulation.calls.append((clock.now, name))
+        yield EventPage(
+            [
+                LogEvent("", time, f"{name} {time}")
+                for time, visible in self.events[name]
+                if start <= time < end and visible <= clock.now * 1000
+            ]
+        )
+
+    def _steps(self, partition: Partition) -> Iterator[float | None]:
+        """As ``Reader.step``, with what a reading brings and its checkpoint kept here."""
+        while True:
+            self.polls += 1
+            known = self._checkpoints.get(partition)
+            behind = False
+            for reading in self.poll(partition, known, own_starts={}, turn=30.0):
+                assert reading.watermark is not None
+                for event in reading.events:
+                    assert event.time >= reading.watermark, "it would not count"
+                    self.read.add((partition.resource, event.time))
+                self._checkpoints[partition], behind = reading.checkpoint, reading.behind
+                if behind and known is not None:
+                    yield 0.0
+                known = reading.checkpoint
+            yield 0.0 if behind else None
+
+
+_LOOKBACK = 600_000
+_DELAYS = (0, 10_000, 100_000, 400_000, 590_000)
+"""Milliseconds, as the lookback."""
+
+
+def test_log_groups_that_are_asked_later_than_configured_lose_nothing() -> None:
+    simulation = Simulation()
+    groups = Groups(simulation, 200)
+    simulation.run(1200 + 600 + 300)
+    missing = {
+        (name, time) for name, events in groups.events.items() for time, _ in events
+    } - groups.read
+    assert not missing
+    per_group = Counter(name for _, name in simulation.calls)
+    assert max(per_group.values()) - min(per_group.values()) <= 3
+    assert len(simulation.calls) <= 1.05 * groups.polls, "about one call for all that is due"
+    (state,) = simulation.quotas.states()
+    assert state.fewest > 1, "it says that they do not fit"
+    _within_the_quota(simulation)

@@ -13,10 +13,12 @@ from structlog.testing import capture_logs
 
 from exporter.aws.quotas import CallCost, Quotas
 from exporter.clock import Clock
+from exporter.ledger.review import review
 from exporter.ledger.sqlite import SqliteLedger
 from exporter.metrics.series import SeriesStore
 from exporter.metrics.telemetry import Telemetry
 from exporter.model import LogEvent, Partition, SourceError
+from exporter.planning.forecast import from_text
 from exporter.planning.plan import EVERYTHING, Request
 from exporter.rules import RuleSet
 from exporter.runtime.engine import Engine
@@ -253,3 +255,19 @@ def test_a_failure_keeps_no_answer_of_aws_in_memory(process: Process) -> None:
     (reader,) = process.engine.readers("apps")
     assert reader.error == str(DENIED)
     assert process.engine.failures("apps") == {REGION: str(DENIED)}
+
+
+def test_the_ledger_keeps_what_the_partitions_of_a_source_have_shown(
+    process: Process, tmp_path: Path
+) -> None:
+    groups = Groups(process.clock, page_size=10_000)
+    process.configure(groups)
+    for _ in range(3):
+        process.now += 30
+        process.poll()
+    process.engine._forget(groups)
+    found = review(tmp_path, lambda _: {}, now=round(process.now * 1000), keep={})
+    assert found is not None
+    (rates,) = from_text(found.seen["apps"])
+    assert (rates.account_id, rates.region) == (GROUP.account_id, GROUP.region)
+    assert (rates.plan, rates.partitions, rates.events) == ("everything", 1, {"everything": 1.0})

@@ -11,9 +11,10 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import cache
 from typing import Any
 
-from exporter.patterns import compile_pattern
+from exporter.patterns import FilterPattern, compile_pattern
 from exporter.patterns.syntax import (
     ANY_CHILD,
     And,
@@ -47,10 +48,10 @@ class DoubtfulAws:
     """Numbers are doubles."""
     rewrites_numbers: bool = False
     """Texts are compared with a number as a double is printed."""
-    null_in_array_is_null: bool = True
+    arrays_are_not_null: bool = False
     wildcard_needs_all: bool = False
     """``!=``, IS and NOT EXISTS with a wildcard need all values, or one that is missing."""
-    regex_sees_numbers: bool = True
+    regex_skips_numbers: bool = False
     dot_is_ascii: bool = False
     classes_are_unicode: bool = False
     dollar_is_strict: bool = False
@@ -65,7 +66,7 @@ class DoubtfulAws:
 
     def finds(self, pattern: str, message: str) -> bool:
         """Whether FilterLogEvents with this pattern returns the message."""
-        compiled = compile_pattern(pattern)
+        compiled = _compiled(pattern)
         if self.refuses_uncertain and any(one.code == "uncertain" for one in compiled.warnings):
             return False
         tree = compiled.tree
@@ -99,7 +100,7 @@ class DoubtfulAws:
         if isinstance(test, IsTest):
             if test.keyword == "NULL":
                 in_array = isinstance(value, list) and None in value
-                return value is None or (in_array and self.null_in_array_is_null)
+                return value is None or (in_array and not self.arrays_are_not_null)
             return value is (test.keyword == "TRUE")
         if not isinstance(value, str):
             return False
@@ -124,7 +125,7 @@ class DoubtfulAws:
 
     def _equals(self, wanted: Text | Number | Regex, value: str) -> bool:
         if isinstance(wanted, Regex):
-            if isinstance(value, Raw) and not self.regex_sees_numbers:
+            if isinstance(value, Raw) and self.regex_skips_numbers:
                 return False
             return self._searched(wanted.source, value)
         if isinstance(value, Raw) and self.rewrites_numbers and not value.lstrip("-").isdecimal():
@@ -166,6 +167,11 @@ class DoubtfulAws:
         if self.stars_in_phrases:
             return re.search(_wildcards(text), message, re.DOTALL) is not None
         return text in message
+
+
+@cache
+def _compiled(pattern: str) -> FilterPattern:
+    return compile_pattern(pattern)
 
 
 def _wildcards(text: str) -> str:

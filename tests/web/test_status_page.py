@@ -105,6 +105,13 @@ def test_a_partition_that_is_read_otherwise_than_configured_says_so(page: Status
     assert "Re-reads are thinned out." in show(noted).text
 
 
+def test_a_source_whose_reads_do_not_fit_into_a_quota_says_so(page: StatusPage) -> None:
+    well = healthy(page)
+    noted = replace(well, sources=[replace(well.sources[0], notices=["It is short: read less."])])
+    assert noted.state == "ok"
+    assert "It is short: read less." in show(noted).text
+
+
 def test_a_failed_look_for_partitions_is_shown(page: StatusPage) -> None:
     well = healthy(page)
     broken = replace(well, sources=[replace(well.sources[0], failures=["No way in: try again."])])
