@@ -21,6 +21,8 @@ from exporter.aws.records import LATEST, TypedRecord
 from exporter.aws.roles import Role
 from exporter.aws.uses import Use, using
 from exporter.model import LogEvent, Partition, SourceError
+from exporter.patterns import FilterPattern
+from exporter.planning.forecast import Forecast, Rates
 from exporter.sources.account_options import Accounts, OrganizationOptions
 from exporter.sources.base import Discovery, Environment
 from exporter.sources.options import ALL_REGIONS, Budget, Interval, Regions
@@ -79,6 +81,11 @@ class RegionalConfig(TimelineConfig):
     @abstractmethod
     def parts_in(self, region: str, resource: str | None = None) -> Sequence[str]:
         """The ``parts`` of a region, or only those that match a resource."""
+
+    def forecast(self, patterns: Sequence[FilterPattern], rates: Rates) -> Forecast:
+        """See SourceConfig: the quota is the budget's share."""
+        forecast = super().forecast(patterns, rates)
+        return replace(forecast, quota=forecast.quota and forecast.quota * self.budget)
 
     @property
     def all_regions(self) -> bool:

@@ -82,7 +82,10 @@ def test_a_busier_account_takes_more_calls_and_a_rule_of_reads_most(
     assert "request: everything" in of(reads, "history")[1]
     assert "AccessDenied" in of(reads, "history")[2]
     too_many = of(plan("--plan.events-per-second", "60", more=READS), "history")
-    assert "AWS allows 172,800 calls of LookupEvents a day" in too_many[-1]
+    assert "it may make 172,800 calls of LookupEvents a day" in too_many[-1]
+    half = CONFIG.replace("type: event_history", "type: event_history, budget: 50%", 1)
+    too_many = of(plan("--plan.events-per-second", "60", more=READS, config=half), "history")
+    assert "it may make 86,400 calls of LookupEvents a day" in too_many[-1]
 
 
 def test_a_plan_goes_by_what_the_exporter_has_seen(
