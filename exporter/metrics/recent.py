@@ -7,6 +7,7 @@ import threading
 from collections import deque
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
+from itertools import count
 from typing import Final
 
 from exporter.ledger.base import SeriesTotal
@@ -50,19 +51,22 @@ class RecentMatches:
         self._lock = threading.Lock()
         self._by_rule: dict[str, deque[Match]] = {}
 
-    def add(self, events: Iterable[JudgedEvent]) -> None:
-        """Add events of a commit; event history has the latest first."""
+    def add(self, events: Sequence[JudgedEvent]) -> None:
+        """Add events of a commit; event history has the latest first, others mostly last."""
         latest: dict[str, list[tuple[int, int, JudgedEvent, Labels]]] = {}
-        for number, event in enumerate(events):
+        # Backwards, since then few events replace another.
+        for number, event in zip(count(len(events), -1), reversed(events), strict=False):
             time = event.time if event.event_time is None else event.event_time
             for increment in event.increments:
+                kept = latest.get(increment.rule)
+                if kept is None:
+                    kept = latest[increment.rule] = []
+                elif len(kept) == LAST and time <= kept[0][0]:
+                    continue
                 if increment.series.metric == EXCLUDED_METRIC:
                     continue
-                kept = latest.setdefault(increment.rule, [])
-                if len(kept) < LAST:
-                    heapq.heappush(kept, (time, number, event, increment.series.labels))
-                elif time >= kept[0][0]:
-                    heapq.heapreplace(kept, (time, number, event, increment.series.labels))
+                push = heapq.heappush if len(kept) < LAST else heapq.heapreplace
+                push(kept, (time, number, event, increment.series.labels))
         with self._lock:
             for rule, kept in latest.items():
                 self._by_rule.setdefault(rule, deque(maxlen=LAST)).extend(
