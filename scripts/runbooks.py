@@ -27,7 +27,7 @@ _EXPORTER: Final = "exporter"
 _MOST_RULES: Final = 4
 """Rules of an alert that are named; more are linked as a list."""
 _FEWEST_RELATED: Final = 2
-"""Runbooks that a page leads to at least: those beside it in its file if no others."""
+"""Runbooks that a page leads to at least: those next to it in its file if no others."""
 
 
 @dataclass(frozen=True)
