@@ -20,7 +20,8 @@ ROOT: Final = Path(__file__).resolve().parent.parent
 RUNBOOKS: Final = ROOT / "docs" / "runbooks"
 INDEX: Final = RUNBOOKS / "README.md"
 SEVERITIES: Final = ("critical", "warning", "info")
-SECURITY_PACKS: Final = ("cis-aws-foundations", "cloudtrail-security")
+SECURITY_PACKS: Final = ("cis-", "cloudtrail-", "aws-")
+"""How the names of packs begin that the security overview shows."""
 GLOBAL_SERVICES: Final = re.compile(r"\b(?:iam|signin|organizations)\.amazonaws\.com")
 
 _EXPORTER: Final = "exporter"
@@ -86,7 +87,9 @@ def _alerts_of(file: Path, rules: Sequence[Mapping[str, Any]]) -> Iterable[Alert
 def pages() -> dict[Path, str]:
     """Return the text of each runbook and of the index."""
     alerts = read_alerts()
-    texts = {alert.name: (RUNBOOKS / f"{alert.name}.md").read_text() for alert in alerts}
+    texts = {alert.name: _read(RUNBOOKS / f"{alert.name}.md") for alert in alerts}
+    if missing := sorted(name for name, text in texts.items() if not text):
+        sys.exit(f"These alerts have no page in docs/runbooks: {', '.join(missing)}. Write them.")
     related = _related(alerts, {name: _by_hand(text) for name, text in texts.items()})
     return {
         INDEX: _index(alerts),
@@ -215,7 +218,7 @@ def _dashboards(alert: Alert) -> Iterable[str]:
         )
         return
     title, uid = "Application and infrastructure logs", "mfe-logs"
-    if alert.pack in SECURITY_PACKS:
+    if alert.pack.startswith(SECURITY_PACKS):
         title, uid = "AWS security overview", "mfe-aws-security"
     anchor = title.lower().replace(" ", "-")
     line = f"Dashboards: [{title}](../dashboards.md#{anchor}), `/d/{uid}` in Grafana"

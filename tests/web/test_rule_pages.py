@@ -207,6 +207,17 @@ def test_the_latest_time_has_a_link_too() -> None:
     assert event_link(match(event_id="1", log_group="g", time=late))
 
 
+def test_the_page_of_a_rule_is_usable_without_eyes_and_by_keyboard(page: StatusPage) -> None:
+    shown = Parsed(render_rule(page, page.rules[0], [match()]).decode())
+    identifiers = {row["id"] for _, row in shown.elements if "id" in row}
+    for tag, row in shown.elements:
+        assert row.get("aria-labelledby", "main") in identifiers
+        assert row.keys().isdisjoint({"onclick", "tabindex", "style"})
+        assert tag != "th" or row["scope"] in {"col", "row"}
+    assert not shown.attributes("script")
+    assert [row["href"] for row in shown.attributes("a")][:3] == ["#main", "../", "../#rules"]
+
+
 HOSTILE = '"><script>alert(1)</script>\u202e\x00&amp;\ud800'
 
 
