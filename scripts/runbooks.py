@@ -135,7 +135,8 @@ def _labels(alert: Alert, text: str) -> str:
         account = "in the alert's label `account_id`"
     text = f"Use credentials of the account {account}"
     if given:
-        text += f", and set these from its {_words(list(given))}"
+        chosen = "these" if len(given) > 1 else f"`{variables[0]}`"
+        text += f", and set {chosen} from its {_words(list(given))}"
     text += "." if "region" in given else ". Set `REGION` to the one to look in."
     if any(GLOBAL_SERVICES.search(rule["pattern"]) for rule in alert.rules):
         text += (
