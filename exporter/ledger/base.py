@@ -288,6 +288,13 @@ class Ledger(Protocol):
     def rule_totals(self) -> list[RuleTotal]:
         """Return the totals of all rules, including those that are no longer loaded."""
 
+    def latest_matches(self, rule: str, most: int) -> list[SeriesTotal]:
+        """Return the series of a rule that matched last, the latest first.
+
+        Only series that no other rule has incremented, and whose last match has a time: the
+        exemplar of any other may not be a match of this rule.
+        """
+
     def expire(self, feed: str, members: Sequence[Member]) -> int:
         """Delete memory of events that no partition of the feed's sources can bring again.
 

@@ -27,6 +27,7 @@ from exporter.ledger.base import (
 from exporter.ledger.committing import Commit, EarlierMemory, checkpoint_key, move
 from exporter.ledger.counting import Placement, RuleSpec, series_id
 from exporter.ledger.feeds import load_feeds
+from exporter.ledger.latest import latest_matches
 from exporter.ledger.memory import Memory
 from exporter.ledger.placing import read_declared, write
 from exporter.ledger.renaming import first_names, rename_feed, rename_source
@@ -240,6 +241,10 @@ class StoredLedger:
         """See ``Ledger.rule_totals``."""
         with self._store.reading() as transaction:
             return _rule_totals(transaction)
+
+    def latest_matches(self, rule: str, most: int) -> list[SeriesTotal]:
+        """See ``Ledger.latest_matches``."""
+        return latest_matches(self._store, rule, most)
 
     def expire(self, feed: str, members: Sequence[Member]) -> int:
         """See ``Ledger.expire``. Other transactions may run between its steps."""

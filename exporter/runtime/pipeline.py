@@ -17,6 +17,7 @@ from exporter.aws.uses import Use, used_by
 from exporter.clock import Clock
 from exporter.ledger.base import Batch, Committed, FencedError, Ledger, LedgerError
 from exporter.ledger.errors import damaged_checkpoint
+from exporter.metrics.recent import RecentMatches
 from exporter.metrics.series import SeriesStore
 from exporter.metrics.telemetry import Telemetry
 from exporter.model import (
@@ -95,6 +96,7 @@ class Pipeline:
     clock: Clock
     rules: RuleSet = field(default_factory=lambda: RuleSet({}))
     """Replaced while it is ``paused``: a reading is counted by the rules in force at its commit."""
+    recent: RecentMatches = field(default_factory=RecentMatches)
     _stopped: bool = False
     _gate: threading.Lock = field(default_factory=threading.Lock)
     _turns: Turns = field(default_factory=Turns)
@@ -157,6 +159,7 @@ class Pipeline:
                     break
         if committed is not None:
             self.telemetry.committed(waiting[0].source.name, committed)
+            self.recent.add(committed.new)
         return committed
 
     def _readings(self, read: Read, partition: Partition) -> Iterator[Reading]:

@@ -29,12 +29,12 @@ from exporter.runtime.engine import Engine
 from exporter.runtime.migrating import answering
 from exporter.runtime.pipeline import Pipeline
 from exporter.runtime.scheduling import Scheduler
-from exporter.runtime.status import ledger_status, rule_statuses, source_status
+from exporter.runtime.status import ledger_status, match_statuses, rule_statuses, source_status
 from exporter.runtime.watching import Watch
 from exporter.settings import Settings
 from exporter.web import LiveWebConfig, Server, create_app
 from exporter.web.coalescing import Coalescing
-from exporter.web.status import ReloadStatus, StatusPage
+from exporter.web.status import MatchStatus, ReloadStatus, StatusPage
 
 _log = structlog.get_logger(__name__)
 
@@ -114,6 +114,7 @@ class Daemon:
             create_app(
                 metrics=self._exposition,
                 status=self.status,
+                matches=self.matches,
                 unready=self.unready,
                 reload=self._reloads if settings.web_enable_lifecycle else None,
                 telemetry_path=settings.web_telemetry_path,
@@ -220,6 +221,7 @@ class Daemon:
                     self._assembly.put_in_force(self._engine, self._series, self._telemetry)
                 raise
         self._assembly = assembly
+        self._pipeline.recent.keep({rule.name for rule in assembly.configuration.rules})
         old, new = before.configuration if before else None, assembly.configuration
         _log.info("configuration loaded" if old is None else "reloaded", **summary(old, new))
         if loses_most_rules(old, new):
@@ -258,3 +260,7 @@ class Daemon:
             rules=rule_statuses(configuration.rules, self._telemetry.rule_totals()),
             api_calls=self._telemetry.api_calls(),
         )
+
+    def matches(self, rule: str) -> list[MatchStatus]:
+        """The last matches of a rule, the latest first."""
+        return match_statuses(rule, self._pipeline.recent, self._ledger)

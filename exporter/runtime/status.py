@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from exporter.clock import Clock
 from exporter.configuration import RuleConfig, SourceConfig
-from exporter.ledger.base import LedgerCondition, RuleTotal
+from exporter.ledger.base import Ledger, LedgerCondition, LedgerError, RuleTotal
+from exporter.metrics.recent import LAST, RecentMatches, with_stored
 from exporter.runtime.engine import Engine
 from exporter.runtime.reader import Reader
-from exporter.web.status import LedgerStatus, PartitionStatus, RuleStatus, SourceStatus, State
+from exporter.web.status import (
+    LedgerStatus,
+    MatchStatus,
+    PartitionStatus,
+    RuleStatus,
+    SourceStatus,
+    State,
+)
 
 
 def source_status(
@@ -87,6 +96,30 @@ def _rule_status(rule: RuleConfig, totals: Mapping[str, list[RuleTotal]]) -> Rul
         controls=[f"{benchmark} {control}" for benchmark, control in rule.controls.items()],
         pack=rule.pack,
     )
+
+
+def match_statuses(rule: str, recent: RecentMatches, ledger: Ledger) -> list[MatchStatus]:
+    """The last matches of a rule, the latest first.
+
+    If it has few since the start, those from before are completed from the ledger, which knows
+    the last match of each series.
+    """
+    matches = recent.of(rule)
+    if len(matches) < LAST:
+        with suppress(LedgerError):  # the page says what is wrong with it
+            matches = with_stored(matches, ledger.latest_matches(rule, LAST))
+    matches.sort(key=lambda match: match.time or 0, reverse=True)
+    return [
+        MatchStatus(
+            time=moment(None if match.time is None else match.time / 1000),
+            event_id=match.event_id or "",
+            account_id=match.account_id,
+            region=match.region,
+            source=match.source,
+            log_group=match.log_group,
+        )
+        for match in matches
+    ]
 
 
 def ledger_status(condition: LedgerCondition) -> LedgerStatus:

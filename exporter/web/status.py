@@ -36,6 +36,11 @@ class PartitionStatus:
     why: str = ""
     """Why, a sentence."""
 
+    @property
+    def is_urgent(self) -> bool:
+        """Whether someone should look at it: it fails, or is read otherwise than configured."""
+        return self.state == "failing" or bool(self.notice)
+
 
 @dataclass(frozen=True, slots=True)
 class SourceStatus:
@@ -60,6 +65,14 @@ class SourceStatus:
     def in_state(self, state: State) -> list[PartitionStatus]:
         """Return the partitions in a state."""
         return [partition for partition in self.partitions if partition.state == state]
+
+    def by_urgency(self) -> list[PartitionStatus]:
+        """Return failing partitions, then those with a notice, waiting ones, and the others."""
+        order = ("failing", "waiting", "ok")
+        return sorted(
+            self.partitions,
+            key=lambda one: (one.state != "failing", not one.notice, order.index(one.state)),
+        )
 
     @property
     def state(self) -> State:
@@ -97,6 +110,21 @@ class RuleStatus:
     """Empty for the user's own rules."""
     fullest: int = 0
     """Series in the account that has most, which ``max_series`` limits."""
+
+
+@dataclass(frozen=True, slots=True)
+class MatchStatus:
+    """A log event that counted for a rule."""
+
+    time: datetime | None
+    """When it happened; None if unknown (a line of a file)."""
+    event_id: str
+    """Empty if it has none."""
+    account_id: str
+    region: str
+    source: str
+    """The source or feed."""
+    log_group: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,6 +182,17 @@ class StatusPage:
     def failures(self) -> int:
         """Failing partitions and discovery errors."""
         return self.count("failing") + sum(len(source.failures) for source in self.sources)
+
+    @property
+    def badge(self) -> str:
+        """The state of everything, in a word or two."""
+        if self.ledger.problem:
+            return "Ledger failing"
+        if self.failures:
+            return f"{self.failures:,} failing"
+        if self.reload.errors:
+            return "Reload failed"
+        return "Healthy" if self.ready else "Starting"
 
     @property
     def state(self) -> State:
