@@ -26,6 +26,8 @@ Pages: TypeAlias = Callable[[int, int, Request], Iterator[EventPage]]
 """See ``TimelineSource.pages``."""
 
 _MANY_PAGES: Final = 2 * PAGES
+_MOST_INTERESTS: Final = 8
+"""Whose plans are kept: plans for a thousand rules can take a second."""
 _SAMPLES: Final = 4
 """Slices of a poll that are sampled."""
 
@@ -37,16 +39,19 @@ class Plans:
         """``make``: see ``TimelineConfig.plans``."""
         self._make = make
         self._lock = threading.Lock()
-        self._known: tuple[Interest | None, Sequence[Plan]] = None, (READ_EVERYTHING,)
+        self._known: dict[Interest, Sequence[Plan]] = {}
+        """The latest last. Partitions may need more of them while a version of a rule ends."""
 
     def of(self, interest: Interest | None) -> Sequence[Plan]:
         """The plans for an interest; None to read everything."""
         if interest is None:
             return (READ_EVERYTHING,)
         with self._lock:
-            if self._known[0] is not interest:
-                self._known = interest, self._make(interest.patterns)
-            return self._known[1]
+            plans = self._known.pop(interest, None) or self._make(interest.patterns)
+            self._known[interest] = plans
+            if len(self._known) > _MOST_INTERESTS:
+                del self._known[next(iter(self._known))]
+            return plans
 
 
 @dataclass(slots=True)
@@ -124,11 +129,14 @@ class Asking:
             yield from self._everything(window)
             return
         for request in self._plan.requests:
+            accepted = False
             try:
                 for page in self._pages(window.start, window.end, request):
+                    accepted = True
                     yield Answer(page, request)
             except SourceError as error:
-                if error.reason != "invalid_request" or not request.selects:
+                # AWS answers in the same way if it does not accept the token of a later page.
+                if error.reason != "invalid_request" or not request.selects or accepted:
                     raise
                 everything = self._everything(window)
                 # If this is not accepted either, the error is another one.

@@ -28,6 +28,8 @@ from exporter.ledger.sqlite import SqliteLedger
 from exporter.metrics.series import SeriesStore
 from exporter.metrics.telemetry import Telemetry
 from exporter.model import Partition, SourceError
+from exporter.patterns import FilterPattern, compile_pattern
+from exporter.planning.interest import Interest, Wanted
 from exporter.planning.plan import READ_EVERYTHING, Plan, Request
 from exporter.planning.planner import Planner
 from exporter.rules import RuleSet
@@ -422,6 +424,30 @@ def test_an_error_that_is_not_about_the_pattern_is_an_error(tmp_path: Path) -> N
     assert reader.meter.refused == 0
 
 
+def test_a_token_that_aws_does_not_accept_says_nothing_of_the_pattern(tmp_path: Path) -> None:
+    arrivals = [(at, 0, 2, True) for at in range(60)]
+    exporter = Steady(tmp_path, "apps", happenings("apps", arrivals))
+    exporter.aws.page_size = 10
+    exporter.load({0: None})
+    exporter.poll()
+    exporter.now += INTERVAL
+    answer = exporter.aws.pages
+
+    def expires(call: Call, parameters: Mapping[str, Any]) -> Iterator[Sequence[object]]:
+        yield next(answer(call, parameters))
+        raise SourceError("InvalidParameterException: nextToken", reason="invalid_request")
+
+    exporter.aws.pages = expires  # type: ignore[method-assign]
+    reader = exporter.reader()
+    list(reader.poll(exporter.source, turn=math.inf))
+    assert reader.error is not None
+    exporter.aws.pages = answer  # type: ignore[method-assign]
+    exporter.now += INTERVAL
+    list(reader.poll(exporter.source, turn=math.inf))
+    assert reader.meter.refused == 0
+    assert exporter.totals() == {"rule_0_total": 60}
+
+
 def test_a_quiet_log_group_takes_one_request_a_poll_however_many_rules_there_are(
     tmp_path: Path,
 ) -> None:
@@ -502,3 +528,18 @@ def test_a_slice_is_read_once_all_requests_of_the_plan_have_returned(tmp_path: P
         )
         assert (up_to <= BEGIN * 1000) == (exporter.now < BEGIN + 500)
     assert exporter.totals() == {"rule_0_total": 10, "rule_1_total": 10, "rule_3_total": 10}
+
+
+def test_partitions_that_need_other_versions_of_rules_make_their_plans_once() -> None:
+    made: list[int] = []
+
+    def make(patterns: Sequence[FilterPattern]) -> Sequence[Plan]:
+        made.append(len(patterns))
+        return (READ_EVERYTHING,)
+
+    plans = Plans(make)
+    one, other = Interest([]), Interest([Wanted(compile_pattern("Failed"))])
+    for _ in range(3):
+        plans.of(one)
+        plans.of(other)
+    assert made == [0, 1]
