@@ -13,7 +13,7 @@ from exporter.planning.plan import Request
 MOST: Final = 50
 """Log events of a sample."""
 _MOST_CHARACTERS: Final = 100_000
-"""Of these together: whoever writes logs could make a megabyte of JSON that takes 0.3 s."""
+"""Of these together: a log event may be a megabyte of JSON that takes 0.3 s to decode."""
 _FIELDS: Final = {"EventName": "eventName", "EventSource": "eventSource", "ReadOnly": "readOnly"}
 
 
