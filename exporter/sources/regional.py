@@ -21,6 +21,8 @@ from exporter.aws.records import LATEST, TypedRecord
 from exporter.aws.roles import Role
 from exporter.aws.uses import Use, using
 from exporter.model import LogEvent, Partition, SourceError
+from exporter.patterns import FilterPattern
+from exporter.planning.forecast import Forecast, Rates
 from exporter.sources.account_options import Accounts, OrganizationOptions
 from exporter.sources.base import Discovery, Environment
 from exporter.sources.options import ALL_REGIONS, Budget, Interval, Regions
@@ -149,6 +151,11 @@ class RegionalConfig(TimelineConfig):
             region = self.granted_regions(deployment)[0]
             return None, self.organization.role_in("*", deployment.partition_of(region))
         return [one.assumed for one in self.accounts or ()] or (None,)
+
+    def forecast(self, patterns: Sequence[FilterPattern], rates: Rates) -> Forecast:
+        """See SourceConfig."""
+        forecast = super().forecast(patterns, rates)
+        return replace(forecast, quota=forecast.quota and forecast.quota * self.budget)
 
     @abstractmethod
     def source(self, environment: Environment, since: Mapping[str, int]) -> RegionalSource:

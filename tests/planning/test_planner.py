@@ -6,6 +6,8 @@ import random
 from collections import Counter
 from collections.abc import Mapping
 
+from exporter.patterns import compile_pattern
+from exporter.planning.interest import Interest, Wanted
 from exporter.planning.plan import EVERYTHING, Plan, Request
 from exporter.planning.planner import Planner
 from exporter.planning.sampling import shares
@@ -130,6 +132,12 @@ def test_what_is_known_is_what_was_read() -> None:
     rates = account.planner.rates
     assert round(rates[EVERYTHING]) == 60
     assert round(rates[CHANGES]) == 6
+
+
+def test_interests_of_versions_that_have_ended_do_not_pile_up() -> None:
+    interest = Interest(Wanted(compile_pattern(f"a{end}"), until=end) for end in range(100))
+    assert [len(interest.since(time).patterns) for time in range(101)] == [*range(100, -1, -1)]
+    assert len(interest._since) < 10
 
 
 def test_a_sample_of_long_messages_is_a_small_one() -> None:
