@@ -72,8 +72,8 @@ def _source_lines(source: SourceConfig, forecast: Forecast, rates: Rates) -> Ite
         allowed = (forecast.quota or math.inf) * _DAY
         if calls > allowed:
             yield (
-                f"  AWS's quota and `budget` allow {allowed:,.0f} calls of {forecast.operation} a day"
-                " in an account and region: re-reads are left out, and if that is not enough,"
+                f"  AWS's quota and `budget` allow {allowed:,.0f} calls of {forecast.operation} a"
+                " day in an account and region: re-reads are left out, and if that is not enough,"
                 " events count later"
             )
 
