@@ -6,6 +6,7 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from itertools import islice
 from typing import Final, TypeAlias
 
@@ -61,13 +62,21 @@ class Answered:
     pages: Counter[Request] = field(default_factory=Counter)
     events: Counter[Request] = field(default_factory=Counter)
     """Log events; one that several requests returned counts for each."""
+    ends: set[Request] = field(default_factory=set)
+    """Those whose last page was empty, after others. It is not a sign of many log events."""
     last: EventPage | None = None
+    """The last page that was not empty."""
 
     def add(self, answer: Answer) -> None:
         """Add a page."""
-        self.pages[answer.request] += 1
-        self.events[answer.request] += len(answer.page.events)
-        self.last = answer.page
+        request, events = answer.request, answer.page.events
+        self.pages[request] += 1
+        self.events[request] += len(events)
+        if events:
+            self.last = answer.page
+            self.ends.discard(request)
+        elif self.pages[request] > 1:
+            self.ends.add(request)
 
 
 class Asking:
@@ -94,7 +103,7 @@ class Asking:
         """
         full = pace.full_page(page_size)
         planner = pace.planner
-        self._plan = plan = planner.begin(plans, schedule.pages)
+        self._plan = plan = planner.begin(plans, partial(schedule.pages, extra=pace.thinning.extra))
         # Nothing was left out for rules that are loaded later, either.
         self._interest = None if EVERYTHING in plan.requests else interest
         self._pages = pages
@@ -173,8 +182,8 @@ class Asking:
         """A slice was read completely."""
         pace, planner = self._pace, self._pace.planner
         used = 0.0
-        for request, pages in answered.pages.items():
-            events = answered.events[request]
+        for request, calls in answered.pages.items():
+            pages, events = calls - (request in answered.ends), answered.events[request]
             read = pages if pages > 1 else min(1, events / self._full_page)
             planner.read(request, read, events, window.length)
             used += read
@@ -182,9 +191,9 @@ class Asking:
                 self._samples -= 1
                 share = shares([event.message for event in answered.last.events])
                 planner.sample(request, read, events, window.length, share)
-        pages, events = max(answered.pages.total(), 1), answered.events.total()
-        pace.learn(window, pages, events)
-        pace.thinning.read(window.length, used / pace.calls)
+        ends, events = len(answered.ends), answered.events.total()
+        pace.learn(window, max(answered.pages.total() - ends, 1), events)
+        pace.thinning.read(window.length, used / pace.calls, ends / pace.calls)
 
     def probed(self, answer: Answer, window: Window) -> None:
         """The first page of a request that is not in the plan was read."""

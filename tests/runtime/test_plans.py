@@ -27,20 +27,20 @@ from exporter.ledger.base import Member
 from exporter.ledger.sqlite import SqliteLedger
 from exporter.metrics.series import SeriesStore
 from exporter.metrics.telemetry import Telemetry
-from exporter.model import Partition, SourceError
+from exporter.model import LogEvent, Partition, SourceError
 from exporter.patterns import FilterPattern, compile_pattern
 from exporter.planning.interest import Interest, Wanted
-from exporter.planning.plan import READ_EVERYTHING, Plan, Request
+from exporter.planning.plan import EVERYTHING, READ_EVERYTHING, Plan, Request
 from exporter.planning.planner import Planner
 from exporter.rules import RuleSet
 from exporter.runtime.assembly import kept_versions, rule_uses
 from exporter.runtime.pipeline import Pipeline
 from exporter.runtime.reader import Reader
-from exporter.sources.asking import Plans
+from exporter.sources.asking import Answered, Plans
 from exporter.sources.base import Environment
 from exporter.sources.event_history import EventHistory
 from exporter.sources.log_groups import LOG_GROUP, LogGroups
-from exporter.sources.pace import Pace
+from exporter.sources.pace import Answer, EventPage, Pace
 from tests.support.selecting import ACCOUNT, REGION, Happening, SelectingAws, record
 
 BEGIN, LASTS, INTERVAL, LOOKBACK = 1_700_000_000, 1800, 60, 600
@@ -457,6 +457,39 @@ def test_a_quiet_log_group_takes_one_request_a_poll_however_many_rules_there_are
         exporter.poll()
         exporter.now += INTERVAL
         assert exporter.aws.asked.total() <= poll
+
+
+def test_an_empty_page_after_the_last_events_makes_a_quiet_log_group_no_busy_one(
+    tmp_path: Path,
+) -> None:
+    arrivals = [(at, 0, 2, at % 40 == 0) for at in range(0, 3000, 20)]
+    exporter = Steady(tmp_path, "apps", happenings("apps", arrivals))
+    exporter.load(dict.fromkeys(range(len(PATTERNS["apps"]))))
+    answer = exporter.aws.pages
+
+    def ends_empty(call: Call, parameters: Mapping[str, Any]) -> Iterator[Sequence[object]]:
+        yield from answer(call, parameters)
+        yield ()
+
+    exporter.aws.pages = ends_empty  # type: ignore[method-assign]
+    for _ in range(12):
+        exporter.poll()
+        exporter.now += INTERVAL
+    before = exporter.aws.asked.total()
+    for _ in range(30):
+        exporter.poll()
+        exporter.now += INTERVAL
+    assert exporter.aws.asked.total() - before == 30
+    assert isinstance(exporter.source, LogGroups)
+    pace = exporter.source._paces[exporter.partition.key]
+    assert pace.thinning.needs.all_reads * INTERVAL == pytest.approx(2, abs=0.01)
+
+
+def test_other_plans_are_judged_by_a_page_with_log_events() -> None:
+    answered, event = Answered(), LogEvent("Failed", 1, "a")
+    for events in ([event], []):
+        answered.add(Answer(EventPage(events), EVERYTHING))
+    assert answered.last == EventPage([event])
 
 
 def test_a_busy_account_is_read_by_what_its_rules_want_after_some_polls(tmp_path: Path) -> None:
