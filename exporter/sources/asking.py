@@ -174,7 +174,7 @@ class Asking:
             self._logged.add(request)
             _log.warning(
                 "AWS does not accept a filter pattern: everything is read instead",
-                pattern=request.value,
+                pattern=str(request),
                 error=str(error),
             )
 
