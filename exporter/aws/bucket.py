@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+import sys
 import threading
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -296,18 +298,27 @@ class Bucket:
         use, rank = ticket.use, ticket.use.rank(now / 1000)
         order = self._order(rank, ticket)
         before = {
-            (one.use.source, one.use.partition, one if _same_partition(one.use, use) else None)
+            (one.use.source, one.use.partition, one if _same_partition(one.use, use) else None): one
             for one in self._waiting
             if one.use.rank(now / 1000) == rank and self._order(rank, one) < order
         }
-        at = _free_at(self._given, len(before), now)
+        sources = Counter((one.use.source, one.use.budget) for one in before.values())
+        taken = sum(min(number, self._left(name, now)) for name, number in sources.items())
+        at = _free_at(self._given, taken, now)
         if self._short_until > now:
-            at = max(at, self._next + len(before) * self._pace)
+            at = max(at, self._next + taken * self._pace)
         budget = self._budget(use)
         if budget is not None:
-            own = sum(source == use.source for source, _, _ in before)
-            at = max(at, _free_at(budget, own, now))
+            at = max(at, _free_at(budget, sources[use.source, use.budget], now))
         return at
+
+    def _left(self, name: tuple[str, float], now: int) -> int:
+        """Tokens that a source may take at once by its budget: the others wait for none more."""
+        bucket = self._budgets.get(name)
+        if bucket is None:
+            return sys.maxsize
+        bucket.leak(now)
+        return max(0, int(bucket.rates[0].limit) - bucket.count())
 
     def _fade(self, now: int) -> None:
         self._used *= math.exp((self._used_at - now) / _USED_OVER)

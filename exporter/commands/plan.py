@@ -72,8 +72,9 @@ def _source_lines(source: SourceConfig, forecast: Forecast, rates: Rates) -> Ite
         allowed = (forecast.quota or math.inf) * _DAY
         if calls > allowed:
             yield (
-                f"  it may make {allowed:,.0f} calls of {forecast.operation} a day in an account"
-                " and region: re-reads are left out, and if that is not enough, events count later"
+                f"  AWS's quota and `budget` allow {allowed:,.0f} calls of {forecast.operation} a"
+                " day in an account and region: re-reads are left out, and if that is not enough,"
+                " events count later"
             )
 
 

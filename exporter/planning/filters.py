@@ -48,6 +48,7 @@ def _plan(kind: PlanKind, texts: Sequence[str], selected_by: str) -> Plan:
 def _everything(patterns: Sequence[FilterPattern], event_format: EventFormat) -> Plan:
     for one in patterns:
         if request_patterns([one], event_format) is None:
-            why = f"Everything is read, since AWS cannot select by {shortened(one.text)}."
+            of = f"AWS cannot select by {shortened(one.text)}"
+            why = f"Everything is read, since {of if one.text.strip() else 'a pattern is empty'}."
             return Plan("everything", (EVERYTHING,), why)
     return Plan("everything", (EVERYTHING,), "No rule listens.")

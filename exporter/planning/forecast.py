@@ -69,7 +69,7 @@ class Forecast:
     operation: str = ""
     """AWS's name of the calls, if all are of one."""
     quota: float | None = None
-    """Calls a second that the source may make in an account and region, if AWS has a quota."""
+    """Calls a second that the source may make in an account and region, if AWS publishes that."""
 
 
 def planned(

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Final
 
 from exporter.patterns import FilterPattern
+
+_MOST_KEPT: Final = 8
+"""Interests without the versions that have ended. All would be the square of those versions."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +43,8 @@ class Interest:
         found = self._since.get(ended)
         if found is None:
             found = self._since[ended] = Interest(self._wanted, judged_from=time)
+            if len(self._since) > _MOST_KEPT:
+                del self._since[next(iter(self._since))]
         return found
 
     def covers(self, other: Interest) -> bool:

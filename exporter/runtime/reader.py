@@ -289,7 +289,7 @@ class Reader:
         self.meter.refused += max(0, reading.refused - self._refused)
         self._refused = reading.refused
         if plan is not None and before is not None and plan.requests != before.requests:
-            _log.info(
+            _log.debug(
                 "plan changed",
                 source=self.partition.source,
                 partition=self.partition.key,

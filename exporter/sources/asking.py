@@ -6,6 +6,7 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from itertools import islice
 from typing import Final, TypeAlias
 
@@ -26,6 +27,8 @@ Pages: TypeAlias = Callable[[int, int, Request], Iterator[EventPage]]
 """See ``TimelineSource.pages``."""
 
 _MANY_PAGES: Final = 2 * PAGES
+_MOST_INTERESTS: Final = 8
+"""Whose plans are kept: plans for a thousand rules can take a second."""
 _SAMPLES: Final = 4
 """Slices of a poll that are sampled."""
 
@@ -37,16 +40,19 @@ class Plans:
         """``make``: see ``TimelineConfig.plans``."""
         self._make = make
         self._lock = threading.Lock()
-        self._known: tuple[Interest | None, Sequence[Plan]] = None, (READ_EVERYTHING,)
+        self._known: dict[Interest, Sequence[Plan]] = {}
+        """The latest last. Partitions may need more of them while a version of a rule ends."""
 
     def of(self, interest: Interest | None) -> Sequence[Plan]:
         """The plans for an interest; None to read everything."""
         if interest is None:
             return (READ_EVERYTHING,)
         with self._lock:
-            if self._known[0] is not interest:
-                self._known = interest, self._make(interest.patterns)
-            return self._known[1]
+            plans = self._known.pop(interest, None) or self._make(interest.patterns)
+            self._known[interest] = plans
+            if len(self._known) > _MOST_INTERESTS:
+                del self._known[next(iter(self._known))]
+            return plans
 
 
 @dataclass(slots=True)
@@ -56,13 +62,21 @@ class Answered:
     pages: Counter[Request] = field(default_factory=Counter)
     events: Counter[Request] = field(default_factory=Counter)
     """Log events; one that several requests returned counts for each."""
+    ends: set[Request] = field(default_factory=set)
+    """Those whose last page was empty, after others. It is not a sign of many log events."""
     last: EventPage | None = None
+    """The last page that was not empty."""
 
     def add(self, answer: Answer) -> None:
         """Add a page."""
-        self.pages[answer.request] += 1
-        self.events[answer.request] += len(answer.page.events)
-        self.last = answer.page
+        request, events = answer.request, answer.page.events
+        self.pages[request] += 1
+        self.events[request] += len(events)
+        if events:
+            self.last = answer.page
+            self.ends.discard(request)
+        elif self.pages[request] > 1:
+            self.ends.add(request)
 
 
 class Asking:
@@ -89,7 +103,7 @@ class Asking:
         """
         full = pace.full_page(page_size)
         planner = pace.planner
-        self._plan = plan = planner.begin(plans, schedule.pages)
+        self._plan = plan = planner.begin(plans, partial(schedule.pages, extra=pace.thinning.extra))
         # Nothing was left out for rules that are loaded later, either.
         self._interest = None if EVERYTHING in plan.requests else interest
         self._pages = pages
@@ -124,11 +138,14 @@ class Asking:
             yield from self._everything(window)
             return
         for request in self._plan.requests:
+            accepted = False
             try:
                 for page in self._pages(window.start, window.end, request):
+                    accepted = True
                     yield Answer(page, request)
             except SourceError as error:
-                if error.reason != "invalid_request" or not request.selects:
+                # AWS answers in the same way if it does not accept the token of a later page.
+                if error.reason != "invalid_request" or not request.selects or accepted:
                     raise
                 everything = self._everything(window)
                 # If this is not accepted either, the error is another one.
@@ -157,7 +174,7 @@ class Asking:
             self._logged.add(request)
             _log.warning(
                 "AWS does not accept a filter pattern: everything is read instead",
-                pattern=request.value,
+                pattern=str(request),
                 error=str(error),
             )
 
@@ -165,8 +182,8 @@ class Asking:
         """A slice was read completely."""
         pace, planner = self._pace, self._pace.planner
         used = 0.0
-        for request, pages in answered.pages.items():
-            events = answered.events[request]
+        for request, calls in answered.pages.items():
+            pages, events = calls - (request in answered.ends), answered.events[request]
             read = pages if pages > 1 else min(1, events / self._full_page)
             planner.read(request, read, events, window.length)
             used += read
@@ -174,9 +191,9 @@ class Asking:
                 self._samples -= 1
                 share = shares([event.message for event in answered.last.events])
                 planner.sample(request, read, events, window.length, share)
-        pages, events = max(answered.pages.total(), 1), answered.events.total()
-        pace.learn(window, pages, events)
-        pace.thinning.read(window.length, used / pace.calls)
+        ends, events = len(answered.ends), answered.events.total()
+        pace.learn(window, max(answered.pages.total() - ends, 1), events)
+        pace.thinning.read(window.length, used / pace.calls, ends / pace.calls)
 
     def probed(self, answer: Answer, window: Window) -> None:
         """The first page of a request that is not in the plan was read."""

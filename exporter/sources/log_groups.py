@@ -312,6 +312,12 @@ class LogGroups(RegionalSource):
         """The log group's creationTime, milliseconds."""
         return self._reading(partition).group.created
 
+    def read_completely(self, partition: Partition) -> str:
+        """See TimelineSource. AWS does not document which text a filter pattern sees."""
+        if not self._reading(partition).group.masked:
+            return ""
+        return "Everything is read, since a data protection policy masks parts of the log events."
+
     def log_group(self, partition: Partition) -> str:
         """The name of the log group that is read."""
         return self._reading(partition).group.name

@@ -82,11 +82,6 @@ class RegionalConfig(TimelineConfig):
     def parts_in(self, region: str, resource: str | None = None) -> Sequence[str]:
         """The ``parts`` of a region, or only those that match a resource."""
 
-    def forecast(self, patterns: Sequence[FilterPattern], rates: Rates) -> Forecast:
-        """See SourceConfig: the quota is the budget's share."""
-        forecast = super().forecast(patterns, rates)
-        return replace(forecast, quota=forecast.quota and forecast.quota * self.budget)
-
     @property
     def all_regions(self) -> bool:
         """Whether the regions are those that each account has enabled."""
@@ -156,6 +151,11 @@ class RegionalConfig(TimelineConfig):
             region = self.granted_regions(deployment)[0]
             return None, self.organization.role_in("*", deployment.partition_of(region))
         return [one.assumed for one in self.accounts or ()] or (None,)
+
+    def forecast(self, patterns: Sequence[FilterPattern], rates: Rates) -> Forecast:
+        """See SourceConfig."""
+        forecast = super().forecast(patterns, rates)
+        return replace(forecast, quota=forecast.quota and forecast.quota * self.budget)
 
     @abstractmethod
     def source(self, environment: Environment, since: Mapping[str, int]) -> RegionalSource:

@@ -124,6 +124,8 @@ class Thinning:
     """Whether the poll under way fetches pages ahead."""
     calls = 1
     """Calls of the plan: a window costs so many at least, and ``read`` counts pages of each."""
+    extra = 0.0
+    """Empty pages at the end of a window, on average; AWS was seen to send one after all events."""
 
     def __init__(self, schedule: Schedule, ages: Sequence[int] = ()) -> None:
         """``ages``: of the form that was used before."""
@@ -164,9 +166,9 @@ class Thinning:
     def needs(self) -> Needs:
         """The requests that reading takes; one at each poll before anything was read."""
         density = self._pages / self._length if self._length else 0.0
-        full, *_, least = (*self._forms, self._forms[-1])
+        forms = self._forms[0], self._forms[-1]
         return Needs(
-            *(self.calls * form.pages(density) * 1000 / form.interval for form in (full, least))
+            *(self.calls * form.pages(density, self.extra) * 1000 / form.interval for form in forms)
         )
 
     def asks(self, now: float) -> None:
@@ -182,10 +184,11 @@ class Thinning:
             pages.add(fetching, 0.0, ahead=self.ahead)
         self._noted = now
 
-    def read(self, length: int, pages: float) -> None:
-        """So many milliseconds of event time had so many pages."""
+    def read(self, length: int, pages: float, extra: float = 0.0) -> None:
+        """So many milliseconds of event time had so many pages, and empty ones at the end."""
         self._length += length
         self._pages += pages
+        self.extra = (self.extra + extra) / 2
 
     def begin_poll(self, now: float, *, caught_up: bool, quota_seconds: float = 0.0) -> None:
         """Choose the form for a poll.
@@ -222,7 +225,8 @@ class Thinning:
             return 0.0
         form = self._forms[step]
         seconds = self.calls * (self.page_seconds if page_seconds is None else page_seconds)
-        return form.pages(self._pages / self._length) * seconds / (form.interval / 1000)
+        pages = form.pages(self._pages / self._length, self.extra)
+        return pages * seconds / (form.interval / 1000)
 
     @property
     def page_seconds(self) -> float:

@@ -19,7 +19,7 @@ from exporter.aws.uses import Use, used_by
 from exporter.model import EventFormat, Partition, SourceError
 from exporter.patterns import FilterPattern
 from exporter.planning.interest import Interest
-from exporter.planning.plan import EVERYTHING, Plan, Request
+from exporter.planning.plan import EVERYTHING, READ_EVERYTHING, Plan, Request
 from exporter.sources.ahead import Ahead, Slice
 from exporter.sources.asking import Answered, Asking, Plans
 from exporter.sources.base import Discovery, Reading
@@ -101,6 +101,13 @@ class TimelineSource(ABC):
     def created_at(self, partition: Partition) -> int | None:  # noqa: ARG002
         """Creation time of the partition, milliseconds, if the API reports it."""
         return None
+
+    def read_completely(self, partition: Partition) -> str:  # noqa: ARG002
+        """Why no request of the partition may leave anything out, as a sentence; empty if some may.
+
+        May be another answer at each poll.
+        """
+        return ""
 
     def read_up_to(self, partition: Partition, checkpoint: str | None) -> int:
         """See ``Source.read_up_to``; the origin if the partition was never read."""
@@ -236,10 +243,11 @@ class TimelineSource(ABC):
         if interest is not None and self.selects_by_event_time:
             since = [progress.remember_from]
             interest = interest.since(exactness.versions_needed_from(now, self.memory, since))
+        plans, why = self._plans.of(interest), self.read_completely(partition)
         return Asking(
             partial(self.pages, partition),
             pace,
-            self._plans.of(interest),
+            (replace(READ_EVERYTHING, why=why),) if why else plans,
             interest,
             schedule=self._schedule,
             page_size=self.page_size,

@@ -113,6 +113,19 @@ def test_two_sources_with_half_of_the_quota_use_all_of_it_and_one_half() -> None
     assert len(one.given) == pytest.approx(500, abs=10)
 
 
+@pytest.mark.parametrize(("limit", "budget", "partitions"), [(2, 0.1, 1), (10, 0.5, 100)])
+def test_a_source_waits_for_no_other_that_has_used_up_its_budget(
+    limit: int, budget: float, partitions: int
+) -> None:
+    line = Line(limit)
+    for number in range(partitions):
+        line.add(Use("busy", str(number), budget=budget))
+    line.add(Use("other", "1", budget=1 - budget))
+    line.run(60)
+    given = Counter(use.source for _, use in line.given)
+    assert given["other"] > 0.9 * 60 * limit * (1 - budget) / 1.05
+
+
 def test_a_budget_of_less_than_a_request_a_second_is_kept() -> None:
     line = Line(2)
     line.add(Use("history", budget=0.1))

@@ -82,10 +82,16 @@ def test_a_busier_account_takes_more_calls_and_a_rule_of_reads_most(
     assert "request: everything" in of(reads, "history")[1]
     assert "AccessDenied" in of(reads, "history")[2]
     too_many = of(plan("--plan.events-per-second", "60", more=READS), "history")
-    assert "it may make 172,800 calls of LookupEvents a day" in too_many[-1]
-    half = CONFIG.replace("type: event_history", "type: event_history, budget: 50%", 1)
-    too_many = of(plan("--plan.events-per-second", "60", more=READS, config=half), "history")
-    assert "it may make 86,400 calls of LookupEvents a day" in too_many[-1]
+    assert "`budget` allow 172,800 calls of LookupEvents a day" in too_many[-1]
+
+
+def test_the_budget_is_a_part_of_what_aws_allows(plan: Callable[..., list[str]]) -> None:
+    config = """\
+sources: [{name: history, type: event_history, regions: [us-east-1], budget: 1%}]
+rules: [{name: all, pattern: ""}]
+"""
+    lines = of(plan(config=config), "history")
+    assert "`budget` allow 1,728 calls of LookupEvents a day" in lines[-1]
 
 
 def test_a_plan_goes_by_what_the_exporter_has_seen(

@@ -6,8 +6,11 @@ import random
 from collections import Counter
 from collections.abc import Mapping
 
+from exporter.patterns import compile_pattern
+from exporter.planning.interest import Interest, Wanted
 from exporter.planning.plan import EVERYTHING, Plan, Request
 from exporter.planning.planner import Planner
+from exporter.planning.sampling import shares
 from exporter.sources.schedule import Schedule
 
 CHANGES, ROLES = Request("ReadOnly", "false"), Request("EventName", "AssumeRole")
@@ -129,3 +132,16 @@ def test_what_is_known_is_what_was_read() -> None:
     rates = account.planner.rates
     assert round(rates[EVERYTHING]) == 60
     assert round(rates[CHANGES]) == 6
+
+
+def test_interests_of_versions_that_have_ended_do_not_pile_up() -> None:
+    interest = Interest(Wanted(compile_pattern(f"a{end}"), until=end) for end in range(100))
+    assert [len(interest.since(time).patterns) for time in range(101)] == [*range(100, -1, -1)]
+    assert len(interest._since) < 10
+
+
+def test_a_sample_of_long_messages_is_a_small_one() -> None:
+    found, others = "ERROR" + 60_000 * "x", 60_000 * "x"
+    assert shares([found, *9 * [others]])(Request(value="ERROR")) == 1
+    assert shares([found[5:], *9 * [found]])(Request(value="ERROR")) == 0
+    assert shares(10 * [2 * others])(Request(value="ERROR")) == 1, "it may be all"

@@ -27,18 +27,20 @@ from exporter.ledger.base import Member
 from exporter.ledger.sqlite import SqliteLedger
 from exporter.metrics.series import SeriesStore
 from exporter.metrics.telemetry import Telemetry
-from exporter.model import Partition, SourceError
-from exporter.planning.plan import READ_EVERYTHING, Plan, Request
+from exporter.model import LogEvent, Partition, SourceError
+from exporter.patterns import FilterPattern, compile_pattern
+from exporter.planning.interest import Interest, Wanted
+from exporter.planning.plan import EVERYTHING, READ_EVERYTHING, Plan, Request
 from exporter.planning.planner import Planner
 from exporter.rules import RuleSet
 from exporter.runtime.assembly import kept_versions, rule_uses
 from exporter.runtime.pipeline import Pipeline
 from exporter.runtime.reader import Reader
-from exporter.sources.asking import Plans
+from exporter.sources.asking import Answered, Plans
 from exporter.sources.base import Environment
 from exporter.sources.event_history import EventHistory
 from exporter.sources.log_groups import LOG_GROUP, LogGroups
-from exporter.sources.pace import Pace
+from exporter.sources.pace import Answer, EventPage, Pace
 from tests.support.selecting import ACCOUNT, REGION, Happening, SelectingAws, record
 
 BEGIN, LASTS, INTERVAL, LOOKBACK = 1_700_000_000, 1800, 60, 600
@@ -422,6 +424,30 @@ def test_an_error_that_is_not_about_the_pattern_is_an_error(tmp_path: Path) -> N
     assert reader.meter.refused == 0
 
 
+def test_a_token_that_aws_does_not_accept_says_nothing_of_the_pattern(tmp_path: Path) -> None:
+    arrivals = [(at, 0, 2, True) for at in range(60)]
+    exporter = Steady(tmp_path, "apps", happenings("apps", arrivals))
+    exporter.aws.page_size = 10
+    exporter.load({0: None})
+    exporter.poll()
+    exporter.now += INTERVAL
+    answer = exporter.aws.pages
+
+    def expires(call: Call, parameters: Mapping[str, Any]) -> Iterator[Sequence[object]]:
+        yield next(answer(call, parameters))
+        raise SourceError("InvalidParameterException: nextToken", reason="invalid_request")
+
+    exporter.aws.pages = expires  # type: ignore[method-assign]
+    reader = exporter.reader()
+    list(reader.poll(exporter.source, turn=math.inf))
+    assert reader.error is not None
+    exporter.aws.pages = answer  # type: ignore[method-assign]
+    exporter.now += INTERVAL
+    list(reader.poll(exporter.source, turn=math.inf))
+    assert reader.meter.refused == 0
+    assert exporter.totals() == {"rule_0_total": 60}
+
+
 def test_a_quiet_log_group_takes_one_request_a_poll_however_many_rules_there_are(
     tmp_path: Path,
 ) -> None:
@@ -431,6 +457,39 @@ def test_a_quiet_log_group_takes_one_request_a_poll_however_many_rules_there_are
         exporter.poll()
         exporter.now += INTERVAL
         assert exporter.aws.asked.total() <= poll
+
+
+def test_an_empty_page_after_the_last_events_makes_a_quiet_log_group_no_busy_one(
+    tmp_path: Path,
+) -> None:
+    arrivals = [(at, 0, 2, at % 40 == 0) for at in range(0, 3000, 20)]
+    exporter = Steady(tmp_path, "apps", happenings("apps", arrivals))
+    exporter.load(dict.fromkeys(range(len(PATTERNS["apps"]))))
+    answer = exporter.aws.pages
+
+    def ends_empty(call: Call, parameters: Mapping[str, Any]) -> Iterator[Sequence[object]]:
+        yield from answer(call, parameters)
+        yield ()
+
+    exporter.aws.pages = ends_empty  # type: ignore[method-assign]
+    for _ in range(12):
+        exporter.poll()
+        exporter.now += INTERVAL
+    before = exporter.aws.asked.total()
+    for _ in range(30):
+        exporter.poll()
+        exporter.now += INTERVAL
+    assert exporter.aws.asked.total() - before == 30
+    assert isinstance(exporter.source, LogGroups)
+    pace = exporter.source._paces[exporter.partition.key]
+    assert pace.thinning.needs.all_reads * INTERVAL == pytest.approx(2, abs=0.01)
+
+
+def test_other_plans_are_judged_by_a_page_with_log_events() -> None:
+    answered, event = Answered(), LogEvent("Failed", 1, "a")
+    for events in ([event], []):
+        answered.add(Answer(EventPage(events), EVERYTHING))
+    assert answered.last == EventPage([event])
 
 
 def test_a_busy_account_is_read_by_what_its_rules_want_after_some_polls(tmp_path: Path) -> None:
@@ -502,3 +561,18 @@ def test_a_slice_is_read_once_all_requests_of_the_plan_have_returned(tmp_path: P
         )
         assert (up_to <= BEGIN * 1000) == (exporter.now < BEGIN + 500)
     assert exporter.totals() == {"rule_0_total": 10, "rule_1_total": 10, "rule_3_total": 10}
+
+
+def test_partitions_that_need_other_versions_of_rules_make_their_plans_once() -> None:
+    made: list[int] = []
+
+    def make(patterns: Sequence[FilterPattern]) -> Sequence[Plan]:
+        made.append(len(patterns))
+        return (READ_EVERYTHING,)
+
+    plans = Plans(make)
+    one, other = Interest([]), Interest([Wanted(compile_pattern("Failed"))])
+    for _ in range(3):
+        plans.of(one)
+        plans.of(other)
+    assert made == [0, 1]
