@@ -69,6 +69,8 @@ ALWAYS_SENT: Mapping[str, Sent] = {
     "ListAccountsForParent": Sent("Accounts", list, "NextToken"),
     "ListOrganizationalUnitsForParent": Sent("OrganizationalUnits", list, "NextToken"),
     "ListTagsForResource": Sent("Tags", list, "NextToken"),
+    # A list of XML: botocore parses it. AWS requires IsTruncated in its model.
+    "ListAccountAliases": Sent("IsTruncated", str),
     "ListRegions": Sent("Regions", list, "NextToken"),
     "ReceiveMessage": Sent("Messages", list, may_lack=True),
     "DeleteMessageBatch": Sent("Successful", list, may_lack=True),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import Final, TypeAlias
@@ -22,6 +22,8 @@ from exporter.sources.schedule import Schedule, Window
 
 _log = structlog.get_logger(__name__)
 
+MakePlans: TypeAlias = Callable[[Sequence[FilterPattern], Collection[str]], Sequence[Plan]]
+"""See ``TimelineConfig.plans``."""
 Pages: TypeAlias = Callable[[int, int, Request], Iterator[EventPage]]
 """See ``TimelineSource.pages``."""
 
@@ -33,20 +35,24 @@ _SAMPLES: Final = 4
 class Plans:
     """The plans for an interest, made once for all partitions of a source. Thread-safe."""
 
-    def __init__(self, make: Callable[[Sequence[FilterPattern]], Sequence[Plan]]) -> None:
-        """``make``: see ``TimelineConfig.plans``."""
+    def __init__(self, make: MakePlans) -> None:
         self._make = make
         self._lock = threading.Lock()
-        self._known: tuple[Interest | None, Sequence[Plan]] = None, (READ_EVERYTHING,)
+        self._interest: Interest | None = None
+        self._known: dict[frozenset[str], Sequence[Plan]] = {}
 
-    def of(self, interest: Interest | None) -> Sequence[Plan]:
-        """The plans for an interest; None to read everything."""
+    def of(
+        self, interest: Interest | None, root_names: frozenset[str] = frozenset()
+    ) -> Sequence[Plan]:
+        """The plans for an interest; None to read everything. See ``lookup_plans`` for names."""
         if interest is None:
             return (READ_EVERYTHING,)
         with self._lock:
-            if self._known[0] is not interest:
-                self._known = interest, self._make(interest.patterns)
-            return self._known[1]
+            if self._interest is not interest:
+                self._interest, self._known = interest, {}
+            if root_names not in self._known:
+                self._known[root_names] = self._make(interest.patterns, root_names)
+            return self._known[root_names]
 
 
 @dataclass(slots=True)
@@ -97,7 +103,7 @@ class Asking:
         self._full_page = full
         self._logged = logged
         self._samples = _SAMPLES
-        self._probe, planner.probe = planner.probe, None
+        self._probe = planner.probe
         pace.calls = pace.thinning.calls = len(plan.requests)
         self.many = _MANY_PAGES * pace.calls
         """Pages after which a slice is retried in shorter pieces."""
@@ -117,8 +123,9 @@ class Asking:
 
     def fetch(self, window: Window) -> Iterator[Answer]:
         """The pages of a slice, in any thread; raises SourceError."""
-        probe, self._probe = self._probe, None
-        if probe is not None:
+        # A fresh slice does not show the events that come later.
+        if self._probe is not None and window.start < self._pace.fresh_from:
+            probe, self._probe = self._probe, None
             yield from self._probed(window, probe)
         if self._pace.planner.refuses(self._plan):
             yield from self._everything(window)

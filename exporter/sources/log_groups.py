@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import ClassVar, Final, Literal
 
@@ -106,7 +106,11 @@ class LogGroupsConfig(RegionalConfig):
         """See SourceConfig."""
         return LogGroups(self, environment, since)
 
-    def plans(self, patterns: Sequence[FilterPattern]) -> Sequence[Plan]:
+    def plans(
+        self,
+        patterns: Sequence[FilterPattern],
+        root_names: Collection[str] = (),  # noqa: ARG002
+    ) -> Sequence[Plan]:
         """See TimelineConfig."""
         return filter_plans(patterns, self.format)
 

@@ -17,7 +17,6 @@ from exporter import exactness
 from exporter.aws.quotas import CallCost
 from exporter.aws.uses import Use, used_by
 from exporter.model import EventFormat, Partition, SourceError
-from exporter.patterns import FilterPattern
 from exporter.planning.interest import Interest
 from exporter.planning.plan import EVERYTHING, Plan, Request
 from exporter.sources.ahead import Ahead, Slice
@@ -69,8 +68,7 @@ class TimelineSource(ABC):
         self.format: EventFormat = config.format
         self.interval = config.interval
         self.memory = round(config.lookback * 1000)
-        self.plans: Callable[[Sequence[FilterPattern]], Sequence[Plan]] = config.plans
-        self._plans = Plans(lambda patterns: self.plans(patterns))  # noqa: PLW0108 - replaceable
+        self._plans = Plans(config.plans)
         self._schedule = Schedule(round(config.interval * 1000), self.memory, self.resolution)
         self._start = round(config.start * 1000)
         self._since = since
@@ -114,6 +112,10 @@ class TimelineSource(ABC):
     @abstractmethod
     def cost(self, partition: Partition) -> CallCost | None:
         """See Source."""
+
+    def plans(self, partition: Partition, interest: Interest | None) -> Sequence[Plan]:  # noqa: ARG002
+        """The plans for the events of a partition; see ``TimelineConfig.plans``."""
+        return self._plans.of(interest)
 
     def uses_threads(self, partition: Partition) -> bool:
         """Whether the poll that is under way fetches pages by threads."""
@@ -239,7 +241,7 @@ class TimelineSource(ABC):
         return Asking(
             partial(self.pages, partition),
             pace,
-            self._plans.of(interest),
+            self.plans(partition, interest),
             interest,
             schedule=self._schedule,
             page_size=self.page_size,

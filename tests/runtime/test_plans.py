@@ -42,6 +42,8 @@ from exporter.sources.pace import Pace
 from tests.support.selecting import ACCOUNT, REGION, Happening, SelectingAws, record
 
 BEGIN, LASTS, INTERVAL, LOOKBACK = 1_700_000_000, 1800, 60, 600
+ALIAS, ALIAS_FROM, ALIAS_UNTIL = "acme", BEGIN + 500, BEGIN + 1100
+"""The account has an alias for a while."""
 NAMES = (
     ("DeleteUser", "iam.amazonaws.com", False),
     ("ConsoleLogin", "signin.amazonaws.com", False),
@@ -56,8 +58,9 @@ PATTERNS = {
         '{ ($.eventSource = kms.amazonaws.com) && ($.eventName = "Sched*") }',
         "{ $.eventName = AssumeRole }",
         "{ ($.eventName = Decrypt) || ($.eventName = DeleteUser) }",
-        "{ $.errorMessage = Failed }",
+        '{ $.userIdentity.type = "Root" }',
         "{ $.readOnly IS FALSE }",
+        "{ $.errorMessage = Failed }",
         "Failed",
     ),
     "apps": (
@@ -122,6 +125,9 @@ class Exporter:
         self.chance = random.Random(seed)
         self.name = name
         self.aws = SelectingAws(lambda: self.now, events, self.chance)
+        self.aws.alias = lambda: ALIAS if ALIAS_FROM <= self.now < ALIAS_UNTIL else ""
+        if self.chance.random() < 0.5:
+            self.aws.names_root = lambda _alias: "root"
         self.clock = Clock(wall=lambda: self.now)
         self.folder = folder
         resource = ("app", LOG_GROUP) if name == "apps" else ()
@@ -152,10 +158,11 @@ class Exporter:
         (config,) = found.sources
         self.source = config.source(environment, {})
         assert isinstance(self.source, EventHistory | LogGroups)
+        self.source._monotonic = lambda: self.now
         if self.planned:
             make_fickle(self.source, self.chance)
         else:
-            self.source._plans = Plans(lambda _: (READ_EVERYTHING,))
+            self.source._plans = Plans(lambda *_: (READ_EVERYTHING,))
 
     def _load(self, rules: dict[int, str | None]) -> Configuration:
         self.rules = rules
@@ -225,6 +232,10 @@ def happenings(name: str, arrivals: list[tuple[int, int, int, bool]]) -> list[Ha
         event_name, event_source, read_only = NAMES[kind % len(NAMES)]
         error = {"errorMessage": "Failed"} if failed else {}
         fields = {"eventName": event_name, "eventSource": event_source, "readOnly": read_only}
+        if kind > 6:
+            has_alias = ALIAS_FROM <= BEGIN + at < ALIAS_UNTIL
+            user_name = {"userName": ALIAS} if has_alias else {}
+            fields["userIdentity"] = {"type": "Root", **user_name}
         message = record(number, BEGIN + at, **fields, **error)
         if name == "apps" and kind % 3 == 1:
             message = json.dumps(
@@ -241,6 +252,11 @@ def happenings(name: str, arrivals: list[tuple[int, int, int, bool]]) -> list[Ha
         elif name == "apps" and kind % 3 == 2:
             message = f"{at} {'ERROR' if failed else 'INFO'} {event_name} {error}"
         found.append(Happening(str(number), BEGIN + at, BEGIN + at + delay, message))
+    changes = {"CreateAccountAlias": ALIAS_FROM, "DeleteAccountAlias": ALIAS_UNTIL}
+    for event_name, time in changes.items() if any(kind > 6 for *_, kind, _ in arrivals) else ():
+        asked = {"requestParameters": {"accountAlias": ALIAS}, "readOnly": False}
+        message = record(time, time, eventName=event_name, **asked)
+        found.append(Happening(event_name, time, time, message))
     return found
 
 
@@ -382,7 +398,9 @@ def test_a_page_that_is_read_to_know_its_cost_fails_no_poll(tmp_path: Path) -> N
     assert isinstance(exporter.source, EventHistory)
     exporter.source._paces[exporter.partition.key].planner = Probing()
     exporter.aws.refuses = lambda text: text == "false"
-    list(reader.poll(exporter.source, turn=math.inf))
+    for _ in range(3):  # until a slice is read again
+        list(reader.poll(exporter.source, turn=math.inf))
+        exporter.now += INTERVAL
     assert reader.error is None
     assert reader.meter.refused == 1
     assert exporter.totals() == {"rule_0_total": 1}
@@ -451,6 +469,53 @@ def test_a_busy_account_is_read_by_what_its_rules_want_after_some_polls(tmp_path
     assert reader.meter.plan.kind == "attributes"
     assert "instead of" in reader.meter.plan.why
     assert reader.rates.events
+
+
+def test_what_root_does_is_looked_up_by_the_names_that_it_may_have(tmp_path: Path) -> None:
+    exporter = Steady(tmp_path, "history", happenings("history", [(30, 0, 8, False)]))
+    exporter.load({0: None, 5: None})
+    exporter.now = ALIAS_FROM + 10
+    reader = exporter.reader()
+    for _ in range(5):
+        list(reader.poll(exporter.source, turn=math.inf))
+        exporter.now += INTERVAL
+    exporter.source._paces[exporter.partition.key].planner = Most()  # type: ignore[union-attr]
+    exporter.aws.asked.clear()
+    list(reader.poll(exporter.source, turn=math.inf))
+    assert set(exporter.aws.asked) - {"CreateAccountAlias", "DeleteAccountAlias"} == {
+        *("false", "root", ALIAS)
+    }
+
+
+def test_without_the_permission_to_ask_for_the_alias_everything_is_read_and_the_plan_says_why(
+    tmp_path: Path,
+) -> None:
+    def denied() -> str:
+        raise SourceError("iam:ListAccountAliases was denied.", reason="access_denied")
+
+    exporter = Steady(tmp_path, "history", happenings("history", [(30, 0, 8, False)]))
+    exporter.aws.alias = denied
+    exporter.load({0: None, 5: None})
+    reader = exporter.reader()
+    for _ in range(4):
+        list(reader.poll(exporter.source, turn=math.inf))
+        exporter.now += INTERVAL
+    assert set(exporter.aws.asked) == {""}
+    assert reader.meter.plan is not None
+    assert reader.meter.plan.why.endswith("iam:ListAccountAliases was denied.")
+    assert exporter.totals() == {"rule_5_total": 1}
+
+
+def test_the_alias_is_not_asked_for_if_another_rule_needs_everything(tmp_path: Path) -> None:
+    asked = list[float]()
+    exporter = Steady(tmp_path, "history", [])
+    exporter.aws.alias = lambda: asked.append(exporter.now) or ""
+    exporter.load({5: None, 7: None})
+    exporter.poll()
+    assert asked == []
+    exporter.load({5: None})
+    exporter.poll()
+    assert asked == [exporter.now]
 
 
 @pytest.mark.parametrize("name", ["history", "apps"])
