@@ -87,10 +87,12 @@ class Asking:
         *,
         schedule: Schedule,
         page_size: int,
+        unread_from: int,
         logged: set[Request],
     ) -> None:
         """Choose one of the plans, which are for an ``interest``; None if they are for any rules.
 
+        ``unread_from``: where events begin that were never read, milliseconds.
         ``logged``: requests that AWS does not accept; those of other partitions may be the same.
         """
         full = pace.full_page(page_size)
@@ -102,6 +104,7 @@ class Asking:
         self._pace = pace
         self._full_page = full
         self._logged = logged
+        self._unread_from = unread_from
         self._samples = _SAMPLES
         self._probe = planner.probe
         pace.calls = pace.thinning.calls = len(plan.requests)
@@ -124,7 +127,7 @@ class Asking:
     def fetch(self, window: Window) -> Iterator[Answer]:
         """The pages of a slice, in any thread; raises SourceError."""
         # A fresh slice does not show the events that come later.
-        if self._probe is not None and window.start < self._pace.fresh_from:
+        if self._probe is not None and window.start < self._unread_from:
             probe, self._probe = self._probe, None
             yield from self._probed(window, probe)
         if self._pace.planner.refuses(self._plan):

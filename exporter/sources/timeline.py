@@ -245,6 +245,7 @@ class TimelineSource(ABC):
             interest,
             schedule=self._schedule,
             page_size=self.page_size,
+            unread_from=progress.positions[0],
             logged=self._refused,
         )
 
