@@ -60,17 +60,17 @@ def _alias_in(record: Any, call: Call) -> Iterator[str]:
 @dataclass(frozen=True, slots=True)
 class _Known:
     asked: float
-    """When it was asked for last, seconds of any clock, and for which answer."""
+    """When it was requested last, seconds of any clock."""
     answered: float = -float("inf")
     names: frozenset[str] = frozenset()
     error: str = ""
 
 
 class RootNames:
-    """The names of root by account, asked for again from time to time. Thread-safe."""
+    """The names of root by account, requested again from time to time. Thread-safe."""
 
     def __init__(self, within: float, clock: Callable[[], float] = time.monotonic) -> None:
-        """``within``: seconds after which an answer is too old, asked for again after half."""
+        """``within``: seconds after which an answer is too old, requested again after half."""
         self._within = within
         self._clock = clock
         self._known: dict[str, _Known] = {}

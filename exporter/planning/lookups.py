@@ -50,7 +50,7 @@ class _Ways:
         self._root = [Request("Username", name) for name in sorted(root_names)]
 
     def all(self, one: Attributes) -> Sequence[Sequence[Request]]:
-        """Each that there is; none of them is empty."""
+        """Each of them returns all of the events; none is empty."""
         root = self._root if one.is_root else []
         changes = [_CHANGES] if one.read_only is False else []
         return [way for way in (_by_name(one), _by_source(one), root, changes) if way]

@@ -107,12 +107,11 @@ class EventHistory(RegionalSource):
     ) -> None:
         super().__init__(config, environment, since)
         # At the last read of an event, the alias that it may have is known.
-        self._root = RootNames(
-            min(2 * config.discovery_interval, config.lookback), lambda: self._monotonic()
-        )
+        within = min(2 * config.discovery_interval, config.lookback)
+        self._root = RootNames(within, lambda: self._monotonic())  # noqa: PLW0108 - replaceable
 
     def plans(self, partition: Partition, interest: Interest | None) -> Sequence[Plan]:
-        """See TimelineSource. Root's names are only asked for if they save calls."""
+        """See TimelineSource. Root's names are only requested if they save calls."""
         plans = self._plans.of(interest)
         if self._plans.of(interest, frozenset({ROOT})) == plans:
             return plans
@@ -120,7 +119,7 @@ class EventHistory(RegionalSource):
         if names:
             return self._plans.of(interest, names)
         first, *others = plans
-        why = f"{first.why} Those of root alone cannot be asked for: {error or 'not known yet.'}"
+        why = f"{first.why} Root cannot be looked up by its name: {error or 'not known yet.'}"
         return (replace(first, why=why), *others)
 
     def _ask_root(self, partition: Partition) -> frozenset[str]:

@@ -479,7 +479,8 @@ def test_what_root_does_is_looked_up_by_the_names_that_it_may_have(tmp_path: Pat
     for _ in range(5):
         list(reader.poll(exporter.source, turn=math.inf))
         exporter.now += INTERVAL
-    exporter.source._paces[exporter.partition.key].planner = Most()  # type: ignore[union-attr]
+    assert isinstance(exporter.source, EventHistory)
+    exporter.source._paces[exporter.partition.key].planner = Most()
     exporter.aws.asked.clear()
     list(reader.poll(exporter.source, turn=math.inf))
     assert set(exporter.aws.asked) - {"CreateAccountAlias", "DeleteAccountAlias"} == {
@@ -509,7 +510,12 @@ def test_without_the_permission_to_ask_for_the_alias_everything_is_read_and_the_
 def test_the_alias_is_not_asked_for_if_another_rule_needs_everything(tmp_path: Path) -> None:
     asked = list[float]()
     exporter = Steady(tmp_path, "history", [])
-    exporter.aws.alias = lambda: asked.append(exporter.now) or ""
+
+    def alias() -> str:
+        asked.append(exporter.now)
+        return ""
+
+    exporter.aws.alias = alias
     exporter.load({5: None, 7: None})
     exporter.poll()
     assert asked == []

@@ -64,7 +64,7 @@ class SelectingAws:
         """No quota that could be waited for."""
         return CallCost(Quotas(lambda *_: None), call.operation, call.account_id, call.region)
 
-    def answer(self, call: Call, parameters: Mapping[str, Any]) -> Mapping[str, Any]:  # noqa: ARG002
+    def answer(self, call: Call, parameters: Mapping[str, Any]) -> Mapping[str, Any]:
         """ListAccountAliases."""
         alias = self.alias()
         return {"AccountAliases": [alias] if alias else []}
