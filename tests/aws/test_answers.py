@@ -179,8 +179,6 @@ def test_the_table_agrees_with_botocores_models() -> None:
             **{"list": list, "string": str, "blob": bytes, "boolean": bool},
             **{"map": dict, "structure": dict},
         }
-        if models[operation].resolved_protocol == "query":
-            types["boolean"] = str  # as XML has it
         assert types[members[sent.member].type_name] is sent.type
         assert bool(sent.following) == any(name.endswith("oken") for name in members)
         assert not sent.following or members[sent.following].type_name == "string"
