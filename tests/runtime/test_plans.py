@@ -185,8 +185,10 @@ class Exporter:
             self.pipeline.rules = self._rules
 
     def poll(self, reload: dict[int, str | None] | None = None) -> None:
-        """Poll; ``reload`` comes between the reading and its commit."""
-        left = None if reload is None else self.chance.randrange(4)
+        """Poll; ``reload`` comes between the first reading and its commit.
+
+        Later readings differ by the plan, and with them the positions at which rules change.
+        """
         for evaluated in self.pipeline.evaluated(
             self.source,
             self.partition,
@@ -194,9 +196,8 @@ class Exporter:
             turn=math.inf,
             wanted=lambda: True,
         ):
-            if left == 0 and reload is not None:
+            if reload is not None and self.rules is not reload:
                 self.reload(reload)
-            left = None if left is None else left - 1
             if self.pipeline.commit(evaluated) is None:
                 self.poll()
                 return
@@ -307,9 +308,8 @@ def test_counts_are_those_of_reading_everything(  # noqa: PLR0917 - drawn
                 exporter.restart()
             elif action == "reload":
                 exporter.reload(rules)
-            # Pages differ, and so does how much of the past of an own start has counted.
-            kept = {rule: start for rule, start in exporter.rules.items() if start}
-            exporter.poll({**rules, **kept} if action == "in a poll" else None)
+            exporter.poll(rules if action == "in a poll" else None)
+            exporter.poll()  # the past of an own start, which a plan may have read already
             exporter.now += gap
             exporter.forget()
         # The last rules are polled for, too, however late they were loaded.
@@ -408,6 +408,31 @@ def test_a_page_that_is_read_to_know_its_cost_fails_no_poll(tmp_path: Path) -> N
     assert reader.error is None
     assert reader.meter.refused == 1
     assert exporter.totals() == {"rule_0_total": 1}
+
+
+def test_the_cost_of_a_plan_is_not_measured_where_few_events_are_visible_yet(
+    tmp_path: Path,
+) -> None:
+    arrivals = [(at, 0, 4, False) for at in range(900) for _ in range(10)]
+    exporter = Steady(tmp_path, "history", happenings("history", arrivals))
+    exporter.load({3: None})
+    exporter.poll()
+    assert isinstance(exporter.source, EventHistory)
+    exporter.source._paces[exporter.partition.key].planner = Probing()
+    probed, answer = list[bool](), exporter.aws.pages
+
+    def pages(call: Call, parameters: Mapping[str, Any]) -> Iterator[Sequence[object]]:
+        (wanted,) = parameters["LookupAttributes"]
+        if wanted["AttributeValue"] == "false":
+            probed.append(parameters["StartTime"].timestamp() >= exporter.now - INTERVAL)
+        return answer(call, parameters)
+
+    exporter.aws.pages = pages  # type: ignore[method-assign]
+    for _ in range(8):
+        exporter.now += INTERVAL
+        exporter.poll()
+    assert probed
+    assert not any(probed)
 
 
 def test_a_pattern_that_aws_refuses_is_replaced_by_everything_told_once_and_counted(
