@@ -46,6 +46,11 @@ class SimulatedAccount(AwsAccounts):
         """Its id."""
         return self._account
 
+    def answer(self, call: Call, parameters: Mapping[str, object]) -> Mapping[str, Any]:  # noqa: ARG002
+        """See AwsAccounts: the account has no alias."""
+        self._time.sleep(_LATENCY)
+        return {"AccountAliases": [], "IsTruncated": False}
+
     def pages(self, call: Call, parameters: Mapping[str, object]) -> Iterator[Sequence[object]]:
         """See AwsAccounts: each page is a call."""
         pages = self._operations[call.operation](parameters)

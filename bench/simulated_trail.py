@@ -65,7 +65,9 @@ class Trail:
         self, parameters: Mapping[str, Any], now: Callable[[], float]
     ) -> Iterator[tuple[Sequence[HistoryEvent], bool]]:
         """The pages of LookupEvents: newest first, whole seconds, both ends inclusive."""
-        start, end = parameters["StartTime"].timestamp(), parameters["EndTime"].timestamp() + 1
+        start, end = 0.0, now()
+        if "StartTime" in parameters:
+            start, end = parameters["StartTime"].timestamp(), parameters["EndTime"].timestamp() + 1
         chosen = self._chosen(parameters.get("LookupAttributes"))
         low = bisect.bisect_left(chosen, start, key=self.times.__getitem__)
         high = bisect.bisect_left(chosen, end, key=self.times.__getitem__)

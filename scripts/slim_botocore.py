@@ -12,7 +12,9 @@ from pathlib import Path
 
 import botocore
 
-SERVICES = frozenset({"account", "cloudtrail", "logs", "organizations", "s3", "sns", "sqs", "sts"})
+SERVICES = frozenset(
+    {"account", "cloudtrail", "iam", "logs", "organizations", "s3", "sns", "sqs", "sts"}
+)
 """Services that the exporter reads, now or later."""
 CREDENTIALS = frozenset({"signin", "sso", "sso-oidc", "sts"})
 """Services that botocore's credential providers call."""

@@ -69,6 +69,7 @@ ALWAYS_SENT: Mapping[str, Sent] = {
     "ListAccountsForParent": Sent("Accounts", list, "NextToken"),
     "ListOrganizationalUnitsForParent": Sent("OrganizationalUnits", list, "NextToken"),
     "ListTagsForResource": Sent("Tags", list, "NextToken"),
+    "ListAccountAliases": Sent("AccountAliases", list),
     "ListRegions": Sent("Regions", list, "NextToken"),
     "ReceiveMessage": Sent("Messages", list, may_lack=True),
     "DeleteMessageBatch": Sent("Successful", list, may_lack=True),
@@ -183,10 +184,15 @@ def _members(operation: Any, answer: Mapping[str, Any]) -> Mapping[str, object]:
             found = page.decode(answer["body"]) if page is not None else None
             return found or _json_members(operation, answer["body"])
         case "query":
-            # STS. Expat limits the expansion of entities.
+            # STS, IAM. Expat limits the expansion of entities.
             root = ElementTree.fromstring(answer["body"])  # noqa: S314
             result = root.find(f"{{*}}{operation.output_shape.serialization['resultWrapper']}")
-            return {} if result is None else _texts(result)
+            members = operation.output_shape.members
+            return {
+                # Only botocore, which parses the answer again, needs what a list has.
+                name: [texts] if name in members and members[name].type_name == "list" else texts
+                for name, texts in (_texts(result) if result is not None else {}).items()
+            }
         case _:
             decode = ALWAYS_SENT[operation.name].decode
             return decode(answer["body"]) if decode else _parsed(operation, answer)

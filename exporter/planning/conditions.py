@@ -36,7 +36,7 @@ class Attributes:
     """What events have in common, by the attributes of LookupEvents; None if not known.
 
     AWS documents neither how ``Username`` and ``ResourceName`` are made from a record nor what
-    they are where it names several, so they are not derived.
+    they are where it names several, so they are not derived, except for the root user.
     """
 
     event_names: frozenset[str] | None = None
@@ -46,12 +46,8 @@ class Attributes:
     read_only: bool | None = None
     """AWS: ReadOnly, the record's ``readOnly``."""
     is_root: bool = False
-    """Whether all are of the account's root user (``userIdentity.type`` is ``Root``).
-
-    Observed on AWS: their Username is ``root``. If the account has an alias, the record's
-    ``userName`` is the alias; which of the two Username is then is not documented, so a request for
-    each is needed.
-    """
+    """Whether all are of the account's root user (``userIdentity.type`` is ``Root``): see
+    ``aws/root_user.py`` for their Username."""
 
 
 ANY = Attributes()

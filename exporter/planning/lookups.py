@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Final
 
 from exporter.patterns import FilterPattern
@@ -17,8 +17,13 @@ _Choice = Callable[[Attributes], Sequence[Request]]
 """The requests that return all events with the attributes; none if there is no such choice."""
 
 
-def lookup_plans(patterns: Sequence[FilterPattern]) -> tuple[Plan, ...]:
-    """The plans that return every match of the patterns; see ``Planner.begin`` for the first."""
+def lookup_plans(
+    patterns: Sequence[FilterPattern], root_names: Collection[str] = ()
+) -> tuple[Plan, ...]:
+    """The plans that return every match of the patterns; see ``Planner.begin`` for the first.
+
+    ``root_names``: each Username that events of the root user may have; empty if not known.
+    """
     needed = {one: pattern for pattern in patterns for one in attributes_of(pattern)}
     reads = [pattern for one, pattern in needed.items() if one.read_only is not False]
     if not reads:
@@ -27,13 +32,9 @@ def lookup_plans(patterns: Sequence[FilterPattern]) -> tuple[Plan, ...]:
     else:
         why = f"Everything is read, since {shortened(reads[0].text)} may match read-only events."
         plans = [Plan("everything", (EVERYTHING,), why)]
-    choices: list[_Choice] = [
-        lambda one: [_CHANGES] if one.read_only is False else _by_name(one) or _by_source(one),
-        lambda one: _by_name(one) or _by_source(one),
-        lambda one: _by_source(one) or _by_name(one),
-    ]
-    for choice in choices:
-        requests = _requests(list(needed), choice)
+    ways = _Ways(root_names)
+    for choice in (ways.changes_first, ways.names_first, ways.sources_first):
+        requests = _requests(list(needed), choice, ways)
         if requests and all(requests != plan.requests for plan in plans):
             why = f"The rules count only events with {_listed(requests)}."
             plans.append(Plan("attributes", requests, why))
@@ -42,15 +43,36 @@ def lookup_plans(patterns: Sequence[FilterPattern]) -> tuple[Plan, ...]:
     return tuple(plans) if least is None else (least,)
 
 
-def _requests(needed: Sequence[Attributes], choice: _Choice) -> tuple[Request, ...]:
+class _Ways:
+    """The requests for events with some attributes."""
+
+    def __init__(self, root_names: Collection[str]) -> None:
+        self._root = [Request("Username", name) for name in sorted(root_names)]
+
+    def all(self, one: Attributes) -> Sequence[Sequence[Request]]:
+        """Each of them returns all of the events; none is empty."""
+        root = self._root if one.is_root else []
+        changes = [_CHANGES] if one.read_only is False else []
+        return [way for way in (_by_name(one), _by_source(one), root, changes) if way]
+
+    def changes_first(self, one: Attributes) -> Sequence[Request]:
+        return [_CHANGES] if one.read_only is False else self.names_first(one)
+
+    def names_first(self, one: Attributes) -> Sequence[Request]:
+        return next(iter(self.all(one)), ())
+
+    def sources_first(self, one: Attributes) -> Sequence[Request]:
+        return _by_source(one) or self.names_first(one)
+
+
+def _requests(needed: Sequence[Attributes], choice: _Choice, ways: _Ways) -> tuple[Request, ...]:
     """The requests for all of these attributes; none if there is no choice, or if it is many."""
     found: dict[Request, None] = {}
     for one in sorted(needed, key=lambda one: len(choice(one))):
         chosen = choice(one)
         if not chosen:
             return ()
-        alternatives = (_by_name(one), _by_source(one), [_CHANGES] * (one.read_only is False))
-        if not any(some and found.keys() >= set(some) for some in alternatives):
+        if not any(found.keys() >= set(way) for way in ways.all(one)):
             found |= dict.fromkeys(chosen)
     return tuple(found) if len(found) <= _MOST else ()
 

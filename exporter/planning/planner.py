@@ -52,7 +52,7 @@ class Planner:
         self.plan: Plan = READ_EVERYTHING
         """The one in use."""
         self.probe: Request | None = None
-        """This poll reads one page of this request in addition, to know its cost."""
+        """This poll should read one page of this request in addition, to know its cost."""
         self._plans: Sequence[Plan] = ()
         self._measured: dict[Request, _Measured] = {}
         self._refused: set[Request] = set()
@@ -95,8 +95,6 @@ class Planner:
         self._measured = {one: of.faded() for one, of in self._measured.items() if one in in_use}
         self._unprobed = 0 if used == 0 else self._unprobed + 1
         self.probe = plans[0].requests[0] if self._unprobed >= _PROBE_EVERY else None
-        if self.probe is not None:
-            self._unprobed = 0
         return self.plan
 
     @property
@@ -127,6 +125,7 @@ class Planner:
         If it is not in the plan, this is also a measurement of it.
         """
         if request not in self.plan.requests:
+            self._unprobed = 0
             self._measured.pop(request, None)
             self.read(request, pages, events, length)
         for other in {one for plan in self._plans for one in plan.requests}:

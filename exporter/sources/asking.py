@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import islice
@@ -23,6 +23,8 @@ from exporter.sources.schedule import Schedule, Window
 
 _log = structlog.get_logger(__name__)
 
+MakePlans: TypeAlias = Callable[[Sequence[FilterPattern], Collection[str]], Sequence[Plan]]
+"""See ``TimelineConfig.plans``."""
 Pages: TypeAlias = Callable[[int, int, Request], Iterator[EventPage]]
 """See ``TimelineSource.pages``."""
 
@@ -36,20 +38,22 @@ _SAMPLES: Final = 4
 class Plans:
     """The plans for an interest, made once for all partitions of a source. Thread-safe."""
 
-    def __init__(self, make: Callable[[Sequence[FilterPattern]], Sequence[Plan]]) -> None:
-        """``make``: see ``TimelineConfig.plans``."""
+    def __init__(self, make: MakePlans) -> None:
         self._make = make
         self._lock = threading.Lock()
-        self._known: dict[Interest, Sequence[Plan]] = {}
+        self._known: dict[tuple[Interest, frozenset[str]], Sequence[Plan]] = {}
         """The latest last. Partitions may need more of them while a version of a rule ends."""
 
-    def of(self, interest: Interest | None) -> Sequence[Plan]:
-        """The plans for an interest; None to read everything."""
+    def of(
+        self, interest: Interest | None, root_names: frozenset[str] = frozenset()
+    ) -> Sequence[Plan]:
+        """The plans for an interest; None to read everything. See ``lookup_plans`` for names."""
         if interest is None:
             return (READ_EVERYTHING,)
         with self._lock:
-            plans = self._known.pop(interest, None) or self._make(interest.patterns)
-            self._known[interest] = plans
+            key = (interest, root_names)
+            plans = self._known.pop(key, None) or self._make(interest.patterns, root_names)
+            self._known[key] = plans
             if len(self._known) > _MOST_INTERESTS:
                 del self._known[next(iter(self._known))]
             return plans
@@ -95,10 +99,12 @@ class Asking:
         *,
         schedule: Schedule,
         page_size: int,
+        unread_from: int,
         logged: set[Request],
     ) -> None:
         """Choose one of the plans, which are for an ``interest``; None if they are for any rules.
 
+        ``unread_from``: where events begin that were never read, milliseconds.
         ``logged``: requests that AWS does not accept; those of other partitions may be the same.
         """
         full = pace.full_page(page_size)
@@ -110,8 +116,9 @@ class Asking:
         self._pace = pace
         self._full_page = full
         self._logged = logged
+        self._unread_from = unread_from
         self._samples = _SAMPLES
-        self._probe, planner.probe = planner.probe, None
+        self._probe = planner.probe
         pace.calls = pace.thinning.calls = len(plan.requests)
         self.many = _MANY_PAGES * pace.calls
         """Pages after which a slice is retried in shorter pieces."""
@@ -131,8 +138,9 @@ class Asking:
 
     def fetch(self, window: Window) -> Iterator[Answer]:
         """The pages of a slice, in any thread; raises SourceError."""
-        probe, self._probe = self._probe, None
-        if probe is not None:
+        # A fresh slice does not show the events that come later.
+        if self._probe is not None and window.start < self._unread_from:
+            probe, self._probe = self._probe, None
             yield from self._probed(window, probe)
         if self._pace.planner.refuses(self._plan):
             yield from self._everything(window)

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from typing import Annotated, ClassVar, Final, Literal
 
 from exporter.aws.calls import Call
-from exporter.aws.iam_policy import Deployment, Grant
+from exporter.aws.iam_policy import EVERY_REGION, Deployment, Grant
 from exporter.aws.records import HistoryEvent
+from exporter.aws.root_user import ROOT, RootNames, home_of, root_names
+from exporter.aws.uses import Use, using
 from exporter.model import Partition, PartitionKind
 from exporter.patterns import FilterPattern
+from exporter.planning.interest import Interest
 from exporter.planning.lookups import lookup_plans
 from exporter.planning.plan import EVERYTHING, Plan, Request
 from exporter.sources.base import Discovery, Environment
@@ -50,9 +55,11 @@ class EventHistoryConfig(RegionalConfig):
         """See RegionalConfig: the region itself."""
         return (region,)
 
-    def plans(self, patterns: Sequence[FilterPattern]) -> Sequence[Plan]:
+    def plans(
+        self, patterns: Sequence[FilterPattern], root_names: Collection[str] = (ROOT,)
+    ) -> Sequence[Plan]:
         """See TimelineConfig."""
-        return lookup_plans(patterns)
+        return lookup_plans(patterns, root_names)
 
     @property
     def lacks_global_services(self) -> bool:
@@ -62,10 +69,16 @@ class EventHistoryConfig(RegionalConfig):
         return bool(regions) and is_known and _GLOBAL_REGION not in regions
 
     def permissions(self, deployment: Deployment) -> Iterator[Grant]:
-        """AWS: LookupEvents supports no resources."""
+        """AWS: these actions support no resources.
+
+        Without the account's alias, and those before, everything is read for rules of root.
+        """
         yield from super().permissions(deployment)
+        yield Grant("NameRoot", "iam:ListAccountAliases", EVERY_REGION, "*")
         for region in self.granted_regions(deployment):
             yield Grant("ReadEventHistory", "cloudtrail:LookupEvents", region, "*")
+            if region != EVERY_REGION:
+                yield Grant("ReadEventHistory", "cloudtrail:LookupEvents", home_of(region), "*")
 
     def start_warning(self, start: float) -> str | None:
         """See SourceConfig."""
@@ -85,6 +98,34 @@ class EventHistory(RegionalSource):
     page_size = EventHistoryConfig.page_size
     record = HistoryEvent
     selects_by_event_time = True
+
+    def __init__(
+        self,
+        config: EventHistoryConfig,
+        environment: Environment,
+        since: Mapping[str, int],
+    ) -> None:
+        super().__init__(config, environment, since)
+        # At the last read of an event, the alias that it may have is known.
+        within = min(2 * config.discovery_interval, config.lookback)
+        self._root = RootNames(within, lambda: self._monotonic())  # noqa: PLW0108 - replaceable
+
+    def plans(self, partition: Partition, interest: Interest | None) -> Sequence[Plan]:
+        """See TimelineSource. Root's names are only requested if they save calls."""
+        plans = self._plans.of(interest)
+        if self._plans.of(interest, frozenset({ROOT})) == plans:
+            return plans
+        names, error = self._root.of(partition.account_id, partial(self._ask_root, partition))
+        if names:
+            return self._plans.of(interest, names)
+        first, *others = plans
+        why = f"{first.why} Root cannot be looked up by its name: {error or 'not known yet.'}"
+        return (replace(first, why=why), *others)
+
+    def _ask_root(self, partition: Partition) -> frozenset[str]:
+        with using(Use(self.name, reason="discovery", budget=self.budget)):
+            access = self.access(partition.account_id)
+            return root_names(access, partition.account_id, partition.region)
 
     def call(self, partition: Partition) -> Call:
         """LookupEvents."""

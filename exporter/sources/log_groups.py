@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import ClassVar, Final, Literal
 
@@ -22,7 +22,8 @@ from exporter.model import (
 )
 from exporter.patterns import FilterPattern
 from exporter.planning.filters import filter_plans
-from exporter.planning.plan import EVERYTHING, Plan, Request
+from exporter.planning.interest import Interest
+from exporter.planning.plan import EVERYTHING, READ_EVERYTHING, Plan, Request
 from exporter.sources.base import Discovery, Environment
 from exporter.sources.log_group_finder import LogGroup, LogGroupFinder
 from exporter.sources.log_group_names import LogGroupNames
@@ -106,7 +107,11 @@ class LogGroupsConfig(RegionalConfig):
         """See SourceConfig."""
         return LogGroups(self, environment, since)
 
-    def plans(self, patterns: Sequence[FilterPattern]) -> Sequence[Plan]:
+    def plans(
+        self,
+        patterns: Sequence[FilterPattern],
+        root_names: Collection[str] = (),  # noqa: ARG002
+    ) -> Sequence[Plan]:
         """See TimelineConfig."""
         return filter_plans(patterns, self.format)
 
@@ -312,11 +317,12 @@ class LogGroups(RegionalSource):
         """The log group's creationTime, milliseconds."""
         return self._reading(partition).group.created
 
-    def read_completely(self, partition: Partition) -> str:
-        """See TimelineSource. AWS does not document which text a filter pattern sees."""
+    def plans(self, partition: Partition, interest: Interest | None) -> Sequence[Plan]:
+        """See TimelineSource. AWS does not document which text of masked events it searches."""
         if not self._reading(partition).group.masked:
-            return ""
-        return "Everything is read, since a data protection policy masks parts of the log events."
+            return super().plans(partition, interest)
+        why = "Everything is read, since a data protection policy masks parts of the log events."
+        return (replace(READ_EVERYTHING, why=why),)
 
     def log_group(self, partition: Partition) -> str:
         """The name of the log group that is read."""

@@ -17,9 +17,8 @@ from exporter import exactness
 from exporter.aws.quotas import CallCost
 from exporter.aws.uses import Use, used_by
 from exporter.model import EventFormat, Partition, SourceError
-from exporter.patterns import FilterPattern
 from exporter.planning.interest import Interest
-from exporter.planning.plan import EVERYTHING, READ_EVERYTHING, Plan, Request
+from exporter.planning.plan import EVERYTHING, Plan, Request
 from exporter.sources.ahead import Ahead, Slice
 from exporter.sources.asking import Answered, Asking, Plans
 from exporter.sources.base import Discovery, Reading
@@ -69,8 +68,7 @@ class TimelineSource(ABC):
         self.format: EventFormat = config.format
         self.interval = config.interval
         self.memory = round(config.lookback * 1000)
-        self.plans: Callable[[Sequence[FilterPattern]], Sequence[Plan]] = config.plans
-        self._plans = Plans(lambda patterns: self.plans(patterns))  # noqa: PLW0108 - replaceable
+        self._plans = Plans(config.plans)
         self._schedule = Schedule(round(config.interval * 1000), self.memory, self.resolution)
         self._start = round(config.start * 1000)
         self._since = since
@@ -102,13 +100,6 @@ class TimelineSource(ABC):
         """Creation time of the partition, milliseconds, if the API reports it."""
         return None
 
-    def read_completely(self, partition: Partition) -> str:  # noqa: ARG002
-        """Why no request of the partition may leave anything out, as a sentence; empty if some may.
-
-        May be another answer at each poll.
-        """
-        return ""
-
     def read_up_to(self, partition: Partition, checkpoint: str | None) -> int:
         """See ``Source.read_up_to``; the origin if the partition was never read."""
         if checkpoint is None:
@@ -121,6 +112,10 @@ class TimelineSource(ABC):
     @abstractmethod
     def cost(self, partition: Partition) -> CallCost | None:
         """See Source."""
+
+    def plans(self, partition: Partition, interest: Interest | None) -> Sequence[Plan]:  # noqa: ARG002
+        """The plans for the events of a partition; see ``TimelineConfig.plans``."""
+        return self._plans.of(interest)
 
     def uses_threads(self, partition: Partition) -> bool:
         """Whether the poll that is under way fetches pages by threads."""
@@ -243,14 +238,14 @@ class TimelineSource(ABC):
         if interest is not None and self.selects_by_event_time:
             since = [progress.remember_from]
             interest = interest.since(exactness.versions_needed_from(now, self.memory, since))
-        plans, why = self._plans.of(interest), self.read_completely(partition)
         return Asking(
             partial(self.pages, partition),
             pace,
-            (replace(READ_EVERYTHING, why=why),) if why else plans,
+            self.plans(partition, interest),
             interest,
             schedule=self._schedule,
             page_size=self.page_size,
+            unread_from=progress.positions[0],
             logged=self._refused,
         )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from typing import ClassVar
 
@@ -48,10 +48,14 @@ class TimelineConfig(SourceConfig):
             )
         return self
 
-    def plans(self, patterns: Sequence[FilterPattern]) -> Sequence[Plan]:  # noqa: ARG002
+    def plans(
+        self,
+        patterns: Sequence[FilterPattern],  # noqa: ARG002
+        root_names: Collection[str] = (),  # noqa: ARG002
+    ) -> Sequence[Plan]:
         """The plans that return every match of the patterns; see ``Planner.begin`` for the first.
 
-        By default, everything is read.
+        By default, everything is read. ``root_names``: see ``lookup_plans``.
         """
         return (READ_EVERYTHING,)
 

@@ -35,5 +35,5 @@ def test_the_image_keeps_the_models_of_every_service_that_is_called() -> None:
         for path in modules
         for service in re.findall(r'Call\(\s*"([a-z0-9]+)"', path.read_text())
     }
-    assert len(called) == 7
+    assert len(called) == 8
     assert called <= SERVICES

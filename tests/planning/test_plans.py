@@ -106,3 +106,25 @@ def test_a_version_that_ended_before_what_is_read_is_not_asked_for() -> None:
     # The rule that had ended is back.
     assert not asked.covers(Interest([Wanted(DELETES), Wanted(LOGINS)]))
     assert interest.since(500) is interest
+
+
+ROOT = compile_pattern('{ $.userIdentity.type = "Root" }')
+
+
+def test_rules_of_root_are_looked_up_by_its_names_besides_the_changes() -> None:
+    assert requests(lookup_plans([DELETES, LOGINS, ROOT], {"root", "acme"})) == [
+        {EVERYTHING},
+        {CHANGES, Request("Username", "root"), Request("Username", "acme")},
+        {
+            *(name("DeleteUser"), name("ConsoleLogin")),
+            *(Request("Username", "root"), Request("Username", "acme")),
+        },
+    ]
+    assert requests(lookup_plans([ROOT], {"root"})) == [{Request("Username", "root")}]
+
+
+def test_rules_of_root_need_everything_if_its_names_are_not_known() -> None:
+    assert requests(lookup_plans([DELETES, ROOT])) == [{EVERYTHING}]
+    # The name of the event is enough.
+    recovers = compile_pattern("{ $.userIdentity.type = Root && $.eventName = PasswordUpdated }")
+    assert requests(lookup_plans([recovers])) == [{name("PasswordUpdated")}]

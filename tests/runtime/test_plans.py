@@ -44,6 +44,8 @@ from exporter.sources.pace import Answer, EventPage, Pace
 from tests.support.selecting import ACCOUNT, REGION, Happening, SelectingAws, record
 
 BEGIN, LASTS, INTERVAL, LOOKBACK = 1_700_000_000, 1800, 60, 600
+ALIAS, ALIAS_FROM, ALIAS_UNTIL = "acme", BEGIN + 500, BEGIN + 1100
+"""The account has an alias for a while."""
 NAMES = (
     ("DeleteUser", "iam.amazonaws.com", False),
     ("ConsoleLogin", "signin.amazonaws.com", False),
@@ -58,8 +60,9 @@ PATTERNS = {
         '{ ($.eventSource = kms.amazonaws.com) && ($.eventName = "Sched*") }',
         "{ $.eventName = AssumeRole }",
         "{ ($.eventName = Decrypt) || ($.eventName = DeleteUser) }",
-        "{ $.errorMessage = Failed }",
+        '{ $.userIdentity.type = "Root" }',
         "{ $.readOnly IS FALSE }",
+        "{ $.errorMessage = Failed }",
         "Failed",
     ),
     "apps": (
@@ -124,6 +127,9 @@ class Exporter:
         self.chance = random.Random(seed)
         self.name = name
         self.aws = SelectingAws(lambda: self.now, events, self.chance)
+        self.aws.alias = lambda: ALIAS if ALIAS_FROM <= self.now < ALIAS_UNTIL else ""
+        if self.chance.random() < 0.5:
+            self.aws.names_root = lambda _alias: "root"
         self.clock = Clock(wall=lambda: self.now)
         self.folder = folder
         resource = ("app", LOG_GROUP) if name == "apps" else ()
@@ -154,10 +160,11 @@ class Exporter:
         (config,) = found.sources
         self.source = config.source(environment, {})
         assert isinstance(self.source, EventHistory | LogGroups)
+        self.source._monotonic = lambda: self.now
         if self.planned:
             make_fickle(self.source, self.chance)
         else:
-            self.source._plans = Plans(lambda _: (READ_EVERYTHING,))
+            self.source._plans = Plans(lambda *_: (READ_EVERYTHING,))
 
     def _load(self, rules: dict[int, str | None]) -> Configuration:
         self.rules = rules
@@ -180,8 +187,10 @@ class Exporter:
             self.pipeline.rules = self._rules
 
     def poll(self, reload: dict[int, str | None] | None = None) -> None:
-        """Poll; ``reload`` comes between the reading and its commit."""
-        left = None if reload is None else self.chance.randrange(4)
+        """Poll; ``reload`` comes between the first reading and its commit.
+
+        Later readings differ by the plan, and with them the positions at which rules change.
+        """
         for evaluated in self.pipeline.evaluated(
             self.source,
             self.partition,
@@ -189,9 +198,8 @@ class Exporter:
             turn=math.inf,
             wanted=lambda: True,
         ):
-            if left == 0 and reload is not None:
+            if reload is not None and self.rules is not reload:
                 self.reload(reload)
-            left = None if left is None else left - 1
             if self.pipeline.commit(evaluated) is None:
                 self.poll()
                 return
@@ -227,6 +235,10 @@ def happenings(name: str, arrivals: list[tuple[int, int, int, bool]]) -> list[Ha
         event_name, event_source, read_only = NAMES[kind % len(NAMES)]
         error = {"errorMessage": "Failed"} if failed else {}
         fields = {"eventName": event_name, "eventSource": event_source, "readOnly": read_only}
+        if kind > 6:
+            has_alias = ALIAS_FROM <= BEGIN + at < ALIAS_UNTIL
+            user_name = {"userName": ALIAS} if has_alias else {}
+            fields["userIdentity"] = {"type": "Root", **user_name}
         message = record(number, BEGIN + at, **fields, **error)
         if name == "apps" and kind % 3 == 1:
             message = json.dumps(
@@ -243,6 +255,11 @@ def happenings(name: str, arrivals: list[tuple[int, int, int, bool]]) -> list[Ha
         elif name == "apps" and kind % 3 == 2:
             message = f"{at} {'ERROR' if failed else 'INFO'} {event_name} {error}"
         found.append(Happening(str(number), BEGIN + at, BEGIN + at + delay, message))
+    changes = {"CreateAccountAlias": ALIAS_FROM, "DeleteAccountAlias": ALIAS_UNTIL}
+    for event_name, time in changes.items() if any(kind > 6 for *_, kind, _ in arrivals) else ():
+        asked = {"requestParameters": {"accountAlias": ALIAS}, "readOnly": False}
+        message = record(time, time, eventName=event_name, **asked)
+        found.append(Happening(event_name, time, time, message))
     return found
 
 
@@ -294,9 +311,12 @@ def test_counts_are_those_of_reading_everything(  # noqa: PLR0917 - drawn
             elif action == "reload":
                 exporter.reload(rules)
             exporter.poll(rules if action == "in a poll" else None)
+            exporter.poll()  # the past of an own start, which a plan may have read already
             exporter.now += gap
             exporter.forget()
-        while exporter.now < BEGIN + LASTS + 3 * LOOKBACK:
+        # The last rules are polled for, too, however late they were loaded.
+        end = max(exporter.now, BEGIN + LASTS) + 3 * LOOKBACK
+        while exporter.now < end:
             exporter.poll()
             exporter.now += INTERVAL
         totals.append(exporter.totals())
@@ -384,10 +404,37 @@ def test_a_page_that_is_read_to_know_its_cost_fails_no_poll(tmp_path: Path) -> N
     assert isinstance(exporter.source, EventHistory)
     exporter.source._paces[exporter.partition.key].planner = Probing()
     exporter.aws.refuses = lambda text: text == "false"
-    list(reader.poll(exporter.source, turn=math.inf))
+    for _ in range(3):  # until a slice is read again
+        list(reader.poll(exporter.source, turn=math.inf))
+        exporter.now += INTERVAL
     assert reader.error is None
     assert reader.meter.refused == 1
     assert exporter.totals() == {"rule_0_total": 1}
+
+
+def test_the_cost_of_a_plan_is_not_measured_where_few_events_are_visible_yet(
+    tmp_path: Path,
+) -> None:
+    arrivals = [(at, 0, 4, False) for at in range(900) for _ in range(10)]
+    exporter = Steady(tmp_path, "history", happenings("history", arrivals))
+    exporter.load({3: None})
+    exporter.poll()
+    assert isinstance(exporter.source, EventHistory)
+    exporter.source._paces[exporter.partition.key].planner = Probing()
+    probed, answer = list[bool](), exporter.aws.pages
+
+    def pages(call: Call, parameters: Mapping[str, Any]) -> Iterator[Sequence[object]]:
+        (wanted,) = parameters["LookupAttributes"]
+        if wanted["AttributeValue"] == "false":
+            probed.append(parameters["StartTime"].timestamp() >= exporter.now - INTERVAL)
+        return answer(call, parameters)
+
+    exporter.aws.pages = pages  # type: ignore[method-assign]
+    for _ in range(8):
+        exporter.now += INTERVAL
+        exporter.poll()
+    assert probed
+    assert not any(probed)
 
 
 def test_a_pattern_that_aws_refuses_is_replaced_by_everything_told_once_and_counted(
@@ -510,6 +557,59 @@ def test_a_busy_account_is_read_by_what_its_rules_want_after_some_polls(tmp_path
     assert reader.meter.plan.kind == "attributes"
     assert "instead of" in reader.meter.plan.why
     assert reader.rates.events
+
+
+def test_what_root_does_is_looked_up_by_the_names_that_it_may_have(tmp_path: Path) -> None:
+    exporter = Steady(tmp_path, "history", happenings("history", [(30, 0, 8, False)]))
+    exporter.load({0: None, 5: None})
+    exporter.now = ALIAS_FROM + 10
+    reader = exporter.reader()
+    for _ in range(5):
+        list(reader.poll(exporter.source, turn=math.inf))
+        exporter.now += INTERVAL
+    assert isinstance(exporter.source, EventHistory)
+    exporter.source._paces[exporter.partition.key].planner = Most()
+    exporter.aws.asked.clear()
+    list(reader.poll(exporter.source, turn=math.inf))
+    assert set(exporter.aws.asked) - {"CreateAccountAlias", "DeleteAccountAlias"} == {
+        *("false", "root", ALIAS)
+    }
+
+
+def test_without_the_permission_to_ask_for_the_alias_everything_is_read_and_the_plan_says_why(
+    tmp_path: Path,
+) -> None:
+    def denied() -> str:
+        raise SourceError("iam:ListAccountAliases was denied.", reason="access_denied")
+
+    exporter = Steady(tmp_path, "history", happenings("history", [(30, 0, 8, False)]))
+    exporter.aws.alias = denied
+    exporter.load({0: None, 5: None})
+    reader = exporter.reader()
+    for _ in range(4):
+        list(reader.poll(exporter.source, turn=math.inf))
+        exporter.now += INTERVAL
+    assert set(exporter.aws.asked) == {""}
+    assert reader.meter.plan is not None
+    assert reader.meter.plan.why.endswith("iam:ListAccountAliases was denied.")
+    assert exporter.totals() == {"rule_5_total": 1}
+
+
+def test_the_alias_is_not_asked_for_if_another_rule_needs_everything(tmp_path: Path) -> None:
+    asked = list[float]()
+    exporter = Steady(tmp_path, "history", [])
+
+    def alias() -> str:
+        asked.append(exporter.now)
+        return ""
+
+    exporter.aws.alias = alias
+    exporter.load({5: None, 7: None})
+    exporter.poll()
+    assert asked == []
+    exporter.load({5: None})
+    exporter.poll()
+    assert asked == [exporter.now]
 
 
 @pytest.mark.parametrize("name", ["history", "apps"])

@@ -55,10 +55,19 @@ class SelectingAws:
     random_pages: bool = True
     asked: Counter[str] = field(default_factory=Counter)
     """Calls by what they select; empty for everything."""
+    alias: Callable[[], str] = lambda: ""
+    """Returns the account's alias, empty if it has none; may raise SourceError."""
+    names_root: Callable[[str], str] = lambda alias: alias or "root"
+    """The Username of root, by the ``userName`` in the record: AWS does not document it."""
 
     def cost(self, call: Call) -> CallCost:
         """No quota that could be waited for."""
         return CallCost(Quotas(lambda *_: None), call.operation, call.account_id, call.region)
+
+    def answer(self, call: Call, parameters: Mapping[str, Any]) -> Mapping[str, Any]:
+        """ListAccountAliases."""
+        alias = self.alias()
+        return {"AccountAliases": [alias] if alias else []}
 
     def pages(self, call: Call, parameters: Mapping[str, Any]) -> Iterator[Sequence[object]]:
         """The records of LookupEvents or FilterLogEvents."""
@@ -68,13 +77,18 @@ class SelectingAws:
             yield from self._filter(parameters)
 
     def _lookup(self, parameters: Mapping[str, Any]) -> Iterator[Sequence[object]]:
-        start, end = parameters["StartTime"].timestamp(), parameters["EndTime"].timestamp()
+        start, end = 0.0, self.now()
+        if "StartTime" in parameters:
+            start, end = parameters["StartTime"].timestamp(), parameters["EndTime"].timestamp()
         (wanted,) = parameters.get("LookupAttributes", [{}])
         key, value = wanted.get("AttributeKey"), wanted.get("AttributeValue", "")
 
         def selected(one: Happening) -> bool:
             fields = json.loads(one.message)
+            identity = fields.get("userIdentity", {})
+            is_root = identity.get("type") == "Root"
             attributes = {
+                "Username": self.names_root(identity.get("userName", "")) if is_root else None,
                 "EventName": fields.get("eventName"),
                 "EventSource": fields.get("eventSource"),
                 "ReadOnly": str(fields["readOnly"]).lower(),
