@@ -330,6 +330,25 @@ def test_a_compressed_copy_beside_a_file_is_left_out_until_the_file_is_gone(
     assert exporter.run() == []
 
 
+@pytest.mark.parametrize("packed", ["app.log.1.gz", "app.log.gz", "app.log-20261127.gz"])
+def test_a_file_that_is_being_compressed_counts_once_whatever_the_copy_is_called(
+    tmp_path: Path, packed: str
+) -> None:
+    path, copy = tmp_path / "app.log", tmp_path / packed
+    path.write_text("#Fields: time message\n")  # what is there first has no time
+    append(path, range(200))
+    whole = gzip.compress(path.read_bytes(), 0)
+    exporter = Exporter(tmp_path / "app.log*")
+    assert len(exporter.run()) == 201
+    for written in (10, 40, 5000):
+        copy.write_bytes(whole[:written])
+        assert exporter.run() == []
+    copy.write_bytes(whole)
+    assert exporter.run() == []
+    path.unlink()
+    assert exporter.run() == []
+
+
 @pytest.mark.parametrize("link", [os.link, os.symlink])
 def test_a_file_with_several_names_counts_once(
     tmp_path: Path, link: Callable[[Path, Path], None]
