@@ -367,6 +367,25 @@ def test_a_file_with_several_names_counts_once(
     assert Counter(exporter.run()) == Counter(lines(3, 4))
 
 
+def test_files_that_are_rotated_by_links_count_once(tmp_path: Path) -> None:
+    path = tmp_path / "app.log"
+    exporter = Exporter(tmp_path / "app.log*")
+    written = 0
+    for _ in range(3):
+        for number in (3, 2, 1):
+            rotated = tmp_path / f"app.log.{number}"
+            if rotated.exists():
+                rotated.rename(tmp_path / f"app.log.{number + 1}")
+        if path.exists():
+            (tmp_path / "app.log.1").hardlink_to(path)
+            assert exporter.run() == []  # both names are there
+            path.unlink()
+        append(path, range(written, written + 2))
+        assert exporter.run() == lines(written, written + 1)
+        written += 2
+    assert exporter.run() == []
+
+
 def test_documents_that_are_compressed_later_count_once(tmp_path: Path) -> None:
     path = tmp_path / "trail.json"
     times = [f"2026-11-27T07:00:{number:02}Z" for number in range(3)]
