@@ -87,6 +87,8 @@ class _Resolution:
         self._resolved = Resolved()
         self._loose: dict[str, FilePosition] = {}
         """The positions whose file is not where it was."""
+        self._renamed: dict[str, str] = {}
+        """Paths whose file was renamed, and where it is now."""
         self._folders: dict[str, list[os.DirEntry[str]]] = {}
         self._by_stem: dict[tuple[str, str], list[str]] = defaultdict(list)
         """Log files by folder and beginning of the name."""
@@ -144,6 +146,7 @@ class _Resolution:
                 position = self._loose[owner]
                 if owner in unclaimed and _holds(path, stat, position):
                     self._claim(path, owner, position.renamed(""))
+                    self._renamed[owner] = path
                     del unclaimed[owner]
                     break
             else:
@@ -158,9 +161,22 @@ class _Resolution:
             own = self._loose.get(path)
             if own is None or not self._claim_like(path, {path: own}, unclaimed):
                 left.append(path)
+            elif path in self._renamed:
+                self._leave_out(self._renamed[path], path, own)
         for path in left:
             if not self._is_copy(path):
                 self._claim_like(path, unclaimed, unclaimed)
+
+    def _leave_out(self, renamed: str, path: str, position: FilePosition) -> None:
+        """Leave out a renamed file whose lines, some of them not read yet, are in its place again."""
+        size = self._files[renamed].st_size
+        with suppress(OSError):
+            if size > position.covered and _is_beginning(renamed, size, path):
+                self._resolved.copies[renamed] = path
+                self._resolved.carried.pop(renamed, None)
+                self._resolved.moved.pop(renamed)
+                if renamed in self._known:
+                    self._resolved.moved[renamed] = None
 
     def _claim_like(
         self,

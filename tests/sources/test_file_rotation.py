@@ -303,6 +303,40 @@ def test_a_backup_that_an_editor_makes_counts_nothing_again(tmp_path: Path) -> N
     assert exporter.run() == lines(3)
 
 
+@pytest.mark.parametrize("more", [0, 2])
+def test_lines_that_were_not_read_before_an_editor_made_a_backup_count_once(
+    tmp_path: Path, more: int
+) -> None:
+    path = tmp_path / "app.log"
+    append(path, range(3))
+    exporter = Exporter(tmp_path / "app.log*")
+    exporter.run()
+    append(path, range(3, 6))
+    path.rename(tmp_path / "app.log~")
+    append(path, range(6 + more))
+    assert exporter.run() == lines(*range(3, 6 + more))
+    assert exporter.run() == []
+    (tmp_path / "app.log~").unlink()
+    append(path, [9])
+    assert exporter.run() == lines(9)
+
+
+def test_lines_that_were_not_read_before_a_backup_and_a_truncation_count_once(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "app.log"
+    append(path, range(3))
+    exporter = Exporter(tmp_path / "app.log*")
+    exporter.run()
+    append(path, range(3, 6))
+    path.rename(tmp_path / "app.log.1")
+    shutil.copy(tmp_path / "app.log.1", path)
+    assert exporter.run(1) == []  # killed after the look for files
+    os.truncate(path, 0)
+    assert exporter.run() == lines(3, 4, 5)
+    assert exporter.run() == []
+
+
 def test_a_file_that_an_editor_changed_counts_from_its_start_and_is_said(tmp_path: Path) -> None:
     path = tmp_path / "app.log"
     append(path, range(3))
