@@ -168,7 +168,7 @@ class _Resolution:
                 self._claim_like(path, unclaimed, unclaimed)
 
     def _leave_out(self, renamed: str, path: str, position: FilePosition) -> None:
-        """Leave out a renamed file whose lines, some of them not read yet, are in its place again."""
+        """Leave out a renamed file whose lines, some not read yet, are in its place again."""
         size = self._files[renamed].st_size
         with suppress(OSError):
             if size > position.covered and _is_beginning(renamed, size, path):
