@@ -420,6 +420,19 @@ def test_files_that_are_rotated_by_links_count_once(tmp_path: Path) -> None:
     assert exporter.run() == []
 
 
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
+def test_a_short_file_that_is_written_anew_behind_its_header_counts(
+    tmp_path: Path, encoding: str
+) -> None:
+    path = tmp_path / "app.log"
+    header = "#Version: 1.0\n#Fields: time host program message\n"
+    path.write_bytes(f"{header}{line(1)}\n".encode(encoding))
+    exporter = Exporter(path)
+    exporter.run()
+    path.write_bytes(f"{header}{line(2)}\n".encode(encoding))
+    assert line(2) in exporter.run()
+
+
 def test_documents_that_are_compressed_later_count_once(tmp_path: Path) -> None:
     path = tmp_path / "trail.json"
     times = [f"2026-11-27T07:00:{number:02}Z" for number in range(3)]
