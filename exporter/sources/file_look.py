@@ -74,8 +74,12 @@ class Look:
         others = _other_names(files, known)
         for path in others:
             del files[path]
-        positions = self._positions({k: one for k, one in known.items() if k not in others})
-        resolved = resolve(files, positions, self._now(), self._is_read, unchanged)
+
+        def is_read(path: str) -> bool:
+            return path not in others and self._is_read(path)
+
+        # The position of another name may belong to a file that this name led to before.
+        resolved = resolve(files, self._positions(known), self._now(), is_read, unchanged)
         self._seen = {} if resolved.moved or resolved.elsewhere else seen
         self._copies = resolved.copies.keys() | others
         self._note(resolved)

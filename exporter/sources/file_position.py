@@ -51,7 +51,9 @@ class FilePosition(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit
         cls, file: BinaryIO, stat: os.stat_result, done: int, *, midline: bool = False
     ) -> FilePosition:
         """After the first ``done`` bytes of an open file, in UTF-8."""
-        covered = min(done, stat.st_size)  # UTF-16 may be shorter
+        # In UTF-16, most lines have twice as many bytes.
+        is_wide = os.pread(file.fileno(), 2, 0) in (b"\xff\xfe", b"\xfe\xff")
+        covered = min(2 * done if is_wide else done, stat.st_size)
         return cls(
             unit="bytes",
             done=done,

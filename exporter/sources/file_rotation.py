@@ -87,6 +87,8 @@ class _Resolution:
         self._resolved = Resolved()
         self._loose: dict[str, FilePosition] = {}
         """The positions whose file is not where it was."""
+        self._renamed: dict[str, str] = {}
+        """Paths whose file was renamed, and where it is now."""
         self._folders: dict[str, list[os.DirEntry[str]]] = {}
         self._by_stem: dict[tuple[str, str], list[str]] = defaultdict(list)
         """Log files by folder and beginning of the name."""
@@ -144,6 +146,7 @@ class _Resolution:
                 position = self._loose[owner]
                 if owner in unclaimed and _holds(path, stat, position):
                     self._claim(path, owner, position.renamed(""))
+                    self._renamed[owner] = path
                     del unclaimed[owner]
                     break
             else:
@@ -158,9 +161,22 @@ class _Resolution:
             own = self._loose.get(path)
             if own is None or not self._claim_like(path, {path: own}, unclaimed):
                 left.append(path)
+            elif path in self._renamed:
+                self._leave_out(self._renamed[path], path, own)
         for path in left:
             if not self._is_copy(path):
                 self._claim_like(path, unclaimed, unclaimed)
+
+    def _leave_out(self, renamed: str, path: str, position: FilePosition) -> None:
+        """Leave out a renamed file whose lines, some not read yet, are in its place again."""
+        size = self._files[renamed].st_size
+        with suppress(OSError):
+            if size > position.covered and _is_beginning(renamed, size, path):
+                self._resolved.copies[renamed] = path
+                self._resolved.carried.pop(renamed, None)
+                self._resolved.moved.pop(renamed)
+                if renamed in self._known:
+                    self._resolved.moved[renamed] = None
 
     def _claim_like(
         self,
@@ -178,37 +194,40 @@ class _Resolution:
 
     def _is_copy(self, path: str) -> bool:
         """Whether a file is a copy of one that is read and still there, or is becoming one."""
-        original = os.path.splitext(path)[0]  # noqa: PTH122 - a name may be no text
+        size = self._files[path].st_size
         with suppress(OSError):
-            if original in self._files and original != path:
-                is_copy = _is_compressed_copy(path, self._files[path], original)
-                if is_copy is not None:
-                    if is_copy:
-                        self._resolved.copies[path] = original
-                    return is_copy
-            for other in self._related(path):
-                if _is_beginning(path, self._files[path].st_size, other):
+            head = None
+            for number, other in enumerate(self._related(path)):
+                if not number:
+                    head = _compressed_head(path, size)
+                # Of two new files with the same content, one is the copy.
+                longer = self._files[other].st_size - size
+                if head is not None:
+                    is_copy = _begins_with(other, head)
+                elif longer > 0 or (not longer and (other < path or self._now_at(other))):
+                    is_copy = _is_beginning(path, size, other)
+                else:
+                    is_copy = False
+                if is_copy:
                     self._resolved.copies[path] = other
                     return True
         return False
 
     def _related(self, path: str) -> Iterator[str]:
-        """Log files whose name begins like that of a file beside them, and that are not shorter."""
+        """Log files whose name begins like that of a file beside them."""
         if not self._by_stem:
             for other in self._files:
                 position = self._now_at(other)
                 if position is None or position.unit == "bytes":
                     folder, name = os.path.split(other)
                     self._by_stem[folder, name.partition(".")[0]].append(other)
+        original = os.path.splitext(path)[0]  # noqa: PTH122 - a name may be no text
+        if original in self._files and original != path:
+            yield original
         folder, name = os.path.split(path)
-        size = self._files[path].st_size
         for end in _ENDS_OF_STEMS.finditer(name):
             for other in self._by_stem.get((folder, name[: end.start()]), ())[:_MOST_COMPARED]:
-                if other == path or other in self._resolved.copies:
-                    continue
-                # Of two new files with the same content, one is the copy.
-                longer = self._files[other].st_size - size
-                if longer > 0 or (not longer and (other < path or self._now_at(other))):
+                if other not in (path, original) and other not in self._resolved.copies:
                     yield other
 
     def _now_at(self, path: str) -> FilePosition | None:
@@ -289,20 +308,35 @@ class _Resolution:
         return self._folders[folder]
 
 
-def _is_compressed_copy(path: str, stat: os.stat_result, original: str) -> bool | None:
-    """Whether a file has the same content as another one; None if it is not compressed."""
+@dataclass(frozen=True, slots=True)
+class _Head:
+    """The beginning of the content of a compressed file."""
+
+    content: bytes
+    is_whole: bool
+    """Whether nothing of it is missing, so that it is not just being written."""
+
+
+def _compressed_head(path: str, size: int) -> _Head | None:
+    """The beginning of a compressed file's content; None if it is not compressed."""
     with open(path, "rb") as file:  # noqa: PTH123 - quicker
-        chunks = decompressed(file, stat.st_size)
+        chunks = decompressed(file, size)
         if chunks is None:
             return None
         head = b""
-        with suppress(DamagedContentError):  # it is being written
+        try:
             while len(head) < _HEAD and (chunk := next(chunks, b"")):
                 head += chunk
-        head = head[:_HEAD]
-    with open(original, "rb") as other:  # noqa: PTH123
-        is_same = other.read(len(head)) == head
-    return is_same and (not head or _has_time(head))
+        except DamagedContentError:
+            return _Head(head, is_whole=False)
+        return _Head(head[:_HEAD], is_whole=True)
+
+
+def _begins_with(path: str, head: _Head) -> bool:
+    """Whether a compressed file is a copy of this one, or is becoming one."""
+    with open(path, "rb") as file:  # noqa: PTH123 - quicker
+        is_same = file.read(len(head.content)) == head.content
+    return is_same and (not head.is_whole or not head.content or _has_time(head.content))
 
 
 def _is_beginning(path: str, size: int, original: str) -> bool:

@@ -303,6 +303,40 @@ def test_a_backup_that_an_editor_makes_counts_nothing_again(tmp_path: Path) -> N
     assert exporter.run() == lines(3)
 
 
+@pytest.mark.parametrize("more", [0, 2])
+def test_lines_that_were_not_read_before_an_editor_made_a_backup_count_once(
+    tmp_path: Path, more: int
+) -> None:
+    path = tmp_path / "app.log"
+    append(path, range(3))
+    exporter = Exporter(tmp_path / "app.log*")
+    exporter.run()
+    append(path, range(3, 6))
+    path.rename(tmp_path / "app.log~")
+    append(path, range(6 + more))
+    assert exporter.run() == lines(*range(3, 6 + more))
+    assert exporter.run() == []
+    (tmp_path / "app.log~").unlink()
+    append(path, [9])
+    assert exporter.run() == lines(9)
+
+
+def test_lines_that_were_not_read_before_a_backup_and_a_truncation_count_once(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "app.log"
+    append(path, range(3))
+    exporter = Exporter(tmp_path / "app.log*")
+    exporter.run()
+    append(path, range(3, 6))
+    path.rename(tmp_path / "app.log.1")
+    shutil.copy(tmp_path / "app.log.1", path)
+    assert exporter.run(1) == []  # killed after the look for files
+    os.truncate(path, 0)
+    assert exporter.run() == lines(3, 4, 5)
+    assert exporter.run() == []
+
+
 def test_a_file_that_an_editor_changed_counts_from_its_start_and_is_said(tmp_path: Path) -> None:
     path = tmp_path / "app.log"
     append(path, range(3))
@@ -330,6 +364,25 @@ def test_a_compressed_copy_beside_a_file_is_left_out_until_the_file_is_gone(
     assert exporter.run() == []
 
 
+@pytest.mark.parametrize("packed", ["app.log.1.gz", "app.log.gz", "app.log-20261127.gz"])
+def test_a_file_that_is_being_compressed_counts_once_whatever_the_copy_is_called(
+    tmp_path: Path, packed: str
+) -> None:
+    path, copy = tmp_path / "app.log", tmp_path / packed
+    path.write_text("#Fields: time message\n")  # what is there first has no time
+    append(path, range(200))
+    whole = gzip.compress(path.read_bytes(), 0)
+    exporter = Exporter(tmp_path / "app.log*")
+    assert len(exporter.run()) == 201
+    for written in (10, 40, 5000):
+        copy.write_bytes(whole[:written])
+        assert exporter.run() == []
+    copy.write_bytes(whole)
+    assert exporter.run() == []
+    path.unlink()
+    assert exporter.run() == []
+
+
 @pytest.mark.parametrize("link", [os.link, os.symlink])
 def test_a_file_with_several_names_counts_once(
     tmp_path: Path, link: Callable[[Path, Path], None]
@@ -346,6 +399,38 @@ def test_a_file_with_several_names_counts_once(
     link(tmp_path / "app-2.log", tmp_path / "current.log")
     append(path, [3])
     assert Counter(exporter.run()) == Counter(lines(3, 4))
+
+
+def test_files_that_are_rotated_by_links_count_once(tmp_path: Path) -> None:
+    path = tmp_path / "app.log"
+    exporter = Exporter(tmp_path / "app.log*")
+    written = 0
+    for _ in range(3):
+        for number in (3, 2, 1):
+            rotated = tmp_path / f"app.log.{number}"
+            if rotated.exists():
+                rotated.rename(tmp_path / f"app.log.{number + 1}")
+        if path.exists():
+            (tmp_path / "app.log.1").hardlink_to(path)
+            assert exporter.run() == []  # both names are there
+            path.unlink()
+        append(path, range(written, written + 2))
+        assert exporter.run() == lines(written, written + 1)
+        written += 2
+    assert exporter.run() == []
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
+def test_a_short_file_that_is_written_anew_behind_its_header_counts(
+    tmp_path: Path, encoding: str
+) -> None:
+    path = tmp_path / "app.log"
+    header = "#Version: 1.0\n#Fields: time host program message\n"
+    path.write_bytes(f"{header}{line(1)}\n".encode(encoding))
+    exporter = Exporter(path)
+    exporter.run()
+    path.write_bytes(f"{header}{line(2)}\n".encode(encoding))
+    assert line(2) in exporter.run()
 
 
 def test_documents_that_are_compressed_later_count_once(tmp_path: Path) -> None:
