@@ -23,13 +23,18 @@ HISTORY_PACKS = ("cis-aws-foundations", "cloudtrail-security")
 
 LOG_GROUPS = {
     "api-gateway": "/aws/apigateway/shop",
+    "ecs": "/aws/events/ecs",
     "eks-audit": "/aws/eks/shop/cluster",
+    "emf": "/aws/lambda-insights",
     "http-access": ACCESS,
     "lambda": "/aws/lambda/orders",
     "linux-syslog": "/ec2/syslog",
+    "network-firewall": "/network-firewall/egress",
+    "nlb-access": "/nlb/access",
     "rds-mysql": "/aws/rds/instance/shop/error",
     "rds-postgresql": "/aws/rds/instance/ledger/postgresql",
     "route53-resolver": "/aws/route53/resolver/shop",
+    "step-functions": "/aws/vendedlogs/states/orders",
     "vpc-flow-logs": "/vpc/flow-logs",
     "waf": "aws-waf-logs-shop",
 }
