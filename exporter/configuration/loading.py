@@ -230,9 +230,14 @@ class _Loader:
         rules = list_at(file, "rules", self._findings)
         names = [str(rule.mapping.get("name")) for rule in rules]
         check_names(use, names, self._findings)
-        for rule_name, rule in zip(names, rules, strict=True):
-            if rule_name not in use.model.without:
-                self._add_rule(tuned(rule, rule_name, use), pack=name)
+        used = [
+            tuned(rule, rule_name, use)
+            for rule_name, rule in zip(names, rules, strict=True)
+            if rule_name not in use.model.without
+        ]
+        declared = self._packs[name].declared
+        for rule in used if declared is None else declared.apply(used, self._findings):
+            self._add_rule(rule, pack=name)
 
     def _find_files(self, pattern: Item, folder: Path) -> list[Path]:
         """Return the files of an element of ``rule_files``, with paths relative as ``folder``."""

@@ -8,6 +8,12 @@ from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
+from exporter.configuration.field_order import (
+    DeclaredFields,
+    FieldNames,
+    FieldOrder,
+    declared_fields,
+)
 from exporter.configuration.names import check_rule_name
 from exporter.configuration.thresholds import AnyThreshold, Number, Threshold, thresholds
 from exporter.sources import SourceConfig
@@ -41,6 +47,7 @@ class _PackHeader(BaseModel):
         default_factory=dict
     )
     """Numbers that the pack's alerts compare with, by name."""
+    fields: FieldOrder | None = None
 
 
 class PackUse(BaseModel):
@@ -56,6 +63,8 @@ class PackUse(BaseModel):
     rules: dict[str, dict[str, Any]] = Field(default_factory=dict)
     """By name, keys of rules to replace (see ``tuning``)."""
     thresholds: dict[str, AnyThreshold] = Field(default_factory=dict)
+    fields: FieldNames = ()
+    """The order of fields in the lines, if it is not one that the pack knows."""
 
 
 @dataclass(frozen=True)
@@ -65,6 +74,7 @@ class Pack:
     use: Filled[PackUse]
     format: PackFormat
     thresholds: tuple[Threshold, ...] = ()
+    declared: DeclaredFields | None = None
 
     def fits(self, source: SourceConfig) -> bool:
         """Return whether the pack's rules listen to a source by default."""
@@ -85,7 +95,7 @@ def read_pack_use(item: Item, findings: Findings) -> Filled[PackUse] | None:
         findings.error(
             item.location,
             "`rule_packs` lists names of rule packs, or mappings with `name`, `sources`,"
-            " `without`, `rules` and `thresholds`: this is neither",
+            " `without`, `rules`, `thresholds` and `fields`: this is neither",
         )
         return None
     use = fill(PackUse, fields, findings, stand_ins={"name": ""})
@@ -100,7 +110,7 @@ def read_pack_use(item: Item, findings: Findings) -> Filled[PackUse] | None:
 
 
 def read_pack(item: Item, use: Filled[PackUse], findings: Findings) -> Pack:
-    """Check the keys of a pack's file other than ``rules``, and the thresholds of its use."""
+    """Check the keys of a pack's file other than ``rules``, and of its use."""
     values = {key: value for key, value in item.mapping.items() if key != "rules"}
     stand_ins = {"title": "", "description": "", "format": "lines"}
     header = fill(_PackHeader, Fields(item, values), findings, stand_ins=stand_ins)
@@ -112,4 +122,5 @@ def read_pack(item: Item, use: Filled[PackUse], findings: Findings) -> Pack:
         hint = did_you_mean(name, known) or f"; there are: {', '.join(known) or 'none'}"
         message = f"the rule pack `{use.model.name}` has no threshold `{name}`{hint}"
         findings.error(use.fields.key_of("thresholds", name), message)
-    return Pack(use, header.model.format, thresholds(known, given))
+    declared = declared_fields(use, header.model.fields, findings)
+    return Pack(use, header.model.format, thresholds(known, given), declared)
