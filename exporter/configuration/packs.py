@@ -14,6 +14,7 @@ from exporter.configuration.field_order import (
     FieldOrder,
     declared_fields,
 )
+from exporter.configuration.line_format import LineFormat
 from exporter.configuration.names import check_rule_name
 from exporter.configuration.thresholds import AnyThreshold, Number, Threshold, thresholds
 from exporter.sources import SourceConfig
@@ -48,6 +49,7 @@ class _PackHeader(BaseModel):
     )
     """Numbers that the pack's alerts compare with, by name."""
     fields: FieldOrder | None = None
+    recognize: LineFormat | None = None
 
 
 class PackUse(BaseModel):
@@ -75,6 +77,8 @@ class Pack:
     format: PackFormat
     thresholds: tuple[Threshold, ...] = ()
     declared: DeclaredFields | None = None
+    lines: LineFormat | None = None
+    """The lines of its format; None for CloudTrail records."""
 
     def fits(self, source: SourceConfig) -> bool:
         """Return whether the pack's rules listen to a source by default."""
@@ -123,4 +127,6 @@ def read_pack(item: Item, use: Filled[PackUse], findings: Findings) -> Pack:
         message = f"the rule pack `{use.model.name}` has no threshold `{name}`{hint}"
         findings.error(use.fields.key_of("thresholds", name), message)
     declared = declared_fields(use, header.model.fields, findings)
-    return Pack(use, header.model.format, thresholds(known, given), declared)
+    return Pack(
+        use, header.model.format, thresholds(known, given), declared, header.model.recognize
+    )

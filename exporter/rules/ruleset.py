@@ -12,7 +12,7 @@ from types import MappingProxyType
 
 import structlog
 
-from exporter.configuration import RuleConfig
+from exporter.configuration import LineFormat, RuleConfig
 from exporter.exactness import RuleVersion, joined_at
 from exporter.model import (
     EventFormat,
@@ -30,6 +30,7 @@ from exporter.patterns import FilterPattern
 from exporter.rules.evaluation import Batch, Known
 from exporter.rules.judges import Judges
 from exporter.rules.places import Place, by_log_group
+from exporter.rules.recognition import Unrecognized, joined, unrecognized
 from exporter.rules.rule import Rule, definition
 
 _log = structlog.get_logger(__name__)
@@ -44,6 +45,9 @@ class Evaluation:
     """Those that at least one rule matched."""
     excluded: Excluded = field(default_factory=dict)
     """The number of those that the limits exclude."""
+    unrecognized: Mapping[str, Unrecognized] = field(default_factory=dict)
+    """By pack, lines that look like its format and that no rule matches. Empty if they are read
+    again."""
 
     @property
     def increments(self) -> list[Increment]:
@@ -61,6 +65,7 @@ class RuleSet:
         *,
         feeds: Mapping[str, Feed] = MappingProxyType({}),
         joined: Mapping[str, int] = MappingProxyType({}),
+        formats: Mapping[str, Mapping[str, LineFormat]] = MappingProxyType({}),
     ) -> None:
         """A version whose definition this exporter cannot read is logged and left out.
 
@@ -69,9 +74,11 @@ class RuleSet:
             rules: the configured ones, whose patterns are compiled.
             feeds: by source; others are feeds of their own.
             joined: by source, milliseconds: its events from before do not count.
+            formats: by source and pack, the lines of the packs whose rules listen.
         """
         self._feeds = dict(feeds)
         self._joined = frozenset(joined)
+        self._formats = {source: dict(of) for source, of in formats.items() if of}
         patterns = {rule.pattern: rule.compiled for rule in rules}
         known: dict[tuple[str, str], Rule | None] = {}
         self._judges: dict[str, Judges] = {}
@@ -130,6 +137,8 @@ class RuleSet:
         feed = self.feed(source)
         judged: list[JudgedEvent] = []
         excluded: dict[tuple[str, str], int] = {}
+        formats = self._formats.get(source) if known is None else None
+        unread: list[Mapping[str, Unrecognized]] = []
         for origin, some in by_log_group(events, partition):
             batch = Batch(
                 self._judges_of(source).at(origin.account_id, origin.region),
@@ -141,9 +150,12 @@ class RuleSet:
                 feed=feed.name,
                 by_event_time=watermark is not None or feed.is_shared or source in self._joined,
             )
+            batch.missed = None if formats is None else []
             judged += batch.judge(some, known)
+            if formats and batch.missed:
+                unread.append(unrecognized(formats, batch.missed, batch.is_for_a_rule))
             excluded |= {key: excluded.get(key, 0) + n for key, n in batch.excluded.items()}
-        return Evaluation(judged, excluded)
+        return Evaluation(judged, excluded, joined(unread))
 
     def static_series(self, partition: Partition) -> dict[str, SeriesKey]:
         """By rule, the series of a partition that are known before any match.

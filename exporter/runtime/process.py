@@ -247,7 +247,10 @@ class Daemon:
             configuration_files=[str(file) for file in self._settings.config_file],
             reload=self._reload,
             ledger=ledger_status(self._ledger.condition()),
-            sources=[source_status(s, engine, clock) for s in configuration.sources],
+            sources=[
+                source_status(s, engine, clock, self._telemetry.unrecognized.of(s.name))
+                for s in configuration.sources
+            ],
             rules=rule_statuses(configuration.rules, self._telemetry.rule_totals()),
             api_calls=self._telemetry.api_calls(),
         )

@@ -9,13 +9,23 @@ from pathlib import Path
 from exporter.clock import Clock
 from exporter.configuration import RuleConfig, SourceConfig
 from exporter.ledger.base import LedgerCondition, RuleTotal
+from exporter.rules.recognition import Unrecognized
 from exporter.runtime.engine import Engine
 from exporter.runtime.reader import Reader
-from exporter.web.status import LedgerStatus, PartitionStatus, RuleStatus, SourceStatus, State
+from exporter.web.status import (
+    LedgerStatus,
+    PartitionStatus,
+    RuleStatus,
+    SourceStatus,
+    State,
+    UnreadLines,
+)
 
 
-def source_status(config: SourceConfig, engine: Engine, clock: Clock) -> SourceStatus:
-    """A source and its partitions, as they are now."""
+def source_status(
+    config: SourceConfig, engine: Engine, clock: Clock, unread: Mapping[str, Unrecognized]
+) -> SourceStatus:
+    """A source and its partitions, as they are now. ``unread``: lines that packs cannot read."""
     return SourceStatus(
         name=config.name,
         type=config.type,
@@ -25,6 +35,7 @@ def source_status(config: SourceConfig, engine: Engine, clock: Clock) -> SourceS
         failures=list(engine.failures(config.name).values()),
         feed=config.feed_name if config.feed_name != config.name else "",
         resource=config.kind.noun or "Resource",
+        unread=[UnreadLines(pack, *one) for pack, one in sorted(unread.items())],
     )
 
 

@@ -34,6 +34,17 @@ class PartitionStatus:
 
 
 @dataclass(frozen=True, slots=True)
+class UnreadLines:
+    """Lines that look like the format of a rule pack, and that no rule matches."""
+
+    pack: str
+    lines: int
+    """Since the start."""
+    shape: str
+    """The beginning of one of them, without its contents."""
+
+
+@dataclass(frozen=True, slots=True)
 class SourceStatus:
     """A configured source and its partitions."""
 
@@ -50,6 +61,7 @@ class SourceStatus:
     """Its feed, if that is not its own; empty otherwise."""
     resource: str = "Resource"
     """The heading of the column of the partitions' resources."""
+    unread: Sequence[UnreadLines] = ()
 
     def in_state(self, state: State) -> list[PartitionStatus]:
         """Return the partitions in a state."""

@@ -1,0 +1,33 @@
+"""The format of a pack's lines: which lines look like it, and which of them need no rule."""
+
+from __future__ import annotations
+
+from typing import Annotated, TypeAlias
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict
+
+from exporter.patterns import Document, FilterPattern, compile_pattern
+
+
+def _compile(text: object) -> object:
+    return compile_pattern(text, aws_limits=False) if isinstance(text, str) else text
+
+
+_Pattern: TypeAlias = Annotated[FilterPattern, BeforeValidator(_compile)]
+
+
+class LineFormat(BaseModel):
+    """The key ``recognize`` of a pack's file."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
+
+    looks_like: tuple[_Pattern, ...]
+    """Filter patterns, any of which matches the lines of the format, however they are written."""
+    other: tuple[_Pattern, ...] = ()
+    """Filter patterns of lines that no rule is for."""
+
+    def misses(self, document: Document) -> bool:
+        """Whether a line that no rule matches looks as if one should."""
+        return any(pattern.match_document(document) for pattern in self.looks_like) and not any(
+            pattern.match_document(document) for pattern in self.other
+        )
