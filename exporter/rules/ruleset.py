@@ -93,7 +93,11 @@ class RuleSet:
             self._judges[source] = Judges(usable)
 
     @classmethod
-    def of(cls, rules: Iterable[RuleConfig]) -> RuleSet:
+    def of(
+        cls,
+        rules: Iterable[RuleConfig],
+        formats: Mapping[str, Mapping[str, LineFormat]] = MappingProxyType({}),
+    ) -> RuleSet:
         """A rule set in which each rule judges all events, whenever they happened."""
         rules = tuple(rules)
         versions: dict[str, list[RuleVersion]] = {}
@@ -101,7 +105,7 @@ class RuleSet:
             version = RuleVersion(rule.name, None, None, definition(rule))
             for source in rule.sources:
                 versions.setdefault(source, []).append(version)
-        return cls(versions, rules)
+        return cls(versions, rules, formats=formats)
 
     def listening(self, source: str) -> list[str]:
         """The rules that are in force on a source."""

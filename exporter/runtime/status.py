@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import MappingProxyType
 
 from exporter.clock import Clock
 from exporter.configuration import RuleConfig, SourceConfig
@@ -23,7 +24,10 @@ from exporter.web.status import (
 
 
 def source_status(
-    config: SourceConfig, engine: Engine, clock: Clock, unread: Mapping[str, Unrecognized]
+    config: SourceConfig,
+    engine: Engine,
+    clock: Clock,
+    unread: Mapping[str, Unrecognized] = MappingProxyType({}),
 ) -> SourceStatus:
     """A source and its partitions, as they are now. ``unread``: lines that packs cannot read."""
     return SourceStatus(

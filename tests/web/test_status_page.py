@@ -25,6 +25,7 @@ from exporter.web.status import (
     RuleStatus,
     SourceStatus,
     StatusPage,
+    UnreadLines,
 )
 from tests.support.chromium import screenshot
 
@@ -267,7 +268,11 @@ def hostile_page(text: str) -> StatusPage:
         configuration_files=[text],
         reload=ReloadStatus(now, [text]),
         ledger=LedgerStatus(text, 1, now, True, 1, text),
-        sources=[SourceStatus(text, text, 60.0, None, [partition], [text])],
+        sources=[
+            SourceStatus(
+                text, text, 60.0, None, [partition], [text], unread=[UnreadLines(text, 1, text)]
+            )
+        ],
         rules=[rule],
     )
 
