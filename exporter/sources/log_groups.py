@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import ClassVar, Final, Literal
 
 from pydantic import model_validator
@@ -15,6 +16,7 @@ from exporter.aws.iam_policy import Deployment, Grant
 from exporter.aws.records import FilteredLogEvent
 from exporter.model import (
     EventFormat,
+    LogEvent,
     Partition,
     PartitionGoneError,
     PartitionKind,
@@ -36,6 +38,8 @@ LOG_GROUP = PartitionKind("log_group", "Log group", on_series=True, local_ids=Tr
 # long application lines.
 _LIKELY_PAGE_EVENTS = 1000
 _PAGE_EVENTS = 10_000
+_MOST_LOOKED_AT, _NEWEST, _NEWEST_PAGES = 50, 50, 3
+"""Log groups, log events and calls of ``newest``."""
 _UNREADABLE: Final = "INFREQUENT_ACCESS"
 """AWS: FilterLogEvents does not read this class. Of classes that are not known here, its answer
 says whether it does."""
@@ -146,6 +150,17 @@ class LogGroupsConfig(RegionalConfig):
                     self._position(index, fields),
                     "warning",
                 )
+
+    def newest_online(
+        self, environment: Environment
+    ) -> Iterator[tuple[Partition, list[LogEvent] | SourceError]]:
+        """See SourceConfig: 50 log events each of the first 50 log groups."""
+        source = self.source(environment, {})
+        for partition in source.discover().partitions[:_MOST_LOOKED_AT]:
+            try:
+                yield partition, source.newest(partition)
+            except SourceError as error:
+                yield partition, error
 
     def location_of(self, partition: Partition, fields: Fields) -> Location:
         """Position of the first name or pattern that matches a log group, else of its region."""
@@ -270,12 +285,8 @@ class LogGroups(RegionalSource):
         """
         if start >= end:
             return
-        reading = self._reading(partition)
-        named = {"logGroupName": reading.group.name}
-        if reading.is_linked:
-            named = {"logGroupIdentifier": reading.group.arn}
         parameters = {
-            **named,
+            **self._named(partition),
             "startTime": max(start, 0),
             "endTime": end,
             "limit": _PAGE_EVENTS,
@@ -286,6 +297,21 @@ class LogGroups(RegionalSource):
             if error.reason == "not_found":
                 raise PartitionGoneError(str(error), reason=error.reason) from error
             raise
+
+    def newest(self, partition: Partition) -> list[LogEvent]:
+        """The newest log events, by few calls; raises SourceError.
+
+        AWS: a page may be empty although there are more.
+        """
+        parameters = {**self._named(partition), "startFromHead": False, "limit": _NEWEST}
+        pages = islice(self._call(self.call(partition), parameters), _NEWEST_PAGES)
+        return next((list(page.events) for page in pages if page.events), [])
+
+    def _named(self, partition: Partition) -> dict[str, object]:
+        reading = self._reading(partition)
+        if reading.is_linked:
+            return {"logGroupIdentifier": reading.group.arn}
+        return {"logGroupName": reading.group.name}
 
     def call(self, partition: Partition) -> Call:
         """FilterLogEvents."""
