@@ -6,7 +6,7 @@ from typing import Annotated, TypeAlias
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict
 
-from exporter.patterns import Document, FilterPattern, compile_pattern
+from exporter.patterns import FilterPattern, compile_pattern
 
 
 def _compile(text: object) -> object:
@@ -25,9 +25,3 @@ class LineFormat(BaseModel):
     """Filter patterns, any of which matches the lines of the format, however they are written."""
     other: tuple[_Pattern, ...] = ()
     """Filter patterns of lines that no rule is for."""
-
-    def misses(self, document: Document) -> bool:
-        """Whether a line that no rule matches looks as if one should."""
-        return any(pattern.match_document(document) for pattern in self.looks_like) and not any(
-            pattern.match_document(document) for pattern in self.other
-        )

@@ -30,7 +30,7 @@ from exporter.patterns import FilterPattern
 from exporter.rules.evaluation import Batch, Known
 from exporter.rules.judges import Judges
 from exporter.rules.places import Place, by_log_group
-from exporter.rules.recognition import Unrecognized, joined, unrecognized
+from exporter.rules.recognition import Recognizer, Unrecognized, joined
 from exporter.rules.rule import Rule, definition
 
 _log = structlog.get_logger(__name__)
@@ -78,7 +78,7 @@ class RuleSet:
         """
         self._feeds = dict(feeds)
         self._joined = frozenset(joined)
-        self._formats = {source: dict(of) for source, of in formats.items() if of}
+        self._recognizers = {source: Recognizer(of) for source, of in formats.items() if of}
         patterns = {rule.pattern: rule.compiled for rule in rules}
         known: dict[tuple[str, str], Rule | None] = {}
         self._judges: dict[str, Judges] = {}
@@ -141,7 +141,7 @@ class RuleSet:
         feed = self.feed(source)
         judged: list[JudgedEvent] = []
         excluded: dict[tuple[str, str], int] = {}
-        formats = self._formats.get(source) if known is None else None
+        recognizer = self._recognizers.get(source) if known is None else None
         unread: list[Mapping[str, Unrecognized]] = []
         for origin, some in by_log_group(events, partition):
             batch = Batch(
@@ -154,10 +154,10 @@ class RuleSet:
                 feed=feed.name,
                 by_event_time=watermark is not None or feed.is_shared or source in self._joined,
             )
-            batch.missed = None if formats is None else []
+            batch.missed = None if recognizer is None else []
             judged += batch.judge(some, known)
-            if formats and batch.missed:
-                unread.append(unrecognized(formats, batch.missed, batch.is_for_a_rule))
+            if recognizer and batch.missed:
+                unread.append(recognizer.unrecognized(batch.missed, batch.is_for_a_rule))
             excluded |= {key: excluded.get(key, 0) + n for key, n in batch.excluded.items()}
         return Evaluation(judged, excluded, joined(unread))
 

@@ -76,3 +76,9 @@ def test_lines_that_are_read_again_do_not_count() -> None:
 def test_a_shape_has_nothing_of_the_contents() -> None:
     assert shape_of("Ana-Ünal 10.0.0.7\t\x1b[31mπ²\n") == "aaa-aaaa 00.0.0.0  [00aa0 "
     assert len(shape_of("x" * 1000)) == 200
+
+
+def test_of_many_lines_some_are_looked_at_and_stand_for_the_others() -> None:
+    assert found(['"status="'], *["status: 404"] * 1001) == {
+        "shop": Unrecognized(1001, "aaaaaa: 000")
+    }
