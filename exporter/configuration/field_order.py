@@ -114,7 +114,7 @@ class DeclaredFields:
 def declared_fields(
     use: Filled[PackUse], order: FieldOrder | None, findings: Findings
 ) -> DeclaredFields | None:
-    """Check the ``fields`` of a pack's use; None if there are none, or they are wrong."""
+    """Check the ``fields`` of a pack's use; None without it, or if it is wrong."""
     names = use.model.fields
     if not names:
         return None

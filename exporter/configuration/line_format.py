@@ -22,6 +22,6 @@ class LineFormat(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
 
     looks_like: tuple[_Pattern, ...]
-    """Filter patterns, any of which matches the lines of the format, however they are written."""
+    """Filter patterns: each line of the format, however it is written, matches one."""
     other: tuple[_Pattern, ...] = ()
     """Filter patterns of lines that no rule is for."""

@@ -90,6 +90,7 @@ READ = (
     *("partition_backlog_objects", "partition_backlog_bytes"),
     "partition_backlog_oldest_timestamp_seconds",
     "account_info",
+    "pack_unrecognized_lines_total",
 )
 
 
