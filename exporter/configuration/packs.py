@@ -15,6 +15,7 @@ from exporter.configuration.field_order import (
     declared_fields,
 )
 from exporter.configuration.line_format import LineFormat
+from exporter.configuration.log_line_prefix import DeclaredPrefix, PrefixedLines, declared_prefix
 from exporter.configuration.names import check_rule_name
 from exporter.configuration.thresholds import AnyThreshold, Number, Threshold, thresholds
 from exporter.sources import SourceConfig
@@ -49,6 +50,7 @@ class _PackHeader(BaseModel):
     )
     """Numbers that the pack's alerts compare with, by name."""
     fields: FieldOrder | None = None
+    log_line_prefix: PrefixedLines | None = None
     recognize: LineFormat | None = None
 
 
@@ -67,6 +69,8 @@ class PackUse(BaseModel):
     thresholds: dict[str, AnyThreshold] = Field(default_factory=dict)
     fields: FieldNames = ()
     """The order of fields in the lines, if it is not one that the pack knows."""
+    log_line_prefix: str | None = None
+    """PostgreSQL's, if it is not one that the pack knows."""
 
 
 @dataclass(frozen=True)
@@ -76,7 +80,7 @@ class Pack:
     use: Filled[PackUse]
     format: PackFormat
     thresholds: tuple[Threshold, ...] = ()
-    declared: DeclaredFields | None = None
+    declared: DeclaredFields | DeclaredPrefix | None = None
     lines: LineFormat | None = None
     """The lines of its format; None for CloudTrail records."""
 
@@ -99,7 +103,8 @@ def read_pack_use(item: Item, findings: Findings) -> Filled[PackUse] | None:
         findings.error(
             item.location,
             "`rule_packs` lists names of rule packs, or mappings with `name`, `sources`,"
-            " `without`, `rules`, `thresholds` and `fields`: this is neither",
+            " `without`, `rules`, `thresholds`, `fields` and"
+            " `log_line_prefix`: this is neither",
         )
         return None
     use = fill(PackUse, fields, findings, stand_ins={"name": ""})
@@ -126,7 +131,9 @@ def read_pack(item: Item, use: Filled[PackUse], findings: Findings) -> Pack:
         hint = did_you_mean(name, known) or f"; there are: {', '.join(known) or 'none'}"
         message = f"the rule pack `{use.model.name}` has no threshold `{name}`{hint}"
         findings.error(use.fields.key_of("thresholds", name), message)
-    declared = declared_fields(use, header.model.fields, findings)
-    return Pack(
-        use, header.model.format, thresholds(known, given), declared, header.model.recognize
-    )
+    fields = declared_fields(use, header.model.fields, findings)
+    prefix = declared_prefix(use, header.model.log_line_prefix, findings)
+    lines = header.model.recognize
+    if lines is not None and prefix is not None:
+        lines = prefix.recognizing(lines)
+    return Pack(use, header.model.format, thresholds(known, given), fields or prefix, lines)
