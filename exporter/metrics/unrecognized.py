@@ -35,3 +35,11 @@ class UnrecognizedLines:
         """What was found in a source, by pack."""
         with self._lock:
             return self._found.get(source, {})
+
+    def notices(self, source: str) -> list[str]:
+        """The same, a sentence for each pack."""
+        return [
+            f"{one.lines:,} lines since the start look like the format of the pack {pack}, and no"
+            f" rule matches them. One of them has the shape: {one.shape}"
+            for pack, one in sorted(self.of(source).items())
+        ]

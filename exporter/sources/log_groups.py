@@ -22,6 +22,10 @@ from exporter.model import (
     PartitionKind,
     SourceError,
 )
+from exporter.patterns import FilterPattern
+from exporter.planning.filters import filter_plans
+from exporter.planning.plan import EVERYTHING, Plan, Request
+from exporter.sources import log_group_errors as errors
 from exporter.sources.base import Discovery, Environment
 from exporter.sources.log_group_finder import LogGroup, LogGroupFinder
 from exporter.sources.log_group_names import LogGroupNames
@@ -40,6 +44,7 @@ _LIKELY_PAGE_EVENTS = 1000
 _PAGE_EVENTS = 10_000
 _MOST_LOOKED_AT, _NEWEST, _NEWEST_PAGES = 50, 50, 3
 """Log groups, log events and calls of ``newest``."""
+_READS: Final = "FilterLogEvents"
 _UNREADABLE: Final = "INFREQUENT_ACCESS"
 """AWS: FilterLogEvents does not read this class. Of classes that are not known here, its answer
 says whether it does."""
@@ -52,6 +57,9 @@ class LogGroupsConfig(RegionalConfig):
 
     kind: ClassVar = LOG_GROUP
     stand_ins: ClassVar = {"log_groups": ["*"]}
+    page_size: ClassVar = _LIKELY_PAGE_EVENTS
+    each: ClassVar = "log group"
+    operation: ClassVar = _READS
 
     type: Literal["log_groups"] = "log_groups"
     log_groups: LogGroupPatterns
@@ -102,6 +110,10 @@ class LogGroupsConfig(RegionalConfig):
     def source(self, environment: Environment, since: Mapping[str, int]) -> LogGroups:
         """See SourceConfig."""
         return LogGroups(self, environment, since)
+
+    def plans(self, patterns: Sequence[FilterPattern]) -> Sequence[Plan]:
+        """See TimelineConfig."""
+        return filter_plans(patterns, self.format)
 
     def parts_in(self, region: str, resource: str | None = None) -> Sequence[str]:
         """See RegionalConfig: each name or pattern of log groups."""
@@ -202,8 +214,8 @@ class LogGroups(RegionalSource):
     AWS: oldest first; times are milliseconds; startTime and endTime are both inclusive.
     """
 
-    resolution = 1
-    page_size = _LIKELY_PAGE_EVENTS
+    resolution = LogGroupsConfig.resolution
+    page_size = LogGroupsConfig.page_size
     record = FilteredLogEvent
 
     def __init__(
@@ -251,14 +263,14 @@ class LogGroups(RegionalSource):
         """The configured log groups of an account and region."""
         began = self._now()
         groups, odd = self._finder.find(self.access(place.account_id), place)
-        failures = [(place, _odd(place.region, odd))] if odd else []
+        failures = [(place, errors.odd(place.region, odd))] if odd else []
         readings = []
         for group in groups:
             reading = _Reading(place, group)
             if group.log_group_class == _UNREADABLE or (
                 group.log_group_class == _FOR_OTHERS and group.name in self._names.exact
             ):
-                failures.append((reading.target, _unreadable(reading.target, group)))
+                failures.append((reading.target, errors.unreadable(reading.target, group)))
             elif group.log_group_class != _FOR_OTHERS:
                 partition = self._partition(reading.target)
                 before = self._readings.get(partition)
@@ -268,7 +280,7 @@ class LogGroups(RegionalSource):
         self._found += readings
         missing = set(self._names.exact).difference(group.name for group in groups)
         absent = [replace(place, resource=name, kind=LOG_GROUP) for name in sorted(missing)]
-        failures += [(partition, _missing(partition, self._tagged)) for partition in absent]
+        failures += [(partition, errors.missing(partition, self._tagged)) for partition in absent]
         return Discovery([partition for partition, _ in readings], failures)
 
     def _joined(self, group: LogGroup, place: Partition) -> int | None:
@@ -278,7 +290,9 @@ class LogGroups(RegionalSource):
             return None
         return looked
 
-    def pages(self, partition: Partition, start: int, end: int) -> Iterator[EventPage]:
+    def pages(
+        self, partition: Partition, start: int, end: int, request: Request = EVERYTHING
+    ) -> Iterator[EventPage]:
         """Every visible log event with start ≤ timestamp ≤ end.
 
         Raises PartitionGoneError if the log group was deleted, else SourceError.
@@ -290,6 +304,7 @@ class LogGroups(RegionalSource):
             "startTime": max(start, 0),
             "endTime": end,
             "limit": _PAGE_EVENTS,
+            **({"filterPattern": request.value} if request.selects else {}),
         }
         try:
             yield from self._call(self.call(partition), parameters)
@@ -318,7 +333,7 @@ class LogGroups(RegionalSource):
         reading = self._reading(partition)
         where = reading.place.account_id, reading.place.region
         of = f" of account {reading.group.account_id}" if reading.is_linked else ""
-        return Call("logs", "FilterLogEvents", *where, f"log group {reading.group.name}{of}")
+        return Call("logs", _READS, *where, f"log group {reading.group.name}{of}")
 
     def created_at(self, partition: Partition) -> int | None:
         """The log group's creationTime, milliseconds."""
@@ -361,32 +376,6 @@ def _precedence(found: tuple[Partition, _Reading]) -> tuple[object, ...]:
     place = reading.place
     order = place.account_id, place.region, reading.group.name, reading.group.account_id
     return reading.target != partition or reading.is_linked, *order
-
-
-def _missing(partition: Partition, tagged: str) -> SourceError:
-    return SourceError(
-        f"There is no log group {partition.resource}{tagged} in account {partition.account_id},"
-        f" region {partition.region}: correct the name, or name the source's `regions`. It is"
-        " looked for again.",
-        reason="not_found",
-    )
-
-
-def _unreadable(partition: Partition, group: LogGroup) -> SourceError:
-    return SourceError(
-        f"Log group {partition.resource} in region {partition.region} is of class"
-        f" {group.log_group_class}, which FilterLogEvents does not read; use a STANDARD log group,"
-        " or leave it out with `exclude`.",
-        reason="unsupported",
-    )
-
-
-def _odd(region: str, groups: int) -> SourceError:
-    return SourceError(
-        f"CloudWatch Logs in region {region} listed {groups} log groups without a name, "
-        "which AWS does not send; the others are read. It is tried again.",
-        reason="unreadable",
-    )
 
 
 def _same_identity(first: _Reading, other: _Reading) -> SourceError:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from exporter.aws.bucket import Needs
 from exporter.sources.ahead import THREADS
 from exporter.sources.schedule import Schedule
 
@@ -121,6 +122,8 @@ class Thinning:
 
     ahead = False
     """Whether the poll under way fetches pages ahead."""
+    calls = 1
+    """Calls of the plan: a window costs so many at least, and ``read`` counts pages of each."""
 
     def __init__(self, schedule: Schedule, ages: Sequence[int] = ()) -> None:
         """``ages``: of the form that was used before."""
@@ -155,6 +158,15 @@ class Thinning:
             load=self._load(self._step),
             full_load=self._load(0),
             page_seconds=self.page_seconds,
+        )
+
+    @property
+    def needs(self) -> Needs:
+        """The requests that reading takes; one at each poll before anything was read."""
+        density = self._pages / self._length if self._length else 0.0
+        full, *_, least = (*self._forms, self._forms[-1])
+        return Needs(
+            *(self.calls * form.pages(density) * 1000 / form.interval for form in (full, least))
         )
 
     def asks(self, now: float) -> None:
@@ -209,7 +221,7 @@ class Thinning:
         if not (self._all.calls and self._length):
             return 0.0
         form = self._forms[step]
-        seconds = self.page_seconds if page_seconds is None else page_seconds
+        seconds = self.calls * (self.page_seconds if page_seconds is None else page_seconds)
         return form.pages(self._pages / self._length) * seconds / (form.interval / 1000)
 
     @property
