@@ -194,8 +194,10 @@ class Telemetry:
             ("rule",),
         )
         text = "Lines that look like the format of the pack and that no rule of the source matches."
-        lines = self._by_source("counter", "pack_unrecognized_lines", text, ("pack",))
-        self.unrecognized = UnrecognizedLines(lines)
+        self.unrecognized_lines = self._by_source(
+            "counter", "pack_unrecognized_lines", text, ("pack",)
+        )
+        self.unrecognized = UnrecognizedLines(self.unrecognized_lines)
         self.ledger_commit_duration = Histogram(
             PREFIX + "ledger_commit_duration_seconds",
             "How long ledger commits took.",
