@@ -77,7 +77,8 @@ class Bench:
                 keep=kept_versions(self.configuration),
                 generation="bench",
             )
-            rules = RuleSet(loaded.versions, self.configuration.rules)
+            formats = {"bench": self.configuration.formats_of("bench")}
+            rules = RuleSet(loaded.versions, self.configuration.rules, formats=formats)
             took, before = 0.0, None
             for number, page in enumerate(self.pages):
                 if number == WARM_UP:

@@ -23,13 +23,18 @@ HISTORY_PACKS = ("cis-aws-foundations", "cloudtrail-security")
 
 LOG_GROUPS = {
     "api-gateway": "/aws/apigateway/shop",
+    "ecs": "/aws/events/ecs",
     "eks-audit": "/aws/eks/shop/cluster",
+    "emf": "/aws/lambda-insights",
     "http-access": ACCESS,
     "lambda": "/aws/lambda/orders",
     "linux-syslog": "/ec2/syslog",
+    "network-firewall": "/network-firewall/egress",
+    "nlb-access": "/nlb/access",
     "rds-mysql": "/aws/rds/instance/shop/error",
     "rds-postgresql": "/aws/rds/instance/ledger/postgresql",
     "route53-resolver": "/aws/route53/resolver/shop",
+    "step-functions": "/aws/vendedlogs/states/orders",
     "vpc-flow-logs": "/vpc/flow-logs",
     "waf": "aws-waf-logs-shop",
 }
@@ -51,15 +56,15 @@ class Drill:
 
     def records(self, regions: Sequence[str], account: str) -> list[dict[str, Any]]:
         """Its management events, as if they happened now."""
-        now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         return [
-            _renewed(json.loads(message), regions, account) | {"eventTime": now}
+            _renewed(json.loads(message), regions, account) | {"eventTime": _now()}
             for message in self.messages
         ]
 
     def lines(self) -> list[Line]:
         """Its log lines."""
-        return [Line(LOG_GROUPS[self.pack], "drill", message) for message in self.messages]
+        group = LOG_GROUPS[self.pack]
+        return [Line(group, "drill", _as_if_sent_now(message)) for message in self.messages]
 
 
 def drills() -> list[Drill]:
@@ -91,6 +96,17 @@ def _covering(pack: str, tests: Sequence[RuleTest]) -> Iterator[Drill]:
         if not rules <= covered:
             covered |= rules
             yield Drill(pack, test.messages, frozenset(rules))
+
+
+def _as_if_sent_now(message: str) -> str:
+    """An envelope of EventBridge with another id and time; every other message as it is."""
+    if '"detail-type"' not in message:
+        return message
+    return json.dumps(json.loads(message) | {"id": str(uuid.uuid4()), "time": _now()})
+
+
+def _now() -> str:
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _renewed(record: dict[str, Any], regions: Sequence[str], account: str) -> dict[str, Any]:

@@ -77,8 +77,9 @@ def check(  # noqa: PLR0917 - typer passes them by name
     settings = settings_from({"config_file": config_file, "web_config_file": web_config_file})
     checked = check_files(settings.config_file)
     problems = [*checked.problems, *_web_problems(settings.web_config_file)]
+    about_lines: list[str] = []
     if online:
-        problems += _online_problems(checked)
+        problems += _online_problems(checked, about_lines)
     paint = Painter(sys.stderr)
     for problem in problems:
         print(_painted(problem, paint), file=sys.stderr)
@@ -91,6 +92,8 @@ def check(  # noqa: PLR0917 - typer passes them by name
         raise typer.Exit(1)
     sources = plural(len(checked.configuration.sources), "source")
     rules = plural(len(checked.configuration.rules), "rule")
+    for sentence in about_lines:
+        print(sentence)
     print(f"{sources}, {rules}: ok{f' ({counts[0]})' if counts else ''}")
     seen = {} if storage_path is None else _check_ledger(storage_path, checked.configuration)
     if plan:
@@ -108,17 +111,22 @@ def _web_problems(path: Path | None) -> Sequence[Problem]:
     return load_web_config(path).problems
 
 
-def _online_problems(checked: Checked) -> Sequence[Problem]:
+def _online_problems(checked: Checked, seen: list[str]) -> Sequence[Problem]:
+    """Problems that AWS reports; ``seen`` gets sentences about the newest lines."""
     # boto3 takes a while to import.
     from exporter.aws.accounts import AwsAccounts  # noqa: PLC0415
+    from exporter.commands.check_lines import check_lines  # noqa: PLC0415
 
     environment = Environment(AwsAccounts(), Clock())
     sources = checked.configuration.sources if checked.configuration else ()
-    return [
+    problems = [
         problem
         for source in sources
         for problem in source.problems_online(environment, checked.sources[source.name])
     ]
+    found = list(check_lines(checked, environment))
+    seen += [one for one in found if isinstance(one, str)]
+    return [*problems, *(one for one in found if isinstance(one, Problem))]
 
 
 def _partitions(configuration: Configuration) -> Mapping[str, Sequence[Partition]]:

@@ -4,6 +4,7 @@
 configuration. A rule is one model (``rules.py``); those of sources are in ``sources/``.
 """
 
+from exporter.configuration.line_format import LineFormat
 from exporter.configuration.loading import Checked, Configuration, check, load
 from exporter.configuration.names import DEFAULT_METRIC
 from exporter.configuration.references import EXACT_INTEGERS, LabelValue, Part, Reference, ValueSpec
@@ -22,6 +23,7 @@ __all__ = [
     "ConfigurationError",
     "Footprint",
     "LabelValue",
+    "LineFormat",
     "Location",
     "MetricType",
     "Part",

@@ -13,6 +13,7 @@ from exporter.configuration.consistency import (
     duplicate_name,
 )
 from exporter.configuration.global_services import warn_of_global_services
+from exporter.configuration.line_format import LineFormat
 from exporter.configuration.listening import Listening, warn_of_sources
 from exporter.configuration.packs import Pack, available_packs, read_pack, read_pack_use
 from exporter.configuration.rule_checks import read_rule
@@ -55,6 +56,8 @@ class Configuration:
     """All files that it was read from."""
     thresholds: tuple[Threshold, ...] = ()
     """Those of the rule packs in use."""
+    formats: Mapping[str, LineFormat] = field(default_factory=dict)
+    """The formats of lines, by rule pack."""
 
     @property
     def feeds(self) -> dict[str, Feed]:
@@ -70,6 +73,11 @@ class Configuration:
     def rules_of(self, source: str) -> tuple[RuleConfig, ...]:
         """Return the rules that listen to a source."""
         return tuple(rule for rule in self.rules if source in rule.sources)
+
+    def formats_of(self, source: str) -> dict[str, LineFormat]:
+        """Return the formats of the packs whose rules listen to a source, by pack."""
+        packs = {rule.pack for rule in self.rules_of(source)}
+        return {pack: one for pack, one in self.formats.items() if pack in packs}
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +161,9 @@ class _Loader:
             return Checked(None, problems)
         sources = tuple(source.model for source in self._sources)
         thresholds = tuple(chain.from_iterable(pack.thresholds for pack in self._packs.values()))
-        configuration = Configuration(sources, rules, tuple(self._files.values()), thresholds)
+        formats = {name: pack.lines for name, pack in self._packs.items() if pack.lines}
+        files = tuple(self._files.values())
+        configuration = Configuration(sources, rules, files, thresholds, formats)
         fields = {source.model.name: source.fields for source in self._sources}
         return Checked(configuration, problems, fields)
 
@@ -230,9 +240,14 @@ class _Loader:
         rules = list_at(file, "rules", self._findings)
         names = [str(rule.mapping.get("name")) for rule in rules]
         check_names(use, names, self._findings)
-        for rule_name, rule in zip(names, rules, strict=True):
-            if rule_name not in use.model.without:
-                self._add_rule(tuned(rule, rule_name, use), pack=name)
+        used = [
+            tuned(rule, rule_name, use)
+            for rule_name, rule in zip(names, rules, strict=True)
+            if rule_name not in use.model.without
+        ]
+        declared = self._packs[name].declared
+        for rule in used if declared is None else declared.apply(used, self._findings):
+            self._add_rule(rule, pack=name)
 
     def _find_files(self, pattern: Item, folder: Path) -> list[Path]:
         """Return the files of an element of ``rule_files``, with paths relative as ``folder``."""

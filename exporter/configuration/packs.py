@@ -8,6 +8,14 @@ from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
+from exporter.configuration.field_order import (
+    DeclaredFields,
+    FieldNames,
+    FieldOrder,
+    declared_fields,
+)
+from exporter.configuration.line_format import LineFormat
+from exporter.configuration.log_line_prefix import DeclaredPrefix, PrefixedLines, declared_prefix
 from exporter.configuration.names import check_rule_name
 from exporter.configuration.thresholds import AnyThreshold, Number, Threshold, thresholds
 from exporter.sources import SourceConfig
@@ -41,6 +49,9 @@ class _PackHeader(BaseModel):
         default_factory=dict
     )
     """Numbers that the pack's alerts compare with, by name."""
+    fields: FieldOrder | None = None
+    log_line_prefix: PrefixedLines | None = None
+    recognize: LineFormat | None = None
 
 
 class PackUse(BaseModel):
@@ -56,6 +67,10 @@ class PackUse(BaseModel):
     rules: dict[str, dict[str, Any]] = Field(default_factory=dict)
     """By name, keys of rules to replace (see ``tuning``)."""
     thresholds: dict[str, AnyThreshold] = Field(default_factory=dict)
+    fields: FieldNames = ()
+    """The order of fields in the lines, if it is not one that the pack knows."""
+    log_line_prefix: str | None = None
+    """PostgreSQL's, if it is not one that the pack knows."""
 
 
 @dataclass(frozen=True)
@@ -65,6 +80,9 @@ class Pack:
     use: Filled[PackUse]
     format: PackFormat
     thresholds: tuple[Threshold, ...] = ()
+    declared: DeclaredFields | DeclaredPrefix | None = None
+    lines: LineFormat | None = None
+    """The lines of its format; None for CloudTrail records."""
 
     def fits(self, source: SourceConfig) -> bool:
         """Return whether the pack's rules listen to a source by default."""
@@ -85,7 +103,8 @@ def read_pack_use(item: Item, findings: Findings) -> Filled[PackUse] | None:
         findings.error(
             item.location,
             "`rule_packs` lists names of rule packs, or mappings with `name`, `sources`,"
-            " `without`, `rules` and `thresholds`: this is neither",
+            " `without`, `rules`, `thresholds`, `fields` and"
+            " `log_line_prefix`: this is neither",
         )
         return None
     use = fill(PackUse, fields, findings, stand_ins={"name": ""})
@@ -100,7 +119,7 @@ def read_pack_use(item: Item, findings: Findings) -> Filled[PackUse] | None:
 
 
 def read_pack(item: Item, use: Filled[PackUse], findings: Findings) -> Pack:
-    """Check the keys of a pack's file other than ``rules``, and the thresholds of its use."""
+    """Check the keys of a pack's file other than ``rules``, and of its use."""
     values = {key: value for key, value in item.mapping.items() if key != "rules"}
     stand_ins = {"title": "", "description": "", "format": "lines"}
     header = fill(_PackHeader, Fields(item, values), findings, stand_ins=stand_ins)
@@ -112,4 +131,9 @@ def read_pack(item: Item, use: Filled[PackUse], findings: Findings) -> Pack:
         hint = did_you_mean(name, known) or f"; there are: {', '.join(known) or 'none'}"
         message = f"the rule pack `{use.model.name}` has no threshold `{name}`{hint}"
         findings.error(use.fields.key_of("thresholds", name), message)
-    return Pack(use, header.model.format, thresholds(known, given))
+    fields = declared_fields(use, header.model.fields, findings)
+    prefix = declared_prefix(use, header.model.log_line_prefix, findings)
+    lines = header.model.recognize
+    if lines is not None and prefix is not None:
+        lines = prefix.recognizing(lines)
+    return Pack(use, header.model.format, thresholds(known, given), fields or prefix, lines)

@@ -31,6 +31,7 @@ from exporter.metrics.families import MetricFamily
 from exporter.metrics.partitions import PartitionMetrics
 from exporter.metrics.rule_info import RuleInfo, RuleInfos, Thresholds
 from exporter.metrics.tables import Child, LabelledMetric, Tables
+from exporter.metrics.unrecognized import UnrecognizedLines
 from exporter.metrics.usage import Usage
 from exporter.model import Partition
 from exporter.sources.base import QueueState
@@ -192,6 +193,11 @@ class Telemetry:
             "Matches whose unbounded labels are __overflow__, past the rule's max_series.",
             ("rule",),
         )
+        text = "Lines that look like the format of the pack and that no rule of the source matches."
+        self.unrecognized_lines = self._by_source(
+            "counter", "pack_unrecognized_lines", text, ("pack",)
+        )
+        self.unrecognized = UnrecognizedLines(self.unrecognized_lines)
         self.ledger_commit_duration = Histogram(
             PREFIX + "ledger_commit_duration_seconds",
             "How long ledger commits took.",

@@ -67,6 +67,8 @@ class Batch:
         self._limits = limits
         self.excluded: dict[tuple[str, str], int] = {}
         """The number of events that the limits exclude (see ``model.Excluded``)."""
+        self.missed: list[LogEvent] | None = None
+        """If it is a list, the events that no rule matches are added (not records of documents)."""
         self._places = Places(partition, feed)
         self._decode = judges.decoder.decode
         self._latest = judges.program(None, None)
@@ -88,6 +90,7 @@ class Batch:
         if known is not None:
             return self._judge_unknown(events, decoded, known)
         quick = None
+        missed = self.missed
         counts_all = self._watermark is None and self._limits is None and not self._is_timed
         if counts_all and self._latest.of_line is None:
             quick = self._latest.matching
@@ -98,14 +101,28 @@ class Batch:
                     one = self._judged(event, fields)
                 else:
                     matching = fields and quick(fields)
-                    if not matching:
-                        continue
-                    one = self._made(event, fields, None, self._latest, matching)
+                    one = None
+                    if matching:
+                        one = self._made(event, fields, None, self._latest, matching)
             except InexactError:
                 one = self._judged(*self._exact(events[index]))
             if one is not None:
                 judged.append(one)
+            elif missed is not None:
+                missed.append(events[index])
         return judged
+
+    def is_for_a_rule(self, event: LogEvent) -> bool:
+        """Whether a rule that is in force matches an event, counted or not."""
+        program = self._latest
+        place = self._places.of(self._partition.account_id, self._partition.region)
+        if program.of_line is not None and program.of_line(event.message, place):
+            return True
+        fields = self._decode(event.message) if program.matching is not None else None
+        try:
+            return bool(fields and program.matching and program.matching(fields))
+        except InexactError:
+            return True
 
     def _judge_document(self, records: Records) -> list[JudgedEvent] | None:
         """Judge the records of a document; None if it has to be split."""
@@ -195,6 +212,8 @@ class Batch:
             if before is not None and program.names <= before:
                 continue
             if program.of_line is None or not (increments := program.of_line(event.message, place)):
+                if self.missed is not None:
+                    self.missed.append(event)
                 continue
             fact = self._facts(event, None)
             judged.append(

@@ -12,7 +12,7 @@ from types import MappingProxyType
 
 import structlog
 
-from exporter.configuration import RuleConfig
+from exporter.configuration import LineFormat, RuleConfig
 from exporter.exactness import RuleVersion, joined_at
 from exporter.model import (
     EventFormat,
@@ -31,6 +31,7 @@ from exporter.planning.interest import Interest
 from exporter.rules.evaluation import Batch, Known
 from exporter.rules.judges import Judges
 from exporter.rules.places import Place, by_log_group
+from exporter.rules.recognition import Recognizer, Unrecognized, joined
 from exporter.rules.rule import Rule, definition
 
 _log = structlog.get_logger(__name__)
@@ -45,6 +46,9 @@ class Evaluation:
     """Those that at least one rule matched."""
     excluded: Excluded = field(default_factory=dict)
     """The number of those that the limits exclude."""
+    unrecognized: Mapping[str, Unrecognized] = field(default_factory=dict)
+    """By pack, lines that look like its format and that no rule matches. Empty if they are read
+    again."""
 
     @property
     def increments(self) -> list[Increment]:
@@ -62,6 +66,7 @@ class RuleSet:
         *,
         feeds: Mapping[str, Feed] = MappingProxyType({}),
         joined: Mapping[str, int] = MappingProxyType({}),
+        formats: Mapping[str, Mapping[str, LineFormat]] = MappingProxyType({}),
     ) -> None:
         """A version whose definition this exporter cannot read is logged and left out.
 
@@ -70,9 +75,11 @@ class RuleSet:
             rules: the configured ones, whose patterns are compiled.
             feeds: by source; others are feeds of their own.
             joined: by source, milliseconds: its events from before do not count.
+            formats: by source and pack, the lines of the packs whose rules listen.
         """
         self._feeds = dict(feeds)
         self._joined = frozenset(joined)
+        self._recognizers = {source: Recognizer(of) for source, of in formats.items() if of}
         patterns = {rule.pattern: rule.compiled for rule in rules}
         known: dict[tuple[str, str], Rule | None] = {}
         self._judges: dict[str, Judges] = {}
@@ -87,7 +94,11 @@ class RuleSet:
             self._judges[source] = Judges(usable)
 
     @classmethod
-    def of(cls, rules: Iterable[RuleConfig]) -> RuleSet:
+    def of(
+        cls,
+        rules: Iterable[RuleConfig],
+        formats: Mapping[str, Mapping[str, LineFormat]] = MappingProxyType({}),
+    ) -> RuleSet:
         """A rule set in which each rule judges all events, whenever they happened."""
         rules = tuple(rules)
         versions: dict[str, list[RuleVersion]] = {}
@@ -95,7 +106,7 @@ class RuleSet:
             version = RuleVersion(rule.name, None, None, definition(rule))
             for source in rule.sources:
                 versions.setdefault(source, []).append(version)
-        return cls(versions, rules)
+        return cls(versions, rules, formats=formats)
 
     def listening(self, source: str) -> list[str]:
         """The rules that are in force on a source."""
@@ -135,6 +146,8 @@ class RuleSet:
         feed = self.feed(source)
         judged: list[JudgedEvent] = []
         excluded: dict[tuple[str, str], int] = {}
+        recognizer = self._recognizers.get(source) if known is None else None
+        unread: list[Mapping[str, Unrecognized]] = []
         for origin, some in by_log_group(events, partition):
             batch = Batch(
                 self._judges_of(source).at(origin.account_id, origin.region),
@@ -146,9 +159,12 @@ class RuleSet:
                 feed=feed.name,
                 by_event_time=watermark is not None or feed.is_shared or source in self._joined,
             )
+            batch.missed = None if recognizer is None else []
             judged += batch.judge(some, known)
+            if recognizer and batch.missed:
+                unread.append(recognizer.unrecognized(batch.missed, batch.is_for_a_rule))
             excluded |= {key: excluded.get(key, 0) + n for key, n in batch.excluded.items()}
-        return Evaluation(judged, excluded)
+        return Evaluation(judged, excluded, joined(unread))
 
     def static_series(self, partition: Partition) -> dict[str, SeriesKey]:
         """By rule, the series of a partition that are known before any match.

@@ -69,6 +69,9 @@ class Assembly:
             SourceInfo(s.name, s.interval, _lookback(s), s.feed_name, s.object_outcomes)
             for s in sources
         )
+        for source in sources:
+            formats = self.configuration.formats_of(source.name)
+            telemetry.unrecognized.initialise(source.name, formats)
         engine.apply(self.sources, self.rules, ended, read_before=self.read_before)
         series.describe(_metric_families(rules))
         telemetry.set_rules(_rule_info(rule) for rule in rules)
@@ -147,6 +150,7 @@ class Assembler:
                 configuration.rules,
                 feeds=configuration.feeds,
                 joined=loaded.joined,
+                formats={source.name: configuration.formats_of(source.name) for source in sources},
             ),
             loaded=loaded,
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -29,6 +29,7 @@ from exporter.model import (
     Records,
 )
 from exporter.rules import Evaluation, RuleSet
+from exporter.rules.recognition import Unrecognized, joined
 from exporter.runtime.turns import Turns
 from exporter.sources.base import Reading, Source
 from exporter.workers.judged import Judged
@@ -160,6 +161,8 @@ class Pipeline:
         if committed is not None:
             self.telemetry.committed(waiting[0].source.name, committed)
             self.recent.add(committed.new)
+            for one in waiting:
+                self.telemetry.unrecognized.add(one.source.name, one.evaluation.unrecognized)
         return committed
 
     def _readings(self, read: Read, partition: Partition) -> Iterator[Reading]:
@@ -191,12 +194,14 @@ class Pipeline:
         known = partial(self.ledger.judged, feed) if reading.again else None
         events: list[JudgedEvent] = []
         excluded: Counter[tuple[str, str]] = Counter()
+        unread: list[Mapping[str, Unrecognized]] = []
         for part in self._parts(source, rules, reading.events):
             if isinstance(part, Judged):
                 if part is reading.events:
                     return part.evaluation
                 events += part.evaluation.events
                 excluded.update(part.evaluation.excluded)
+                unread.append(part.evaluation.unrecognized)
                 continue
             with self._turns.turn():
                 began = time.thread_time()
@@ -214,7 +219,8 @@ class Pipeline:
             self._events_in_turn[source.name] = max(_EVENTS_IN_TURN, min(fitting, _MOST_IN_TURN))
             events += evaluation.events
             excluded.update(evaluation.excluded)
-        return Evaluation(events, excluded)
+            unread.append(evaluation.unrecognized)
+        return Evaluation(events, excluded, joined(unread))
 
     def _parts(
         self, source: Source, rules: RuleSet, events: Sequence[LogEvent]

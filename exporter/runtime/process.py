@@ -254,12 +254,15 @@ class Daemon:
             reload=self._reload,
             ledger=ledger_status(self._ledger.condition()),
             sources=[
-                source_status(source, engine, clock, self._budgets.notices(source.name))
+                source_status(source, engine, clock, self._notices(source.name))
                 for source in configuration.sources
             ],
             rules=rule_statuses(configuration.rules, self._telemetry.rule_totals()),
             api_calls=self._telemetry.api_calls(),
         )
+
+    def _notices(self, source: str) -> list[str]:
+        return [*self._budgets.notices(source), *self._telemetry.unrecognized.notices(source)]
 
     def matches(self, rule: str) -> list[MatchStatus]:
         """The last matches of a rule, the latest first."""

@@ -272,6 +272,13 @@ class SourceConfig(BaseModel, ABC):
         """Problems that AWS reports, with their position in the file; makes read-only calls."""
         return iter(())
 
+    def newest_online(
+        self,
+        environment: Environment,  # noqa: ARG002 - by default, AWS is not called
+    ) -> Iterator[tuple[Partition, list[LogEvent] | SourceError]]:
+        """The newest log events of some partitions, with a call or a few for each."""
+        return iter(())
+
     @property
     def feed_name(self) -> str:
         """The ``source`` label of its series."""

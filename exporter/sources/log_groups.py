@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import ClassVar, Final, Literal
 
 from pydantic import model_validator
@@ -15,6 +16,7 @@ from exporter.aws.iam_policy import Deployment, Grant
 from exporter.aws.records import FilteredLogEvent
 from exporter.model import (
     EventFormat,
+    LogEvent,
     Partition,
     PartitionGoneError,
     PartitionKind,
@@ -24,6 +26,7 @@ from exporter.patterns import FilterPattern
 from exporter.planning.filters import filter_plans
 from exporter.planning.interest import Interest
 from exporter.planning.plan import EVERYTHING, READ_EVERYTHING, Plan, Request
+from exporter.sources import log_group_errors as errors
 from exporter.sources.base import Discovery, Environment
 from exporter.sources.log_group_finder import LogGroup, LogGroupFinder
 from exporter.sources.log_group_names import LogGroupNames
@@ -40,6 +43,8 @@ LOG_GROUP = PartitionKind("log_group", "Log group", on_series=True, local_ids=Tr
 # long application lines.
 _LIKELY_PAGE_EVENTS = 1000
 _PAGE_EVENTS = 10_000
+_MOST_LOOKED_AT, _NEWEST, _NEWEST_PAGES = 50, 50, 3
+"""Log groups, log events and calls of ``newest``."""
 _READS: Final = "FilterLogEvents"
 _UNREADABLE: Final = "INFREQUENT_ACCESS"
 """AWS: FilterLogEvents does not read this class. Of classes that are not known here, its answer
@@ -163,6 +168,17 @@ class LogGroupsConfig(RegionalConfig):
                     "warning",
                 )
 
+    def newest_online(
+        self, environment: Environment
+    ) -> Iterator[tuple[Partition, list[LogEvent] | SourceError]]:
+        """See SourceConfig: 50 log events each of the first 50 log groups."""
+        source = self.source(environment, {})
+        for partition in source.discover().partitions[:_MOST_LOOKED_AT]:
+            try:
+                yield partition, source.newest(partition)
+            except SourceError as error:
+                yield partition, error
+
     def location_of(self, partition: Partition, fields: Fields) -> Location:
         """Position of the first name or pattern that matches a log group, else of its region."""
         for index, pattern in enumerate(self.log_groups if partition.resource else ()):
@@ -252,14 +268,14 @@ class LogGroups(RegionalSource):
         """The configured log groups of an account and region."""
         began = self._now()
         groups, odd = self._finder.find(self.access(place.account_id), place)
-        failures = [(place, _odd(place.region, odd))] if odd else []
+        failures = [(place, errors.odd(place.region, odd))] if odd else []
         readings = []
         for group in groups:
             reading = _Reading(place, group)
             if group.log_group_class == _UNREADABLE or (
                 group.log_group_class == _FOR_OTHERS and group.name in self._names.exact
             ):
-                failures.append((reading.target, _unreadable(reading.target, group)))
+                failures.append((reading.target, errors.unreadable(reading.target, group)))
             elif group.log_group_class != _FOR_OTHERS:
                 partition = self._partition(reading.target)
                 before = self._readings.get(partition)
@@ -269,7 +285,7 @@ class LogGroups(RegionalSource):
         self._found += readings
         missing = set(self._names.exact).difference(group.name for group in groups)
         absent = [replace(place, resource=name, kind=LOG_GROUP) for name in sorted(missing)]
-        failures += [(partition, _missing(partition, self._tagged)) for partition in absent]
+        failures += [(partition, errors.missing(partition, self._tagged)) for partition in absent]
         return Discovery([partition for partition, _ in readings], failures)
 
     def _joined(self, group: LogGroup, place: Partition) -> int | None:
@@ -288,12 +304,8 @@ class LogGroups(RegionalSource):
         """
         if start >= end:
             return
-        reading = self._reading(partition)
-        named = {"logGroupName": reading.group.name}
-        if reading.is_linked:
-            named = {"logGroupIdentifier": reading.group.arn}
         parameters = {
-            **named,
+            **self._named(partition),
             "startTime": max(start, 0),
             "endTime": end,
             "limit": _PAGE_EVENTS,
@@ -305,6 +317,21 @@ class LogGroups(RegionalSource):
             if error.reason == "not_found":
                 raise PartitionGoneError(str(error), reason=error.reason) from error
             raise
+
+    def newest(self, partition: Partition) -> list[LogEvent]:
+        """The newest log events, by few calls; raises SourceError.
+
+        AWS: a page may be empty although there are more.
+        """
+        parameters = {**self._named(partition), "startFromHead": False, "limit": _NEWEST}
+        pages = islice(self._call(self.call(partition), parameters), _NEWEST_PAGES)
+        return next((list(page.events) for page in pages if page.events), [])
+
+    def _named(self, partition: Partition) -> dict[str, object]:
+        reading = self._reading(partition)
+        if reading.is_linked:
+            return {"logGroupIdentifier": reading.group.arn}
+        return {"logGroupName": reading.group.name}
 
     def call(self, partition: Partition) -> Call:
         """FilterLogEvents."""
@@ -361,32 +388,6 @@ def _precedence(found: tuple[Partition, _Reading]) -> tuple[object, ...]:
     place = reading.place
     order = place.account_id, place.region, reading.group.name, reading.group.account_id
     return reading.target != partition or reading.is_linked, *order
-
-
-def _missing(partition: Partition, tagged: str) -> SourceError:
-    return SourceError(
-        f"There is no log group {partition.resource}{tagged} in account {partition.account_id},"
-        f" region {partition.region}: correct the name, or name the source's `regions`. It is"
-        " looked for again.",
-        reason="not_found",
-    )
-
-
-def _unreadable(partition: Partition, group: LogGroup) -> SourceError:
-    return SourceError(
-        f"Log group {partition.resource} in region {partition.region} is of class"
-        f" {group.log_group_class}, which FilterLogEvents does not read; use a STANDARD log group,"
-        " or leave it out with `exclude`.",
-        reason="unsupported",
-    )
-
-
-def _odd(region: str, groups: int) -> SourceError:
-    return SourceError(
-        f"CloudWatch Logs in region {region} listed {groups} log groups without a name, "
-        "which AWS does not send; the others are read. It is tried again.",
-        reason="unreadable",
-    )
 
 
 def _same_identity(first: _Reading, other: _Reading) -> SourceError:

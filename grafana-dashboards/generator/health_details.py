@@ -129,6 +129,7 @@ def rules() -> list[Line]:
         "undecodable_events_total": "not decodable",
         "value_errors_total": "value errors",
         "series_overflow_total": "overflowed",
+        "pack_unrecognized_lines_total": "read by no pack",
     }
     return [
         Line(

@@ -33,9 +33,17 @@ PACKS: Final = (
     "eks-audit",
     "route53-resolver",
     "waf",
+    "network-firewall",
+    "step-functions",
+    "ecs",
+    "nlb-access",
+    "emf",
 )
 RULES: Final = {rule.name: rule for pack in PACKS for rule in Pack(pack).rules}
-PREFIXES: Final = "lambda|http|api_gateway|rds|vpc_flow|linux|eks_audit|route53_resolver|waf"
+PREFIXES: Final = (
+    "lambda|http|api_gateway|rds|vpc_flow|linux|eks_audit|route53_resolver|waf"
+    "|network_firewall|step_functions|ecs|nlb|emf"
+)
 ALL: Final = f'rule=~"({PREFIXES})_.+"'
 """A matcher of them."""
 SERIES: Final = select("", f'__name__=~"({PREFIXES})_.+"')

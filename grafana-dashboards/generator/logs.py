@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from grafana_foundation_sdk.builders import stat
 from grafana_foundation_sdk.models.dashboard import Dashboard
 
-from generator import applications, infrastructure, links, style
+from generator import applications, infrastructure, links, style, workloads
 from generator.board import chooser, dashboard, places
 from generator.layout import Line, Section
 from generator.log_rules import ALL, SERIES, logged, matches
@@ -35,6 +35,11 @@ def build() -> Dashboard:
             Section("Kubernetes (EKS audit)", infrastructure.clusters()),
             Section("DNS (Route 53 Resolver)", infrastructure.names()),
             Section("Firewall (WAF)", infrastructure.firewall()),
+            Section("Network Firewall", workloads.network_firewall()),
+            Section("Network Load Balancers", workloads.load_balancers()),
+            Section("Containers (ECS)", workloads.containers()),
+            Section("Workflows (Step Functions)", workloads.workflows()),
+            Section("Embedded metric format (EMF)", workloads.embedded_metrics()),
         ],
         alerts='ALERTS{alertname!~"MetricFilterExporter.+|Aws.+", alertstate="firing"}',
         variables=[

@@ -42,6 +42,10 @@ PREFIXES: Final = {
     "api-gateway": "ApiGateway",
     "route53-resolver": "Route53Resolver",
     "waf": "Waf",
+    "network-firewall": "NetworkFirewall",
+    "step-functions": "StepFunctions",
+    "ecs": "Ecs",
+    "nlb-access": "Nlb",
 }
 ALL: Final = alerts()
 NAMES: Final = sorted({alert.name for alert in ALL})

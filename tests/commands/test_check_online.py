@@ -191,3 +191,42 @@ def test_each_role_is_tried(aws: EmbeddedAws, tmp_path: Path, invoke: Invoke) ->
     assert "in the role's trust policy" in denied
     assert result.exit_code == 1
     assert aws.calls.count("ListRegions", account="111122223333") == 1
+
+
+LINES = """\
+sources:
+  - {name: flows, type: log_groups, regions: [us-east-1], log_groups: ["/vpc/*"]}
+  - {name: sites, type: log_groups, regions: [us-east-1], log_groups: [there]}
+rule_packs:
+  - {name: vpc-flow-logs, sources: [flows]}
+  - {name: waf, sources: [flows, sites]}
+"""
+FLOW = "2 1 eni-0a1b2c3d4e5f60718 10.0.0.7 198.51.100.4 40000 443 6 9 1234 1 2 ACCEPT OK"
+REORDERED = "ACCEPT OK eni-0a1b2c3d4e5f60718 10.0.0.7 198.51.100.4"
+
+
+def test_the_newest_lines_show_which_rules_of_a_pack_can_match(
+    aws: EmbeddedAws, tmp_path: Path, invoke: Invoke
+) -> None:
+    path = tmp_path / "c.yaml"
+    path.write_text(LINES)
+    for name, lines in {"/vpc/a": [REORDERED] * 60 + [FLOW], "/vpc/b": [REORDERED]}.items():
+        aws.log_group_create("us-east-1", name)
+        for line in lines:
+            aws.put_log_event("us-east-1", name, line)
+    before = aws.calls.snapshot()
+    result = invoke("check", "--config.file", str(path), "--online")
+    assert result.exit_code == 0, result.stderr
+    assert (
+        "pack vpc-flow-logs on flows: 3 of 59 rules match some of the newest 51 lines of 2 log"
+        " groups: vpc_flow_accepts, vpc_flow_bytes_web, vpc_flow_outbound_bytes"
+    ) in result.stdout
+    assert told(result) == [
+        "2:12: warning: 50 of the newest 51 lines of 2 log groups look like the format of the pack"
+        " `vpc-flow-logs`, and no rule matches them; one in /vpc/a has the shape"
+        " aaaaaa aa aaa-0a0a0a0a0a0a00000 00.0.0.0 000.00.000.0",
+        "2:12: warning: none of the newest 51 lines of 2 log groups looks like the format of the"
+        " pack `waf`: name in the pack's `sources` those that have such lines",
+    ]
+    assert "198.51" not in result.stdout + result.stderr
+    assert before != aws.calls.snapshot()

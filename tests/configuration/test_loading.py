@@ -115,7 +115,7 @@ def test_a_problem_is_rendered_with_its_line_and_a_caret(problems_of: ProblemsOf
         (SOURCE, None, "there are no `rules`"),
         (RULE, None, "there are no `sources`"),
         (SOURCE + RULE + "rule: []\n", 3, "unknown key `rule`; did you mean `rules`?"),
-        (SOURCE + RULE + "rule_packs: [cis]\n", 3, "there is no rule pack `cis`; there"),
+        (SOURCE + RULE + "rule_packs: [zebra]\n", 3, "there is no rule pack `zebra`; there"),
         (SOURCE + RULE + "rule_files: [none/*.yaml]\n", 3, "no file matches none/*.yaml in "),
         (SOURCE + RULE + "rule_files: [[a]]\n", 3, "this is not a path"),
         (SOURCE + RULE + SOURCE, 3, "`sources` is given twice, first in line 1"),

@@ -72,6 +72,7 @@ NAMES = {
     "ledger_commit_duration": "ledger_commit_duration_seconds",
     "ledger_errors": "ledger_errors_total",
     "fenced_commits": "fenced_commits_total",
+    "unrecognized_lines": "pack_unrecognized_lines_total",
     "ledger_created": "ledger_created_timestamp_seconds",
     "ledger_free": "ledger_volume_free_bytes",
     "ledger_size": "ledger_size_bytes",

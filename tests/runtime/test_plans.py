@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import math
 import random
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any, cast
@@ -666,7 +666,7 @@ def test_a_slice_is_read_once_all_requests_of_the_plan_have_returned(tmp_path: P
 def test_partitions_that_need_other_versions_of_rules_make_their_plans_once() -> None:
     made: list[int] = []
 
-    def make(patterns: Sequence[FilterPattern]) -> Sequence[Plan]:
+    def make(patterns: Sequence[FilterPattern], _names: Collection[str]) -> Sequence[Plan]:
         made.append(len(patterns))
         return (READ_EVERYTHING,)
 

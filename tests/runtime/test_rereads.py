@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from exporter.clock import Clock
-from exporter.configuration import load
+from exporter.configuration import LineFormat, load
 from exporter.ledger.base import Batch, Committed
 from exporter.ledger.sqlite import SqliteLedger
 from exporter.metrics.series import SeriesStore
@@ -45,7 +45,7 @@ class Recording(SqliteLedger):
 class Process:
     """A log group with an event a second, and the pipeline that reads it."""
 
-    def __init__(self, folder: Path, pattern: str = "GET") -> None:
+    def __init__(self, folder: Path, pattern: str = "GET", looks_like: str = "") -> None:
         self.now = BEGAN
         clock = Clock(wall=lambda: self.now)
         self.ledger = cast("Recording", Recording.open(folder / "data"))
@@ -55,7 +55,8 @@ class Process:
         file = folder / "exporter.yaml"
         file.write_text(yaml.safe_dump({"sources": [source], "rules": [rule]}))
         load_rules(self.ledger, {"apps": {"gets": use("gets_total")}})
-        rules = RuleSet.of(load([file]).rules)
+        formats = {"shop": LineFormat.model_validate({"looks_like": [looks_like]})}
+        rules = RuleSet.of(load([file]).rules, {"apps": formats} if looks_like else {})
         self.pipeline = Pipeline(self.ledger, SeriesStore(0.0), Telemetry(), clock, rules)
         self.source = Groups(clock, page_size=10)
 
@@ -86,6 +87,21 @@ def test_an_event_that_counted_is_looked_up_and_not_counted_again(tmp_path: Path
     assert process.total == seconds
     assert read > 2 * seconds  # so most of them were read again …
     assert proposed <= seconds + 1  # … but not evaluated again
+
+
+def test_a_line_that_no_rule_reads_counts_once_however_often_it_is_read(tmp_path: Path) -> None:
+    process = Process(tmp_path, pattern='"/0"', looks_like="GET")  # nine of ten are not read
+    read = 0
+    for _ in range(6):
+        process.now += 30
+        read += sum(len(one.reading.events) for one in process.poll())
+    found = process.pipeline.telemetry.unrecognized.of("apps")
+    assert found["shop"].shape == "aaa /0"
+    assert found["shop"].lines == round(process.now - BEGAN) * 9 / 10 < read / 2
+    registry = process.pipeline.telemetry.registry
+    labels = {"source": "apps", "feed": "apps", "pack": "shop"}
+    name = "metric_filter_exporter_pack_unrecognized_lines_total"
+    assert registry.get_sample_value(name, labels) == found["shop"].lines
 
 
 def test_an_event_that_arrives_in_a_slice_that_was_read_before_counts(tmp_path: Path) -> None:
