@@ -69,11 +69,11 @@ class Assembly:
             SourceInfo(s.name, s.interval, _lookback(s), s.feed_name, s.object_outcomes)
             for s in sources
         )
-        engine.apply(self.sources, self.rules, ended, read_before=self.read_before)
-        series.describe(_metric_families(rules))
         telemetry.set_rules(_rule_info(rule) for rule in rules)
         telemetry.thresholds.set(self.configuration.thresholds)
         telemetry.load_totals(self.loaded.totals)
+        engine.apply(self.sources, self.rules, ended, read_before=self.read_before)
+        series.describe(_metric_families(rules))
 
 
 class Assembler:
