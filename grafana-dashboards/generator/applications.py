@@ -20,6 +20,7 @@ _FAILURES: Final = (
 
 def functions() -> list[Line]:
     """Lambda."""
+    failing = share(_FAILURES, "lambda_invocations_total", "log_group")
     used = total(per_second(logged("lambda_max_memory_used_bytes_sum")), "log_group")
     size = total(per_second(logged("lambda_memory_size_bytes_sum")), "log_group")
     return [
@@ -33,11 +34,13 @@ def functions() -> list[Line]:
                     "log_group",
                 ),
                 graph(
-                    "Share of invocations that fail",
-                    "Errors, timeouts, exhausted memory and crashes. A function that logs several"
-                    " errors in an invocation can be over 100 %.",
+                    "Share of invocations that fail, at most",
+                    "Errors, timeouts, exhausted memory and crashes, for each invocation. One that"
+                    " logs several errors counts several times, so fewer may have failed; the share"
+                    " ends at 100 %.",
                     Query(
-                        share(_FAILURES, "lambda_invocations_total", "log_group"), "{{log_group}}"
+                        f"clamp_max({failing}, 1)",
+                        "{{log_group}}",
                     ),
                     unit="percentunit",
                     limit=0.05,

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from generator import style
 from generator.layout import Line
-from generator.log_rules import kinds, logged, speed, split
+from generator.log_rules import count, kinds, logged, speed, split
 from generator.panels import Query, color_by_name, graph
-from generator.queries import in_range, per_second, total
+from generator.queries import per_second, total
 from generator.tables import VALUE, Column, listing
 
 
 def network() -> list[Line]:
     """VPC flow logs."""
-    ports = total(in_range(logged("vpc_flow_rejected_service_ports_total")), "port", "log_group")
-    passed = total(in_range(logged("vpc_flow_accepted_public_admin_total")), "port", "log_group")
+    ports = count(["vpc_flow_rejected_service_ports_total"], "port", "log_group")
+    passed = count(["vpc_flow_accepted_public_admin_total"], "port", "log_group")
     return [
         Line(
             8,
@@ -110,7 +110,7 @@ def hosts() -> list[Line]:
 
 def clusters() -> list[Line]:
     """EKS."""
-    refused = total(in_range(logged("eks_audit_forbidden_total")), "user", "resource", "log_group")
+    refused = count(["eks_audit_forbidden_total"], "user", "resource", "log_group")
     return [
         Line(
             8,

@@ -25,12 +25,17 @@ from grafana_foundation_sdk.models.prometheus import PromQueryFormat
 from grafana_foundation_sdk.models.text import TextMode
 
 from generator import style
+from generator.queries import BAR, RANGE
 
 PanelBuilder: TypeAlias = Builder[models.Panel]
 
 DATASOURCE: Final = models.DataSourceRef(type_val="prometheus", uid="${datasource}")
 MIN_STEP: Final = "1m"
 """Of graphs of counts: with a shorter one, a scrape interval of 30s or 60s leaves gaps."""
+INTERVALS: Final = "suffix: intervals"
+"""A unit of Grafana's making: the number with a word after it."""
+LINES_BELOW: Final = 4
+"""With more lines, the legend should be beside the graph, where all of them are seen."""
 NOTHING: Final = "no data"
 """The text of a panel without data: something is not set up, or the exporter is down."""
 
@@ -43,6 +48,27 @@ class Query:
     legend: str
     color: str | None = None
     dashed: bool = False
+    whole: str | None = None
+    """The number in the legend, of the whole time range: bars do not begin and end with it."""
+
+
+class Counting(Protocol):
+    """How often something happened: PromQL."""
+
+    def __call__(self, *, window: str, at: str = "") -> str:
+        """In a time up to the moment of the query, or another."""
+
+
+def bars(counting: Counting, legend: str, color: str | None = None) -> Query:
+    """Bars, and how many there are in the whole time range."""
+    return Query(counting(window=BAR), legend, color, whole=counting(window=RANGE))
+
+
+def largest(count: int, counting: Counting, label: str, legend: str) -> Query:
+    """Bars of the few that are the largest in the whole time range."""
+    whole = f"topk({count}, {counting(window=RANGE)} > 0)"
+    chosen = f"topk({count}, {counting(window=RANGE, at=' @ end()')} > 0)"
+    return Query(f"{counting(window=BAR)} and on ({label}) {chosen}", legend, whole=whole)
 
 
 class _Common(Protocol):
@@ -87,16 +113,23 @@ def targets(
             .expr(query.expression)
             .legend_format(query.legend)
             .format(form)
-            .ref_id(chr(ord("A") + index))
+            .ref_id(_reference(index))
         )
         found.append(target.instant() if form is PromQueryFormat.TABLE else target.range())
+    for index, query in enumerate(queries):
+        if query.whole is not None:
+            found += instant(query.whole, query.legend, _reference(len(queries) + index))
     return found
 
 
-def instant(expression: str, legend: str) -> list[Builder[Dataquery]]:
+def _reference(index: int) -> str:
+    return chr(ord("A") + index)
+
+
+def instant(expression: str, legend: str, reference: str = "A") -> list[Builder[Dataquery]]:
     """One query for the last moment of the time range."""
     target = prometheus.Dataquery().datasource(DATASOURCE).expr(expression)
-    return [target.legend_format(legend).ref_id("A").instant()]
+    return [target.legend_format(legend).ref_id(reference).instant()]
 
 
 def by_thresholds() -> builders.FieldColor:
@@ -164,9 +197,11 @@ def graph(
         limit: a line that should not be crossed; above it is red.
         log: a logarithmic axis, for values that span orders of magnitude.
         soft_max: the axis goes at least up to it.
-        legend: the values in the legend: names of Grafana's reducers.
+        legend: the values in the legend: names of Grafana's reducers. Bars have their number.
         aside: the legend to the right, for many lines.
     """
+    if bars:
+        legend = ("sum",)
     steps = style.GOOD if limit is None else ((None, style.GREEN), (limit, style.RED))
     panel = (
         dress(timeseries.Panel(), title, description, unit, steps)
@@ -210,19 +245,40 @@ def _legend(calculations: Sequence[str], *, aside: bool) -> common.VizLegendOpti
     return legend.calcs(list(calculations))
 
 
+_IN_LEGEND_ONLY: Final = {
+    "custom.axisPlacement": "hidden",  # an axis of its own: the number is no bar's
+    "custom.drawStyle": "line",
+    "custom.fillOpacity": 0,
+    "custom.hideFrom": {"legend": False, "tooltip": True, "viz": False},
+    "custom.stacking": {"mode": "none", "group": "A"},
+}
+_IN_GRAPH_ONLY: Final = {"custom.hideFrom": {"legend": True, "tooltip": False, "viz": False}}
+
+
 def _color_lines(panel: timeseries.Panel, queries: Sequence[Query]) -> timeseries.Panel:
+    several = len(queries) > 1
     for index, query in enumerate(queries):
-        properties = []
-        if query.color is not None:
-            color = {"mode": "fixed", "fixedColor": query.color}
-            properties.append(models.DynamicConfigValue("color", color))
+        properties: dict[str, object] = {}
+        color = query.color or (style.LINES[index % len(style.LINES)] if several else None)
+        if (color is not None and "{{" not in query.legend) or query.color is not None:
+            properties["color"] = {"mode": "fixed", "fixedColor": color}
         if query.dashed:
-            dash = {"fill": "dash", "dash": [8, 8]}
-            properties.append(models.DynamicConfigValue("custom.lineStyle", dash))
-            properties.append(models.DynamicConfigValue("custom.fillOpacity", 0))
-        if properties:
-            panel = panel.override_by_query(chr(ord("A") + index), properties)
+            properties["custom.lineStyle"] = {"fill": "dash", "dash": [8, 8]}
+            properties["custom.fillOpacity"] = 0
+        of_bars = properties if query.whole is None else properties | _IN_GRAPH_ONLY
+        panel = _override(panel, index, of_bars)
+        if query.whole is not None:
+            panel = _override(panel, len(queries) + index, properties | _IN_LEGEND_ONLY)
     return panel
+
+
+def _override(
+    panel: timeseries.Panel, index: int, properties: dict[str, object]
+) -> timeseries.Panel:
+    if not properties:
+        return panel
+    values = [models.DynamicConfigValue(name, value) for name, value in properties.items()]
+    return panel.override_by_query(_reference(index), values)
 
 
 def color_by_name(panel: timeseries.Panel, colors: dict[str, str]) -> timeseries.Panel:
