@@ -123,7 +123,7 @@ def test_counters_are_only_looked_at_through_their_increase(alert: Alert) -> Non
     for selector in selectors(alert.expression):
         name = str(selector.name)
         if name.endswith(("_total", "_bucket", "_sum", "_count")):
-            assert re.search(rf"(increase|rate)\(\s*{name}({{[^}}]*}})?\[", alert.expression), (
+            assert re.search(rf"(increase|rate|(last|min)_over_time)\(\s*{name}({{[^}}]*}})?\[", alert.expression), (
                 f"{name} is a counter"
             )
 
