@@ -86,7 +86,7 @@ class Telemetry:
         self._lock = threading.Lock()
         self._totals: dict[tuple[str, str], RuleTotal] = {}
         self._counted: set[tuple[str, str]] = set()
-        """The sources and rules whose counters go on from the ledger's totals."""
+        """The sources and rules whose counters continue from the ledger's totals."""
         self._feeds: dict[str, str] = {}
         self._limited: frozenset[str] = frozenset()
         self._timed: frozenset[str] = frozenset()
@@ -294,7 +294,7 @@ class Telemetry:
         self.arrival_delay.labels(source)
 
     def load_totals(self, totals: Iterable[RuleTotal]) -> None:
-        """Start from the ledger's totals of every rule: counters go on where they were."""
+        """Start from the ledger's totals of every rule: counters continue where they were."""
         with self._lock:
             for total in totals:
                 name = (total.source, total.rule)

@@ -47,15 +47,15 @@ def grown(selector: str, grouping: str, window: str = RANGE, at: str = "") -> st
     """How much counters grew in a time: a whole number, and the same wherever it is asked.
 
     It is the total at the end less the total at the start, each as last scraped; ``increase()``
-    extrapolates instead. The largest of each group is its total, so a renamed pod goes on with its
-    series. A group without a total at the start, or with a higher one (a new ledger), counts from
-    the lowest in the time: a new series is born at 0.
+    extrapolates instead. The largest of each group is its total, so a pod with a new name continues
+    its series. A group without a total at the start, or with a higher one (a new ledger), counts from
+    the lowest in the time: a new series starts at 0.
 
     Args:
         selector: of the counters.
         grouping: ``by (…)`` or ``without (…)``: everything but the target's instance.
         window: the time, up to the moment of the query.
-        at: a moment in its place: `` @ end()``.
+        at: another moment: `` @ end()``.
     """
     lowest = f"min {grouping} (min_over_time({selector}[{window}]{at}))"
     return _growth(grouping, *_edges(selector, window, at), lowest)

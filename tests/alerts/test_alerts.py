@@ -123,9 +123,9 @@ def test_counters_are_only_looked_at_through_their_increase(alert: Alert) -> Non
     for selector in selectors(alert.expression):
         name = str(selector.name)
         if name.endswith(("_total", "_bucket", "_sum", "_count")):
-            assert re.search(rf"(increase|rate|(last|min)_over_time)\(\s*{name}({{[^}}]*}})?\[", alert.expression), (
-                f"{name} is a counter"
-            )
+            assert re.search(
+                rf"(increase|rate|(last|min)_over_time)\(\s*{name}({{[^}}]*}})?\[", alert.expression
+            ), f"{name} is a counter"
 
 
 def test_an_alert_selects_only_labels_that_keep_their_values_past_max_series() -> None:

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import subprocess
 import time
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Final
 
 import pytest
 
 from tests.support.dashboards import Window, substitute
-from tests.support.prometheus import Prometheus
+from tests.support.prometheus import Prometheus, load
 from tests.support.tools import PrometheusBinaries
 
 END: Final = int(time.time() // 60 * 60) - 86_400
@@ -24,8 +22,6 @@ A: Final = {"job": "exporter", "instance": "10.0.0.1:10911"}
 B: Final = {"job": "exporter", "instance": "10.0.0.2:10911"}
 OTHER_JOB: Final = {"job": "second", "instance": "10.0.0.3:10911"}
 
-Totals = Mapping[float, float]
-"""Totals from a time on, in minutes after the start of the range; None ends the series."""
 Course = tuple[dict[str, str], dict[float, float | None]]
 
 CASES: Final[dict[str, tuple[list[Course], float | None]]] = {
@@ -77,8 +73,7 @@ def prometheus(
 ) -> Iterator[Prometheus]:
     folder = tmp_path_factory.mktemp("counts")
     (folder / "samples.txt").write_text(text())
-    command = ["tsdb", "create-blocks-from", "openmetrics", folder / "samples.txt", folder / "tsdb"]
-    subprocess.run([each_prometheus.promtool, *command], check=True, capture_output=True)
+    load(each_prometheus.promtool, folder)
     with Prometheus(each_prometheus.prometheus, folder, targets={}) as prometheus:
         yield prometheus
 
