@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import argparse
 import math
-import random
 import shutil
 import sys
 import tempfile
@@ -131,25 +130,23 @@ class Scene:
         self.prometheus = Prometheus(
             find_tool("prometheus3"), folder / "prometheus", targets={JOB: ""}, extra=both
         )
-        self._aws = aws
-        self._seed = random.Random(seed)
+        self._traffic = Traffic(aws, seed=seed)
 
     def events(self, seconds: float, *, drills: bool = False) -> None:
         """Let things happen in AWS for a while, then wait until all of them are counted."""
-        traffic = Traffic(self._aws, seed=self._seed.getrandbits(32))
-        traffic.start()
+        self._traffic.start()
         try:
             if drills:
-                traffic.put_every_drill()
+                self._traffic.put_every_drill()
                 time.sleep(seconds / 2)
                 self.before.kill()
                 self.after.start()
-                traffic.put_every_drill()
+                self._traffic.put_every_drill()
                 time.sleep(seconds / 2)
             else:
                 time.sleep(seconds)
         finally:
-            traffic.stop()
+            self._traffic.stop()
 
     def end(self) -> None:
         """Kill what runs."""

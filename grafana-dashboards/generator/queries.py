@@ -48,8 +48,8 @@ def grown(selector: str, grouping: str, window: str = RANGE, at: str = "") -> st
 
     It is the total at the end less the total at the start, each as last scraped; ``increase()``
     extrapolates instead. The largest of each group is its total, so a pod with a new name continues
-    its series. A group without a total at the start, or with a higher one (a new ledger), counts from
-    the lowest in the time: a new series starts at 0.
+    its series. A group without a total at the start, or with a higher one (a new ledger), counts
+    from the lowest in the time: a new series starts at 0.
 
     Args:
         selector: of the counters.
