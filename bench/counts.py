@@ -67,12 +67,16 @@ class Check:
 
     @property
     def agrees(self) -> bool:
-        """Whether they are equal. Of the largest few, only the numbers: some may be as large."""
+        """Whether they are equal; a series that is missing is 0.
+
+        Of the largest few, only the numbers are compared: others may be as large.
+        """
         if "topk(" in self.query.expression:
             return _equal(sorted(_values(self.shown)), sorted(_values(self.counted)))
         shown, counted = _by_labels(self.shown), _by_labels(self.counted)
-        return shown.keys() == counted.keys() and all(
-            _equal([shown[labels]], [counted[labels]]) for labels in shown
+        return all(
+            _equal([shown.get(labels, 0)], [counted.get(labels, 0)])
+            for labels in shown.keys() | counted.keys()
         )
 
 
