@@ -136,24 +136,28 @@ class Scene:
         )
         self._traffic = Traffic(aws, seed=seed)
 
-    def events(self, seconds: float, *, drills: bool = False) -> None:
-        """Let things happen in AWS for a while, then wait until all of them are counted."""
+    def begin(self) -> None:
+        """Let things happen for a while, so that some series exist. Log groups come first."""
         self._traffic.start()
-        try:
-            if drills:
-                self._traffic.put_every_drill()
-                time.sleep(seconds / 2)
-                self.before.kill()
-                self.after.start()
-                self._traffic.put_every_drill()
-                time.sleep(seconds / 2)
-            else:
-                time.sleep(seconds)
-        finally:
-            self._traffic.stop()
+        self.before.start()
+        wait_for("the first scrape", lambda: self.prometheus.query("up == 1"), timeout=60)
+        time.sleep(WARM_UP)
+        self._traffic.stop()
+
+    def events(self, seconds: float) -> None:
+        """Let everything happen, and replace the exporter in the middle."""
+        self._traffic.start()
+        self._traffic.put_every_drill()
+        time.sleep(seconds / 2)
+        self.before.kill()
+        self.after.start()
+        self._traffic.put_every_drill()
+        time.sleep(seconds / 2)
+        self._traffic.stop()
 
     def end(self) -> None:
-        """Kill what runs."""
+        """End the traffic, and kill what runs."""
+        self._traffic.stop()
         for exporter in (self.before, self.after):
             if exporter.running:
                 exporter.kill()
@@ -281,12 +285,10 @@ def run(folder: Path, *, minutes: float, seed: int) -> list[Check]:
         aws = stack.enter_context(EmbeddedAws(quotas=free))
         scene = Scene(folder, aws, seed)
         stack.callback(scene.end)
-        scene.before.start()
         stack.enter_context(scene.prometheus)
-        wait_for("the first scrape", lambda: scene.prometheus.query("up == 1"), timeout=60)
-        scene.events(WARM_UP)
+        scene.begin()
         begin, at_begin = scene.quiet()
-        scene.events(minutes * 60, drills=True)
+        scene.events(minutes * 60)
         end, at_end = scene.quiet()
         facts = scene.prometheus.query('{__name__=~"metric_filter_rule_info|up"} > 0', at=end)
         rows = [*differences(scene, facts, at_begin, at_end)]

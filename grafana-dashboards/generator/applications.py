@@ -55,6 +55,7 @@ def functions() -> list[Line]:
                     "lambda_crashes",
                 ),
             ],
+            widths=(7, 7, 10),
         ),
         Line(
             8,
@@ -227,6 +228,7 @@ def databases() -> list[Line]:
                     "rds_postgresql_storage_full",
                 ),
             ],
+            widths=(9, 6, 9),
         ),
         Line(
             8,

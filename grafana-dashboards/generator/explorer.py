@@ -172,7 +172,8 @@ def _over_time() -> list[Line]:
             [
                 graph(
                     "By account and region",
-                    "Growth of the rule's metric in each bar. For histograms, the matches.",
+                    "Growth of the rule's metric in each bar. For histograms, the matches. Rules that"
+                    " share the metric add to it.",
                     bars(partial(_counts, "account_id", "region"), "{{account_id}} {{region}}"),
                     bars=True,
                 ),
@@ -196,7 +197,7 @@ def _by_labels() -> list[Line]:
                     "Every label set",
                     "The 200 series of the rule that grew most in the time range, "
                     "with all of their labels. __overflow__ stands for label sets "
-                    "above the limit.",
+                    "above the limit. Rules that share the metric add to it.",
                     [f"topk(200, {_counts(window=RANGE)})"],
                     [
                         Column(VALUE, "In range", decimals=0, width=160, bar=True),

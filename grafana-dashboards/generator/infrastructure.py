@@ -104,6 +104,7 @@ def hosts() -> list[Line]:
                     "linux_kernel_panics",
                 ),
             ],
+            widths=(9, 7, 8),
         )
     ]
 
@@ -148,6 +149,7 @@ def clusters() -> list[Line]:
                     sort_by=["-Times"],
                 ),
             ],
+            widths=(9, 7, 8),
         )
     ]
 

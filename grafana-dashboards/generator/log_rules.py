@@ -10,7 +10,7 @@ from grafana_foundation_sdk.builders import timeseries
 
 from generator import style
 from generator.packs import Pack
-from generator.panels import LINES_BELOW, Query, bars, color_by_name, graph, largest
+from generator.panels import Query, bars, color_by_name, graph, largest
 from generator.queries import (
     PLACE,
     RANGE,
@@ -96,13 +96,7 @@ def kinds(title: str, description: str, *names: str) -> timeseries.Panel:
     def by_title(*, window: str, at: str = "") -> str:
         return titled(count(metrics, "metric", window=window, at=at), *names)
 
-    panel = graph(
-        title,
-        description,
-        bars(by_title, "{{title}}"),
-        bars=True,
-        aside=len(names) > LINES_BELOW,
-    )
+    panel = graph(title, description, bars(by_title, "{{title}}"), bars=True)
     return color_by_name(panel, style.distinct(RULES[name].title for name in names))
 
 

@@ -34,8 +34,8 @@ MIN_STEP: Final = "1m"
 """Of graphs of counts: with a shorter one, a scrape interval of 30s or 60s leaves gaps."""
 INTERVALS: Final = "suffix: intervals"
 """A unit of Grafana's making: the number with a word after it."""
-LINES_BELOW: Final = 4
-"""With more lines, the legend should be beside the graph, where all of them are seen."""
+_LINES_BELOW: Final = 3
+"""With more lines, the legend is beside the graph, where all of them are seen."""
 NOTHING: Final = "no data"
 """The text of a panel without data: something is not set up, or the exporter is down."""
 
@@ -182,7 +182,6 @@ def graph(
     log: bool = False,
     soft_max: float | None = None,
     legend: Sequence[str] = ("lastNotNull", "max"),
-    aside: bool = False,
 ) -> timeseries.Panel:
     """Lines or bars over time.
 
@@ -198,7 +197,6 @@ def graph(
         log: a logarithmic axis, for values that span orders of magnitude.
         soft_max: the axis goes at least up to it.
         legend: the values in the legend: names of Grafana's reducers. Bars have their number.
-        aside: the legend to the right, for many lines.
     """
     if bars:
         legend = ("sum",)
@@ -206,7 +204,7 @@ def graph(
     panel = (
         dress(timeseries.Panel(), title, description, unit, steps)
         .targets(targets(queries))
-        .color_scheme(builders.FieldColor().mode(models.FieldColorModeId.PALETTE_CLASSIC_BY_NAME))
+        .color_scheme(builders.FieldColor().mode(_palette(queries)))
         .draw_style(options.GraphDrawStyle.BARS if bars else options.GraphDrawStyle.LINE)
         .line_width(0 if bars else 1.5)
         .fill_opacity(80 if bars else 45 if stacked else 8)
@@ -214,7 +212,7 @@ def graph(
             options.GraphGradientMode.NONE if bars or stacked else options.GraphGradientMode.OPACITY
         )
         .show_points(options.VisibilityMode.NEVER if bars else options.VisibilityMode.AUTO)
-        .legend(_legend(legend, aside=aside))
+        .legend(_legend(legend, queries))
         .tooltip(
             common.VizTooltipOptions()
             .mode(options.TooltipDisplayMode.MULTI)
@@ -238,11 +236,21 @@ def graph(
     return _color_lines(panel, queries)
 
 
-def _legend(calculations: Sequence[str], *, aside: bool) -> common.VizLegendOptions:
+def _palette(queries: Sequence[Query]) -> models.FieldColorModeId:
+    """One colour after the other; by name if bars and their numbers must have the same."""
+    if any(query.whole is not None for query in queries):
+        return models.FieldColorModeId.PALETTE_CLASSIC_BY_NAME
+    return models.FieldColorModeId.PALETTE_CLASSIC
+
+
+def _legend(calculations: Sequence[str], queries: Sequence[Query]) -> common.VizLegendOptions:
+    aside = len(queries) > _LINES_BELOW or any("{{" in query.legend for query in queries)
     place = options.LegendPlacement.RIGHT if aside else options.LegendPlacement.BOTTOM
     mode = options.LegendDisplayMode.TABLE if calculations else options.LegendDisplayMode.LIST
     legend = common.VizLegendOptions().show_legend(True).display_mode(mode).placement(place)
-    return legend.calcs(list(calculations))
+    if any(query.whole is not None for query in queries):
+        legend = legend.sort_by("Total").sort_desc(True)
+    return legend.calcs([*calculations][: 1 if aside else None])
 
 
 _IN_LEGEND_ONLY: Final = {

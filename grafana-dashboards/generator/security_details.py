@@ -9,7 +9,7 @@ from grafana_foundation_sdk.builders import table, timeseries
 
 from generator import style
 from generator.layout import Line
-from generator.panels import LINES_BELOW, Query, bars, color_by_name, graph, largest, ranking
+from generator.panels import Query, bars, color_by_name, graph, largest, ranking
 from generator.queries import (
     RANGE,
     matches_of_rules,
@@ -77,6 +77,7 @@ def sign_ins() -> list[Line]:
                     sort_by=["-Times"],
                 ),
             ],
+            widths=(6, 11, 7),
         ),
         Line(
             8,
@@ -114,17 +115,22 @@ def changes() -> list[Line]:
             [
                 _kinds("Identities", "Permissions: policies, keys, passwords, MFA.", IDENTITY),
                 _kinds("Exposure", "Resources opened to the world.", EXPOSED),
-                _kinds(
-                    "Tampering",
-                    "Tampering with monitoring: trails, detectors, AWS Config, logs, alarms.",
-                    TAMPERING,
-                ),
             ],
         ),
         Line(
             8,
             [
+                _kinds(
+                    "Tampering",
+                    "Tampering with monitoring: trails, detectors, AWS Config, logs, alarms.",
+                    TAMPERING,
+                ),
                 _kinds("Network", "Changes of the network's borders and routes.", NETWORK),
+            ],
+        ),
+        Line(
+            8,
+            [
                 _kinds("Keys and secrets", "Changes of keys, reads of secrets.", SECRETS),
                 _kinds(
                     "Operations",
@@ -132,6 +138,7 @@ def changes() -> list[Line]:
                     OPERATIONS,
                 ),
             ],
+            widths=(14, 10),
         ),
     ]
 
@@ -197,7 +204,6 @@ def _kinds(title: str, description: str, names: Sequence[str]) -> timeseries.Pan
         description,
         bars(partial(by_title, rules), "{{title}}"),
         bars=True,
-        aside=len(rules) > LINES_BELOW,
     )
     return color_by_name(panel, style.distinct(rule.title for rule in rules))
 
