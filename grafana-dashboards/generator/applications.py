@@ -174,6 +174,11 @@ def gateways() -> list[Line]:
                     "api_gateway_server_errors_total",
                     "route",
                 ),
+            ],
+        ),
+        Line(
+            8,
+            [
                 durations(
                     "Latency by route",
                     "From the request to the response, including the integration.",
@@ -189,7 +194,7 @@ def gateways() -> list[Line]:
                     "api_gateway_execution_server_errors",
                 ),
             ],
-        )
+        ),
     ]
 
 

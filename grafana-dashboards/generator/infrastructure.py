@@ -91,6 +91,11 @@ def hosts() -> list[Line]:
                     "linux_sudo_failures",
                     "linux_user_changes",
                 ),
+            ],
+        ),
+        Line(
+            8,
+            [
                 kinds(
                     "Trouble",
                     "Memory, disks, kernel, services.",
@@ -104,8 +109,7 @@ def hosts() -> list[Line]:
                     "linux_kernel_panics",
                 ),
             ],
-            widths=(9, 7, 8),
-        )
+        ),
     ]
 
 
@@ -136,6 +140,11 @@ def clusters() -> list[Line]:
                     "eks_audit_server_errors",
                     "eks_audit_throttled",
                 ),
+            ],
+        ),
+        Line(
+            8,
+            [
                 listing(
                     "Who was refused",
                     "Requests that RBAC refused in the time range.",
@@ -149,8 +158,7 @@ def clusters() -> list[Line]:
                     sort_by=["-Times"],
                 ),
             ],
-            widths=(9, 7, 8),
-        )
+        ),
     ]
 
 
@@ -183,6 +191,7 @@ def names() -> list[Line]:
                     "vpc",
                 ),
             ],
+            widths=(7, 10, 7),
         )
     ]
 
