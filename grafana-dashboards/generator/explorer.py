@@ -172,8 +172,8 @@ def _over_time() -> list[Line]:
             [
                 graph(
                     "By account and region",
-                    "Growth of the rule's metric in each bar. For histograms, the matches. Rules that"
-                    " share the metric add to it.",
+                    "Growth of the rule's metric in each bar. For histograms, the matches. Rules "
+                    "that share the metric add to it.",
                     bars(partial(_counts, "account_id", "region"), "{{account_id}} {{region}}"),
                     bars=True,
                 ),
