@@ -32,6 +32,8 @@ PanelBuilder: TypeAlias = Builder[models.Panel]
 DATASOURCE: Final = models.DataSourceRef(type_val="prometheus", uid="${datasource}")
 MIN_STEP: Final = "1m"
 """Of graphs of counts: with a shorter one, a scrape interval of 30s or 60s leaves gaps."""
+WHOLE: Final = "locale"
+"""The unit of counts: every digit, where ``short`` makes 1 K of 1,023."""
 INTERVALS: Final = "suffix: intervals"
 """A unit of Grafana's making: the number with a word after it."""
 _LINES_BELOW: Final = 3
@@ -142,7 +144,7 @@ def number(
     description: str,
     expression: str,
     *,
-    unit: str = "short",
+    unit: str = WHOLE,
     decimals: int | None = 0,
     steps: style.Steps = style.PLAIN,
     mapping: models.ValueMap | None = None,
@@ -199,7 +201,7 @@ def graph(
         legend: the values in the legend: names of Grafana's reducers. Bars have their number.
     """
     if bars:
-        legend = ("sum",)
+        legend, unit = ("sum",), WHOLE
     steps = style.GOOD if limit is None else ((None, style.GREEN), (limit, style.RED))
     panel = (
         dress(timeseries.Panel(), title, description, unit, steps)
@@ -302,7 +304,7 @@ def ranking(
     description: str,
     query: Query,
     *,
-    unit: str = "short",
+    unit: str = WHOLE,
     decimals: int | None = 0,
     steps: style.Steps = style.PLAIN,
     maximum: float | None = None,
