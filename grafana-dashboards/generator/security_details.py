@@ -77,7 +77,7 @@ def sign_ins() -> list[Line]:
                     sort_by=["-Times"],
                 ),
             ],
-            widths=(6, 11, 7),
+            widths=(6, 10, 8),
         ),
         Line(
             8,
@@ -125,20 +125,20 @@ def changes() -> list[Line]:
                     "Tampering with monitoring: trails, detectors, AWS Config, logs, alarms.",
                     TAMPERING,
                 ),
-                _kinds("Network", "Changes of the network's borders and routes.", NETWORK),
-            ],
-        ),
-        Line(
-            8,
-            [
-                _kinds("Keys and secrets", "Changes of keys, reads of secrets.", SECRETS),
                 _kinds(
                     "Operations",
                     "Launched and deleted instances and data, calls over a limit.",
                     OPERATIONS,
                 ),
             ],
-            widths=(14, 10),
+        ),
+        Line(
+            8,
+            [
+                _kinds("Network", "Changes of the network's borders and routes.", NETWORK),
+                _kinds("Keys and secrets", "Changes of keys, reads of secrets.", SECRETS),
+            ],
+            widths=(10, 14),
         ),
     ]
 
@@ -158,24 +158,24 @@ def rankings() -> list[Line]:
             [
                 ranking(
                     "By account",
-                    "Matches of the rules of severity medium and above in the time range.",
+                    "Matches of the packs' rules of severity medium and above in the time range.",
                     Query(by("account_id"), "{{account_id}}"),
                 ),
                 ranking(
                     "By region",
-                    "Matches of the rules of severity medium and above. Unused "
+                    "Matches of the packs' rules of severity medium and above. Unused "
                     "regions should not appear here.",
                     Query(by("region"), "{{region}}"),
                 ),
                 ranking(
                     "By caller",
-                    "The ten users, roles and services with the most matches of the rules of"
-                    " severity medium and above.",
+                    "The ten users, roles and services with the most matches of the packs'"
+                    " rules of severity medium and above.",
                     Query(by("user"), "{{user}}"),
                 ),
                 ranking(
                     "By address",
-                    "The ten addresses with the most matches, of the rules that have one.",
+                    "The ten addresses with the most matches of these rules, if they have one.",
                     Query(by("source_ip"), "{{source_ip}}"),
                 ),
             ],
@@ -213,7 +213,8 @@ def _every_rule(title: str, names: str) -> table.Panel:
     found = with_facts(matches_of_rules(RANGE, matcher), rule_facts(matcher))
     return listing(
         title,
-        "Matches in the time range, over all accounts and regions. A rule that never "
+        "Matches in the time range, over all accounts and regions. Rules that count in the "
+        "same metric are one line in the panels above, and each has a line here. A rule that never "
         "matches is good news, if its source is read. A click opens the rule.",
         [total(found, "rule", "title", "severity")],
         [
