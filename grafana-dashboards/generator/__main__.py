@@ -17,7 +17,7 @@ FOLDER: Final = Path(__file__).resolve().parent.parent
 
 
 def render(dashboard: Dashboard) -> str:
-    """The dashboard as JSON: sorted keys, a line each, no indentation: it must fit an annotation."""
+    """The dashboard as JSON: sorted keys, not indented, since it must fit an annotation."""
     content = json.loads(JSONEncoder().encode(dashboard))
     return json.dumps(content, indent=0, sort_keys=True, ensure_ascii=False) + "\n"
 

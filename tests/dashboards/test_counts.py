@@ -8,7 +8,7 @@ from typing import Final
 
 import pytest
 
-from tests.support.dashboards import Window, substitute
+from tests.support.dashboards import Window, dashboards, substitute
 from tests.support.prometheus import Prometheus, load
 from tests.support.tools import PrometheusBinaries
 
@@ -45,6 +45,31 @@ CASES: Final[dict[str, tuple[list[Course], float | None]]] = {
     "one of two exporters was down": ([(A, {-60: 9, 4: 12}), (OTHER_JOB, {-60: 1, -50: None})], 3),
 }
 
+FACTS: Final = (
+    ("cis_root_usage", "critical", "cis-aws-foundations", "aws_cis_root_usage_total"),
+    (
+        "security_trail_tampering",
+        "low",
+        "cloudtrail-security",
+        "aws_security_trail_tampering_total",
+    ),
+    ("security_buckets_deleted", "critical", "cloudtrail-security", "aws_security_buckets_deleted"),
+    ("own", "critical", "", "own_total"),
+    ("own_low", "low", "", "own_low_total"),
+    ("linux_disk_full", "critical", "linux-syslog", "linux_disk_full_total"),
+)
+"""Rules: of a pack as it is, two with another severity, two of the user's, one of a log pack."""
+GROWTH: Final = {
+    'aws_cis_root_usage_total{source="history"': 3,
+    'aws_cis_root_usage_total{source="trail"': 2,
+    'aws_security_trail_tampering_total{source="history"': 10,
+    'metric_filter_exporter_matches_total{rule="cis_root_usage",source="history"': 100,
+    'metric_filter_exporter_matches_total{rule="security_buckets_deleted",source="history"': 20,
+    'metric_filter_exporter_matches_total{rule="own",source="history"': 1_000,
+    'metric_filter_exporter_matches_total{rule="own_low",source="history"': 10_000,
+    'metric_filter_exporter_matches_total{rule="linux_disk_full",source="hosts"': 100_000,
+}
+
 
 def samples(totals: Mapping[float, float | None]) -> Iterator[tuple[int, float]]:
     """What is scraped, by time."""
@@ -64,6 +89,13 @@ def text() -> str:
             for target, totals in courses:
                 labels = ",".join(f'{k}="{v}"' for k, v in {**target, "case": case}.items())
                 lines += [f"{metric}{{{labels}}} {v * factor} {at}" for at, v in samples(totals)]
+    target = 'account_id="1",region="r",feed="f",job="exporter",instance="10.0.0.1:10911"}'
+    for series, growth in GROWTH.items():
+        course = samples({-60: 7, 2: 7 + growth})
+        lines += [f"{series},{target} {total} {at}" for at, total in course]
+    for name, severity, pack, metric in FACTS:
+        facts = f'rule="{name}",title="A title",severity="{severity}",pack="{pack}"'
+        lines.append(f'metric_filter_rule_info{{{facts},metric="{metric}",{target} 1 {END}')
     return "\n".join([*lines, "# EOF", ""])
 
 
@@ -109,6 +141,19 @@ def test_several_metrics_at_once_have_the_same_numbers(prometheus: Prometheus) -
         for case, (_, number) in CASES.items()
         if number is not None
     }
+
+
+def test_critical_has_all_rules_that_are_critical_now_each_match_once(
+    prometheus: Prometheus,
+) -> None:
+    (query,) = (
+        query
+        for dashboard in dashboards()
+        for query in dashboard.panel_queries({"rule": "", "metric": ""}, Window(f"{RANGE}s"))
+        if query.panel == "Critical"
+    )
+    (found,) = prometheus.query(query.expression, at=END)
+    assert found.value == 3 + 20 + 1_000
 
 
 def test_the_numbers_of_parts_of_a_range_add_up(prometheus: Prometheus) -> None:
