@@ -89,13 +89,13 @@ def text() -> str:
             for target, totals in courses:
                 labels = ",".join(f'{k}="{v}"' for k, v in {**target, "case": case}.items())
                 lines += [f"{metric}{{{labels}}} {v * factor} {at}" for at, v in samples(totals)]
-    target = 'account_id="1",region="r",feed="f",job="exporter",instance="10.0.0.1:10911"}'
+    place = 'account_id="1",region="r",feed="f",job="exporter",instance="10.0.0.1:10911"}'
     for series, growth in GROWTH.items():
         course = samples({-60: 7, 2: 7 + growth})
-        lines += [f"{series},{target} {total} {at}" for at, total in course]
+        lines += [f"{series},{place} {total} {at}" for at, total in course]
     for name, severity, pack, metric in FACTS:
         facts = f'rule="{name}",title="A title",severity="{severity}",pack="{pack}"'
-        lines.append(f'metric_filter_rule_info{{{facts},metric="{metric}",{target} 1 {END}')
+        lines.append(f'metric_filter_rule_info{{{facts},metric="{metric}",{place} 1 {END}')
     return "\n".join([*lines, "# EOF", ""])
 
 
