@@ -91,7 +91,7 @@ def _edges(selector: str, window: str, at: str) -> tuple[str, str]:
 
 def _growth(grouping: str, end: str, start: str, lowest: str) -> str:
     end = f"max {grouping} ({end})"
-    return f"({end} - ((max {grouping} ({start}) <= {end}) or {lowest}))"
+    return f"({end} - (max {grouping} ({start}) <= {end} or {lowest}))"
 
 
 def matches_of_rules(

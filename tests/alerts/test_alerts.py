@@ -128,6 +128,23 @@ def test_counters_are_only_looked_at_through_their_increase(alert: Alert) -> Non
             ), f"{name} is a counter"
 
 
+def test_alerts_with_a_number_count_as_the_dashboards_do() -> None:
+    from generator.queries import grown  # noqa: PLC0415
+
+    counted = 0
+    for rule in (rule for path in rule_files() for rule in rules_of(path)):
+        lowest = re.findall(r"min_over_time\((\w+(?:{[^}]*})?)\[(\w+)\]\)", rule["expr"])
+        expression = str(parse(rule["expr"]))
+        for selector, window in lowest:
+            growth = str(parse(grown(selector, "without (instance, pod)", window)))
+            assert growth.removeprefix("(").removesuffix(")") in expression, rule
+            counted += 1
+        with_number = 'printf "%.0f"' in rule.get("annotations", {}).get("description", "")
+        recorded = ":increase15m" in expression or "changes(" in expression
+        assert lowest or recorded or not with_number, f"{rule['alert']} does not count"
+    assert counted
+
+
 def test_an_alert_selects_only_labels_that_keep_their_values_past_max_series() -> None:
     """Whoever can invent users or addresses must not be able to silence an alert."""
     unbounded = {
