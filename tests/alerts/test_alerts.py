@@ -133,7 +133,7 @@ def test_alerts_with_a_number_count_as_the_dashboards_do() -> None:
 
     counted = 0
     for rule in (rule for path in rule_files() for rule in rules_of(path)):
-        lowest = re.findall(r"min_over_time\((\w+(?:{[^}]*})?)\[(\w+)\]\)", rule["expr"])
+        lowest = re.findall(r"min_over_time\((\w+_total(?:{[^}]*})?)\[(\w+)\]\)", rule["expr"])
         expression = str(parse(rule["expr"]))
         for selector, window in lowest:
             growth = str(parse(grown(selector, "without (instance, pod)", window)))
