@@ -43,7 +43,7 @@ class Headline:
 
 
 class Traffic:
-    """Makes events in a separate thread, from ``start`` to ``stop``.
+    """Makes events in a separate thread, from ``start`` to ``stop``; both can be repeated.
 
     ``seed``: the same seed makes the same events (except for times). By default they differ,
     which a ledger that outlives the demo needs: an id that was counted is never counted again.
@@ -58,7 +58,7 @@ class Traffic:
         self._drills = drills()
         self._next_drill = endless(self._drills, self._rng)
         self._stopped = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="traffic", daemon=True)
+        self._thread: threading.Thread | None = None
         self.headlines: deque[Headline] = deque(maxlen=100)
         """Notable activities, newest last."""
         self.records = 0
@@ -67,15 +67,18 @@ class Traffic:
         """Log lines made."""
 
     def start(self) -> None:
-        """Create the log groups and begin."""
-        for group in dict.fromkeys((*LOG_GROUPS, *DRILL_GROUPS.values())):
-            self._aws.log_group_create(LOG_REGION, group)
+        """Create the log groups and begin; after a stop, begin again."""
+        if self._thread is None:
+            for group in dict.fromkeys((*LOG_GROUPS, *DRILL_GROUPS.values())):
+                self._aws.log_group_create(LOG_REGION, group)
+        self._stopped.clear()
+        self._thread = threading.Thread(target=self._run, name="traffic", daemon=True)
         self._thread.start()
 
     def stop(self) -> None:
         """End it; idempotent."""
         self._stopped.set()
-        if self._thread.is_alive():
+        if self._thread is not None:
             self._thread.join()
 
     def put(self, occurrence: Occurrence) -> None:

@@ -24,7 +24,7 @@ from prometheus_client import (
 from prometheus_client.registry import Collector
 
 from exporter import __version__
-from exporter.ledger.base import Committed, Ledger, RuleTotal
+from exporter.ledger.base import Committed, Ledger, RuleChange, RuleTotal
 from exporter.metrics.accounts import AccountInfos
 from exporter.metrics.by_source import BySource
 from exporter.metrics.families import MetricFamily
@@ -87,6 +87,8 @@ class Telemetry:
         GCCollector(registry=self.library)
         self._lock = threading.Lock()
         self._totals: dict[tuple[str, str], RuleTotal] = {}
+        self._counted: set[tuple[str, str]] = set()
+        """The sources and rules whose counters continue from the ledger's totals."""
         self._feeds: dict[str, str] = {}
         self._limited: frozenset[str] = frozenset()
         self._timed: frozenset[str] = frozenset()
@@ -300,23 +302,29 @@ class Telemetry:
         self.arrival_delay.labels(source)
 
     def load_totals(self, totals: Iterable[RuleTotal]) -> None:
-        """Start from the ledger's totals of every rule: ``committed`` counts from there."""
+        """Start from the ledger's totals of every rule: counters continue where they were."""
         with self._lock:
             for total in totals:
-                self._totals[total.source, total.rule] = total
+                name = (total.source, total.rule)
+                self._totals[name] = total
                 self._show_series(total)
+                configured = total.source in self._feeds and total.rule in self._limited
+                if configured and name not in self._counted:
+                    self._counted.add(name)
+                    self._count(name, total)
+
+    def _count(self, name: tuple[str, str], counts: RuleTotal | RuleChange) -> None:
+        self.matches.labels(*name).inc(counts.matches)
+        self.value_errors.labels(*name).inc(counts.value_errors)
+        self.series_overflow.labels(*name).inc(counts.overflowed)
 
     def committed(self, source: str, committed: Committed) -> None:
         """Add the counts of a commit: matches, value errors, series, overflow."""
         for change in committed.rules:
-            name = (source, change.rule)
-            self.matches.labels(*name).inc(change.matches)
-            if change.value_errors:
-                self.value_errors.labels(*name).inc(change.value_errors)
-            if change.overflowed:
-                self.series_overflow.labels(*name).inc(change.overflowed)
+            self._count((source, change.rule), change)
         with self._lock:
             for change in committed.rules:
+                self._counted.add((source, change.rule))
                 total = self._totals.get((source, change.rule), RuleTotal(source, change.rule))
                 self._totals[source, change.rule] = total.after(change)
                 self._show_series(self._totals[source, change.rule])

@@ -72,11 +72,11 @@ class Assembly:
         for source in sources:
             formats = self.configuration.formats_of(source.name)
             telemetry.unrecognized.initialise(source.name, formats)
-        engine.apply(self.sources, self.rules, ended, read_before=self.read_before)
-        series.describe(_metric_families(rules))
         telemetry.set_rules(_rule_info(rule) for rule in rules)
         telemetry.thresholds.set(self.configuration.thresholds)
         telemetry.load_totals(self.loaded.totals)
+        engine.apply(self.sources, self.rules, ended, read_before=self.read_before)
+        series.describe(_metric_families(rules))
 
 
 class Assembler:

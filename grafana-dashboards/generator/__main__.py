@@ -17,9 +17,9 @@ FOLDER: Final = Path(__file__).resolve().parent.parent
 
 
 def render(dashboard: Dashboard) -> str:
-    """The dashboard as JSON: sorted keys, two spaces, a newline at the end."""
+    """The dashboard as JSON: sorted keys, not indented, since it must fit an annotation."""
     content = json.loads(JSONEncoder().encode(dashboard))
-    return json.dumps(content, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
+    return json.dumps(content, indent=0, sort_keys=True, ensure_ascii=False) + "\n"
 
 
 def files() -> dict[Path, str]:

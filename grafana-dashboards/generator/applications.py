@@ -20,6 +20,7 @@ _FAILURES: Final = (
 
 def functions() -> list[Line]:
     """Lambda."""
+    failing = share(_FAILURES, "lambda_invocations_total", "log_group")
     used = total(per_second(logged("lambda_max_memory_used_bytes_sum")), "log_group")
     size = total(per_second(logged("lambda_memory_size_bytes_sum")), "log_group")
     return [
@@ -33,11 +34,13 @@ def functions() -> list[Line]:
                     "log_group",
                 ),
                 graph(
-                    "Share of invocations that fail",
-                    "Errors, timeouts, exhausted memory and crashes. A function that logs several"
-                    " errors in an invocation can be over 100 %.",
+                    "Share of invocations that fail, at most",
+                    "Errors, timeouts, exhausted memory and crashes, for each invocation. One that"
+                    " logs several errors counts several times, so fewer may have failed; the share"
+                    " ends at 100 %.",
                     Query(
-                        share(_FAILURES, "lambda_invocations_total", "log_group"), "{{log_group}}"
+                        f"clamp_max({failing}, 1)",
+                        "{{log_group}}",
                     ),
                     unit="percentunit",
                     limit=0.05,
@@ -52,6 +55,7 @@ def functions() -> list[Line]:
                     "lambda_crashes",
                 ),
             ],
+            widths=(7, 7, 10),
         ),
         Line(
             8,
@@ -170,6 +174,11 @@ def gateways() -> list[Line]:
                     "api_gateway_server_errors_total",
                     "route",
                 ),
+            ],
+        ),
+        Line(
+            8,
+            [
                 durations(
                     "Latency by route",
                     "From the request to the response, including the integration.",
@@ -185,7 +194,7 @@ def gateways() -> list[Line]:
                     "api_gateway_execution_server_errors",
                 ),
             ],
-        )
+        ),
     ]
 
 
@@ -224,6 +233,7 @@ def databases() -> list[Line]:
                     "rds_postgresql_storage_full",
                 ),
             ],
+            widths=(9, 6, 9),
         ),
         Line(
             8,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Final
 
 from grafana_foundation_sdk.builders import dashboard as builders
@@ -11,15 +12,15 @@ from grafana_foundation_sdk.models.dashboard import Dashboard
 from generator import links, style
 from generator.board import chooser, dashboard
 from generator.layout import Line, Section
-from generator.panels import Query, graph, number
+from generator.panels import Query, bars, graph, largest, number
 from generator.queries import (
-    in_range,
+    RANGE,
+    grown,
+    matches_of_rules,
     own,
-    per_interval,
     per_second,
     rule_facts,
     select,
-    top,
     total,
 )
 from generator.tables import VALUE, Column, listing
@@ -31,14 +32,39 @@ _SHARED: Final = '__name__{}"metric_filter_matches_total"'
 """The source of rule series is the feed."""
 _FEED: Final = 'feed=~"$source"'
 _MATCHES: Final = own("matches_total", _RULE, _FEED)
+_BUT_TARGET: Final = "without (instance, pod)"
 
 
-def _growth(function: Callable[[str], str], suffix: str) -> str:
+def _of_series(function: Callable[[str], str], suffix: str) -> str:
     """Growth of the rule's series; for a histogram, of those with the suffix."""
     name = f'__name__=~"$metric(_{suffix})?"'
     usual = select("", name, _SHARED.format("!="), _SOURCE)
     shared = select("", name, _SHARED.format("="), _SOURCE, _RULE)
     return f"({function(usual)} or {function(shared)})"
+
+
+def _matches(*labels: str, window: str, at: str = "") -> str:
+    return total(matches_of_rules(window, _RULE, _FEED, at=at), *labels)
+
+
+def _counts(*labels: str, window: str, at: str = "") -> str:
+    """The growth of the rule's metric by labels; of a histogram, the matches.
+
+    Here the labels of rules are not known. A target's, in Kubernetes, differ between exporters.
+    """
+    growth = _of_series(partial(grown, grouping=_BUT_TARGET, window=window, at=at), "count")
+    if not labels:
+        return f"max without (job) {growth}"
+    return total(f"max without (job) {growth}", *labels)
+
+
+def _by_log_group(*, window: str, at: str = "") -> str:
+    found = _counts("log_group", window=window, at=at)
+    return f'label_replace({found}, "log_group", "event history", "log_group", "")'
+
+
+def _problems(metric: str, *, window: str, at: str = "") -> str:
+    return total(matches_of_rules(window, _RULE, at=at, metric=metric))
 
 
 def build() -> Dashboard:
@@ -102,7 +128,7 @@ def _now() -> list[Line]:
                 number(
                     "Matches",
                     "Log events that the rule counted in the time range.",
-                    total(in_range(_MATCHES)),
+                    _matches(window=RANGE),
                     loud=True,
                 ),
                 number(
@@ -119,7 +145,7 @@ def _now() -> list[Line]:
 
 
 def _over_time() -> list[Line]:
-    sums, matches = _growth(per_second, "sum"), _growth(per_interval, "count")
+    sums = _of_series(per_second, "sum")
     return [
         Line(
             8,
@@ -127,9 +153,8 @@ def _over_time() -> list[Line]:
                 graph(
                     "Matches over time",
                     "Log events that the rule counted in each bar, by source.",
-                    Query(total(per_interval(_MATCHES), "source"), "{{source}}"),
+                    bars(partial(_matches, "source"), "{{source}}"),
                     bars=True,
-                    legend=("sum",),
                 ),
                 graph(
                     "Values of the matches",
@@ -147,24 +172,16 @@ def _over_time() -> list[Line]:
             [
                 graph(
                     "By account and region",
-                    "Growth of the rule's metric in each bar. For histograms, the matches.",
-                    Query(
-                        total(matches, "account_id", "region"),
-                        "{{account_id}} {{region}}",
-                    ),
+                    "Growth of the rule's metric in each bar. For histograms, the matches. Rules "
+                    "that share the metric add to it.",
+                    bars(partial(_counts, "account_id", "region"), "{{account_id}} {{region}}"),
                     bars=True,
-                    legend=("sum",),
                 ),
                 graph(
                     "By log group",
                     "The ten log groups with the most. Event history has no log group.",
-                    Query(
-                        f"label_replace({top(10, total(matches, 'log_group'))},"
-                        ' "log_group", "event history", "log_group", "")',
-                        "{{log_group}}",
-                    ),
+                    largest(10, _by_log_group, "log_group", "{{log_group}}"),
                     bars=True,
-                    legend=("sum",),
                 ),
             ],
         ),
@@ -172,7 +189,6 @@ def _over_time() -> list[Line]:
 
 
 def _by_labels() -> list[Line]:
-    growth = _growth(in_range, "count")
     return [
         Line(
             11,
@@ -181,8 +197,8 @@ def _by_labels() -> list[Line]:
                     "Every label set",
                     "The 200 series of the rule that grew most in the time range, "
                     "with all of their labels. __overflow__ stands for label sets "
-                    "above the limit.",
-                    [f"topk(200, sum without (job, instance) ({growth}))"],
+                    "above the limit. Rules that share the metric add to it.",
+                    [f"topk(200, {_counts(window=RANGE)})"],
                     [
                         Column(VALUE, "In range", decimals=0, width=160, bar=True),
                         Column("account_id", "Account"),
@@ -198,7 +214,9 @@ def _by_labels() -> list[Line]:
 
 
 def _limits() -> list[Line]:
-    overflow, errors = (own(f"{m}_total", _RULE) for m in ("series_overflow", "value_errors"))
+    overflow, errors = (
+        partial(_problems, f"{metric}_total") for metric in ("series_overflow", "value_errors")
+    )
     return [
         Line(
             7,
@@ -220,10 +238,9 @@ def _limits() -> list[Line]:
                     "Overflow: matches above the limit. Value errors: matches whose "
                     "value is missing, not a number, negative or too large; they add "
                     "nothing.",
-                    Query(total(per_interval(overflow)), "overflow", color=style.ORANGE),
-                    Query(total(per_interval(errors)), "value errors", color=style.RED),
+                    bars(overflow, "overflow", style.ORANGE),
+                    bars(errors, "value errors", style.RED),
                     bars=True,
-                    legend=("sum",),
                 ),
             ],
         )

@@ -10,11 +10,15 @@ from generator import cost, links, style
 from generator import health_details as details
 from generator.board import dashboard
 from generator.layout import Line, Section
-from generator.panels import Query, graph, heat, number
+from generator.panels import INTERVALS, Query, graph, heat, number
 from generator.queries import (
-    in_range,
+    API,
+    BAR,
+    PARTITION,
+    RANGE,
+    events_of_process,
+    matches_of_rules,
     own,
-    per_interval,
     per_second,
     quantile,
     select,
@@ -43,10 +47,10 @@ def build() -> Dashboard:
         blocks=[
             *_now(),
             Section("Sources: is everything read, and in time?", _sources()),
-            Section("AWS APIs: how close to the quotas?", details.api()),
+            Section("AWS APIs: how close to the quotas?", details.api(), collapsed=True),
             Section("Rules: is everything counted?", details.rules()),
-            Section("Ledger and process", details.process()),
-            Section("Cost (estimates)", cost.lines()),
+            Section("Ledger and process", details.process(), collapsed=True),
+            Section("Cost (estimates)", cost.lines(), collapsed=True),
         ],
         alerts='ALERTS{alertname=~"MetricFilterExporter.+", alertstate="firing"}',
         variables=cost.variables(),
@@ -83,6 +87,7 @@ def _now() -> list[Line]:
                     "waited longest, in intervals of its source. Above 10 an alert "
                     "fires.",
                     f"max((time() - {_STALE}) / {_OF_SOURCE} {_INTERVAL})",
+                    unit=INTERVALS,
                     decimals=1,
                     steps=((None, style.GREEN), (3, style.YELLOW), (10, style.RED)),
                     link=links.runbook("MetricFilterExporterPartitionStale"),
@@ -91,7 +96,7 @@ def _now() -> list[Line]:
                     "Delay (p99)",
                     "Time from a log event to its count, for 99 of 100 events in the "
                     "time range. Most of it is AWS's own delay.",
-                    quantile(0.99, in_range(_ARRIVAL)),
+                    quantile(0.99, f"increase({_ARRIVAL}[$__range])"),
                     unit="s",
                     decimals=None,
                     steps=((None, style.GREEN), (900, style.YELLOW), (1800, style.RED)),
@@ -102,7 +107,7 @@ def _now() -> list[Line]:
                     "Log events in the time range that arrived later than the "
                     "source's lookback. They are not counted; a longer lookback would"
                     " include them.",
-                    total(in_range(own("late_events_total"))),
+                    total(events_of_process("late_events_total", *PARTITION)),
                     steps=style.ANY_IS_BAD,
                     link=links.runbook("MetricFilterExporterLateEvents"),
                 ),
@@ -110,7 +115,7 @@ def _now() -> list[Line]:
                     "Throttled",
                     "Requests in the time range that AWS throttled. They are retried;"
                     " the only effect is a delay.",
-                    total(in_range(own("api_throttles_total"))),
+                    total(events_of_process("api_throttles_total", *API)),
                     steps=style.ANY_IS_A_WARNING,
                     link=links.runbook("MetricFilterExporterThrottled"),
                 ),
@@ -118,7 +123,7 @@ def _now() -> list[Line]:
                     "Overflowed",
                     "Matches in the time range above a rule's max_series: counted, "
                     "but without their labels.",
-                    total(in_range(own("series_overflow_total"))),
+                    total(matches_of_rules(RANGE, metric="series_overflow_total")),
                     steps=style.ANY_IS_A_WARNING,
                     link=links.runbook("MetricFilterExporterSeriesOverflow"),
                 ),
@@ -179,6 +184,7 @@ def _sources() -> list[Line]:
                         f"max by (source) ((time() - {_STALE}) / {_OF_SOURCE} {_INTERVAL})",
                         "{{source}}",
                     ),
+                    unit=INTERVALS,
                     decimals=1,
                     limit=10,
                 ),
@@ -294,7 +300,12 @@ def _sources() -> list[Line]:
                     "Arrival delay",
                     "Delay from a log event to its count; darker means more events. "
                     "CloudTrail's event history takes 2 to 15 minutes in AWS.",
-                    total(per_interval(_ARRIVAL), "le"),
+                    total(
+                        events_of_process(
+                            "arrival_delay_seconds_bucket", "source", "le", window=BAR
+                        ),
+                        "le",
+                    ),
                     unit="s",
                 ),
                 graph(
@@ -307,16 +318,14 @@ def _sources() -> list[Line]:
                 ),
                 graph(
                     "Poll duration",
-                    "Mean duration of a poll, in intervals of its source. At 1, polls"
-                    " take as long as the interval and begin to lag.",
+                    "Mean duration of a poll. Polls that take as long as the source's interval"
+                    " begin to lag.",
                     Query(
                         f"sum by (source) ({polls})"
-                        f" / sum by (source) ({per_second(own('poll_duration_seconds_count'))})"
-                        f" / on (source) max by (source) ({_INTERVAL})",
+                        f" / sum by (source) ({per_second(own('poll_duration_seconds_count'))})",
                         "{{source}}",
                     ),
-                    unit="percentunit",
-                    limit=1,
+                    unit="s",
                 ),
             ],
         ),

@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Final
 
 from generator import style
 from generator.layout import Line
-from generator.panels import Query, graph, ranking
-from generator.queries import own, per_interval, per_second, quantile, select, top, total
+from generator.panels import Query, bars, graph, ranking
+from generator.queries import (
+    PARTITION,
+    events_of_process,
+    matches_of_rules,
+    own,
+    per_second,
+    quantile,
+    select,
+    top,
+    total,
+)
 from generator.tables import Column, listing
 
 _QUOTA: Final = "account_id, region, operation"
@@ -125,11 +136,11 @@ def rules() -> list[Line]:
     read = per_second(own("log_events_read_total"))
     counted = per_second(own("arrival_delay_seconds_count"))
     lost = {
-        "late_events_total": "too late",
-        "undecodable_events_total": "not decodable",
-        "value_errors_total": "value errors",
-        "series_overflow_total": "overflowed",
-        "pack_unrecognized_lines_total": "read by no pack",
+        "too late": partial(_of_partitions, "late_events_total"),
+        "not decodable": partial(_of_partitions, "undecodable_events_total"),
+        "value errors": partial(_of_rules, "value_errors_total"),
+        "overflowed": partial(_of_rules, "series_overflow_total"),
+        "read by no pack": partial(_of_process, "pack_unrecognized_lines_total"),
     }
     return [
         Line(
@@ -196,16 +207,24 @@ def rules() -> list[Line]:
                     "Too late: later than the lookback. Not decodable: not a log "
                     "event. Value errors: the value is not a number. Overflowed: "
                     "counted without unbounded labels.",
-                    *(
-                        Query(total(per_interval(own(metric))), name)
-                        for metric, name in lost.items()
-                    ),
+                    *(bars(counting, name) for name, counting in lost.items()),
                     bars=True,
-                    legend=("lastNotNull", "sum"),
                 ),
             ],
         ),
     ]
+
+
+def _of_rules(metric: str, *, window: str, at: str = "") -> str:
+    return total(matches_of_rules(window, at=at, metric=metric))
+
+
+def _of_partitions(metric: str, *, window: str, at: str = "") -> str:
+    return total(events_of_process(metric, *PARTITION, window=window, at=at))
+
+
+def _of_process(metric: str, *labels: str, window: str, at: str = "") -> str:
+    return total(events_of_process(metric, *labels, window=window, at=at), *labels)
 
 
 def process() -> list[Line]:
@@ -231,20 +250,16 @@ def process() -> list[Line]:
                     "Meanwhile nothing is counted, and nothing is lost. Also shows "
                     "how often its files were removed or replaced, and written again, "
                     "and how many commits were refused because another process had committed.",
-                    Query(
-                        total(per_interval(own("ledger_errors_total")), "operation"),
-                        "{{operation}}",
-                    ),
-                    Query(
-                        total(per_interval(own("ledger_files_lost_total"))),
+                    bars(partial(_of_process, "ledger_errors_total", "operation"), "{{operation}}"),
+                    bars(
+                        partial(_of_process, "ledger_files_lost_total"),
                         "files removed or replaced",
                     ),
-                    Query(
-                        total(per_interval(own("fenced_commits_total")), "source"),
+                    bars(
+                        partial(_of_process, "fenced_commits_total", "source"),
                         "commits of {{source}} refused",
                     ),
                     bars=True,
-                    legend=("sum",),
                 ),
                 graph(
                     "Ledger size",

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from generator import style
 from generator.layout import Line
-from generator.log_rules import kinds, logged, speed, split
+from generator.log_rules import count, kinds, logged, speed, split
 from generator.panels import Query, color_by_name, graph
-from generator.queries import in_range, per_second, total
+from generator.queries import per_second, total
 from generator.tables import VALUE, Column, listing
 
 
 def network() -> list[Line]:
     """VPC flow logs."""
-    ports = total(in_range(logged("vpc_flow_rejected_service_ports_total")), "port", "log_group")
-    passed = total(in_range(logged("vpc_flow_accepted_public_admin_total")), "port", "log_group")
+    ports = count(["vpc_flow_rejected_service_ports_total"], "port", "log_group")
+    passed = count(["vpc_flow_accepted_public_admin_total"], "port", "log_group")
     return [
         Line(
             8,
@@ -91,6 +91,11 @@ def hosts() -> list[Line]:
                     "linux_sudo_failures",
                     "linux_user_changes",
                 ),
+            ],
+        ),
+        Line(
+            8,
+            [
                 kinds(
                     "Trouble",
                     "Memory, disks, kernel, services.",
@@ -104,13 +109,13 @@ def hosts() -> list[Line]:
                     "linux_kernel_panics",
                 ),
             ],
-        )
+        ),
     ]
 
 
 def clusters() -> list[Line]:
     """EKS."""
-    refused = total(in_range(logged("eks_audit_forbidden_total")), "user", "resource", "log_group")
+    refused = count(["eks_audit_forbidden_total"], "user", "resource", "log_group")
     return [
         Line(
             8,
@@ -135,6 +140,11 @@ def clusters() -> list[Line]:
                     "eks_audit_server_errors",
                     "eks_audit_throttled",
                 ),
+            ],
+        ),
+        Line(
+            8,
+            [
                 listing(
                     "Who was refused",
                     "Requests that RBAC refused in the time range.",
@@ -148,7 +158,7 @@ def clusters() -> list[Line]:
                     sort_by=["-Times"],
                 ),
             ],
-        )
+        ),
     ]
 
 
@@ -181,6 +191,7 @@ def names() -> list[Line]:
                     "vpc",
                 ),
             ],
+            widths=(7, 10, 7),
         )
     ]
 

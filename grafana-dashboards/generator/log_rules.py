@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Final
 
 from grafana_foundation_sdk.builders import timeseries
 
 from generator import style
 from generator.packs import Pack
-from generator.panels import Query, graph
+from generator.panels import Query, bars, color_by_name, graph, largest
 from generator.queries import (
     PLACE,
-    in_range,
-    or_zero,
-    per_interval,
+    RANGE,
+    TARGET,
+    all_grown,
     per_second,
     quantile,
     rule_facts,
     select,
+    titled,
     total,
 )
 
@@ -44,6 +46,8 @@ PREFIXES: Final = (
     "lambda|http|api_gateway|rds|vpc_flow|linux|eks_audit|route53_resolver|waf"
     "|network_firewall|step_functions|ecs|nlb|emf"
 )
+LABELS: Final = {rule.metric: rule.labels for rule in RULES.values()}
+"""By metric; rules that share one have the same."""
 ALL: Final = f'rule=~"({PREFIXES})_.+"'
 """A matcher of them."""
 SERIES: Final = select("", f'__name__=~"({PREFIXES})_.+"')
@@ -56,41 +60,58 @@ CLASSES: Final = {
 }
 
 
+_GROUP: Final = 'log_group=~"$log_group"'
+
+
 def logged(metric: str, *matchers: str) -> str:
     """A selector of a rule metric in the chosen accounts, regions and log groups."""
-    return select(metric, PLACE, 'log_group=~"$log_group"', *matchers)
+    return select(metric, PLACE, _GROUP, *matchers)
+
+
+def count(
+    metrics: Sequence[str],
+    *labels: str,
+    matcher: str = "",
+    window: str = RANGE,
+    at: str = "",
+) -> str:
+    """How much rule metrics grew, by labels or ``metric``.
+
+    Several sources may read a log group, and two exporters: the largest counts, label set by label
+    set. The alerts do the same.
+    """
+    of_all = {"account_id", "region", "log_group"}
+    own = ", ".join(sorted(of_all.union(*(LABELS[metric] for metric in metrics))))
+    matchers = ", ".join(part for part in (matcher, PLACE, _GROUP, TARGET) if part)
+    growth = all_grown(metrics, matchers, f"job, source, {own}", window, at)
+    return total(f"max by (metric, {own}) ({growth})", *labels)
 
 
 def matches(*names: str) -> str:
     """Matches of rules in the time range; no data, and not 0, if none of them is loaded."""
-    metrics = dict.fromkeys(RULES[name].metric for name in names)
-    parts = [f"({total(in_range(logged(metric)))} or vector(0))" for metric in metrics]
-    facts = rule_facts(f'rule=~"{"|".join(names)}"')
-    return f"{' + '.join(parts)} and on () count({facts})"
+    loaded = rule_facts(f'rule=~"{"|".join(names)}"')
+    return f"sum({count(_metrics(names))}) or sum(0 * {loaded})"
+
+
+def _metrics(names: Sequence[str]) -> list[str]:
+    return [*dict.fromkeys(RULES[name].metric for name in names)]
 
 
 def kinds(title: str, description: str, *names: str) -> timeseries.Panel:
     """A graph of rules, each by its title."""
-    queries = [
-        Query(
-            or_zero(total(per_interval(logged(RULES[name].metric))), rule_facts(f'rule="{name}"')),
-            RULES[name].title,
-        )
-        for name in names
-    ]
-    return graph(title, description, *queries, bars=True, legend=("sum",))
+    metrics = _metrics(names)
+
+    def by_title(*, window: str, at: str = "") -> str:
+        return titled(count(metrics, "metric", window=window, at=at), *names)
+
+    panel = graph(title, description, bars(by_title, "{{title}}"), bars=True)
+    return color_by_name(panel, style.distinct(RULES[name].title for name in names))
 
 
 def split(title: str, description: str, metric: str, label: str) -> timeseries.Panel:
-    """A graph of a counter by one of its labels: the ten largest."""
-    growth = total(per_interval(logged(metric)), label)
-    return graph(
-        title,
-        description,
-        Query(f"topk(10, {growth})", f"{{{{{label}}}}}"),
-        bars=True,
-        legend=("sum",),
-    )
+    """A graph of a counter by one of its labels: the ten largest of the time range."""
+    growth = partial(count, [metric], label)
+    return graph(title, description, largest(10, growth, label, f"{{{{{label}}}}}"), bars=True)
 
 
 def speed(

@@ -10,9 +10,9 @@ from grafana_foundation_sdk.models.dashboard import Dashboard
 from generator import applications, infrastructure, links, style, workloads
 from generator.board import chooser, dashboard, places
 from generator.layout import Line, Section
-from generator.log_rules import ALL, SERIES, logged, matches
-from generator.panels import Query, color_by_name, graph, number
-from generator.queries import in_range, own, per_interval, rule_facts, total
+from generator.log_rules import ALL, SERIES, count, matches
+from generator.panels import bars, color_by_name, graph, number
+from generator.queries import RANGE, matches_of_rules, rule_facts, total, with_facts
 from generator.tables import VALUE, Column, listing
 
 
@@ -28,18 +28,18 @@ def build() -> Dashboard:
             _attention(),
             Section("Lambda", applications.functions()),
             Section("Web servers and load balancers", applications.web()),
-            Section("API Gateway", applications.gateways()),
+            Section("API Gateway", applications.gateways(), collapsed=True),
             Section("Databases (RDS)", applications.databases()),
-            Section("Network (VPC flow logs)", infrastructure.network()),
+            Section("Network (VPC flow logs)", infrastructure.network(), collapsed=True),
             Section("Hosts (syslog)", infrastructure.hosts()),
-            Section("Kubernetes (EKS audit)", infrastructure.clusters()),
-            Section("DNS (Route 53 Resolver)", infrastructure.names()),
-            Section("Firewall (WAF)", infrastructure.firewall()),
-            Section("Network Firewall", workloads.network_firewall()),
-            Section("Network Load Balancers", workloads.load_balancers()),
-            Section("Containers (ECS)", workloads.containers()),
-            Section("Workflows (Step Functions)", workloads.workflows()),
-            Section("Embedded metric format (EMF)", workloads.embedded_metrics()),
+            Section("Kubernetes (EKS audit)", infrastructure.clusters(), collapsed=True),
+            Section("DNS (Route 53 Resolver)", infrastructure.names(), collapsed=True),
+            Section("Firewall (WAF)", infrastructure.firewall(), collapsed=True),
+            Section("Network Firewall", workloads.network_firewall(), collapsed=True),
+            Section("Network Load Balancers", workloads.load_balancers(), collapsed=True),
+            Section("Containers (ECS)", workloads.containers(), collapsed=True),
+            Section("Workflows (Step Functions)", workloads.workflows(), collapsed=True),
+            Section("Embedded metric format (EMF)", workloads.embedded_metrics(), collapsed=True),
         ],
         alerts='ALERTS{alertname!~"MetricFilterExporter.+|Aws.+", alertstate="firing"}',
         variables=[
@@ -57,8 +57,8 @@ def _count(
 
 
 def _failed_share(title: str, description: str, metric: str) -> stat.Panel:
-    failed = total(in_range(logged(metric, 'status_class="5xx"')))
-    every = total(in_range(logged(metric)))
+    failed = count([metric], matcher='status_class="5xx"')
+    every = count([metric])
     return number(
         title,
         description,
@@ -144,9 +144,11 @@ def _now() -> Line:
 def _attention() -> Line:
     grave = 'severity=~"critical|high|medium"'
     facts = rule_facts(ALL, grave)
-    joined = "* on (job, instance, rule) group_left"
-    by_severity = f"{per_interval(own('matches_total', ALL))} {joined} (severity) {facts}"
-    by_rule = f"{in_range(own('matches_total', ALL))} {joined} (title, severity) {facts}"
+
+    def by_severity(*, window: str, at: str = "") -> str:
+        return total(with_facts(matches_of_rules(window, ALL, at=at), facts), "severity")
+
+    by_rule = with_facts(matches_of_rules(RANGE, ALL), facts)
     return Line(
         9,
         [
@@ -154,9 +156,8 @@ def _attention() -> Line:
                 graph(
                     "Matches by severity",
                     "Matches of the rules of severity medium and above in each bar.",
-                    Query(total(by_severity, "severity"), "{{severity}}"),
+                    bars(by_severity, "{{severity}}"),
                     bars=True,
-                    legend=("sum",),
                 ),
                 style.SEVERITIES,
             ),

@@ -25,12 +25,19 @@ from grafana_foundation_sdk.models.prometheus import PromQueryFormat
 from grafana_foundation_sdk.models.text import TextMode
 
 from generator import style
+from generator.queries import BAR, RANGE
 
 PanelBuilder: TypeAlias = Builder[models.Panel]
 
 DATASOURCE: Final = models.DataSourceRef(type_val="prometheus", uid="${datasource}")
 MIN_STEP: Final = "1m"
 """Of graphs of counts: with a shorter one, a scrape interval of 30s or 60s leaves gaps."""
+WHOLE: Final = "locale"
+"""The unit of counts: every digit, where ``short`` makes 1 K of 1,023."""
+INTERVALS: Final = "suffix: intervals"
+"""A unit of Grafana's making: the number with a word after it."""
+_LINES_BELOW: Final = 3
+"""With more lines, the legend is beside the graph, where all of them are seen."""
 NOTHING: Final = "no data"
 """The text of a panel without data: something is not set up, or the exporter is down."""
 
@@ -43,6 +50,27 @@ class Query:
     legend: str
     color: str | None = None
     dashed: bool = False
+    whole: str | None = None
+    """The number in the legend, of the whole time range: bars do not begin and end with it."""
+
+
+class Counting(Protocol):
+    """How often something happened: PromQL."""
+
+    def __call__(self, *, window: str, at: str = "") -> str:
+        """In a time up to the moment of the query, or another."""
+
+
+def bars(counting: Counting, legend: str, color: str | None = None) -> Query:
+    """Bars, and how many there are in the whole time range."""
+    return Query(counting(window=BAR), legend, color, whole=counting(window=RANGE))
+
+
+def largest(count: int, counting: Counting, label: str, legend: str) -> Query:
+    """Bars of the few that are the largest in the whole time range."""
+    whole = f"topk({count}, {counting(window=RANGE)} > 0)"
+    chosen = f"topk({count}, {counting(window=RANGE, at=' @ end()')} > 0)"
+    return Query(f"{counting(window=BAR)} and on ({label}) {chosen}", legend, whole=whole)
 
 
 class _Common(Protocol):
@@ -87,16 +115,23 @@ def targets(
             .expr(query.expression)
             .legend_format(query.legend)
             .format(form)
-            .ref_id(chr(ord("A") + index))
+            .ref_id(_reference(index))
         )
         found.append(target.instant() if form is PromQueryFormat.TABLE else target.range())
+    for index, query in enumerate(queries):
+        if query.whole is not None:
+            found += instant(query.whole, query.legend, _reference(len(queries) + index))
     return found
 
 
-def instant(expression: str, legend: str) -> list[Builder[Dataquery]]:
+def _reference(index: int) -> str:
+    return chr(ord("A") + index)
+
+
+def instant(expression: str, legend: str, reference: str = "A") -> list[Builder[Dataquery]]:
     """One query for the last moment of the time range."""
     target = prometheus.Dataquery().datasource(DATASOURCE).expr(expression)
-    return [target.legend_format(legend).ref_id("A").instant()]
+    return [target.legend_format(legend).ref_id(reference).instant()]
 
 
 def by_thresholds() -> builders.FieldColor:
@@ -109,7 +144,7 @@ def number(
     description: str,
     expression: str,
     *,
-    unit: str = "short",
+    unit: str = WHOLE,
     decimals: int | None = 0,
     steps: style.Steps = style.PLAIN,
     mapping: models.ValueMap | None = None,
@@ -149,7 +184,6 @@ def graph(
     log: bool = False,
     soft_max: float | None = None,
     legend: Sequence[str] = ("lastNotNull", "max"),
-    aside: bool = False,
 ) -> timeseries.Panel:
     """Lines or bars over time.
 
@@ -164,14 +198,15 @@ def graph(
         limit: a line that should not be crossed; above it is red.
         log: a logarithmic axis, for values that span orders of magnitude.
         soft_max: the axis goes at least up to it.
-        legend: the values in the legend: names of Grafana's reducers.
-        aside: the legend to the right, for many lines.
+        legend: the values in the legend: names of Grafana's reducers. Bars have their number.
     """
+    if bars:
+        legend, unit = ("sum",), WHOLE
     steps = style.GOOD if limit is None else ((None, style.GREEN), (limit, style.RED))
     panel = (
         dress(timeseries.Panel(), title, description, unit, steps)
         .targets(targets(queries))
-        .color_scheme(builders.FieldColor().mode(models.FieldColorModeId.PALETTE_CLASSIC_BY_NAME))
+        .color_scheme(builders.FieldColor().mode(_palette(queries)))
         .draw_style(options.GraphDrawStyle.BARS if bars else options.GraphDrawStyle.LINE)
         .line_width(0 if bars else 1.5)
         .fill_opacity(80 if bars else 45 if stacked else 8)
@@ -179,7 +214,7 @@ def graph(
             options.GraphGradientMode.NONE if bars or stacked else options.GraphGradientMode.OPACITY
         )
         .show_points(options.VisibilityMode.NEVER if bars else options.VisibilityMode.AUTO)
-        .legend(_legend(legend, aside=aside))
+        .legend(_legend(legend, queries))
         .tooltip(
             common.VizTooltipOptions()
             .mode(options.TooltipDisplayMode.MULTI)
@@ -203,26 +238,57 @@ def graph(
     return _color_lines(panel, queries)
 
 
-def _legend(calculations: Sequence[str], *, aside: bool) -> common.VizLegendOptions:
+def _palette(queries: Sequence[Query]) -> models.FieldColorModeId:
+    """One colour after the other; by name if bars and their numbers must have the same."""
+    if any(query.whole is not None for query in queries):
+        return models.FieldColorModeId.PALETTE_CLASSIC_BY_NAME
+    return models.FieldColorModeId.PALETTE_CLASSIC
+
+
+def _legend(calculations: Sequence[str], queries: Sequence[Query]) -> common.VizLegendOptions:
+    aside = len(queries) > _LINES_BELOW or any("{{" in query.legend for query in queries)
     place = options.LegendPlacement.RIGHT if aside else options.LegendPlacement.BOTTOM
     mode = options.LegendDisplayMode.TABLE if calculations else options.LegendDisplayMode.LIST
     legend = common.VizLegendOptions().show_legend(True).display_mode(mode).placement(place)
-    return legend.calcs(list(calculations))
+    if any(query.whole is not None for query in queries):
+        legend = legend.sort_by("Total").sort_desc(True)
+    return legend.calcs([*calculations][: 1 if aside else None])
+
+
+_IN_LEGEND_ONLY: Final = {
+    "custom.axisPlacement": "hidden",  # an axis of its own: the number is no bar's
+    "custom.drawStyle": "line",
+    "custom.fillOpacity": 0,
+    "custom.hideFrom": {"legend": False, "tooltip": True, "viz": False},
+    "custom.stacking": {"mode": "none", "group": "A"},
+}
+_IN_GRAPH_ONLY: Final = {"custom.hideFrom": {"legend": True, "tooltip": False, "viz": False}}
 
 
 def _color_lines(panel: timeseries.Panel, queries: Sequence[Query]) -> timeseries.Panel:
+    several = len(queries) > 1
     for index, query in enumerate(queries):
-        properties = []
-        if query.color is not None:
-            color = {"mode": "fixed", "fixedColor": query.color}
-            properties.append(models.DynamicConfigValue("color", color))
+        properties: dict[str, object] = {}
+        color = query.color or (style.LINES[index % len(style.LINES)] if several else None)
+        if (color is not None and "{{" not in query.legend) or query.color is not None:
+            properties["color"] = {"mode": "fixed", "fixedColor": color}
         if query.dashed:
-            dash = {"fill": "dash", "dash": [8, 8]}
-            properties.append(models.DynamicConfigValue("custom.lineStyle", dash))
-            properties.append(models.DynamicConfigValue("custom.fillOpacity", 0))
-        if properties:
-            panel = panel.override_by_query(chr(ord("A") + index), properties)
+            properties["custom.lineStyle"] = {"fill": "dash", "dash": [8, 8]}
+            properties["custom.fillOpacity"] = 0
+        of_bars = properties if query.whole is None else properties | _IN_GRAPH_ONLY
+        panel = _override(panel, index, of_bars)
+        if query.whole is not None:
+            panel = _override(panel, len(queries) + index, properties | _IN_LEGEND_ONLY)
     return panel
+
+
+def _override(
+    panel: timeseries.Panel, index: int, properties: dict[str, object]
+) -> timeseries.Panel:
+    if not properties:
+        return panel
+    values = [models.DynamicConfigValue(name, value) for name, value in properties.items()]
+    return panel.override_by_query(_reference(index), values)
 
 
 def color_by_name(panel: timeseries.Panel, colors: dict[str, str]) -> timeseries.Panel:
@@ -238,7 +304,7 @@ def ranking(
     description: str,
     query: Query,
     *,
-    unit: str = "short",
+    unit: str = WHOLE,
     decimals: int | None = 0,
     steps: style.Steps = style.PLAIN,
     maximum: float | None = None,

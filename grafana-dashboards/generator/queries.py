@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 OWN: Final = "metric_filter_exporter_"
 """The prefix of the exporter's own metrics."""
 TARGET: Final = 'job=~"$job", instance=~"$instance"'
 """Every selector has it, to choose one of several exporters."""
+PARTITION: Final = ("source", "feed", "account_id", "region")
+API: Final = ("service", "operation", "account_id", "region")
+"""Labels of counters of partitions and of AWS's APIs."""
+RANGE: Final = "$__range"
+BAR: Final = "$__interval"
+"""The time of one bar of a graph."""
 PLACE: Final = 'account_id=~"$account_id", region=~"$region"'
 
 
@@ -31,36 +38,92 @@ def counted(metric: str, *matchers: str) -> str:
     return select(metric, PLACE, *matchers)
 
 
-def in_range(selector: str) -> str:
-    """How much counters grew in the dashboard's time range."""
-    return f"increase({selector}[$__range])"
-
-
 def per_second(selector: str) -> str:
     """How fast counters grow."""
     return f"rate({selector}[$__rate_interval])"
 
 
-def per_interval(selector: str) -> str:
-    """How much counters grew, bar by bar of a graph.
+def grown(selector: str, grouping: str, window: str = RANGE, at: str = "") -> str:
+    """How much counters grew in a time: a whole number, and the same wherever it is asked.
 
-    The rate's window is a little wider than a bar, so no match falls between two windows. Since
-    it is a rate, a match in two windows does not count twice in the sum of the bars.
+    It is the total at the end less the total at the start, each as last scraped; ``increase()``
+    extrapolates instead. The largest of each group is its total, so a pod with a new name continues
+    its series. A group without a total at the start, or with a higher one (a new ledger), counts
+    from the lowest in the time: a new series starts at 0.
+
+    Args:
+        selector: of the counters.
+        grouping: ``by (…)`` or ``without (…)``: everything but the target's instance.
+        window: the time, up to the moment of the query.
+        at: another moment: `` @ end()``.
     """
-    return f"{per_second(selector)} * $__interval_ms / 1000"
+    lowest = f"min {grouping} (min_over_time({selector}[{window}]{at}))"
+    return _growth(grouping, *_edges(selector, window, at), lowest)
+
+
+def all_grown(metrics: Sequence[str], matchers: str, labels: str, window: str, at: str) -> str:
+    """``grown`` of several metrics, by the labels and ``metric``, the name."""
+    if len(metrics) == 1:
+        (name,) = metrics
+        one = grown(f"{name}{{{matchers}}}", f"by ({labels})", window, at)
+        return f'label_replace({one}, "metric", "{name}", "", "")'
+    names = f'{{__name__=~"{"|".join(metrics)}", {matchers}}}'
+    end, start = (
+        f'label_replace({edge}, "metric", "$1", "__name__", "(.+)")'
+        for edge in _edges(names, window, at)
+    )
+    # Of all targets, which is shorter: only those of series with an end are used.
+    lowest = " or ".join(
+        f'label_replace(min_over_time({metric}[{window}]{at}), "metric", "{metric}", "", "")'
+        for metric in metrics
+    )
+    grouping = f"by (metric, {labels})"
+    return _growth(grouping, end, start, f"min {grouping} ({lowest})")
+
+
+def _edges(selector: str, window: str, at: str) -> tuple[str, str]:
+    """As far back as Prometheus looks for a sample; before the start, over an exporter's stop."""
+    return (
+        f"last_over_time({selector}[5m]{at})",
+        f"last_over_time({selector}[1h] offset {window}{at})",
+    )
+
+
+def _growth(grouping: str, end: str, start: str, lowest: str) -> str:
+    end = f"max {grouping} ({end})"
+    return f"({end} - (max {grouping} ({start}) <= {end} or {lowest}))"
+
+
+def matches_of_rules(
+    window: str, *matchers: str, at: str = "", metric: str = "matches_total"
+) -> str:
+    """Matches (or another number) by rule, source and feed, of the exporter that counted most."""
+    labels = "rule, source, feed"
+    growth = grown(own(metric, *matchers), f"by (job, {labels})", window, at)
+    return f"max by ({labels}) ({growth})"
+
+
+def titled(counts: str, *names: str) -> str:
+    """Counts by metric, each with the title of the rule of the name that counts in it."""
+    facts = rule_facts(f'rule=~"{"|".join(names)}"')
+    named = f"{counts} * on (metric) group_left (title) max by (metric, title) ({facts})"
+    return f"sum by (title) ({named}) or 0 * max by (title) ({facts})"
+
+
+def with_facts(matches: str, facts: str) -> str:
+    """Matches by rule, with the rule's title and severity; only of rules in ``facts``."""
+    of_rule = f"max by (rule, title, severity) ({facts})"
+    return f"({matches} * on (rule) group_left (title, severity) {of_rule})"
+
+
+def events_of_process(metric: str, *labels: str, window: str = RANGE, at: str = "") -> str:
+    """The growth of one of the exporter's own counters, which begin at 0 in each process."""
+    return grown(own(metric), f"by ({', '.join(('job', 'instance', *labels))})", window, at)
 
 
 def total(vector: str, *labels: str) -> str:
     """The sum, by labels if there are any."""
     return f"sum by ({', '.join(labels)}) ({vector})" if labels else f"sum({vector})"
-
-
-def once(vector: str) -> str:
-    """Matches of CloudTrail records that two sources may both have read, counted once.
-
-    Event history and a trail in a log group contain the same events. The alerts do the same.
-    """
-    return f"max without (source, log_group) ({vector})"
 
 
 def quantile(share: float, buckets: str, *labels: str) -> str:
@@ -71,11 +134,3 @@ def quantile(share: float, buckets: str, *labels: str) -> str:
 def top(count: int, vector: str) -> str:
     """The largest few."""
     return f"topk({count}, {vector})"
-
-
-def or_zero(vector: str, rules: str) -> str:
-    """``vector``, or 0 if it is empty and one of the rules is loaded.
-
-    Thus 0 means "did not happen", and never "not monitored".
-    """
-    return f"{vector} or sum(0 * {rules})"

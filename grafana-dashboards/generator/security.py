@@ -12,11 +12,21 @@ from generator import links, style
 from generator import security_details as details
 from generator.board import dashboard, places
 from generator.layout import Line, Section
-from generator.panels import Query, color_by_name, graph, number
-from generator.queries import own, per_interval, rule_facts, select, total
+from generator.panels import bars, color_by_name, graph, number
+from generator.queries import RANGE, matches_of_rules, own, rule_facts, select, total, with_facts
 from generator.tables import VALUE, Column, listing
-from generator.trail_rules import ALL, EXPOSED, RULES, TO_RULE, by_person, matches, of_severity
+from generator.trail_rules import (
+    EXPOSED,
+    RULES,
+    TO_RULE,
+    by_person,
+    matches,
+    of_severity,
+    one_of_each_metric,
+)
 
+_OURS: Final = 'pack=~"(cis-aws-foundations|cloudtrail-security)?"'
+"""Rules of the packs for CloudTrail, and the user's own, which have none."""
 _SERIES: Final = select("", '__name__=~"aws_(cis|security)_.+"')
 _ALERTS: Final = 'ALERTS{alertname=~"Aws.+", alertstate="firing"}'
 
@@ -34,7 +44,7 @@ def build() -> Dashboard:
             Section("Sign-ins and denied calls", details.sign_ins()),
             Section("Identities, exposure, tampering, secrets", details.changes()),
             Section("Where and who", details.rankings()),
-            Section("Every rule", details.rules()),
+            Section("Every rule", details.rules(), collapsed=True),
         ],
         alerts=_ALERTS,
         variables=places(_SERIES),
@@ -50,7 +60,6 @@ def _count(
 
 
 def _now() -> list[Line]:
-    critical = [rule.name for rule in of_severity("critical")]
     stale = (
         f"max((time() - {own('partition_last_success_timestamp_seconds')})"
         f" / on (job, instance, source) group_left {own('source_interval_seconds')}) > bool 10"
@@ -60,13 +69,14 @@ def _now() -> list[Line]:
         Line(
             4,
             [
-                _count(
+                number(
                     "Critical",
                     "Matches of all rules of severity critical in the time range: "
-                    "root, trails and detectors turned off, data made public. Look at"
-                    " each of them now.",
-                    critical,
-                    style.ANY_IS_BAD,
+                    "root, trails and detectors turned off, data made public, and your own rules"
+                    " of this severity (in all accounts and regions). Look at each of them now.",
+                    _critical(),
+                    steps=style.ANY_IS_BAD,
+                    loud=True,
                 ),
                 _count(
                     "Root user",
@@ -130,19 +140,27 @@ def _now() -> list[Line]:
     ]
 
 
+def _critical() -> str:
+    """The packs' rules by their metrics; all others that have the severity by their matches."""
+    known = "|".join(rule.name for rule in of_severity("critical"))
+    others = rule_facts(_OURS, 'severity="critical"', f'rule!~"{known}"')
+    matched = total(with_facts(matches_of_rules(RANGE, f'rule!~"{known}"'), others))
+    of_packs = matches(of_severity("critical"), 'severity="critical"')
+    return f'sum(({of_packs}) or label_replace({matched}, "by", "rule", "", ""))'
+
+
 def _by_severity() -> timeseries.Panel:
-    growth = per_interval(own("matches_total", ALL))
-    facts = rule_facts(ALL, 'severity=~"critical|high|medium"')
-    by_severity = total(
-        f"{growth} * on (job, instance, rule) group_left (severity) {facts}", "severity"
-    )
+    facts = rule_facts(_OURS, 'severity=~"critical|high|medium"')
+
+    def by_severity(*, window: str, at: str = "") -> str:
+        return total(with_facts(matches_of_rules(window, at=at), facts), "severity")
+
     panel = graph(
         "Matches by severity",
         "Matches of the rules of severity medium and above in each bar, over all accounts and"
-        " regions.",
-        Query(by_severity, "{{severity}}"),
+        " regions; with your own rules.",
+        bars(by_severity, "{{severity}}"),
         bars=True,
-        legend=("sum",),
     )
     return color_by_name(panel, style.SEVERITIES)
 
@@ -166,12 +184,13 @@ def _alerts() -> table.Panel:
 
 def _who_did_what() -> table.Panel:
     grave = of_severity("critical", "high")
-    facts = f"max by (rule, title, severity) ({rule_facts(ALL)})"
+    labels = "rule, title, severity"
+    facts = f"max by (metric, {labels}) ({rule_facts(one_of_each_metric(grave))})"
     return listing(
         "Users, events and addresses",
         "Matches of the rules of severity critical and high in the time range, the "
         "most severe first. A click on a row opens its rule.",
-        [f"topk(100, {by_person(grave)}) * on (rule) group_left (title, severity) {facts}"],
+        [f"topk(100, {by_person(grave)}) * on (metric) group_left ({labels}) {facts}"],
         [
             Column("severity", "Severity", width=90, mapping=style.severity_texts(), filled=True),
             Column("title", "What", link=TO_RULE),

@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 from grafana_foundation_sdk.builders import table, timeseries
 
 from generator import style
 from generator.layout import Line
-from generator.panels import Query, color_by_name, graph, ranking
+from generator.panels import Query, bars, color_by_name, graph, largest, ranking
 from generator.queries import (
-    counted,
-    in_range,
-    once,
-    or_zero,
-    own,
-    per_interval,
+    RANGE,
+    matches_of_rules,
     rule_facts,
     top,
     total,
+    with_facts,
 )
 from generator.tables import VALUE, Column, listing
 from generator.trail_rules import (
@@ -30,17 +28,19 @@ from generator.trail_rules import (
     SECRETS,
     TAMPERING,
     TO_RULE,
-    by_person,
+    by_title,
+    count,
     of_severity,
 )
 
 
 def sign_ins() -> list[Line]:
     """Successful and refused sign-ins."""
-    logins = counted("aws_security_console_logins_total")
-    calls = counted("aws_cis_unauthorized_api_calls_total")
-    denied = once(in_range(calls))
-    failed = once(in_range(counted("aws_cis_console_authentication_failures_total")))
+    logins = [RULES["security_console_logins"]]
+    calls = [RULES["cis_unauthorized_api_calls"]]
+    denied = count(calls, "user", "service", "error_code", "account_id")
+    failures = [RULES["cis_console_authentication_failures"]]
+    failed = count(failures, "user", "source_ip", "account_id")
     where = [
         Column("account_id", "Account", width=120),
         Column(VALUE, "Times", decimals=0, width=95, bar=True),
@@ -53,9 +53,8 @@ def sign_ins() -> list[Line]:
                     graph(
                         "Console sign-ins",
                         "All sign-ins to the console, by result.",
-                        Query(total(once(per_interval(logins)), "result"), "{{result}}"),
+                        bars(partial(count, logins, "result"), "{{result}}"),
                         bars=True,
-                        legend=("sum",),
                     ),
                     {"Success": style.GREEN, "Failure": style.RED},
                 ),
@@ -73,11 +72,12 @@ def sign_ins() -> list[Line]:
                     "Failed sign-ins by user and address",
                     "One address and many users is password spraying, one user and many addresses a"
                     " stolen name.",
-                    [f"topk(50, {total(failed, 'user', 'source_ip', 'account_id')} > 0)"],
+                    [f"topk(50, {failed} > 0)"],
                     [Column("user", "Who", width=115), Column("source_ip", "From"), *where],
                     sort_by=["-Times"],
                 ),
             ],
+            widths=(6, 10, 8),
         ),
         Line(
             8,
@@ -85,22 +85,14 @@ def sign_ins() -> list[Line]:
                 graph(
                     "Denied calls by caller",
                     "The ten callers that AWS refused most often.",
-                    Query(
-                        top(10, total(once(per_interval(calls)), "user")),
-                        "{{user}}",
-                    ),
+                    largest(10, partial(count, calls, "user"), "user", "{{user}}"),
                     bars=True,
-                    legend=("sum",),
                 ),
                 listing(
                     "Denied calls by caller and service",
                     "Refused calls by caller. A program that lacks a permission "
                     "repeats one call; a person or an intruder tries many services.",
-                    [
-                        "topk(50, "
-                        + total(denied, "user", "service", "error_code", "account_id")
-                        + " > 0)"
-                    ],
+                    [f"topk(50, {denied} > 0)"],
                     [
                         Column("user", "Who"),
                         Column("service", "Service"),
@@ -123,10 +115,20 @@ def changes() -> list[Line]:
             [
                 _kinds("Identities", "Permissions: policies, keys, passwords, MFA.", IDENTITY),
                 _kinds("Exposure", "Resources opened to the world.", EXPOSED),
+            ],
+        ),
+        Line(
+            8,
+            [
                 _kinds(
                     "Tampering",
                     "Tampering with monitoring: trails, detectors, AWS Config, logs, alarms.",
                     TAMPERING,
+                ),
+                _kinds(
+                    "Operations",
+                    "Launched and deleted instances and data, calls over a limit.",
+                    OPERATIONS,
                 ),
             ],
         ),
@@ -135,12 +137,8 @@ def changes() -> list[Line]:
             [
                 _kinds("Network", "Changes of the network's borders and routes.", NETWORK),
                 _kinds("Keys and secrets", "Changes of keys, reads of secrets.", SECRETS),
-                _kinds(
-                    "Operations",
-                    "Launched and deleted instances and data, calls over a limit.",
-                    OPERATIONS,
-                ),
             ],
+            widths=(10, 14),
         ),
     ]
 
@@ -151,8 +149,8 @@ def rankings() -> list[Line]:
     places = {"account_id", "region"}
 
     def by(label: str) -> str:
-        matches = by_person([rule for rule in watched if label in rule.labels | places])
-        return f"sort_desc({top(10, total(matches, label))})"
+        found = count([rule for rule in watched if label in rule.labels | places], label)
+        return f"sort_desc({top(10, f'{found} > 0')})"
 
     return [
         Line(
@@ -160,24 +158,24 @@ def rankings() -> list[Line]:
             [
                 ranking(
                     "By account",
-                    "Matches of the rules of severity medium and above in the time range.",
+                    "Matches of the packs' rules of severity medium and above in the time range.",
                     Query(by("account_id"), "{{account_id}}"),
                 ),
                 ranking(
                     "By region",
-                    "Matches of the rules of severity medium and above. Unused "
+                    "Matches of the packs' rules of severity medium and above. Unused "
                     "regions should not appear here.",
                     Query(by("region"), "{{region}}"),
                 ),
                 ranking(
                     "By caller",
-                    "The ten users, roles and services with the most matches of the rules of"
-                    " severity medium and above.",
+                    "The ten users, roles and services with the most matches of the packs'"
+                    " rules of severity medium and above.",
                     Query(by("user"), "{{user}}"),
                 ),
                 ranking(
                     "By address",
-                    "The ten addresses with the most matches, of the rules that have one.",
+                    "The ten addresses with the most matches of these rules, if they have one.",
                     Query(by("source_ip"), "{{source_ip}}"),
                 ),
             ],
@@ -200,36 +198,25 @@ def rules() -> list[Line]:
 
 def _kinds(title: str, description: str, names: Sequence[str]) -> timeseries.Panel:
     """A graph of rules, each by its title."""
-    return graph(
+    rules = [RULES[name] for name in names]
+    panel = graph(
         title,
         description,
-        *(
-            Query(
-                or_zero(
-                    total(once(per_interval(counted(RULES[name].metric)))),
-                    rule_facts(f'rule="{name}"'),
-                ),
-                RULES[name].title,
-            )
-            for name in names
-        ),
+        bars(partial(by_title, rules), "{{title}}"),
         bars=True,
-        legend=("sum",),
     )
+    return color_by_name(panel, style.distinct(rule.title for rule in rules))
 
 
 def _every_rule(title: str, names: str) -> table.Panel:
     matcher = f'rule=~"{names}"'
-    growth = in_range(own("matches_total", matcher))
-    facts = rule_facts(matcher)
+    found = with_facts(matches_of_rules(RANGE, matcher), rule_facts(matcher))
     return listing(
         title,
-        "Matches in the time range, over all accounts and regions. A rule that never "
+        "Matches in the time range, over all accounts and regions. Rules that count in the "
+        "same metric are one line in the panels above, and each has a line here. A rule that never "
         "matches is good news, if its source is read. A click opens the rule.",
-        [
-            f"sum by (rule, title, severity) ({growth}"
-            f" * on (job, instance, rule) group_left (title, severity) {facts})"
-        ],
+        [total(found, "rule", "title", "severity")],
         [
             Column("severity", "Severity", width=90, mapping=style.severity_texts()),
             Column("title", "Rule", link=TO_RULE),

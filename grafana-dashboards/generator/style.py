@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Final
 
 from grafana_foundation_sdk.builders import dashboard as builders
@@ -13,6 +14,12 @@ ORANGE: Final = "orange"
 RED: Final = "red"
 BLUE: Final = "blue"
 GREY: Final = "text"
+
+LINES: Final = (
+    *("#7EB26D", "#E24D42", "#1F78C1", "#EAB839", "#BA43A9", "#6ED0E0", "#EF843C", "#705DA0"),
+    *("#967302", "#F9BFD9", "#3F6833", "#B7B7B7"),
+)
+"""Of lines that a panel names: neighbours differ in hue, and the rest in brightness."""
 
 SEVERITIES: Final = {
     "critical": "red",
@@ -48,6 +55,11 @@ def texts(values: dict[str, tuple[str, str]]) -> models.ValueMap:
             for index, (value, (text, color)) in enumerate(values.items())
         }
     )
+
+
+def distinct(names: Iterable[str]) -> dict[str, str]:
+    """A colour for each name."""
+    return dict(zip(names, LINES, strict=False))
 
 
 def severity_texts() -> models.ValueMap:

@@ -12,7 +12,7 @@ from grafana_foundation_sdk.models import dashboard as models
 from grafana_foundation_sdk.models.prometheus import PromQueryFormat
 
 from generator import style
-from generator.panels import Query, by_thresholds, dress, targets
+from generator.panels import WHOLE, Query, by_thresholds, dress, targets
 
 VALUE: Final = "Value"
 """The field of the values of a table with one query; with several, ``Value #A``, ``Value #B`` …"""
@@ -45,7 +45,7 @@ class Column:
         """How the column differs from Grafana's defaults."""
         found: dict[str, object | None] = {
             # Or Grafana takes an account's id for a number: 123 Bil.
-            "unit": self.unit or ("short" if self.name.startswith(VALUE) else "string"),
+            "unit": self.unit or (WHOLE if self.name.startswith(VALUE) else "string"),
             "decimals": self.decimals,
             "custom.width": self.width,
             # The first is Grafana's key up to 12.1, the second from 12.2 on.

@@ -7,7 +7,7 @@ from typing import Final
 
 from generator import links
 from generator.packs import Pack, Rule
-from generator.queries import counted, in_range, once, rule_facts, total
+from generator.queries import PLACE, RANGE, TARGET, all_grown, rule_facts, titled, total
 
 RULES: Final = {
     rule.name: rule
@@ -74,22 +74,43 @@ def of_severity(*severities: str) -> list[Rule]:
     return [rule for rule in RULES.values() if rule.severity in severities]
 
 
-def matches(rules: Sequence[Rule]) -> str:
+def count(
+    rules: Sequence[Rule], *labels: str, matcher: str = "", window: str = RANGE, at: str = ""
+) -> str:
+    """Matches of the rules' metrics, by labels or ``metric``.
+
+    Event history and a trail in a log group contain the same events, and two exporters may read
+    them: the largest counts, label set by label set. The alerts do the same.
+    """
+    metrics = [*dict.fromkeys(rule.metric for rule in rules)]
+    own = ", ".join(sorted({"account_id", "region"}.union(*(rule.labels for rule in rules))))
+    matchers = ", ".join(part for part in (matcher, PLACE, TARGET) if part)
+    growth = all_grown(metrics, matchers, f"job, source, log_group, {own}", window, at)
+    return total(f"max by (metric, {own}) ({growth})", *labels)
+
+
+def matches(rules: Sequence[Rule], *facts: str) -> str:
     """Matches of rules in the time range; no data, and not 0, if none of them is loaded."""
-    metrics = dict.fromkeys(rule.metric for rule in rules)
-    parts = [f"({total(once(in_range(counted(metric))))} or vector(0))" for metric in metrics]
-    loaded = "|".join(rule.name for rule in rules)
-    facts = rule_facts(f'rule=~"{loaded}"')
-    return f"{' + '.join(parts)} and on () count({facts})"
+    names = "|".join(rule.name for rule in rules)
+    loaded = rule_facts(f'rule=~"{names}"', *facts)
+    found = f"{count(rules, 'metric')} and on (metric) {loaded}"
+    return f"sum({found}) or sum(0 * {loaded})"
+
+
+def by_title(rules: Sequence[Rule], *, window: str, at: str = "") -> str:
+    """Matches of rules, each by its title."""
+    return titled(count(rules, "metric", window=window, at=at), *(rule.name for rule in rules))
 
 
 def by_person(rules: Sequence[Rule]) -> str:
-    """Matches in the time range by person, call and address, each with its rule's name."""
+    """Matches in the time range by person, call and address, and metric."""
     labels = ("user", "event", "source_ip", "error_code", "account_id", "region")
-    places = {"account_id", "region"}
-    named: dict[str, str] = {}
+    return f"({count(rules, 'metric', *labels)} > 0)"
+
+
+def one_of_each_metric(rules: Sequence[Rule]) -> str:
+    """A matcher of rules by name: rules share some metrics, and the first stands for all."""
+    first: dict[str, str] = {}
     for rule in rules:
-        of_rule = [label for label in labels if label in rule.labels | places]
-        matches = total(once(in_range(counted(rule.metric))), *of_rule)
-        named.setdefault(rule.metric, f'label_replace({matches}, "rule", "{rule.name}", "", "")')
-    return f"(({' or '.join(named.values())}) > 0)"
+        first.setdefault(rule.metric, rule.name)
+    return f'rule=~"{"|".join(first.values())}"'

@@ -48,7 +48,8 @@ const STANDARD = [
 // In Grafana each kind of panel registers its own options; these are all that the dashboards use.
 const CUSTOM = [
   'axisBorderShow', 'axisPlacement', 'axisSoftMax', 'barAlignment', 'barWidthFactor',
-  'cellOptions', 'drawStyle', 'fillOpacity', 'filterable', 'gradientMode', 'hidden', 'lineStyle',
+  'cellOptions', 'drawStyle', 'fillOpacity', 'filterable', 'gradientMode', 'hidden', 'hideFrom',
+  'lineStyle',
   'lineWidth', 'scaleDistribution', 'showPoints', 'stacking', 'thresholdsStyle', 'width',
 ].map((path) => option(`custom.${path}`, identityOverrideProcessor, { path, isCustom: true }));
 

@@ -131,9 +131,26 @@ def test_counters_are_only_looked_at_through_their_increase(alert: Alert) -> Non
     for selector in selectors(alert.expression):
         name = str(selector.name)
         if name.endswith(("_total", "_bucket", "_sum", "_count")):
-            assert re.search(rf"(increase|rate)\(\s*{name}({{[^}}]*}})?\[", alert.expression), (
-                f"{name} is a counter"
-            )
+            assert re.search(
+                rf"(increase|rate|(last|min)_over_time)\(\s*{name}({{[^}}]*}})?\[", alert.expression
+            ), f"{name} is a counter"
+
+
+def test_alerts_with_a_number_count_as_the_dashboards_do() -> None:
+    from generator.queries import grown  # noqa: PLC0415
+
+    counted = 0
+    for rule in (rule for path in rule_files() for rule in rules_of(path)):
+        lowest = re.findall(r"min_over_time\((\w+_total(?:{[^}]*})?)\[(\w+)\]\)", rule["expr"])
+        expression = str(parse(rule["expr"]))
+        for selector, window in lowest:
+            growth = str(parse(grown(selector, "without (instance, pod)", window)))
+            assert growth.removeprefix("(").removesuffix(")") in expression, rule
+            counted += 1
+        with_number = 'printf "%.0f"' in rule.get("annotations", {}).get("description", "")
+        recorded = ":increase15m" in expression or "changes(" in expression
+        assert lowest or recorded or not with_number, f"{rule['alert']} does not count"
+    assert counted
 
 
 def test_an_alert_selects_only_labels_that_keep_their_values_past_max_series() -> None:

@@ -97,7 +97,7 @@ def _counted(alert: Alert) -> set[str]:
     return {
         str(selector.name)
         for expression in expressions
-        if "increase(" in expression
+        if "increase(" in expression or "last_over_time(" in expression
         for selector in selectors(expression)
         if str(selector.name).endswith("_total")
     }

@@ -166,6 +166,20 @@ def test_a_commit_counts_matches_value_errors_series_and_overflow(telemetry: Tel
     assert sample(telemetry, "series", {"rule": RULE}) == 3
 
 
+def test_counters_of_rules_go_on_from_the_ledger_after_a_restart_and_stay_at_a_reload(
+    telemetry: Telemetry,
+) -> None:
+    telemetry.set_sources([SourceInfo(SOURCE, 60.0, None)])
+    loaded = [RuleTotal(SOURCE, RULE, 100, 5, 7, 2, None), RuleTotal("gone", RULE, 3)]
+    telemetry.load_totals(loaded)
+    telemetry.committed(SOURCE, Committed(rules=[RuleChange(SOURCE, RULE, 1)]))
+    telemetry.load_totals([RuleTotal(SOURCE, RULE, 101, 5, 7, 2, None)])
+    assert sample(telemetry, "matches_total", RULE_LABELS) == 101
+    assert sample(telemetry, "value_errors_total", RULE_LABELS) == 5
+    assert sample(telemetry, "series_overflow_total", RULE_LABELS) == 7
+    assert sample(telemetry, "matches_total", {"source": "gone", "rule": RULE}) is None
+
+
 def log_group(name: str, *, events: int = 0) -> Meter:
     partition = Partition(SOURCE, "1", "us-east-1", resource=name, kind=LOG_GROUP)
     return Meter(partition, found=5.0, events=events, bytes=10 * events, failed=events)

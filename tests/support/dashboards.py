@@ -14,7 +14,7 @@ import promql_parser as promql
 from tests.support.tools import ROOT
 
 FOLDER: Final = ROOT / "grafana-dashboards"
-_VARIABLE: Final = re.compile(r"\$(?:\{(\w+)(?::\w+)?\}|(\w+))")
+_VARIABLE: Final = re.compile(r"\$(?:\{([a-z_]\w*)(?::\w+)?\}|([a-z_]\w*))")
 _LABEL_VALUES: Final = re.compile(r"label_values\((?P<selector>.+), (?P<label>\w+)\)")
 
 

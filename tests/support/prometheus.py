@@ -23,6 +23,13 @@ CREATED_FEATURES: Mapping[str, Sequence[str]] = {
 """By major version: what makes use of ``_created`` lines."""
 
 
+def load(promtool: Path, directory: Path) -> None:
+    """Fill the database of a Prometheus that is not started: ``samples.txt`` of its directory."""
+    source, database = directory / "samples.txt", directory / "tsdb"
+    command = [str(promtool), "tsdb", "create-blocks-from", "openmetrics", str(source)]
+    subprocess.run([*command, str(database)], check=True, capture_output=True)
+
+
 @dataclass(frozen=True)
 class Sample:
     """One series of an instant query's answer."""

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 import promql_parser as promql
 
 Labels: TypeAlias = frozenset[str]
+_OF_KUBERNETES: Final = frozenset({"pod"})
+"""Labels of targets that only some have."""
 
 
 def parse(expression: str) -> promql.Expr:
@@ -99,7 +101,7 @@ def _aggregated(node: promql.AggregateExpr, known: Mapping[str, Labels]) -> Labe
         return inner  # they choose among the series and keep them
     if node.modifier is None:
         return frozenset()
-    named = frozenset(node.modifier.labels)
+    named = frozenset(node.modifier.labels) - _OF_KUBERNETES
     assert named <= inner, f"nothing in {node.expr} has the label {sorted(named - inner)}"
     return named if node.modifier.type == promql.AggModifierType.By else inner - named
 
