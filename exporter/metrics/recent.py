@@ -12,6 +12,7 @@ from typing import Final
 
 from exporter.ledger.base import SeriesTotal
 from exporter.model import EXCLUDED_METRIC, JudgedEvent, Labels
+from exporter.sources import RESOURCE_LABELS
 
 LAST: Final = 5
 """Matches that are kept of a rule."""
@@ -36,9 +37,9 @@ class Match:
     def of(cls, time: int | None, event_id: str | None, labels: Labels) -> Match:
         """Return a match whose place is that of its series."""
         given = dict(labels)
-        names = ("account_id", "region", "source", "log_group")
-        cut = event_id and event_id[:_LONGEST_ID]
-        return cls(time, cut, *(given.get(name, "") for name in names))
+        place = [given.get(name, "") for name in ("account_id", "region", "source")]
+        resource = next((given[name] for name in RESOURCE_LABELS if name in given), "")
+        return cls(time, event_id and event_id[:_LONGEST_ID], *place, resource)
 
 
 class RecentMatches:

@@ -19,7 +19,10 @@ FOLDER: Final = Path(__file__).resolve().parent.parent
 def render(dashboard: Dashboard) -> str:
     """The dashboard as JSON: sorted keys, not indented, since it must fit an annotation."""
     content = json.loads(JSONEncoder().encode(dashboard))
-    return json.dumps(content, indent=0, sort_keys=True, ensure_ascii=False) + "\n"
+    return (
+        json.dumps(content, indent=0, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+        + "\n"
+    )
 
 
 def files() -> dict[Path, str]:

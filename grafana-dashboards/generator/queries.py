@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from os.path import commonprefix
 from typing import Final
 
 OWN: Final = "metric_filter_exporter_"
@@ -61,13 +62,22 @@ def grown(selector: str, grouping: str, window: str = RANGE, at: str = "") -> st
     return _growth(grouping, *_edges(selector, window, at), lowest)
 
 
+def one_of(names: Sequence[str]) -> str:
+    """A regular expression for these names. Short, since a dashboard must fit an annotation."""
+    prefix = commonprefix(list(names))
+    ends = [name.removeprefix(prefix)[::-1] for name in names]
+    suffix = commonprefix(ends)
+    between = "|".join(end[len(suffix) :][::-1] for end in ends)
+    return f"{prefix}({between}){suffix[::-1]}" if prefix or suffix else between
+
+
 def all_grown(metrics: Sequence[str], matchers: str, labels: str, window: str, at: str) -> str:
     """``grown`` of several metrics, by the labels and ``metric``, the name."""
     if len(metrics) == 1:
         (name,) = metrics
         one = grown(f"{name}{{{matchers}}}", f"by ({labels})", window, at)
         return f'label_replace({one}, "metric", "{name}", "", "")'
-    names = f'{{__name__=~"{"|".join(metrics)}", {matchers}}}'
+    names = f'{{__name__=~"{one_of(metrics)}", {matchers}}}'
     end, start = (
         f'label_replace({edge}, "metric", "$1", "__name__", "(.+)")'
         for edge in _edges(names, window, at)

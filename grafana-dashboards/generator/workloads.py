@@ -101,12 +101,6 @@ def containers() -> list[Line]:
                     "ecs_service_events",
                     "ecs_spot_interruptions",
                 ),
-                split(
-                    "Failed tasks by group",
-                    "Services and families whose containers exit with an error.",
-                    "ecs_tasks_failed_total",
-                    "group",
-                ),
             ],
         )
     ]
@@ -132,13 +126,6 @@ def workflows() -> list[Line]:
                     "The state machines that fail the most.",
                     "step_functions_executions_failed_total",
                     "state_machine",
-                ),
-                kinds(
-                    "Tasks and map runs",
-                    "Tasks that failed or timed out, retried ones included.",
-                    "step_functions_tasks_failed",
-                    "step_functions_tasks_timed_out",
-                    "step_functions_map_runs_failed",
                 ),
             ],
         )

@@ -87,7 +87,7 @@ def test_threshold_duration_severity_and_labels_of_an_alert_can_be_changed(helm4
     after = _alerts(_groups(helm4.case("prometheusrule-changes"), "cis-aws-foundations"))[
         "AwsCisUnauthorizedApiCalls/info"
     ]
-    assert after["expr"].strip() == re.sub(r"> 9\.5\s*$", "> 99.5", before["expr"])
+    assert after["expr"].strip() == re.sub(r">= 10\s*$", ">= 99.5", before["expr"])
     assert (after["for"], after["keep_firing_for"]) == ("10m", "1h")
     assert after["labels"] == {"severity": "info", "cluster": "production"}
     assert after["annotations"] == {
