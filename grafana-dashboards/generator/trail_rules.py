@@ -9,12 +9,23 @@ from generator import links
 from generator.packs import Pack, Rule
 from generator.queries import counted, in_range, once, rule_facts, total
 
-RULES: Final = {
-    rule.name: rule
-    for pack in ("cis-aws-foundations", "cloudtrail-security")
-    for rule in Pack(pack).rules
-}
-ALL: Final = 'rule=~"cis_.+|security_.+"'
+PACKS: Final = (
+    "cis-aws-foundations",
+    "cloudtrail-security",
+    "cloudtrail-identity",
+    "cloudtrail-data",
+    "cloudtrail-compute",
+    "cloudtrail-exposure",
+    "cloudtrail-defenses",
+    "cloudtrail-ai",
+    "cloudtrail-account",
+    "aws-findings",
+)
+RULES: Final = {rule.name: rule for pack in PACKS for rule in Pack(pack).rules}
+PREFIXES: Final = (
+    "cis|security|identity|data|compute|exposure|defenses|ai|account|findings"
+)
+ALL: Final = f'rule=~"({PREFIXES})_.+"'
 """A matcher of them."""
 
 EXPOSED: Final = (
