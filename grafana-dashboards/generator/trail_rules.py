@@ -22,9 +22,7 @@ PACKS: Final = (
     "aws-findings",
 )
 RULES: Final = {rule.name: rule for pack in PACKS for rule in Pack(pack).rules}
-PREFIXES: Final = (
-    "cis|security|identity|data|compute|exposure|defenses|ai|account|findings"
-)
+PREFIXES: Final = "cis|security|identity|data|compute|exposure|defenses|ai|account|findings"
 ALL: Final = f'rule=~"({PREFIXES})_.+"'
 """A matcher of them."""
 
