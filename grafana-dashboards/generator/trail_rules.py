@@ -34,6 +34,9 @@ EXPOSED: Final = (
     "security_snapshots_made_public",
     "security_lambda_made_public",
     "security_database_made_public",
+    "exposure_policy_public",
+    "exposure_blocks_removed",
+    "exposure_shared",
 )
 IDENTITY: Final = (
     "cis_iam_policy_changes",
@@ -43,6 +46,9 @@ IDENTITY: Final = (
     "security_login_profile_changes",
     "security_mfa_deactivated",
     "security_principals_created",
+    "identity_credentials_added",
+    "identity_center_access_changes",
+    "identity_boundary_changes",
 )
 NETWORK: Final = (
     "cis_security_group_changes",
@@ -58,6 +64,9 @@ TAMPERING: Final = (
     "security_logs_deleted",
     "security_alarm_changes",
     "cis_organizations_changes",
+    "defenses_detectors_weakened",
+    "defenses_findings_suppressed",
+    "defenses_organization_weakened",
 )
 SECRETS: Final = (
     "security_kms_key_changes",
@@ -71,6 +80,8 @@ OPERATIONS: Final = (
     "security_instances_stopped",
     "security_buckets_deleted",
     "security_data_deleted",
+    "data_stores_deleted",
+    "data_protection_removed",
     "security_throttled_calls",
     "security_quota_exceeded",
 )
