@@ -1,6 +1,6 @@
 .DEFAULT_GOAL := help
 LINT := ruff format types imports workflows prose
-.PHONY: always help setup tools run dashboards chart docs image sbom lock lint $(addprefix lint-,$(LINT)) \
+.PHONY: always help setup tools run dashboards chart runbooks docs image sbom lock lint $(addprefix lint-,$(LINT)) \
 	format test fuzz soak clean
 
 # NEWEST=1: the newest release of everything instead of the lock files' versions, in a separate
@@ -51,6 +51,10 @@ dashboards: setup
 chart: setup
 	@$(BIN)/python scripts/chart_files.py
 	@$(BIN)/python scripts/chart_readme.py
+
+# The parts of the runbooks that follow from alerts and rule packs.
+runbooks: setup
+	@$(BIN)/python scripts/runbooks.py
 
 # Not --quiet: --strict would see no warning.
 docs: setup

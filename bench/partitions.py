@@ -30,6 +30,7 @@ from exporter.metrics.exposition import Exposition
 from exporter.metrics.series import SeriesStore
 from exporter.metrics.telemetry import Telemetry
 from exporter.model import LogEvent, Partition
+from exporter.planning.plan import EVERYTHING, Request
 from exporter.runtime.assembly import Assembler
 from exporter.runtime.engine import Engine
 from exporter.runtime.pipeline import Pipeline
@@ -37,7 +38,8 @@ from exporter.runtime.scheduling import Scheduler
 from exporter.sources.base import Discovery
 from exporter.sources.log_groups import LOG_GROUP
 from exporter.sources.pace import EventPage
-from exporter.sources.timeline import TimelineConfig, TimelineSource
+from exporter.sources.timeline import TimelineSource
+from exporter.sources.timeline_options import TimelineConfig
 
 MOST = 64 * 1024
 INTERVAL = 30.0
@@ -71,7 +73,13 @@ class Groups(TimelineSource):
         """All of them."""
         return Discovery(self._partitions)
 
-    def pages(self, partition: Partition, start: int, end: int) -> Iterator[EventPage]:
+    def pages(
+        self,
+        partition: Partition,
+        start: int,
+        end: int,
+        request: Request = EVERYTHING,  # noqa: ARG002
+    ) -> Iterator[EventPage]:
         """One page."""
         first = -(-start // self._apart) * self._apart
         times = range(first, end, self._apart)

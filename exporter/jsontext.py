@@ -16,6 +16,11 @@ import msgspec
 
 from exporter.model import LONG, LONGEST, DamagedContentError
 
+
+class NotJsonError(DamagedContentError):
+    """The text is not JSON here, whatever follows."""
+
+
 REFUSED: Final = (msgspec.MsgspecError, ValueError, RecursionError)
 """What msgspec raises for text that it does not accept."""
 
@@ -33,6 +38,8 @@ _NEXT: Final = 64 * 1024
 _MOST_VALUES: Final = 2**18
 """Brackets, braces and commas of a value of more than LONG characters. Three characters of dense
 JSON take seventy bytes in memory."""
+_MOST_WASTED: Final = 64 * 1024 * 1024
+_LINE: Final = re.compile(r"\n(?=[{\[])")
 _STRUCTURE: Final = re.compile(r'["\[\]{},]')
 _IN_STRING: Final = re.compile(r'"|(?:\\.){1,1000}|\\\Z', re.DOTALL)
 
@@ -133,6 +140,10 @@ class JsonText:
         self._at = 0
         self._mark: int | None = None
         """Start of the text to keep, if it is not ``_at``."""
+        self._begun = 0
+        """Start of the first value that was not taken completely."""
+        self._wasted = 0
+        """Characters that were read in values that are not JSON, some of them several times."""
         self._unsplit = False
         """Whether msgspec has not tried the newest text yet."""
         self._ended = False
@@ -154,8 +165,31 @@ class JsonText:
         if not character:
             raise DamagedContentError("it ends in the middle of a JSON document")
         if character not in characters:
-            raise DamagedContentError("it is not JSON (any more)")
+            raise NotJsonError("it is not JSON (any more)")
         return character
+
+    def begin(self) -> None:
+        """All values before this were taken."""
+        self._begun = self._at
+
+    def next_line(self) -> bool:
+        """Go to the next line that begins with an object or an array.
+
+        False at the end, or if too much was read for nothing.
+
+        It is the next one after the beginning of the value that is not JSON.
+        """
+        self._mark = None
+        self._wasted += self._at - self._begun
+        self._at = self._begun
+        if self._wasted > _MOST_WASTED:
+            return False
+        while not (found := _LINE.search(self._text, self._at)):
+            self._at = self._begun = max(self._at, len(self._text) - 1)
+            if not self._more():
+                return False
+        self._at = self._begun = found.end()
+        return True
 
     def is_at(self, pattern: re.Pattern[str]) -> bool:
         """Whether the text in memory continues like this."""
@@ -204,11 +238,14 @@ class JsonText:
                 if (length - _CUT if is_cut else error.pos) - start > LONGEST:
                     self._skip()
                     return None
-                if not is_cut or not self._more():
-                    raise DamagedContentError(
-                        "it is not JSON, or ends in the middle of a record"
-                    ) from error
-                continue
+                if is_cut and self._more():
+                    continue
+                if not is_cut or self._is_certain(error):
+                    self._wasted += error.pos - start
+                    raise NotJsonError("it is not JSON (any more)") from error
+                raise DamagedContentError(
+                    "it is not JSON, or ends in the middle of a record"
+                ) from error
             # A number at the end of the text in memory may be incomplete (`1` of `1.5` or `1e5`,
             # even if `.` or `e` follows already); other values cannot.
             closed = (
@@ -218,6 +255,11 @@ class JsonText:
                 break
         self._at = end
         return self._text[start:end] if end - start <= LONGEST else None
+
+    def _is_certain(self, error: json.JSONDecodeError) -> bool:
+        """Whether more text cannot cure an error at the end of the text."""
+        rest = self._text[error.pos :].strip(_BLANKS)
+        return bool(rest) and error.msg.startswith("Expecting ") and "value" not in error.msg
 
     def elements(self) -> Iterator[str | None]:
         """Take an array: each of its elements, as ``value``."""
@@ -230,6 +272,8 @@ class JsonText:
                 raw = self.value()
                 opening = (raw or "")[:_OPENING]
                 yield raw
+            if self._mark is None:
+                self.begin()
             if self.expect(",]") == ",":
                 self._at += 1
         self._at += 1
@@ -310,7 +354,9 @@ class JsonText:
         """Read more text, doubling it each time, so a long record is tried only a few times."""
         if self._mark is not None and self._at - self._mark > LONGEST:
             self._mark = None
-        keep = self._at if self._mark is None else self._mark
+        if self._at - self._begun > LONGEST:
+            self._begun = self._at
+        keep = min(self._begun, self._at if self._mark is None else self._mark)
         pending = len(self._text) - keep
         pieces = [self._text[keep:]]
         gained = 0
@@ -329,6 +375,7 @@ class JsonText:
             return False
         self._text = "".join(pieces)
         self._at -= keep
-        self._mark = None if self._mark is None else 0
+        self._begun -= keep
+        self._mark = None if self._mark is None else self._mark - keep
         self._unsplit = True
         return True

@@ -36,7 +36,6 @@ from metric_filter_demo.protocol import (
     success,
 )
 from metric_filter_demo.quotas import Quotas
-from metric_filter_demo.recorded import RecordedAnswers, conformance_answers
 from metric_filter_demo.server import LoopbackServer, send_dripping
 from metric_filter_demo.signatures import check_age
 
@@ -68,7 +67,6 @@ class EmbeddedAws:
             not the clients'.
         retention: seconds after which events are dropped, to bound memory. By default the
             event history's 90 days; log groups keep everything.
-        recorded: answers to filter patterns; by default the conformance suite's cases.
     """
 
     def __init__(
@@ -80,7 +78,6 @@ class EmbeddedAws:
         clock: Callable[[], float] = time.time,
         signature_age: bool = True,
         retention: float | None = None,
-        recorded: RecordedAnswers | None = None,
     ) -> None:
         self.calls = Calls()
         self.accounts = Accounts()
@@ -91,17 +88,16 @@ class EmbeddedAws:
         self._injector = FaultInjector(faults)
         self._quotas = Quotas(quotas)
         self._history = EventHistory(self._injector, clock=clock, retention=retention)
-        self._recorded = recorded or conformance_answers()
-        self._log_events = LogEvents(
-            self._injector, self._recorded, clock=clock, retention=retention
-        )
+        self._log_events = LogEvents(self._injector, clock=clock, retention=retention)
         self._own: Mapping[str, Callable[[Request], Mapping[str, Any]]] = {
             "LookupEvents": self._history.lookup,
             "FilterLogEvents": self._filter_log_events,
             "DescribeLogGroups": self.log_group_lists.answer,
             "ListLogGroups": self.log_group_lists.answer,
             "ListRegions": self.accounts.list_regions,
-            "TestMetricFilter": lambda request: answer_test_metric_filter(request, self._recorded),
+            "TestMetricFilter": lambda request: answer_test_metric_filter(
+                request, self.faults.doubts
+            ),
         }
         """Answers by operation; the others are moto's."""
         self._server: LoopbackServer | None = None

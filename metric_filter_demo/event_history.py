@@ -13,11 +13,13 @@ from typing import Any
 from uuid import uuid4
 
 from metric_filter_demo.faults import FaultInjector
+from metric_filter_demo.patterns import Doubts
 from metric_filter_demo.protocol import ApiError, Request, page_position, page_token
 
 # AWS: "You can look up events that occurred in a Region within the last 90 days."
 _HISTORY_SECONDS = 90 * 86400.0
 _PAGE = 50
+_LONGEST_VALUE = 2000
 _ATTRIBUTES = (
     "EventId",
     "EventName",
@@ -78,7 +80,7 @@ class EventHistory:
         """
         if record.get("managementEvent") is False or record.get("eventCategory") == "Data":
             raise ValueError("The event history has management events only.")
-        event = _event({"eventID": str(uuid4()), **record})
+        event = _event({"eventID": str(uuid4()), **record}, self._injector.faults.doubts)
         now = self._clock()
         with self._lock:
             entries = self._entries.setdefault((account, region), [])
@@ -177,7 +179,12 @@ def _wanted(parameters: Mapping[str, Any]) -> Callable[[dict[str, Any]], bool]:
     key = attributes[0].get("AttributeKey")
     value = attributes[0].get("AttributeValue")
     # AWS: "Currently the list can contain only one item."
-    if len(attributes) > 1 or key not in _ATTRIBUTES or not isinstance(value, str) or not value:
+    if (
+        len(attributes) > 1
+        or key not in _ATTRIBUTES
+        or not isinstance(value, str)
+        or not 1 <= len(value) <= _LONGEST_VALUE
+    ):
         raise ApiError(
             "InvalidLookupAttributesException",
             "Exactly one lookup attribute with a known key and a value can be given.",
@@ -187,17 +194,18 @@ def _wanted(parameters: Mapping[str, Any]) -> Callable[[dict[str, Any]], bool]:
     return lambda event: event.get(key) == value
 
 
-def _event(record: Mapping[str, Any]) -> dict[str, Any]:
+def _event(record: Mapping[str, Any], doubts: Doubts) -> dict[str, Any]:
     """The answer's Event for a CloudTrail record."""
     identity = record.get("userIdentity") or {}
     event = {
         "EventId": record["eventID"],
         "EventName": record.get("eventName"),
-        "ReadOnly": str(record.get("readOnly", False)).lower(),
+        # AWS does not say how it selects records that do not say it.
+        "ReadOnly": str(record["readOnly"]).lower() if "readOnly" in record else None,
         "AccessKeyId": identity.get("accessKeyId"),
         "EventTime": int(datetime.fromisoformat(record["eventTime"]).timestamp()),
         "EventSource": record.get("eventSource"),
-        "Username": _user_name(identity),
+        "Username": _user_name(identity, doubts),
         "Resources": [
             {"ResourceType": resource.get("type"), "ResourceName": resource.get("ARN")}
             for resource in record.get("resources") or ()
@@ -207,9 +215,10 @@ def _event(record: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in event.items() if value is not None}
 
 
-def _user_name(identity: Mapping[str, Any]) -> str | None:
+def _user_name(identity: Mapping[str, Any], doubts: Doubts) -> str | None:
     if identity.get("type") == "Root":
-        return "root"
+        # AWS: userName of the root user is the account's alias, if there is one.
+        return str(identity.get("userName") or "root") if doubts.messages else "root"
     if identity.get("type") == "AssumedRole":
         return str(identity.get("arn", "")).rpartition("/")[2] or None
     name = identity.get("userName")

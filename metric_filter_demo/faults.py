@@ -11,6 +11,7 @@ from enum import Enum, auto
 from http import HTTPStatus
 
 from metric_filter_demo import answers
+from metric_filter_demo.patterns import Doubts
 from metric_filter_demo.protocol import ApiError, Request, Response
 
 
@@ -64,6 +65,8 @@ class Faults:
     drip: float = 0.0
     """Answers that come one byte a second: half of them from the first header on, half of them
     from the body on."""
+    doubts: Doubts = Doubts()  # noqa: RUF009 - it is frozen
+    """Filter patterns on which AWS's answer is not certain get another than the exporter's."""
     seed: int = 0
     """Starts the random numbers: the same calls meet the same faults."""
 

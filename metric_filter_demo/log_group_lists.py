@@ -29,6 +29,7 @@ class LogGroupLists:
         self._lock = threading.Lock()
         self._links: dict[str, set[str]] = {}
         self._classes: dict[GroupKey, str] = {}
+        self._protection: dict[GroupKey, dict[str, Any]] = {}
 
     def link(self, account: str, monitoring: str) -> None:
         """Link an account to a monitoring account."""
@@ -39,6 +40,11 @@ class LogGroupLists:
         """Give a log group another class than STANDARD."""
         with self._lock:
             self._classes[group] = log_group_class
+
+    def protect(self, group: GroupKey, **described: Any) -> None:
+        """Give a log group a data protection policy; ``described`` by DescribeLogGroups."""
+        with self._lock:
+            self._protection[group] = described
 
     def class_of(self, group: GroupKey) -> str:
         """The class of a log group."""
@@ -92,7 +98,8 @@ class LogGroupLists:
         described: dict[str, Any] = logs_backend(account, region).groups[name].to_describe_dict()
         described["logGroupClass"] = self.class_of(key)
         if operation == "DescribeLogGroups":
-            return described
+            with self._lock:
+                return described | self._protection.get(key, {})
         return {one: described[one] for one in ("logGroupName", "logGroupArn", "logGroupClass")}
 
 

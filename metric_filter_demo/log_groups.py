@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from metric_filter_demo.faults import FaultInjector
+from metric_filter_demo.patterns import InvalidPattern, read_pattern
 from metric_filter_demo.protocol import ApiError, Request, page_position, page_token
-from metric_filter_demo.recorded import RecordedAnswers
 
 # AWS: "Each page returned can contain up to 1 MB of log events or up to 10,000 log events."
 _PAGE_BYTES = 1_048_576
@@ -49,20 +49,17 @@ class _Entry:
 class LogEvents:
     """Log events by log group; ``filter`` answers FilterLogEvents. Thread-safe.
 
-    ``recorded``: answers to filter patterns.
     ``retention``: seconds after which events are dropped, to bound memory.
     """
 
     def __init__(
         self,
         injector: FaultInjector,
-        recorded: RecordedAnswers,
         *,
         clock: Callable[[], float] = time.time,
         retention: float | None = None,
     ) -> None:
         self._injector = injector
-        self._recorded = recorded
         self._clock = clock
         self._retention = retention
         self._entries: dict[GroupKey, list[_Entry]] = {}
@@ -110,8 +107,10 @@ class LogEvents:
         parameters = request.parameters()
         _check(parameters)
         pattern = parameters.get("filterPattern") or ""
-        if self._recorded.refuses(pattern):
-            raise _invalid("Invalid filter pattern")
+        try:
+            match = read_pattern(pattern, self._injector.faults.doubts)
+        except InvalidPattern as error:
+            raise _invalid(f"Invalid filter pattern: {error}") from None
         newest_first, after = self._position(parameters)
         now = self._clock()
         start = parameters.get("startTime", 0)
@@ -129,9 +128,7 @@ class LogEvents:
         found = (
             entry
             for entry in (reversed(window) if newest_first else window)
-            if entry.visible_at <= now
-            and chosen(entry.stream)
-            and self._recorded.match(pattern, entry.message) is not None
+            if entry.visible_at <= now and chosen(entry.stream) and match(entry.message) is not None
         )
         page, last, more = self._page(found, parameters.get("limit", _PAGE_EVENTS), after)
         # AWS: searchedLogStreams "returns an empty list" since May 15, 2020.

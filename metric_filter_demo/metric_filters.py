@@ -1,17 +1,17 @@
-"""CloudWatch Logs' TestMetricFilter as AWS documents it, with recorded answers."""
+"""CloudWatch Logs' TestMetricFilter as AWS documents it."""
 
 from __future__ import annotations
 
 from typing import Any
 
+from metric_filter_demo.patterns import Doubts, InvalidPattern, read_pattern
 from metric_filter_demo.protocol import ApiError, Request
-from metric_filter_demo.recorded import RecordedAnswers
 
 _MOST_MESSAGES = 50
 
 
-def answer_test_metric_filter(request: Request, recorded: RecordedAnswers) -> dict[str, Any]:
-    """Answer TestMetricFilter; raises ApiError as AWS does, and for unrecorded patterns."""
+def answer_test_metric_filter(request: Request, doubts: Doubts) -> dict[str, Any]:
+    """Answer TestMetricFilter; raises ApiError as AWS does."""
     parameters = request.parameters()
     messages = parameters.get("logEventMessages")
     text = parameters.get("filterPattern")
@@ -21,11 +21,13 @@ def answer_test_metric_filter(request: Request, recorded: RecordedAnswers) -> di
         raise _invalid(f"logEventMessages must hold 1 through {_MOST_MESSAGES} messages.")
     if not all(isinstance(message, str) and message for message in messages):
         raise _invalid("Each of logEventMessages must have at least one character.")
-    if recorded.refuses(text):
-        raise _invalid("Invalid metric filter pattern")
+    try:
+        match = read_pattern(text, doubts)
+    except InvalidPattern as error:
+        raise _invalid(f"Invalid metric filter pattern: {error}") from None
     matches = []
     for number, message in enumerate(messages, start=1):
-        extracted = recorded.match(text, message)
+        extracted = match(message)
         if extracted is not None:
             matches.append(
                 {"eventNumber": number, "eventMessage": message, "extractedValues": extracted}

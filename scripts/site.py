@@ -1,7 +1,7 @@
 """MkDocs hooks: the documentation site's pages that are not in docs/.
 
-The README and its neighbours become pages, the runbooks are listed by the file of their alerts,
-and a link to a file that is not a page leads to the repository.
+The README and its neighbours become pages, the navigation has the runbooks by the file of their
+alerts, and a link to a file that is not a page leads to the repository.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ PAGES = {
     "SECURITY.md": "security.md",
 }
 """Pages that are not in docs/: path in the repository, path in the site."""
-RUNBOOKS = "runbooks/index.md"
+RUNBOOKS = "runbooks/README.md"
 
 _LINK = re.compile(r"(\]\()([^()\s]+)(\))")
 _RUNBOOK = re.compile(r"/docs/(runbooks/\w+\.md)$", re.MULTILINE)
@@ -35,15 +35,6 @@ def runbooks() -> dict[str, list[str]]:
     """Return the pages of the runbooks by the alert file that names them."""
     files = sorted((ROOT / "alerts").glob("*.yaml"))
     return {file.stem: list(dict.fromkeys(_RUNBOOK.findall(file.read_text()))) for file in files}
-
-
-def runbooks_page() -> str:
-    """Return the Markdown of the page that lists the runbooks."""
-    parts = ["# Runbooks", "One page for each alert, by the file of the alert."]
-    for name, pages in runbooks().items():
-        items = [f"- [{Path(page).stem}]({Path(page).name})" for page in pages]
-        parts += [f"## {name}", "\n".join(items)]
-    return "\n\n".join(parts) + "\n"
 
 
 def link(target: str, source: str, repository: str) -> str:
@@ -84,15 +75,12 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     """Add the pages that are not in docs/."""
     for path, place in PAGES.items():
         files.append(File.generated(config, place, content=(ROOT / path).read_text()))
-    files.append(File.generated(config, RUNBOOKS, content=runbooks_page()))
     return files
 
 
 def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:  # noqa: ARG001 - MkDocs names the arguments
     """Rewrite the links that a site resolves in another way than a repository does."""
     source = page.file.src_uri
-    if source == RUNBOOKS:
-        return markdown
     path = {place: path for path, place in PAGES.items()}.get(source, f"docs/{source}")
     repository = (config.repo_url or "").rstrip("/")
     return _LINK.sub(lambda found: found[1] + link(found[2], path, repository) + found[3], markdown)

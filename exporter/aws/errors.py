@@ -51,6 +51,8 @@ _REASONS: dict[str, frozenset[str]] = {
     "archived": frozenset({"InvalidObjectState"}),
     "region_disabled": frozenset({"OptInRequired", "RegionDisabledException"}),
     "unreadable": frozenset({UNREADABLE}),
+    # The configuration has no part in it: the next poll begins without a token.
+    "error": frozenset({"InvalidNextTokenException"}),
 }
 _REFUSED_CREDENTIALS = frozenset(
     {"InvalidClientTokenId", "UnrecognizedClientException", "AuthFailure", "InvalidAccessKeyId"}

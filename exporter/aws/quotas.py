@@ -7,10 +7,9 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
-from typing import Final, cast
 
-from pyrate_limiter import InMemoryBucket, Rate, RateItem
-
+from exporter.aws.bucket import Bucket, Needs, QuotaState, Ticket
+from exporter.aws.uses import Use, current_use
 from exporter.model import SourceError
 
 # AWS: "The rate of lookup requests is limited to two per second, per account, per Region."
@@ -27,19 +26,6 @@ _FILTER_LOG_EVENTS_BY_REGION = {
     "eu-central-1": 5,
     "il-central-1": 5,
 }
-
-_WINDOW = 1050
-"""Milliseconds. A little more than a second, because requests that are sent a second apart may
-arrive closer together."""
-
-_FEWER: Final = 0.8
-"""What is left of a quota if AWS throttles: other tools use it too, or the account has less."""
-_THROTTLES_APART: Final = 1000
-"""Milliseconds within which further throttles have the same cause."""
-_CALM: Final = 15_000
-"""Milliseconds without a throttle after which a call a second more is tried."""
-_MOST_CALM: Final = 32 * _CALM
-"""The calm doubles up to this each time that one more was too many."""
 
 
 def published_quota(operation: str, region: str) -> int | None:
@@ -61,65 +47,86 @@ class Quotas:
     """A quota for each (account, region, operation); thread-safe.
 
     ``limit`` returns requests a second for an operation and region, or None for no limit.
+    ``clock`` returns seconds and never goes back.
     """
 
-    def __init__(self, limit: Callable[[str, str], int | None] = published_quota) -> None:
+    def __init__(
+        self,
+        limit: Callable[[str, str], int | None] = published_quota,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._limit = limit
-        self._quotas: dict[tuple[str, str, str], _Quota] = {}
+        self._clock = clock
+        self._buckets: dict[tuple[str, str, str], Bucket] = {}
         self._lock = threading.Lock()
         self._paid = threading.local()
 
-    def book(self, operation: str, account_id: str, region: str) -> float:
-        """Book a call of the operation; return the seconds until it may be made.
-
-        Calls are made in the order of their bookings.
-        """
-        quota = self._quota(operation, account_id, region)
-        return 0.0 if quota is None else quota.book()
-
-    def wait(self, operation: str, account_id: str, region: str, stop: threading.Event) -> None:
-        """Wait until the operation may be called; a call that this thread has booked seldom waits.
-
-        A booked call can be late, if its thread was, and then meets those of the next second.
-
-        Raises SourceError with reason ``stopping`` as soon as ``stop`` is set.
-        """
-        quota = self._quota(operation, account_id, region)
-        if getattr(self._paid, "call", None) == (operation, account_id, region):
-            self._paid.call = None
-        elif quota is not None and not stop.is_set():
-            stop.wait(quota.book())
-        while quota is not None and not stop.is_set() and (delay := quota.send()):
-            stop.wait(delay)
-        if stop.is_set():
-            raise stopping_error()
-
-    def seconds(self, operation: str, account_id: str, region: str) -> float:
-        """Seconds between two calls at the rate that is allowed now; 0 without a quota."""
-        quota = self._quota(operation, account_id, region)
-        return 0.0 if quota is None else quota.seconds
-
-    def throttled(self, operation: str, account_id: str, region: str) -> None:
-        """AWS throttled a call: make fewer for a while."""
-        quota = self._quota(operation, account_id, region)
-        if quota is not None:
-            quota.throttled()
-
-    @contextmanager
-    def paid(self, operation: str, account_id: str, region: str) -> Iterator[None]:
-        """A context in which this thread's next call of the operation is booked already."""
-        self._paid.call = (operation, account_id, region)
-        try:
-            yield
-        finally:
-            self._paid.call = None
-
-    def _quota(self, operation: str, account_id: str, region: str) -> _Quota | None:
+    def bucket(self, operation: str, account_id: str, region: str) -> Bucket | None:
+        """The tokens of a quota; None without a limit."""
         limit = self._limit(operation, region)
         if limit is None:
             return None
         with self._lock:
-            return self._quotas.setdefault((account_id, region, operation), _Quota(limit))
+            name = (operation, account_id, region)
+            if name not in self._buckets:
+                self._buckets[name] = Bucket(limit, self._clock)
+            return self._buckets[name]
+
+    def ticket(
+        self, operation: str, account_id: str, region: str, use: Use, since: float | None = None
+    ) -> Ticket | None:
+        """A place in line for a call; None without a limit. ``since``: when it was due."""
+        bucket = self.bucket(operation, account_id, region)
+        if bucket is None:
+            return None
+        return Ticket(bucket, use, self._clock() if since is None else since)
+
+    def wait(self, operation: str, account_id: str, region: str, stop: threading.Event) -> None:
+        """Wait until the operation may be called; a call that this thread has paid seldom waits.
+
+        Raises SourceError with reason ``stopping`` as soon as ``stop`` is set.
+        """
+        bucket = self.bucket(operation, account_id, region)
+        if getattr(self._paid, "call", None) == (operation, account_id, region):
+            self._paid.call = None
+        elif bucket is not None:
+            _await(Ticket(bucket, current_use(), self._clock()), stop)
+        while bucket is not None and not stop.is_set() and (delay := bucket.send()):
+            stop.wait(delay)
+        if stop.is_set():
+            raise stopping_error()
+
+    def throttled(self, operation: str, account_id: str, region: str) -> None:
+        """AWS throttled a call: make fewer for a while."""
+        bucket = self.bucket(operation, account_id, region)
+        if bucket is not None:
+            bucket.throttled()
+
+    def states(self) -> list[QuotaState]:
+        """The quotas that are used."""
+        with self._lock:
+            buckets = list(self._buckets.items())
+        return [bucket.state(*name) for name, bucket in buckets]
+
+    @contextmanager
+    def paid(self, operation: str, account_id: str, region: str) -> Iterator[Callable[[], bool]]:
+        """A context in which this thread's next call of the operation has its token already.
+
+        Its value returns whether the token is still left.
+        """
+        self._paid.call = (operation, account_id, region)
+        try:
+            yield lambda: self._paid.call is not None
+        finally:
+            self._paid.call = None
+
+
+def _await(ticket: Ticket, stop: threading.Event) -> None:
+    try:
+        while not stop.is_set() and (delay := ticket.take()):
+            stop.wait(delay)
+    finally:
+        ticket.leave()
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,93 +137,48 @@ class CallCost:
     operation: str
     account_id: str
     region: str
+    use: Callable[[], Use] = Use
+    """Who makes the next call, and why."""
     elsewhere: Callable[[], bool] = lambda: False
-    """Whether other threads make the call now; each books its own."""
+    """Whether other threads make the call now; each takes its own token."""
 
     @property
     def seconds(self) -> float:
-        """See ``Quotas.seconds``."""
-        return self.quotas.seconds(self.operation, self.account_id, self.region)
+        """Seconds between two calls at the rate that is allowed now; 0 without a quota."""
+        bucket = self._bucket
+        return 0.0 if bucket is None else bucket.seconds(self.use().budget)
 
-    def book(self) -> float:
-        """See ``Quotas.book``."""
+    @property
+    def until(self) -> float:
+        """See ``Use.until``."""
+        return self.use().until
+
+    def rank(self, now: float) -> int:
+        """See ``Use.rank``."""
+        return self.use().rank(now)
+
+    def ticket(self, since: float) -> Ticket | None:
+        """See ``Quotas.ticket``; None if the call takes no token."""
         if self.elsewhere():
-            return 0.0
-        return self.quotas.book(self.operation, self.account_id, self.region)
+            return None
+        place = (self.operation, self.account_id, self.region)
+        return self.quotas.ticket(*place, self.use(), since)
 
-    def paid(self) -> AbstractContextManager[None]:
+    def paid(self) -> AbstractContextManager[Callable[[], bool]]:
         """See ``Quotas.paid``."""
         if self.elsewhere():
-            return nullcontext()
+            return nullcontext(lambda: False)
         return self.quotas.paid(self.operation, self.account_id, self.region)
 
-
-class _Quota:
-    def __init__(self, limit: int) -> None:
-        # pyrate-limiter's Limiter cannot be interrupted while it waits, and starts a thread.
-        self._booked = InMemoryBucket([Rate(limit, _WINDOW)])
-        self._sent = InMemoryBucket([Rate(limit, _WINDOW)])
-        self._lock = threading.Lock()
-        self._last = 0
-        self._most = self._limit = limit
-        self._changed = 0
-        self._calm, self._raised = _CALM, False
+    def need(self, needs: Needs | None) -> None:
+        """See ``Bucket.need``."""
+        bucket = self._bucket
+        if bucket is not None:
+            bucket.need(self.use(), needs)
 
     @property
-    def seconds(self) -> float:
-        return _WINDOW / self._limit / 1000
-
-    def throttled(self) -> None:
-        with self._lock:
-            now = _milliseconds()
-            lowered = self._limit < self._most and not self._raised
-            if lowered and now < self._changed + _THROTTLES_APART:
-                return
-            fewer = self._limit - 1 if self._raised else round(self._limit * _FEWER)
-            self._calm = min(2 * self._calm, _MOST_CALM) if self._raised else _CALM
-            self._raised = False
-            self._set(max(1, min(self._limit - 1, fewer)), now)
-
-    def _raise(self, now: int) -> None:
-        """Try one more after a calm; the one before was not too many if it was raised before."""
-        if self._limit < self._most and now >= self._changed + self._calm:
-            self._calm = max(_CALM, self._calm // 2) if self._raised else self._calm
-            self._raised = True
-            self._set(self._limit + 1, now)
-
-    def _set(self, limit: int, now: int) -> None:
-        self._limit, self._changed = limit, now
-        for bucket in (self._booked, self._sent):
-            bucket.rates = [Rate(limit, _WINDOW)]
-
-    def book(self) -> float:
-        with self._lock:
-            now = _milliseconds()
-            self._raise(now)
-            self._booked.leak(now)
-            self._last = max(now, self._last)
-            # A booking is an item with a time in the future.
-            while delay := _put(self._booked, self._last):
-                self._last += delay
-            return (self._last - now) / 1000
-
-    def send(self) -> float:
-        """Make a call now and return 0, or return the seconds until it may be made."""
-        with self._lock:
-            now = _milliseconds()
-            self._sent.leak(now)
-            return _put(self._sent, now) / 1000
-
-
-def _milliseconds() -> int:
-    return time.monotonic_ns() // 1_000_000
-
-
-def _put(bucket: InMemoryBucket, at: int) -> int:
-    """Put an item at a time into a bucket, or return the milliseconds until there is room."""
-    item = RateItem("call", at)
-    # The type includes asynchronous buckets.
-    return 0 if bucket.put(item) else max(1, cast("int", bucket.waiting(item)))
+    def _bucket(self) -> Bucket | None:
+        return self.quotas.bucket(self.operation, self.account_id, self.region)
 
 
 def stopping_error() -> SourceError:

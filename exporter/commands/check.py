@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -13,10 +13,13 @@ import typer
 
 from exporter.clock import Clock
 from exporter.commands.options import ConfigFile, setting_option, settings_from
+from exporter.commands.plan import plan_lines
 from exporter.commands.terminal import Colour, Painter
 from exporter.configuration import Checked, Configuration
 from exporter.configuration import check as check_files
 from exporter.exactness import RuleVersion
+from exporter.model import Partition
+from exporter.planning.forecast import Rates, from_text
 from exporter.sources.base import Environment
 from exporter.yamlfile.problems import Problem, plural
 
@@ -24,7 +27,7 @@ if TYPE_CHECKING:
     from exporter.ledger.review import Move
 
 
-def check(
+def check(  # noqa: PLR0917 - typer passes them by name
     config_file: ConfigFile = None,
     web_config_file: Annotated[
         str | None, setting_option("web_config_file", "Check this too.")
@@ -48,6 +51,24 @@ def check(
             " count. [default: none]",
         ),
     ] = None,
+    plan: Annotated[
+        bool,
+        typer.Option(
+            "--plan",
+            help="Print which requests reading will take and why, with calls a day and their price:"
+            " by the rates that the exporter of `--storage.path` has measured, else by assumptions."
+            " AWS is only called with `--online`, to count the partitions.",
+        ),
+    ] = False,
+    events_per_second: Annotated[
+        float,
+        typer.Option(
+            "--plan.events-per-second",
+            min=0.0,
+            metavar="NUMBER",
+            help="Log events of each account and region, or log group, that a plan assumes.",
+        ),
+    ] = 1.0,
 ) -> None:
     """Check the configuration and its rules.
 
@@ -71,8 +92,11 @@ def check(
     sources = plural(len(checked.configuration.sources), "source")
     rules = plural(len(checked.configuration.rules), "rule")
     print(f"{sources}, {rules}: ok{f' ({counts[0]})' if counts else ''}")
-    if storage_path is not None:
-        _check_ledger(storage_path, checked.configuration)
+    seen = {} if storage_path is None else _check_ledger(storage_path, checked.configuration)
+    if plan:
+        found = _partitions(checked.configuration) if online else {}
+        print()
+        print("\n".join(plan_lines(checked.configuration, events_per_second, seen, found)))
 
 
 def _web_problems(path: Path | None) -> Sequence[Problem]:
@@ -97,6 +121,17 @@ def _online_problems(checked: Checked) -> Sequence[Problem]:
     ]
 
 
+def _partitions(configuration: Configuration) -> Mapping[str, Sequence[Partition]]:
+    """The partitions that AWS has now, by source."""
+    from exporter.aws.accounts import AwsAccounts  # noqa: PLC0415 - as above
+
+    environment = Environment(AwsAccounts(), Clock())
+    return {
+        source.name: source.source(environment, {}).discover().partitions
+        for source in configuration.sources
+    }
+
+
 def _painted(problem: Problem, paint: Painter) -> str:
     colour: Colour = "red" if problem.severity == "error" else "yellow"
     head = f"{problem.location}: {problem.severity}:"
@@ -105,7 +140,8 @@ def _painted(problem: Problem, paint: Painter) -> str:
     return painted + problem.render().removeprefix(head)
 
 
-def _check_ledger(directory: Path, configuration: Configuration) -> None:
+def _check_ledger(directory: Path, configuration: Configuration) -> Mapping[str, Sequence[Rates]]:
+    """Print how loading the configuration would change a ledger; return the rates in it."""
     # Assembling imports boto3, which takes a while.
     from exporter.ledger.base import LedgerError  # noqa: PLC0415
     from exporter.ledger.review import review  # noqa: PLC0415
@@ -125,12 +161,12 @@ def _check_ledger(directory: Path, configuration: Configuration) -> None:
         raise typer.Exit(1) from error
     if found is None:
         print(f"{directory} has no ledger: a new one will be begun, every counter starts from 0")
-        return
+        return {}
     if not found.is_migrated:
         print(
             f"{found.path} is of an earlier version: it will be migrated when the exporter starts"
         )
-        return
+        return {}
     print(f"{found.path} is whole")
     for metric, series in sorted(found.restarted.items()):
         print(f"metric {metric} restarts at zero, {series} series end")
@@ -145,6 +181,7 @@ def _check_ledger(directory: Path, configuration: Configuration) -> None:
             continue
         print(f"rule {rule} on {source} {_change(before, after)}")
     print(f"{plural(unchanged, 'rule')} on their sources: unchanged")
+    return {source: from_text(text) for source, text in found.seen.items()}
 
 
 def _moved(move: Move) -> str:

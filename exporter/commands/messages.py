@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
 from exporter.model import DamagedContentError
-from exporter.sources.file_content import CHUNK, inflate, is_gzip
+from exporter.sources.decompression import decompressed
+from exporter.sources.file_content import CHUNK
 
 STANDARD_INPUT = "-"
 
@@ -44,7 +45,7 @@ def decoded(line: bytes) -> str:
 
 
 def lines(name: str) -> Iterator[bytes]:
-    """The lines of a file (``-``: of standard input) with their ends; gzip is inflated.
+    """The lines of a file (``-``: of standard input) with their ends, decompressed.
 
     Raises InputError, after the messages that could be read.
     """
@@ -68,7 +69,7 @@ def _opened(name: str) -> Iterator[BinaryIO]:
             yield _inflated(io.BufferedReader(_Counted(sys.stdin.buffer), CHUNK))
             return
         with Path(name).open("rb") as file:
-            yield _inflated(file)
+            yield _inflated(file, os.fstat(file.fileno()).st_size)
     except OSError as error:
         raise InputError(f"{shown_name(name)}: {error.strerror}") from error
     except DamagedContentError as error:
@@ -110,8 +111,9 @@ def _is_json(data: bytes) -> bool:
     return True
 
 
-def _inflated(file: io.BufferedReader) -> BinaryIO:
-    return io.BufferedReader(_Chunks(inflate(file)), CHUNK) if is_gzip(file) else file
+def _inflated(file: io.BufferedReader, size: int | None = None) -> BinaryIO:
+    chunks = decompressed(file, size)
+    return file if chunks is None else io.BufferedReader(_Chunks(chunks), CHUNK)
 
 
 class _Counted(io.RawIOBase):

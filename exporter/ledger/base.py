@@ -65,6 +65,8 @@ class Member:
     a partition was not read yet under this configuration."""
     memory: int
     """See Source.memory, milliseconds."""
+    seen: str = ""
+    """The rates of its partitions, for ``check --plan``; empty to keep those in the ledger."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -248,6 +250,16 @@ class Ledger(Protocol):
     def checkpoints(self, partitions: Iterable[Partition]) -> dict[Partition, str]:
         """Return the last committed checkpoints of those partitions that have one."""
 
+    def checkpoints_of(self, source: str) -> dict[str, str]:
+        """Return the last committed checkpoints of a source by ``Partition.key``."""
+
+    def move(self, moves: Mapping[Partition, tuple[str | None, str | None]]) -> None:
+        """Change checkpoints whose partitions were renamed: all or none.
+
+        ``moves``: what each was and will be; None for no checkpoint. Raises FencedError if one is
+        another by now.
+        """
+
     def has_progress(self, source: str) -> bool:
         """Return whether any partition of the source has a checkpoint."""
 
@@ -275,6 +287,13 @@ class Ledger(Protocol):
 
     def rule_totals(self) -> list[RuleTotal]:
         """Return the totals of all rules, including those that are no longer loaded."""
+
+    def latest_matches(self, rule: str, most: int) -> list[SeriesTotal]:
+        """Return the series of a rule that matched last, the latest first.
+
+        Only series that no other rule has incremented, and whose last match has a time: the
+        exemplar of any other may not be a match of this rule.
+        """
 
     def expire(self, feed: str, members: Sequence[Member]) -> int:
         """Delete memory of events that no partition of the feed's sources can bring again.

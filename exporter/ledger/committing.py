@@ -187,6 +187,25 @@ class Commit:
         return memory
 
 
+def move(
+    transaction: Transaction, moves: Mapping[Partition, tuple[str | None, str | None]], now: int
+) -> None:
+    """See ``Ledger.move``; ``now``: of reading time, milliseconds."""
+    keys = {partition: checkpoint_key(partition) for partition in moves}
+    rows = {row[:2]: row for row in transaction.read(CHECKPOINTS, keys.values())}
+    written = []
+    for partition, (expected, checkpoint) in moves.items():
+        before = rows.get(keys[partition])
+        if (None if expected is None else _bytes(expected)) != (before and before.checkpoint):
+            raise FencedError(f"{partition}: it was read on while its file was renamed.")
+        if checkpoint is not None:
+            row = before or Checkpoint(*keys[partition], b"", None, 0, now, 0)
+            written.append(row._replace(checkpoint=_bytes(checkpoint), updated=now))
+    gone = [keys[partition] for partition, (_, checkpoint) in moves.items() if checkpoint is None]
+    transaction.delete(CHECKPOINTS, gone)
+    transaction.write(CHECKPOINTS, written)
+
+
 def checkpoint_key(partition: Partition) -> tuple[str, bytes]:
     """Return the key of a partition's checkpoint."""
     return partition.source, partition_key(partition)

@@ -24,9 +24,10 @@ from exporter.ledger.base import (
     RuleUse,
     SeriesTotal,
 )
-from exporter.ledger.committing import Commit, EarlierMemory, checkpoint_key
+from exporter.ledger.committing import Commit, EarlierMemory, checkpoint_key, move
 from exporter.ledger.counting import Placement, RuleSpec, series_id
 from exporter.ledger.feeds import load_feeds
+from exporter.ledger.latest import latest_matches
 from exporter.ledger.memory import Memory
 from exporter.ledger.placing import read_declared, write
 from exporter.ledger.renaming import first_names, rename_feed, rename_source
@@ -41,6 +42,7 @@ from exporter.ledger.tables import (
     FACTS,
     MEMBER_COUNTS,
     RULE_COUNTS,
+    SEEN,
     SERIES,
     TOTALS,
     Fact,
@@ -166,10 +168,18 @@ class StoredLedger:
         by_key = {checkpoint_key(partition): partition for partition in partitions}
         with self._store.reading() as transaction:
             rows = transaction.read(CHECKPOINTS, by_key)
-        return {
-            by_key[row.source, row.partition]: row.checkpoint.decode("utf-8", "surrogatepass")
-            for row in rows
-        }
+        return {by_key[row.source, row.partition]: _text(row.checkpoint) for row in rows}
+
+    def checkpoints_of(self, source: str) -> dict[str, str]:
+        """See ``Ledger.checkpoints_of``."""
+        with self._store.reading() as transaction:
+            rows = transaction.read(CHECKPOINTS, [(source,)])
+        return {_text(row.partition): _text(row.checkpoint) for row in rows}
+
+    def move(self, moves: Mapping[Partition, tuple[str | None, str | None]]) -> None:
+        """See ``Ledger.move``."""
+        with self._store.transaction() as transaction:
+            move(transaction, moves, self._now())
 
     def has_progress(self, source: str) -> bool:
         """See ``Ledger.has_progress``."""
@@ -232,12 +242,17 @@ class StoredLedger:
         with self._store.reading() as transaction:
             return _rule_totals(transaction)
 
+    def latest_matches(self, rule: str, most: int) -> list[SeriesTotal]:
+        """See ``Ledger.latest_matches``."""
+        return latest_matches(self._store, rule, most)
+
     def expire(self, feed: str, members: Sequence[Member]) -> int:
         """See ``Ledger.expire``. Other transactions may run between its steps."""
         now, count = self._reading_time(), 0
         while True:
             with self._store.transaction() as transaction:
-                transaction.write(FACTS, [Fact(READING_TIME, str(now))])
+                seen = [Fact(SEEN + one.source, one.seen) for one in members if one.seen]
+                transaction.write(FACTS, [Fact(READING_TIME, str(now)), *seen])
                 kept = self._memory(transaction, feed, RuleSets(transaction, self._sets))
                 expiry = Expiry.of(transaction, kept, feed, members)
                 segments = kept.segments()
@@ -311,3 +326,7 @@ def _first(segments: Sequence[Segment], entries: int) -> Sequence[Segment]:
     """Return the first segments that have so many entries together, at least one."""
     sums = accumulate(segment.entries for segment in segments)
     return segments[: 1 + sum(1 for one in sums if one < entries)]
+
+
+def _text(data: bytes) -> str:
+    return data.decode("utf-8", "surrogatepass")

@@ -9,7 +9,7 @@ import sqlite3
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeAlias
 
@@ -39,6 +39,7 @@ from exporter.ledger.tables import (
     MEMBER_COUNTS,
     MEMBERS,
     SCHEMA_VERSION,
+    SEEN,
     SERIES,
     VERSIONS,
     Version,
@@ -77,6 +78,8 @@ class Review:
     after: Mapping[RuleKey, Sequence[RuleVersion]]
     moves: Sequence[Move] = ()
     """Sources that come to a feed."""
+    seen: Mapping[str, str] = field(default_factory=dict)
+    """By source, the rates of its partitions (see ``Member.seen``)."""
     is_migrated: bool = True
     """False if the ledger has an earlier schema; then the rest is empty."""
 
@@ -169,7 +172,12 @@ def _compared(
         feeds=feeds,
     )
     restarted = Counter(key.metric for key in loaded.ended)
-    return Review(path, restarted, before, _by_rule(loaded.rows))
+    seen = {
+        one.name.removeprefix(SEEN): one.value
+        for one in transaction.read(FACTS)
+        if one.name.startswith(SEEN)
+    }
+    return Review(path, restarted, before, _by_rule(loaded.rows), seen=seen)
 
 
 def _moves(transaction: SqliteTransaction, feeds: Mapping[str, str], now: int) -> list[Move]:

@@ -44,6 +44,10 @@ class Fact(NamedTuple):
     value: str
 
 
+SEEN: Final = "seen of "
+"""Names of facts begin so and end in the name of a source: see ``Member.seen``."""
+
+
 class Checkpoint(NamedTuple):
     """A partition's checkpoint."""
 

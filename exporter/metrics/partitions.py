@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from operator import attrgetter
 from typing import Final
@@ -13,6 +13,7 @@ from exporter.metrics.families import MetricFamily
 from exporter.metrics.tables import Row, Table, Tables
 from exporter.metrics.text import labels_text
 from exporter.model import Partition
+from exporter.planning.plan import Plan
 from exporter.sources import RESOURCE_LABELS
 from exporter.sources.base import Backlog
 from exporter.sources.thinning import Rereads
@@ -24,6 +25,10 @@ _COUNTERS: Final = (
     ("log_events_read", "Log events read, each time that they were read."),
     ("late_events", "Log events seen later than the lookback; they are not counted."),
     ("undecodable_events", "Records that are no log events; left out."),
+    (
+        "refused_requests",
+        "Requests for some of the log events that AWS did not accept; all are read instead.",
+    ),
 )
 _GAUGES: Final = (
     ("partition_up", "Whether the partition's last poll succeeded."),
@@ -72,6 +77,10 @@ class Meter:
     """Whether the last poll succeeded."""
     read_up_to: int | None = None
     """Event time up to which everything was read, milliseconds; None for files."""
+    plan: Plan | None = None
+    """The requests that read it; None before the first read, and if events come once."""
+    rates: Mapping[str, float] = field(default_factory=dict)
+    """See ``Reading.rates``."""
     rereads: Rereads | None = None
     """How often its events are read; None for files, and before the first read."""
     backlog: Backlog | None = None
@@ -80,13 +89,14 @@ class Meter:
     events: int = 0
     late: int = 0
     undecodable: int = 0
+    refused: int = 0
     succeeded: int = 0
     failed: int = 0
     """Polls, as ``succeeded``."""
 
 
 _counts: Final[Callable[[Meter], tuple[int, ...]]] = attrgetter(
-    "bytes", "events", "late", "undecodable", "succeeded", "failed"
+    "bytes", "events", "late", "undecodable", "refused", "succeeded", "failed"
 )
 
 
@@ -94,7 +104,7 @@ _counts: Final[Callable[[Meter], tuple[int, ...]]] = attrgetter(
 class _Place:
     """A (source, account, region) since a partition of it was first found."""
 
-    counts: tuple[int, ...] = (0,) * 6
+    counts: tuple[int, ...] = (0,) * 7
     """Sums over the partitions that are gone: counters must not go down with them."""
     created: float = field(default_factory=time.time)
     labels: tuple[str, ...] = ()
@@ -169,7 +179,7 @@ class PartitionMetrics(Tables):
         polls = [
             Row((*place.labels, outcome), text, float(count), place.created)
             for place in places.values()
-            for outcome, text, count in zip(_OUTCOMES, place.polls, place.counts[4:], strict=True)
+            for outcome, text, count in zip(_OUTCOMES, place.polls, place.counts[5:], strict=True)
         ]
         help_text = "Polls of partitions, by how they ended."
         yield Table(MetricFamily(self._prefix + "polls_total", "counter", help_text), _POLLS, polls)
@@ -198,6 +208,22 @@ class PartitionMetrics(Tables):
             yield Table(
                 MetricFamily(self._prefix + metric, "gauge", help_text), _RESOURCE, of_metric
             )
+
+        yield self._plans(meters)
+
+    def _plans(self, meters: list[tuple[Meter, str]]) -> Table:
+        help_text = "Requests that each window of event time takes at least, by the plan in use."
+        rows = [
+            Row(
+                (*self._resource(meter.partition), meter.plan.kind),
+                f'{text[:-1]},plan="{meter.plan.kind}"}}',
+                float(len(meter.plan.requests)),
+            )
+            for meter, text in meters
+            if meter.plan is not None
+        ]
+        family = MetricFamily(f"{self._prefix}partition_plan_requests", "gauge", help_text)
+        return Table(family, (*_RESOURCE, "plan"), rows)
 
     def _labels(self, name: tuple[str, str, str]) -> tuple[str, ...]:
         source, account_id, region = name

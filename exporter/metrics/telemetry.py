@@ -31,6 +31,7 @@ from exporter.metrics.families import MetricFamily
 from exporter.metrics.partitions import PartitionMetrics
 from exporter.metrics.rule_info import RuleInfo, RuleInfos, Thresholds
 from exporter.metrics.tables import Child, LabelledMetric, Tables
+from exporter.metrics.usage import Usage
 from exporter.model import Partition
 from exporter.sources.base import QueueState
 
@@ -111,6 +112,7 @@ class Telemetry:
             "From when a log event happened to when it was first counted.",
             _ARRIVAL_BUCKETS,
         )
+        self.usage = self._add(Usage(PREFIX, self.feed_of))
         self.read = self._add(PartitionMetrics(PREFIX, self.feed_of))
         self.accounts = self._add(AccountInfos(PREFIX + "account_info"))
         self.partitions = self._by_source("gauge", "partitions", "Partitions of the source.")
@@ -332,6 +334,7 @@ class Telemetry:
         throttles = self.api_throttles.labels(*place)
         if outcome == "throttled":
             throttles.inc()
+        self.usage.request(operation)
 
     def queue(self, partition: Partition, state: QueueState) -> None:
         """Show what a reading says of its queue."""

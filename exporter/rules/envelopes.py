@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
+
 from exporter import jsontext
 from exporter.model import Enveloped, LogEvent
 from exporter.rules.cloudtrail import RecordFields, is_record, milliseconds
@@ -21,7 +23,8 @@ def opened(
     AWS: an envelope has ``id``, ``detail-type``, ``source``, ``account``, ``time``, ``region`` and
     ``detail``. Its detail is a record if it has what only CloudTrail writes together. If only AWS
     or owners can write where it was read (``trusted``), a detail type ``… via CloudTrail`` from a
-    service of AWS is enough: PutEvents refuses the sources ``aws.…``.
+    service of AWS is enough: PutEvents refuses the sources ``aws.…``. If an input transformer or a
+    program has left out any of an envelope's members but these two, the detail is the message.
     """
     found = jsontext.members(event.message)
     if found is None:
@@ -29,13 +32,15 @@ def opened(
     names = ("id", "detail-type", "source", "account", "time", "region")
     texts = [jsontext.string(found.get(name)) for name in names]
     detail = found.get("detail", "")
-    if not all(texts) or not detail.startswith("{"):
+    is_of_trail = (texts[1] or "").endswith(_VIA_CLOUDTRAIL)
+    if not detail.startswith("{") or not (all(texts) or is_of_trail):
         return None
-    envelope_id, detail_type, source, account_id, time, region = (text or "" for text in texts)
+    if not all(texts):
+        return msgspec.structs.replace(event, message=detail), decode(detail)
+    envelope_id, _, source, account_id, time, region = (text or "" for text in texts)
     inner = decode(detail)
     is_one = inner is not None and (
-        is_record(inner)
-        or (trusted and detail_type.endswith(_VIA_CLOUDTRAIL) and source.startswith(_FROM_AWS))
+        is_record(inner) or (trusted and is_of_trail and source.startswith(_FROM_AWS))
     )
     one = Enveloped(
         detail if is_one else event.message,

@@ -8,6 +8,7 @@ from functools import cached_property
 
 from exporter.exactness import RuleVersion, Timeline
 from exporter.patterns.syntax import JsonPattern
+from exporter.planning.interest import Interest, Wanted
 from exporter.rules.decoder import Decoder
 from exporter.rules.program import Program
 from exporter.rules.rule import Rule
@@ -58,6 +59,13 @@ class Judges:
             for version in self._rules
             if version.own_start and version.since is not None and version.rule in names
         }
+
+    @cached_property
+    def interest(self) -> Interest:
+        """The patterns of all versions."""
+        return Interest(
+            Wanted(rule.pattern, version.until) for version, rule in self._rules.items()
+        )
 
     def at(self, account_id: str, region: str) -> Judges:
         """The rules that judge the events of an account and region."""

@@ -27,6 +27,7 @@ from exporter.model import (
     pickled_by_fields,
 )
 from exporter.patterns import FilterPattern
+from exporter.planning.interest import Interest
 from exporter.rules.evaluation import Batch, Known
 from exporter.rules.judges import Judges
 from exporter.rules.places import Place, by_log_group
@@ -107,6 +108,10 @@ class RuleSet:
     def own_starts(self, source: str) -> Mapping[str, int]:
         """Rules that name a start of their own, and when it is on a source (see Source.poll)."""
         return self._judges_of(source).own_starts
+
+    def interest(self, source: str) -> Interest:
+        """The patterns that may count events of a source (see Source.poll)."""
+        return self._judges_of(source).interest
 
     def evaluate(
         self,

@@ -92,9 +92,11 @@ class Assembler:
         """``workers`` read objects. ``complete``: each poll reads the whole lookback."""
         self._ledger = ledger
         self._clock = clock
-        accounts = AwsAccounts(quotas=Quotas(), observer=telemetry, clock=clock, stop=stop)
+        self.quotas = Quotas()
+        telemetry.usage.quotas = self.quotas.states
+        accounts = AwsAccounts(quotas=self.quotas, observer=telemetry, clock=clock, stop=stop)
         contents = None if workers is None else contents_by(workers, accounts, clock)
-        self._environment = Environment(accounts, clock, complete, contents)
+        self._environment = Environment(accounts, clock, complete, contents, ledger.checkpoints_of)
         self._built: dict[str, tuple[SourceConfig, Source]] = {}
         self.footprint = Footprint()
         """The files of the last configuration, whether or not it could be used."""

@@ -19,9 +19,11 @@ from exporter.model import (
     SeriesKey,
     SourceError,
 )
+from exporter.planning.forecast import to_text
 from exporter.rules import RuleSet
+from exporter.runtime.finding import found
 from exporter.runtime.pipeline import Pipeline
-from exporter.runtime.reader import Reader, internal_error
+from exporter.runtime.reader import Reader
 from exporter.runtime.scheduling import Request, Scheduler
 from exporter.sources.base import Discovery, Source
 
@@ -159,11 +161,7 @@ class Engine:
         Returns in how many seconds to look again, if that is sooner than usual.
         """
         began = round(self._clock.now() * 1000)
-        try:
-            discovery = source.discover()
-        except Exception as error:
-            scope = Partition(source.name)
-            discovery = Discovery((), [(scope, internal_error(scope, error))])
+        discovery = found(source, self._ledger, self._telemetry)
         failures = dict(discovery.failures)
         while True:
             rules = self._pipeline.rules
@@ -374,7 +372,8 @@ class Engine:
         # The events of a partition that was not read by the current rules are unknown.
         known = all(reader.read_by is rules for reader in state.readers.values())
         looked_at = state.looked_at if known else None
-        return Member(name, list(state.readers), looked_at, state.source.memory)
+        seen = to_text(reader.rates for reader in state.readers.values() if reader.meter.plan)
+        return Member(name, list(state.readers), looked_at, state.source.memory, seen)
 
 
 def _unseen(partition: Partition, failures: Mapping[Partition, SourceError]) -> SourceError | None:

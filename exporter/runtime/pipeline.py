@@ -13,9 +13,11 @@ from typing import Final, TypeAlias
 
 import structlog
 
+from exporter.aws.uses import Use, used_by
 from exporter.clock import Clock
 from exporter.ledger.base import Batch, Committed, FencedError, Ledger, LedgerError
 from exporter.ledger.errors import damaged_checkpoint
+from exporter.metrics.recent import RecentMatches
 from exporter.metrics.series import SeriesStore
 from exporter.metrics.telemetry import Telemetry
 from exporter.model import (
@@ -63,6 +65,11 @@ class Evaluated:
         """Whether it changes anything: most pages of a slice that was read before do not."""
         return bool(self.evaluation.events) or self.reading.checkpoint != self.expected
 
+    def is_whole(self, rules: RuleSet) -> bool:
+        """Whether nothing was left out that these rules may count: others may be loaded by now."""
+        asked = self.reading.interest
+        return asked is None or asked.covers(rules.interest(self.source.name))
+
     @property
     def batch(self) -> Batch:
         """What the ledger commits."""
@@ -89,6 +96,7 @@ class Pipeline:
     clock: Clock
     rules: RuleSet = field(default_factory=lambda: RuleSet({}))
     """Replaced while it is ``paused``: a reading is counted by the rules in force at its commit."""
+    recent: RecentMatches = field(default_factory=RecentMatches)
     _stopped: bool = False
     _gate: threading.Lock = field(default_factory=threading.Lock)
     _turns: Turns = field(default_factory=Turns)
@@ -112,8 +120,14 @@ class Pipeline:
         """
         expected, begins = checkpoint, checkpoint is None
         if read is None:
-            own_starts = self.rules.own_starts(source.name)
-            read = partial(source.poll, checkpoint=checkpoint, own_starts=own_starts, turn=turn)
+            rules = self.rules
+            read = partial(
+                source.poll,
+                checkpoint=checkpoint,
+                own_starts=rules.own_starts(source.name),
+                interest=rules.interest(source.name),
+                turn=turn,
+            )
         for reading in self._readings(read, partition):
             rules = self.rules
             evaluation = self._evaluate(rules, source, partition, reading)
@@ -124,8 +138,9 @@ class Pipeline:
         """Commit evaluated readings of a source together, and show what they add.
 
         A reading that was evaluated by other rules than those in force is evaluated again. Returns
-        None, and commits nothing, if one of them is not wanted any more, or if another holder of
-        its partition has committed. Raises LedgerError, after which nothing is committed.
+        None, and commits nothing, if one of them is not wanted any more, if events were left out of
+        it that the rules in force may count, or if another holder of its partition has committed.
+        Raises LedgerError, after which nothing is committed.
         """
         while True:
             rules = self.rules
@@ -133,7 +148,9 @@ class Pipeline:
                 one if one.rules is rules else self._evaluated_again(one, rules) for one in waiting
             )
             with self._gate:
-                if self._stopped or not all(one.wanted() for one in waiting):
+                if self._stopped or not all(
+                    one.wanted() and one.is_whole(self.rules) for one in waiting
+                ):
                     return None
                 # Else the ledger counts by others by now, and may have ended these ones' series.
                 if self.rules is rules:
@@ -142,11 +159,12 @@ class Pipeline:
                     break
         if committed is not None:
             self.telemetry.committed(waiting[0].source.name, committed)
+            self.recent.add(committed.new)
         return committed
 
     def _readings(self, read: Read, partition: Partition) -> Iterator[Reading]:
         try:
-            yield from read(partition)
+            yield from used_by(Use(partition.source, partition.key), read(partition))
         except DamagedCheckpointError as error:
             raise damaged_checkpoint(self.ledger.condition().location, partition) from error
 

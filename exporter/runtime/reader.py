@@ -16,11 +16,12 @@ from exporter.model import (
     PartitionGoneError,
     SourceError,
 )
+from exporter.planning.forecast import Rates
 from exporter.rules import RuleSet
 from exporter.runtime.backlog import BacklogProgress
 from exporter.runtime.pipeline import Evaluated, Pipeline, Read
 from exporter.runtime.scheduling import Request
-from exporter.sources.base import Source
+from exporter.sources.base import Reading, Source
 from exporter.sources.thinning import Rereads
 from exporter.workers.jobs import PollJob
 from exporter.workers.judged import size_of
@@ -73,6 +74,8 @@ class Reader:
         self._pipeline = pipeline
         self._on_end = on_end
         self._since = round(now * 1000)
+        self._refused = 0
+        """See ``Reading.refused``."""
         self._failed = 0
         """Polls in a row that failed, since one made progress in a backlog."""
         self._failures = Failures("poll", source=partition.source, partition=partition.key)
@@ -84,6 +87,13 @@ class Reader:
     def attempts(self) -> int:
         """Polls that ended."""
         return self.meter.succeeded + self.meter.failed
+
+    @property
+    def rates(self) -> Rates:
+        """Its log events a second, by request."""
+        plan, partition = self.meter.plan, self.partition
+        short = "" if plan is None else plan.short
+        return Rates(partition.account_id, partition.region, short, events=self.meter.rates)
 
     def release(self) -> None:
         """Stop reading: commit and expose nothing from now on."""
@@ -169,6 +179,7 @@ class Reader:
         rules = self._pipeline.rules
         free = source.cost(self.partition) is None
         error: SourceError | LedgerError | None = None
+        again: float | None = None
         try:
             begin = job.checkpoint if job else self._pipeline.ledger.checkpoint(self.partition)
             for evaluated in self._pipeline.evaluated(
@@ -181,6 +192,9 @@ class Reader:
             ):
                 committed = yield evaluated
                 if committed is None:
+                    # Other rules were loaded: events may be missing for them, so it is read again.
+                    if not evaluated.is_whole(self._pipeline.rules):
+                        again = 0.0
                     break
                 self._note(evaluated, committed, progress)
                 # A reading without a further call takes no further tokens.
@@ -191,7 +205,8 @@ class Reader:
         except Exception as failure:
             error = internal_error(self.partition, failure)
         try:
-            return self._end(source, progress, rules, error)
+            wanted = self._end(source, progress, rules, error)
+            return wanted if again is None else again
         finally:
             del error  # its frames include this one: without a cycle they are freed at once
 
@@ -218,10 +233,14 @@ class Reader:
         reading, meter = evaluated.reading, self.meter
         progress.note(evaluated, committed)
         self.size += reading.size
-        meter.events += len(reading.events)
-        meter.bytes += size_of(reading.events)
+        events, size = len(reading.events), size_of(reading.events)
+        meter.events, meter.bytes = meter.events + events, meter.bytes + size
+        if not evaluated.begins:
+            usage, source = self._pipeline.telemetry.usage, self.partition.source
+            usage.read(source, reading.reason, events=events, size=size)
         meter.undecodable += reading.undecodable
         meter.read_up_to = reading.read_up_to
+        self._note_plan(reading)
         self._note_rereads(reading.rereads)
         self._note_excluded(evaluated.evaluation.excluded)
         if reading.queue is not None:
@@ -258,6 +277,25 @@ class Reader:
                 why="the account is not in `account_ids`"
                 if reason == "account"
                 else "they are older than `start`",
+            )
+
+    def _note_plan(self, reading: Reading) -> None:
+        """Show the plan, and log when it changes."""
+        plan, before = reading.plan, self.meter.plan
+        self.meter.plan = plan
+        if reading.rates is not None:
+            self.meter.rates = reading.rates
+        # A source that a reload has replaced begins with 0.
+        self.meter.refused += max(0, reading.refused - self._refused)
+        self._refused = reading.refused
+        if plan is not None and before is not None and plan.requests != before.requests:
+            _log.debug(
+                "plan changed",
+                source=self.partition.source,
+                partition=self.partition.key,
+                plan=plan.short,
+                before=before.short,
+                why=plan.why,
             )
 
     def _note_rereads(self, rereads: Rereads | None) -> None:

@@ -8,7 +8,7 @@ import math
 import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from enum import Enum, auto
@@ -28,18 +28,40 @@ _APART: Final = 0.01
 """Seconds between the first calls of new queues, if more than the pool's share come together. With
 1,700 accounts and regions, each would need a thread of 80 KiB otherwise, at every interval."""
 
+_FREE: Final = nullcontext(lambda: False)
+"""Where calls cost nothing."""
 _FEW_TIMERS: Final = 64
 """Timers that are not worth dropping."""
+
+
+class Ticket(Protocol):
+    """A place in line for the token of a call."""
+
+    def take(self) -> float:
+        """Take the token and return 0, or return the seconds until it is worth asking again."""
+
+    def leave(self) -> None:
+        """Give up the place."""
 
 
 class Cost(Protocol):
     """The share of an API's quota that a call takes."""
 
-    def book(self) -> float:
-        """Take the tokens of one call, and return in how many seconds it may be made."""
+    @property
+    def until(self) -> float:
+        """When the next call is of the lowest rank at the latest."""
 
-    def paid(self) -> AbstractContextManager[None]:
-        """A context in which one call of this thread is made with tokens that were booked."""
+    def rank(self, now: float) -> int:
+        """How urgent the next call is; lower ranks come first."""
+
+    def ticket(self, since: float) -> Ticket | None:
+        """A place in line for a call that was due at a time; None if it takes no token."""
+
+    def paid(self) -> AbstractContextManager[Callable[[], bool]]:
+        """A context in which one call of this thread is made with the token that was taken.
+
+        Its value returns whether the token is still left.
+        """
 
 
 class _State(Enum):
@@ -48,8 +70,8 @@ class _State(Enum):
     WAITING = auto()
     READY = auto()
     """It is due, and waits for a worker of its queue."""
-    BOOKED = auto()
-    """It has its tokens, and waits until they are valid."""
+    QUEUED = auto()
+    """It waits for a token."""
 
 
 class Request:
@@ -76,12 +98,18 @@ class Request:
         self._due = 0.0
         self._soon = math.inf
         self._timer = 0
+        self._ticket: Ticket | None = None
+        self._rank = 0
+        self._served: dict[int, float] = {}
+        """When it last had a token for each rank, except the lowest."""
+        self._entry = 0
+        """The number of its place in a heap."""
 
     @property
     def due_in(self) -> float | None:
         """Seconds until the next call; None while it runs or after it was cancelled."""
         idle = self._state is _State.IDLE
-        return None if idle else max(0.0, self._due - time.monotonic())
+        return None if idle else max(0.0, self._due - self._scheduler._clock())
 
     def cancel(self) -> None:
         """Stop the calls. A call in progress continues."""
@@ -102,25 +130,36 @@ class _Queue:
 
     requests: int = 0
     busy: int = 0
-    """Its busy workers, including a booked one."""
-    booked: bool = False
-    ready: list[tuple[float, int, Request]] = field(default_factory=list)
-    """A heap: the request that has been due for longest is first."""
+    """Its busy workers."""
+    ready: dict[int, list[tuple[float, int, Request]]] = field(default_factory=dict)
+    """A heap for each rank. The request is first that has been due for longest, or of higher ranks
+    the one that has been without a token for longest."""
+    queued: dict[int, Request] = field(default_factory=dict)
+    """The request of each rank that waits for a token."""
 
 
 class Scheduler:
     """Runs requests by the monotonic clock; thread-safe.
 
-    A due request takes the tokens that it costs, and only then a worker: waiting for a quota uses
-    no thread. One pool of workers serves all queues. Each queue has a share of ``workers``, and
-    one worker at least, even if all other queues hang. A request whose call is still in progress
-    when it is due again is skipped that time.
+    A due request takes the token that it costs, and only then a worker: waiting for a quota uses
+    no thread. The first request of each rank waits in line for a token. One
+    pool of workers serves all queues. Each queue has a share of ``workers``, and one worker at
+    least, even if all other queues hang. A request whose call is still in progress when it is due
+    again is skipped that time.
     """
 
-    def __init__(self, workers: int = WORKERS) -> None:
+    def __init__(
+        self,
+        workers: int = WORKERS,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        pool: Executor | None = None,
+    ) -> None:
+        """``clock`` returns seconds and never goes back. ``pool`` makes the calls."""
         self._workers = workers
+        self._clock = clock
         # Threads are made when they are needed; ``_dispatch`` keeps to the limits of queues.
-        self._pool = ThreadPoolExecutor(_MOST_THREADS, thread_name_prefix="worker")
+        self._pool = pool or ThreadPoolExecutor(_MOST_THREADS, thread_name_prefix="worker")
         self._changed = threading.Condition()
         self._timers: list[tuple[float, int, Request]] = []
         self._numbers = itertools.count(1)
@@ -158,7 +197,7 @@ class Scheduler:
         """
         request = Request(self, call, interval, queue, cost)
         with self._changed:
-            now = time.monotonic()
+            now = self._clock()
             if queue not in self._queues:
                 self._queues[queue] = _Queue()
                 self._began = max(self._began + _APART, now - self._workers * _APART)
@@ -178,8 +217,8 @@ class Scheduler:
             request._call = _nothing  # its timer may be an hour away
             request._timer = 0
             queue = self._queues[request.queue]
-            if request._state is _State.BOOKED:
-                queue.booked, queue.busy = False, queue.busy - 1
+            if request._state is _State.QUEUED:
+                self._leave(request, queue)
             request._state = _State.IDLE
             queue.requests -= 1
             self._requests -= 1
@@ -192,21 +231,29 @@ class Scheduler:
     def bring_forward(self, request: Request, seconds: float) -> None:
         """See ``Request.run_within``."""
         with self._changed:
-            moment = time.monotonic() + seconds
+            moment = self._clock() + seconds
             if request._running:
                 request._soon = min(request._soon, moment)
             elif request._state is _State.WAITING and request._due > moment:
                 self._enter(request, moment)
 
+    def run_due(self) -> float | None:
+        """Give workers what is due; return in how many seconds more is, None for never.
+
+        A thread does this after ``start``. A simulation calls it instead.
+        """
+        with self._changed:
+            now = self._clock()
+            while self._timers and self._timers[0][0] <= now:
+                _, number, request = heapq.heappop(self._timers)
+                if request._timer == number:
+                    self._timed(request)
+            return self._timers[0][0] - now if self._timers else None
+
     def _run(self) -> None:
         with self._changed:
             while not self._stopped:
-                now = time.monotonic()
-                while self._timers and self._timers[0][0] <= now:
-                    _, number, request = heapq.heappop(self._timers)
-                    if request._timer == number:
-                        self._timed(request)
-                self._changed.wait(self._timers[0][0] - now if self._timers else None)
+                self._changed.wait(self.run_due())
 
     def _timed(self, request: Request) -> None:
         """The moment has come that a request waits for."""
@@ -215,9 +262,14 @@ class Scheduler:
             return
         if request._state is _State.WAITING:
             self._make_ready(request, queue)
-        elif request._state is _State.BOOKED:
-            queue.booked = False
-            self._hand_over(request)
+        elif request._state is _State.READY:
+            self._make_ready(request, queue)  # it is more urgent now
+        elif request._state is _State.QUEUED:
+            if queue.busy < self._most_busy and request._rank == self._rank(request):
+                self._take(request, queue)
+            else:
+                self._leave(request, queue)
+                self._make_ready(request, queue)
         self._dispatch(queue)
 
     def _enter(self, request: Request, moment: float) -> None:
@@ -237,35 +289,70 @@ class Scheduler:
             heapq.heapify(self._timers)
 
     def _make_ready(self, request: Request, queue: _Queue) -> None:
-        request._state = _State.READY
-        heapq.heappush(queue.ready, (request._due, next(self._numbers), request))
+        request._state, request._rank = _State.READY, self._rank(request)
+        request._entry = next(self._numbers)
+        heap = queue.ready.setdefault(request._rank, [])
+        since = request._served.get(
+            request._rank, request._due if request._rank == 0 else -math.inf
+        )
+        heapq.heappush(heap, (since, request._entry, request))
+        if request._cost is not None and request._rank > 0 and request._cost.until < math.inf:
+            self._set_timer(request, request._cost.until)
+
+    def _rank(self, request: Request) -> int:
+        return 0 if request._cost is None else request._cost.rank(self._clock())
+
+    @property
+    def _most_busy(self) -> int:
+        return max(1, min(_QUEUE_WORKERS, self._workers // len(self._queues)))
 
     def _dispatch(self, queue: _Queue) -> None:
         """Give a queue's requests the available tokens and workers."""
-        limit = max(1, min(_QUEUE_WORKERS, self._workers // len(self._queues)))
-        while queue.ready and queue.busy < limit and not queue.booked:
-            _, _, request = heapq.heappop(queue.ready)
-            if request._state is not _State.READY:
-                continue
-            queue.busy += 1
-            delay = 0.0 if request._cost is None else request._cost.book()
-            if delay > 0:
-                queue.booked, request._state = True, _State.BOOKED
-                self._set_timer(request, time.monotonic() + delay)
-            else:
-                self._hand_over(request)
+        limit = self._most_busy
+        for rank, heap in sorted(queue.ready.items()):
+            while heap and queue.busy < limit and rank not in queue.queued:
+                _, entry, request = heapq.heappop(heap)
+                if request._state is not _State.READY or request._entry != entry:
+                    continue
+                cost = request._cost
+                request._ticket = None if cost is None else cost.ticket(request._due)
+                request._state, queue.queued[request._rank] = _State.QUEUED, request
+                self._take(request, queue)
 
-    def _hand_over(self, request: Request) -> None:
+    def _take(self, request: Request, queue: _Queue) -> None:
+        """Hand a request over if there is a token, or ask again later."""
+        delay = 0.0 if request._ticket is None else request._ticket.take()
+        if delay > 0:
+            until = request._cost.until if request._cost and request._rank > 0 else math.inf
+            self._set_timer(request, min(self._clock() + delay, until))
+        else:
+            self._leave(request, queue)
+            self._hand_over(request, queue)
+
+    def _leave(self, request: Request, queue: _Queue) -> None:
+        """Take a request out of the line."""
+        ticket, request._ticket = request._ticket, None
+        if ticket is not None:
+            ticket.leave()
+        del queue.queued[request._rank]
+
+    def _hand_over(self, request: Request, queue: _Queue) -> None:
         request._state, request._running = _State.IDLE, True
+        if request._rank:
+            request._served[request._rank] = self._clock()
+        queue.busy += 1
         if not self._stopped:
-            self._pool.submit(self._work, request, self._queues[request.queue])
+            self._pool.submit(self._work, request, queue)
 
     def _work(self, request: Request, queue: _Queue) -> None:
         wanted: float | None = None
         try:
             if not request._cancelled:
-                with request._cost.paid() if request._cost else nullcontext():
+                with request._cost.paid() if request._cost else _FREE as is_left:
                     wanted = request._call()
+                    if wanted == 0.0 and is_left():  # the turn of what it did before is over
+                        request._planned = self._clock()
+                        wanted = request._call()
         except Exception:
             _log.exception("internal error in a scheduled call")
         with self._changed:
@@ -280,7 +367,7 @@ class Scheduler:
 
     def _plan(self, request: Request, queue: _Queue, wanted: float | None) -> None:
         """Say when a request is due next, after a call."""
-        now = time.monotonic()
+        now = self._clock()
         if wanted is None:
             missed = max(0.0, (now - request._planned) // request.interval)
             request._planned += (missed + 1) * request.interval

@@ -2,19 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from exporter.clock import Clock
 from exporter.configuration import RuleConfig, SourceConfig
-from exporter.ledger.base import LedgerCondition, RuleTotal
+from exporter.ledger.base import Ledger, LedgerCondition, LedgerError, RuleTotal
+from exporter.metrics.recent import LAST, RecentMatches, with_stored
 from exporter.runtime.engine import Engine
 from exporter.runtime.reader import Reader
-from exporter.web.status import LedgerStatus, PartitionStatus, RuleStatus, SourceStatus, State
+from exporter.web.status import (
+    LedgerStatus,
+    MatchStatus,
+    PartitionStatus,
+    RuleStatus,
+    SourceStatus,
+    State,
+)
 
 
-def source_status(config: SourceConfig, engine: Engine, clock: Clock) -> SourceStatus:
+def source_status(
+    config: SourceConfig, engine: Engine, clock: Clock, notices: Sequence[str] = ()
+) -> SourceStatus:
     """A source and its partitions, as they are now."""
     return SourceStatus(
         name=config.name,
@@ -25,6 +36,7 @@ def source_status(config: SourceConfig, engine: Engine, clock: Clock) -> SourceS
         failures=list(engine.failures(config.name).values()),
         feed=config.feed_name if config.feed_name != config.name else "",
         resource=config.kind.noun or "Resource",
+        notices=notices,
     )
 
 
@@ -47,6 +59,8 @@ def _partition_status(reader: Reader, now: float) -> PartitionStatus:
         events=meter.events,
         error=error,
         notice=str(meter.rereads or "") or backlog,
+        plan="" if meter.plan is None else meter.plan.short,
+        why="" if meter.plan is None else meter.plan.why,
         next_poll=None if due_in is None else datetime.now(UTC) + timedelta(seconds=due_in),
     )
 
@@ -82,6 +96,30 @@ def _rule_status(rule: RuleConfig, totals: Mapping[str, list[RuleTotal]]) -> Rul
         controls=[f"{benchmark} {control}" for benchmark, control in rule.controls.items()],
         pack=rule.pack,
     )
+
+
+def match_statuses(rule: str, recent: RecentMatches, ledger: Ledger) -> list[MatchStatus]:
+    """The last matches of a rule, the latest first.
+
+    If it has few since the start, those from before are completed from the ledger, which knows
+    the last match of each series.
+    """
+    matches = recent.of(rule)
+    if len(matches) < LAST:
+        with suppress(LedgerError):  # the page says what is wrong with it
+            matches = with_stored(matches, ledger.latest_matches(rule, LAST))
+    matches.sort(key=lambda match: match.time or 0, reverse=True)
+    return [
+        MatchStatus(
+            time=moment(None if match.time is None else match.time / 1000),
+            event_id=match.event_id or "",
+            account_id=match.account_id,
+            region=match.region,
+            source=match.source,
+            log_group=match.log_group,
+        )
+        for match in matches
+    ]
 
 
 def ledger_status(condition: LedgerCondition) -> LedgerStatus:

@@ -55,10 +55,14 @@ class Ahead(Generic[Page]):
         self,
         windows: Sequence[Window],
         cut: Callable[[Window], Window],
-        fetch: Callable[[Window], Iterator[Page]],
+        fetch: Callable[[Window, int], Iterator[Page]],
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        """``cut`` returns the first slice of a window; ``fetch`` its pages, in any thread."""
+        """``cut`` returns the first slice of a window.
+
+        ``fetch`` returns the pages of a slice and is given the number of its window, too. They are
+        made in any thread.
+        """
         self._monotonic = monotonic
         self._windows = windows
         self._cut = cut
@@ -171,7 +175,7 @@ class Ahead(Generic[Page]):
             if self._start < window.end:
                 part = self._cut(Window(self._start, window.end))
                 self._start = part.end
-                piece = Slice(part, self._of, _pages=self._fetch(part))
+                piece = Slice(part, self._of, _pages=self._fetch(part, self._of))
                 self._slices.append(piece)
                 return piece
             self._of += 1

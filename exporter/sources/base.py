@@ -5,7 +5,7 @@ from __future__ import annotations
 import builtins
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar, Literal, Protocol
 
@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict
 
 from exporter.aws.iam_policy import Deployment, Grant
 from exporter.aws.roles import Role
+from exporter.aws.uses import Reason
 from exporter.model import (
     EventFormat,
     Limits,
@@ -22,6 +23,10 @@ from exporter.model import (
     SourceError,
     pickled_by_fields,
 )
+from exporter.patterns import FilterPattern
+from exporter.planning.forecast import Forecast, Rates
+from exporter.planning.interest import Interest
+from exporter.planning.plan import Plan
 from exporter.sources.options import SourceName
 from exporter.sources.thinning import Rereads
 from exporter.yamlfile.documents import Value
@@ -99,6 +104,26 @@ class Reading:
     """The backlog after this reading; None if it is not known (again)."""
     again: bool = False
     """Whether its time was read before, so that most of its events may have been counted."""
+    reason: Reason = "fresh"
+    """Why it was read; ``fresh`` for files and whatever else comes once."""
+    plan: Plan | None = None
+    """The requests that read it; None if the source has no choice."""
+    interest: Interest | None = None
+    """The rules whose events it has all of; None if nothing was left out for any rule."""
+    refused: int = 0
+    """Requests of the partition that AWS has not accepted up to now."""
+    rates: Mapping[str, float] | None = None
+    """See ``Rates.events``; None if they were not measured again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """A change of a checkpoint that is not due to a reading: what it belongs to was renamed."""
+
+    expected: str | None
+    """The checkpoint before; None if there was none."""
+    checkpoint: str | None
+    """None to delete it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +136,8 @@ class Discovery:
     account. Partitions found there before are kept."""
     accounts: Mapping[str, str] = field(default_factory=dict)
     """The names of the accounts by id; empty if an account has no name."""
+    moved: Mapping[Partition, Move] = field(default_factory=dict)
+    """Checkpoints to change, all or none, before the partitions are polled."""
 
 
 class Source(Protocol):
@@ -149,6 +176,7 @@ class Source(Protocol):
         checkpoint: str | None,
         *,
         own_starts: Mapping[str, int],
+        interest: Interest | None = None,
         turn: float = math.inf,
     ) -> Iterator[Reading]:
         """Read the events that are due from a partition, in batches.
@@ -163,6 +191,8 @@ class Source(Protocol):
             checkpoint: the last committed checkpoint; None if the partition was never read.
             own_starts: start by rule, milliseconds of event time, for rules with their own start.
                 Their past is read even if the partition was read before.
+            interest: the patterns that may count events; others may be left out of readings, which
+                then name it. None if nothing may be left out.
             turn: seconds after which a backlog is left to the next poll, which reads fresh events
                 first.
 
@@ -181,6 +211,8 @@ class Environment:
     """Whether each partition is polled only once, so nothing may wait for a later poll."""
     contents: Contents | None = None
     """Reads objects; None if the source reads one after the other."""
+    checkpoints: Callable[[str], Mapping[str, str]] | None = None
+    """Returns the committed checkpoints of a source by ``Partition.key``. Raises LedgerError."""
 
 
 class SourceConfig(BaseModel, ABC):
@@ -268,6 +300,14 @@ class SourceConfig(BaseModel, ABC):
     def exclusive(self) -> str | None:
         """What only one source may read, such as a queue; None if several may read the same."""
         return None
+
+    def forecast(
+        self,
+        patterns: Sequence[FilterPattern],  # noqa: ARG002 - by default, AWS is not called
+        rates: Rates,  # noqa: ARG002
+    ) -> Forecast:
+        """The cost of reading a partition for rules with these patterns."""
+        return Forecast(self.kind.label or "partition", (), "AWS is not called.")
 
     def start_warning(self, start: float) -> str | None:  # noqa: ARG002 - by default, any is valid
         """The problem with a rule's ``start``, in seconds back from now, on this source, if any."""

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
+from exporter.jsontext import string
 from exporter.model import (
     DamagedContentError,
     EventFormat,
@@ -16,19 +17,25 @@ from exporter.model import (
     Records,
     array_of_records,
 )
+from exporter.sources.decompression import decompressed, inflate_at_once, is_gzip
+from exporter.sources.exports import Messages, cells, column_of, exported, is_export
 from exporter.sources.file_content import (
     AT_ONCE,
     HEAD,
     UTF8_BOM,
+    Lines,
     again,
     beginning,
     decode,
-    inflate,
-    inflate_at_once,
-    is_gzip,
+    encoding_of,
+    ends_in_cr,
+    in_utf8,
+    limited,
     pieces,
     read_chunks,
+    skipped,
     split_lines,
+    with_line_ends,
 )
 from exporter.sources.json_records import (
     Found,
@@ -37,12 +44,15 @@ from exporter.sources.json_records import (
     is_dense_json,
     is_single,
 )
+from exporter.sources.wrapped_events import begins_wrapped
 
-Layout = Literal["lines", "documents"]
-"""``lines``: a message a line. ``documents``: JSON with line ends anywhere."""
+Layout = Literal["lines", "documents", "export", "csv"]
+"""``lines``: a message a line. ``documents``: JSON with line ends anywhere. ``export``: a message
+from a time to the next. ``csv``: a message in a column."""
 
 NOT_EVENTS: Final = (
-    "it has records that are not log events, are longer than 8 MiB, or have too many values"
+    "it has parts that are no JSON, or are not log events, are longer than 8 MiB, or have too many"
+    " values"
 )
 
 _SAMPLES = 64
@@ -51,6 +61,8 @@ _DENSE = 16
 """Bytes for each object and array. CloudTrail's records have one in 150 bytes."""
 _IN_LIST: Final = 256
 _JSON_START: Final = re.compile(rb'\{\s*(?:["}]|\Z)|\[\s*(?:[{\]]|\Z)')
+_IS_LOG: Final = re.compile(r".*\.(?:log|jsonl|ndjson)(?:[.-][^/]*)?", re.IGNORECASE | re.DOTALL)
+"""Files of these names have lines, even if one of them is a document of records."""
 _FIELD_NAME: Final = re.compile("[a-z0-9-]+")
 _FLOW_LOG_FIELDS: Final = frozenset(
     {
@@ -82,9 +94,9 @@ class Leftover:
 class Container:
     """A file or an object, from its start.
 
-    One or many members of gzip, or plain; UTF-8 with or without byte order mark. It has lines, or
-    JSON as ``JsonRecords`` reads it. With the format ``lines``, JSON is lines too, except
-    subscription data of CloudWatch Logs.
+    Plain, or compressed (gzip, bzip2, xz, zip); UTF-8, UTF-16 or UTF-32, with or without byte order
+    mark. It has lines, JSON as ``JsonRecords`` reads it, or a format of ``exports``. With the
+    format ``lines``, JSON is lines too, except what CloudWatch Logs wraps.
     """
 
     def __init__(
@@ -93,25 +105,61 @@ class Container:
         size: int,
         event_format: EventFormat,
         *,
-        is_log: bool = False,
+        path: str = "",
+        has_lines: bool = False,
         at_once: int = AT_ONCE,
         name: str = "",
+        most: int | None = None,
     ) -> None:
         """Look at its beginning.
 
-        ``is_log``: whether JSON is lines too. ``at_once``: see AT_ONCE. ``name``: if given, log
-        events without an id of their own have one that begins so.
+        ``path``: of the file, or the object's key. ``has_lines``: whether its JSON is known to be
+        lines. ``at_once``: see AT_ONCE. ``name``: if given, log events without an id of their own
+        have one that begins so. ``most``: bytes of the content in UTF-8 that are read of a
+        compressed file.
         """
         self._format = event_format
         self._name = name
-        self.is_compressed = is_gzip(file)
-        self._whole = inflate_at_once(file, size, at_once) if self.is_compressed else None
+        self._file, self._size, self._most = file, size, most
+        self._whole = inflate_at_once(file, size, at_once) if is_gzip(file) else None
+        unpacked = None if self._whole is not None else decompressed(file, size)
+        self.is_compressed = self._whole is not None or unpacked is not None
         if self._whole is None:
-            self._rest = inflate(file) if self.is_compressed else read_chunks(file, size)
+            self._rest = read_chunks(file, size) if unpacked is None else unpacked
             self._head, self._damage = beginning(self._rest)
         head = self._head if self._whole is None else bytes(self._whole[:HEAD])
-        self.layout = _layout(head.removeprefix(UTF8_BOM).lstrip(), event_format, is_log=is_log)
-        self._may_be_whole = self.is_compressed or size <= at_once
+        self._encoding = encoding_of(head)
+        if self._encoding is not None:
+            chunks = pieces(self._whole) if self._whole else again(head, self._rest, self._damage)
+            utf8 = in_utf8(chunks, self._encoding)
+            head, self._damage = beginning(utf8)
+            self._whole, self._head, self._rest = None, head, utf8
+        start = head.removeprefix(UTF8_BOM).lstrip(b"\0 \t\r\n")
+        self.layout, self._column = _layout(start, event_format, path, has_lines=has_lines)
+        self._start = head
+        self._may_be_whole = self._encoding is None and (self.is_compressed or size <= at_once)
+
+    def _chunks(self) -> Iterator[bytes]:
+        if self._whole is None:
+            chunks = again(self._head, self._rest, self._damage)
+        else:
+            chunks = pieces(self._whole)
+        return chunks if self._most is None else limited(chunks, self._most)
+
+    def lines(self, start: int = 0, *, is_growing: bool = False) -> Iterator[Lines]:
+        """Take its lines after ``start`` bytes.
+
+        These are bytes of the content in UTF-8, so of the file if that is all it has.
+        ``is_growing``: more may be written to its last line.
+        """
+        if self.is_compressed or self._encoding is not None:
+            chunks = skipped(self._chunks(), start)
+        else:
+            self._file.seek(start)
+            chunks = read_chunks(self._file, self._size - start)
+        known = self._start[:start] if start else self._start
+        is_known = start or not is_growing or len(known) >= HEAD
+        return split_lines(with_line_ends(chunks) if is_known and ends_in_cr(known) else chunks)
 
     def records(self, time: int) -> tuple[Records, Leftover] | None:
         """Take its records, if they may be decoded at once: one document that fits the memory.
@@ -143,22 +191,23 @@ class Container:
 
     def events(self, time: int) -> Iterator[Found]:
         """Take its log events. Raises DamagedContentError after those before the damage."""
-        if self._whole is None:
-            chunks = again(self._head, self._rest, self._damage)
-        else:
-            chunks = pieces(self._whole)
         if self.layout == "documents":
-            yield from self._json(chunks, time)
+            yield from self._json(self._chunks(), time)
         else:
-            yield from self._named(self._lines(chunks, time))
+            yield from self._named(self._lines(time))
 
     def _json(self, chunks: Iterator[bytes], time: int) -> Iterator[Found]:
         return self._named(_in_lists(JsonRecords(self._format, time).split(decode(chunks))))
 
-    def _lines(self, chunks: Iterator[bytes], time: int) -> Iterator[Found]:
+    def _lines(self, time: int) -> Iterator[Found]:
+        messages: Iterator[Messages] = (some.texts for some in self.lines())
+        if self.layout == "csv":
+            messages = cells(self.lines(), self._column)
+        elif self.layout == "export":
+            messages = exported(self.lines())
         is_first = True
-        for lines in split_lines(chunks):
-            yield in_lines(lines.texts, self._format, time, is_first=is_first)
+        for texts in messages:
+            yield in_lines(texts, self._format, time, is_first=is_first)
             is_first = False
 
     def _named(self, lists: Iterator[Found]) -> Iterator[Found]:
@@ -205,14 +254,27 @@ def in_lines(
     return found
 
 
-def _layout(start: bytes, event_format: EventFormat, *, is_log: bool) -> Layout:
-    if begins_as_subscription(start):
-        return "documents"
-    if event_format == "lines" or is_log or not _JSON_START.match(start):
-        return "lines"
+def _layout(
+    start: bytes, event_format: EventFormat, path: str, *, has_lines: bool
+) -> tuple[Layout, int]:
+    """The layout, and the column of the messages if it is CSV."""
+    if has_lines:
+        return "lines", 0
+    if begins_as_subscription(start) or begins_wrapped(start):
+        return "documents", 0
     first, newline, _ = start.partition(b"\n")
+    if not _JSON_START.match(start):
+        line = first.decode(errors="replace").rstrip("\r")
+        if path.removesuffix(".gz").endswith(".json") and string(line) is not None:
+            return "documents", 0
+        column = column_of(line)
+        if column is not None:
+            return "csv", column
+        return ("export" if is_export(line, path) else "lines"), 0
+    if event_format == "lines" or _IS_LOG.fullmatch(path):
+        return "lines", 0
     is_line = newline and is_single(first.decode(errors="replace").rstrip("\r"))
-    return "lines" if is_line else "documents"
+    return ("lines" if is_line else "documents"), 0
 
 
 def _is_header(line: str) -> bool:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar, Final, Literal
 
 from exporter.aws.calls import Call
 from exporter.aws.iam_policy import Deployment, Grant
 from exporter.aws.records import HistoryEvent
 from exporter.model import Partition, PartitionKind
+from exporter.patterns import FilterPattern
+from exporter.planning.lookups import lookup_plans
+from exporter.planning.plan import EVERYTHING, Plan, Request
 from exporter.sources.base import Discovery, Environment
 from exporter.sources.options import Duration, Start, at_most
 from exporter.sources.pace import EventPage
@@ -20,6 +23,7 @@ _OTHER_PARTITIONS = ("cn-", "us-gov-", "us-iso", "eu-iso", "eusc-")
 _DAYS = 90
 """AWS: LookupEvents looks back 90 days."""
 _WITHIN_REACH = at_most(f"{_DAYS}d", ": event history goes back no further")
+_READS: Final = "LookupEvents"
 _PAGE_EVENTS = 50
 """AWS: the default and the maximum of MaxResults."""
 
@@ -28,6 +32,10 @@ class EventHistoryConfig(RegionalConfig):
     """A source of the type ``event_history``."""
 
     kind: ClassVar = PartitionKind()
+    resolution: ClassVar = 1000
+    page_size: ClassVar = _PAGE_EVENTS
+    each: ClassVar = "account and region"
+    operation: ClassVar = _READS
 
     type: Literal["event_history"] = "event_history"
     format: Literal["cloudtrail"] = "cloudtrail"
@@ -41,6 +49,10 @@ class EventHistoryConfig(RegionalConfig):
     def parts_in(self, region: str, resource: str | None = None) -> Sequence[str]:  # noqa: ARG002
         """See RegionalConfig: the region itself."""
         return (region,)
+
+    def plans(self, patterns: Sequence[FilterPattern]) -> Sequence[Plan]:
+        """See TimelineConfig."""
+        return lookup_plans(patterns)
 
     @property
     def lacks_global_services(self) -> bool:
@@ -65,27 +77,34 @@ class EventHistoryConfig(RegionalConfig):
 class EventHistory(RegionalSource):
     """A partition for each (account, region).
 
-    AWS: newest first; times are whole seconds; StartTime and EndTime are both inclusive.
+    AWS: newest first; times are whole seconds; StartTime and EndTime are both inclusive; one
+    attribute can be selected.
     """
 
-    resolution = 1000
-    page_size = _PAGE_EVENTS
+    resolution = EventHistoryConfig.resolution
+    page_size = EventHistoryConfig.page_size
     record = HistoryEvent
+    selects_by_event_time = True
 
     def call(self, partition: Partition) -> Call:
         """LookupEvents."""
-        return Call("cloudtrail", "LookupEvents", partition.account_id, partition.region)
+        return Call("cloudtrail", _READS, partition.account_id, partition.region)
 
     def find(self, place: Partition) -> Discovery:
         """The region itself, whether or not it can be read."""
         return Discovery([place])
 
-    def pages(self, partition: Partition, start: int, end: int) -> Iterator[EventPage]:
+    def pages(
+        self, partition: Partition, start: int, end: int, request: Request = EVERYTHING
+    ) -> Iterator[EventPage]:
         """Every visible event with start ≤ EventTime ≤ end, with times rounded to seconds."""
         if start < end:
-            parameters = {
+            parameters: dict[str, object] = {
                 "StartTime": datetime.fromtimestamp(start // 1000, UTC),
                 "EndTime": datetime.fromtimestamp(-(-end // 1000), UTC),
                 "MaxResults": _PAGE_EVENTS,
             }
+            if request.selects:
+                selected = {"AttributeKey": request.attribute, "AttributeValue": request.value}
+                parameters["LookupAttributes"] = [selected]
             yield from self._call(self.call(partition), parameters)

@@ -1,28 +1,33 @@
-"""The content of a file or an object: decompressed, and split into lines."""
+"""The content of a file or an object: as UTF-8, and split into lines."""
 
 from __future__ import annotations
 
 import codecs
-import gzip
 import io
-import zlib
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import BinaryIO
+from typing import Final
 
-from exporter import compression
 from exporter.model import LONGEST, DamagedContentError
 
+CHUNK = 256 * 1024
 AT_ONCE = 32 * 1024 * 1024
 """Bytes of the largest document that is inflated and decoded in one call each."""
-CHUNK = 256 * 1024
 UTF8_BOM = codecs.BOM_UTF8
 HEAD = 64 * 1024
 """Bytes from which the layout is known."""
 
-# Gzip makes log lines 10 to 50 times smaller; a thousand times is an attack.
-_BOMB_BYTES = 256 * 1024 * 1024
-_BOMB_RATIO = 200
+_MARKS: Final = {
+    codecs.BOM_UTF32_LE: "utf-32",
+    codecs.BOM_UTF32_BE: "utf-32",
+    codecs.BOM_UTF16_LE: "utf-16",
+    codecs.BOM_UTF16_BE: "utf-16",
+}
+"""That of UTF-32 begins as that of UTF-16."""
+# A file that was truncated while it is written has no mark.
+_LITTLE: Final = re.compile(rb"(?:[\t\r\n -~]\0){4}")
+_BIG: Final = re.compile(rb"(?:\0[\t\r\n -~]){4}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,11 +56,6 @@ class Lines:
 _NO_LINES = Lines((), 0, terminated=True)
 
 
-def is_gzip(file: io.BufferedReader) -> bool:
-    """Whether the content is gzip."""
-    return file.peek(2)[:2] == b"\x1f\x8b"
-
-
 def read_chunks(file: io.BufferedReader, length: int) -> Iterator[bytes]:
     """The next ``length`` bytes of a file, or fewer at its end."""
     while length > 0:
@@ -66,44 +66,47 @@ def read_chunks(file: io.BufferedReader, length: int) -> Iterator[bytes]:
         yield chunk
 
 
-def inflate_at_once(file: BinaryIO, size: int, limit: int) -> bytes | bytearray | None:
-    """The content of the first ``size`` bytes of a gzip file, if it can be read in one piece.
-
-    That is one undamaged member of at most ``limit`` bytes. None for all others, which ``inflate``
-    reads from the start of the file.
-    """
-    if size > limit:
-        return None
-    content = compression.inflate(file.read(size), limit)
-    if content is None:
-        file.seek(0)
-    return content
+def encoding_of(head: bytes) -> str | None:
+    """The encoding of a content that is not UTF-8, by its byte order mark or its first letters."""
+    for mark, name in _MARKS.items():
+        if head.startswith(mark):
+            return name
+    if _LITTLE.match(head):
+        return "utf-16-le"
+    return "utf-16-be" if _BIG.match(head) else None
 
 
-def inflate(file: BinaryIO) -> Iterator[bytes]:
-    """The content of a gzip file of one or many members, in bounded memory.
+def in_utf8(chunks: Iterable[bytes], encoding: str) -> Iterator[bytes]:
+    """A content in another encoding, as UTF-8."""
+    for text in codecs.iterdecode(chunks, encoding, errors="replace"):
+        yield text.encode("utf-8", "replace")
 
-    Raises DamagedContentError at the first damage, after everything before it.
-    """
-    inflated = 0
-    with gzip.GzipFile(fileobj=file, mode="rb") as stream:
-        while True:
-            try:
-                # read1 returns the data before the damage.
-                chunk = stream.read1(CHUNK)
-            except EOFError as error:
-                raise DamagedContentError("its gzip data ends too early") from error
-            except (gzip.BadGzipFile, zlib.error) as error:
-                raise DamagedContentError("its gzip data is damaged") from error
-            if not chunk:
-                return
-            inflated += len(chunk)
-            if inflated > max(_BOMB_BYTES, _BOMB_RATIO * file.tell()):
-                raise DamagedContentError(
-                    f"its gzip data grows more than {_BOMB_RATIO}-fold, "
-                    f"past {_BOMB_BYTES >> 20} MiB: it looks like a decompression bomb"
-                )
-            yield chunk
+
+def ends_in_cr(start: bytes) -> bool:
+    """Whether lines end in CR alone, as the start of the content shows."""
+    return b"\n" not in start and b"\r" in start
+
+
+def with_line_ends(chunks: Iterable[bytes]) -> Iterator[bytes]:
+    """A content whose lines end in CR, with LF instead."""
+    return (chunk.replace(b"\r", b"\n") for chunk in chunks)
+
+
+def skipped(chunks: Iterable[bytes], count: int) -> Iterator[bytes]:
+    """A content after its first ``count`` bytes."""
+    for chunk in chunks:
+        if count < len(chunk):
+            yield chunk[count:]
+        count = max(0, count - len(chunk))
+
+
+def limited(chunks: Iterable[bytes], count: int) -> Iterator[bytes]:
+    """The first ``count`` bytes of a content."""
+    for chunk in chunks:
+        yield chunk[:count]
+        count -= len(chunk)
+        if count <= 0:
+            return
 
 
 def decode(chunks: Iterable[bytes]) -> Iterator[str]:
@@ -138,27 +141,41 @@ def pieces(content: bytes | bytearray) -> Iterator[bytes]:
 
 
 def split_lines(chunks: Iterable[bytes]) -> Iterator[Lines]:
-    """The lines of a file. If the chunks end in an error, an incomplete line is dropped."""
+    """The lines of a file. If the chunks end in an error, an incomplete line is dropped.
+
+    NUL bytes at the beginning of a line are left out: a program that keeps writing at its old
+    position after ``copytruncate`` leaves a hole. At the end of a file they are no line (yet).
+    """
     pending: list[bytes] = []
-    length = 0
+    length = zeros = 0
     for chunk in chunks:
-        end = chunk.rfind(b"\n") + 1
+        rest = chunk
+        if length == zeros and rest[:1] == b"\0":
+            rest = rest.lstrip(b"\0")
+            zeros += len(chunk) - len(rest)
+            length = zeros
+        end = rest.rfind(b"\n") + 1
         if end:
-            if length <= LONGEST:
-                yield from _whole_lines(b"".join((*pending, memoryview(chunk)[:end])))
-            else:
-                first = chunk.find(b"\n") + 1
-                yield Lines((None,), length + first, terminated=True)
-                yield from _whole_lines(chunk[first:end])
-            pending, length = [], 0
-        length += len(chunk) - end
-        if length <= LONGEST:
-            pending.append(chunk[end:])
+            first = 0
+            if zeros or length > LONGEST:
+                first = rest.find(b"\n") + 1
+                is_long = length - zeros > LONGEST
+                text = None if is_long else _text(b"".join((*pending, rest[: first - 1])))
+                yield Lines((text,), length + first, terminated=True)
+                pending = []
+            yield from _whole_lines(b"".join((*pending, memoryview(rest)[first:end])))
+            pending, length, zeros = [], 0, 0
+            rest = rest[end:]
+            if rest[:1] == b"\0":
+                zeros = length = len(rest) - len(rest := rest.lstrip(b"\0"))
+        length += len(rest)
+        if length - zeros <= LONGEST:
+            pending.append(rest)
         else:
             pending = []
-    if length > LONGEST:
+    if length - zeros > LONGEST:
         yield Lines((None,), length, terminated=False)
-    elif length:
+    elif length > zeros:
         yield Lines((_text(b"".join(pending)),), length, terminated=False)
 
 
@@ -179,8 +196,10 @@ def _whole_lines(raw: bytes) -> Iterator[Lines]:
     del texts[-1]
     if b"\r" in raw:
         texts = [text.removesuffix("\r") for text in texts]
+    if b"\0" in raw:
+        texts = [text.lstrip("\0") for text in texts]
     yield Lines(texts, len(raw), terminated=True, raw=raw)
 
 
 def _text(line: bytes) -> str:
-    return line.removesuffix(b"\r").decode(errors="replace")
+    return line.lstrip(b"\0").removesuffix(b"\r").decode(errors="replace")

@@ -1,17 +1,17 @@
-"""Files: CloudTrail's JSON files, JSON lines and log files, plain or gzipped.
+"""Files: CloudTrail's JSON files, JSON lines and log files, plain or compressed.
 
 All their events count, of any age.
 """
 
 from __future__ import annotations
 
-import glob
 import io
 import math
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal
 
@@ -28,18 +28,18 @@ from exporter.model import (
     Records,
     SourceError,
 )
+from exporter.planning.interest import Interest
 from exporter.sources.base import Discovery, Environment, Reading, SourceConfig
 from exporter.sources.containers import NOT_EVENTS, Container, Leftover, in_lines
 from exporter.sources.file_batches import Batch, after
-from exporter.sources.file_content import AT_ONCE, read_chunks, split_lines
+from exporter.sources.file_content import AT_ONCE
+from exporter.sources.file_look import Look
 from exporter.sources.file_position import FilePosition, sample
 from exporter.sources.json_records import Found
 from exporter.sources.options import Distinct, Interval
 from exporter.yamlfile.globs import absolute_glob, is_path
 
 _TWO_WEEKS = 14 * 86_400_000
-_LOG_SUFFIXES = (".log", ".jsonl", ".ndjson")
-"""Files of these names have lines, even if one of them is a document of records."""
 _NOT_EVENTS = f"file is read without some of its records: {NOT_EVENTS}"
 _BROKEN = "file is broken, only events before that count"
 
@@ -75,6 +75,7 @@ class FilesConfig(SourceConfig):
             format=self.format,
             interval=self.interval,
             complete=environment.complete,
+            checkpoints=environment.checkpoints,
         )
 
     def permissions(self, deployment: Deployment) -> Iterator[Grant]:  # noqa: ARG002
@@ -88,6 +89,7 @@ class Files:
     Plain line files are followed as they grow. JSON documents and gzip files are read once for each
     version; if data was only appended, reading continues after the last record. A last line without
     a newline counts if the file did not change between two polls, or immediately if ``complete``.
+    A file that was renamed, copied or compressed is read on from its position (``file_rotation``).
     """
 
     memory = _TWO_WEEKS
@@ -100,17 +102,23 @@ class Files:
         format: EventFormat = "auto",
         interval: float = 60,
         complete: bool = False,
+        checkpoints: Callable[[str], Mapping[str, str]] | None = None,
         batch_events: int = 5000,
         batch_bytes: int = 8 * 1024 * 1024,
         at_once: int = AT_ONCE,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        """``at_once``: bytes of the longest document that is one reading, whatever its batches."""
+        """Nothing is looked for yet.
+
+        ``checkpoints``: see Environment. ``at_once``: bytes of the longest document that is one
+        reading, whatever its batches.
+        """
         self.name = name
         self.format: EventFormat = format
         self.interval = interval
         self.discovery_interval = interval
-        self.place: Partition | None = Partition(name, kind=FILE)
+        place = Partition(name, kind=FILE)
+        self.place: Partition | None = place
         self._paths = tuple(paths)
         self._complete = complete
         self._batch_events = batch_events
@@ -120,16 +128,11 @@ class Files:
         self._versions: dict[str, tuple[int, int]] = {}
         """Size and modification time of each line file at the last poll."""
         self._warned: set[tuple[str, str]] = set()
+        self._look = Look(place, self._paths, checkpoints, self._warn_once, self._now)
 
     def discover(self) -> Discovery:
         """The regular files that exist now. A path without a file is not a failure."""
-        found: set[str] = set()
-        for pattern in self._paths:
-            files = _existing(pattern)
-            if not files:
-                self._warn_once(pattern, "no such file (yet), it is looked for again")
-            found |= files
-        return Discovery([Partition(self.name, resource=path, kind=FILE) for path in sorted(found)])
+        return self._look.discovery()
 
     def read_up_to(self, partition: Partition, checkpoint: str | None) -> int | None:  # noqa: ARG002
         """None, because files are not read by time."""
@@ -158,13 +161,19 @@ class Files:
         checkpoint: str | None,
         *,
         own_starts: Mapping[str, int],  # noqa: ARG002 - everything in a file counts
+        interest: Interest | None = None,  # noqa: ARG002 - everything is read
         turn: float = math.inf,  # noqa: ARG002 - a file is read in order
     ) -> Iterator[Reading]:
         """Read the new records; raises PartitionGoneError if the file is gone, else SourceError."""
         path = partition.resource
+        position = None if checkpoint is None else FilePosition.decode(checkpoint)
         try:
+            if position is not None and position.path:
+                if not (yield from self._read_rotated(path, position)):
+                    return
+                position = None
             with open(path, "rb") as file:  # noqa: PTH123 - quicker
-                yield from self._read(path, file, checkpoint)
+                yield from self._read(path, file, position)
         except FileNotFoundError as error:
             raise PartitionGoneError(f"File {path} is gone.", reason="not_found") from error
         except OSError as error:
@@ -174,24 +183,51 @@ class Files:
                 reason="unreadable",
             ) from error
 
+    def _read_rotated(self, path: str, position: FilePosition) -> Generator[Reading, None, bool]:
+        """Read the rest of a file that was rotated away.
+
+        Returns whether the file that has its name now is next.
+        """
+        rotated = position.path
+        try:
+            with open(rotated, "rb") as file:  # noqa: PTH123 - quicker
+                stat = os.fstat(file.fileno())
+                before = self._versions.get(rotated)
+                for reading in self._read(rotated, file, position):
+                    done = FilePosition.decode(reading.checkpoint).renamed(rotated)
+                    yield replace(reading, checkpoint=done.encode())
+                # Its writer may not have noticed yet.
+                settled = (
+                    self._complete
+                    or rotated not in self._versions
+                    or (before == (stat.st_size, stat.st_mtime_ns))
+                )
+            if not settled:
+                return False
+            with open(path, "rb") as file:  # noqa: PTH123
+                following = FilePosition.in_lines(file, os.fstat(file.fileno()), 0)
+        except FileNotFoundError:
+            return False
+        self._versions.pop(rotated, None)
+        yield Reading((), following.encode())
+        return True
+
     def _read(
-        self, path: str, file: io.BufferedReader, checkpoint: str | None
+        self, path: str, file: io.BufferedReader, position: FilePosition | None
     ) -> Iterator[Reading]:
         stat = os.fstat(file.fileno())
-        position = None if checkpoint is None else FilePosition.decode(checkpoint)
         if position is not None and position.finished_with(stat):
             return
         if position is not None and not position.holds_for(file, stat):
-            _log.warning("file was replaced or truncated, reading it from its start", path=path)
-            position = FilePosition.in_lines(file, stat, 0)
-            yield Reading((), position.encode())
-        container = self._container(path, file, stat.st_size)
+            return  # it is another file: the next look for files finds out what became of this one
+        has_lines = position is not None and position.unit == "bytes" and position.covered > 0
+        container = self._container(path, file, stat.st_size, has_lines=has_lines)
         if container.layout == "lines" and not container.is_compressed:
             if position is not None and position.unit == "records" and self.format != "lines":
                 # Without its newline, a first line that is an object was read as a document.
                 counted = position.covered if position.done else 0
                 position = FilePosition.in_lines(file, stat, counted, midline=counted > 0)
-            yield from self._follow(path, file, stat, position)
+            yield from self._follow(path, file, stat, position, container)
             return
         if position is None or position.unit != "records":
             position = None
@@ -199,16 +235,17 @@ class Files:
             if whole is not None:
                 yield from self._read_document(path, file, stat, *whole)
                 return
-        done = 0 if position is None else self._done(path, position, file)
+        done = 0
+        if position is not None:
+            done = self._done(path, position, file)
+            container = self._container(path, file, stat.st_size)
         yield from self._read_whole(path, file, stat, done, container.events(self._now()))
 
-    def _container(self, path: str, file: io.BufferedReader, size: int) -> Container:
+    def _container(
+        self, path: str, file: io.BufferedReader, size: int, *, has_lines: bool = False
+    ) -> Container:
         return Container(
-            file,
-            size,
-            self.format,
-            is_log=path.lower().removesuffix(".gz").endswith(_LOG_SUFFIXES),
-            at_once=self._at_once,
+            file, size, self.format, path=path, has_lines=has_lines, at_once=self._at_once
         )
 
     def _follow(
@@ -217,6 +254,7 @@ class Files:
         file: io.BufferedReader,
         stat: os.stat_result,
         position: FilePosition | None,
+        container: Container,
     ) -> Iterator[Reading]:
         """Read the whole lines after the position."""
         version = (stat.st_size, stat.st_mtime_ns)
@@ -233,8 +271,7 @@ class Files:
             position = FilePosition.in_lines(file, stat, done, midline=midline)
             return batch.take(position, size=done - start)
 
-        file.seek(start)
-        for lines in split_lines(read_chunks(file, stat.st_size - start)):
+        for lines in container.lines(start, is_growing=not settled):
             rest = lines
             if midline:
                 counted, rest = lines.cut(1)
@@ -255,15 +292,25 @@ class Files:
             yield reading()
 
     def _done(self, path: str, position: FilePosition, file: io.BufferedReader) -> int:
-        """How many records of a file were counted before it grew."""
+        """How many records of a file were counted before it grew, or was compressed.
+
+        The file is at its start then.
+        """
+        file.seek(0)
         if position.done is not None:
             return position.done
-        data = io.BytesIO(os.pread(file.fileno(), position.covered, 0))
-        container = self._container(path, io.BufferedReader(data), position.covered)
+        read, size, most = file, os.fstat(file.fileno()).st_size, position.copied
+        if not most:
+            size = position.covered
+            read = io.BufferedReader(io.BytesIO(os.pread(file.fileno(), size, 0)))
+        container = Container(
+            read, size, self.format, path=path, at_once=self._at_once, most=most or None
+        )
         count = 0
         with suppress(DamagedContentError):
             for found in container.events(0):
                 count += len(found)
+        file.seek(0)
         return count
 
     def _read_document(
@@ -332,11 +379,3 @@ class Files:
 
     def _now(self) -> int:
         return round(self._clock() * 1000)
-
-
-def _existing(pattern: str) -> set[str]:
-    """Absolute paths of the regular files that a path or glob matches."""
-    # os.path, because Path raises errors for folders without permission and resolves links.
-    is_file = os.path.isfile
-    paths = [pattern] if is_file(pattern) else glob.glob(pattern, recursive=True)  # noqa: PTH207
-    return {os.path.abspath(path) for path in paths if is_file(path)}  # noqa: PTH100

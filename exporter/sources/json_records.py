@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Annotated, Any, Final, Literal, TypedDict
 
 import msgspec
 
-from exporter.jsontext import REFUSED, JsonText, elements, is_dense, members, string, value_of
+from exporter.jsontext import (
+    REFUSED,
+    JsonText,
+    NotJsonError,
+    elements,
+    is_dense,
+    members,
+    string,
+    value_of,
+)
 from exporter.model import (
     LONG,
     LONGEST,
@@ -21,6 +30,7 @@ from exporter.model import (
     PartitionKind,
 )
 from exporter.patterns.document import may_be_object
+from exporter.sources.wrapped_events import LISTS, unwrapped
 
 DELIVERED: Final = PartitionKind(
     "log_group", "Log group", on_series=True, by_event_time=False, local_ids=True
@@ -33,6 +43,7 @@ Found = Sequence[LogEvent | None]
 _RECORDS_FIRST: Final = re.compile(r'\{[ \t\r\n]*"Records"')
 # An envelope of EventBridge, in which a record may come, has ``detail-type``.
 _CLOUDTRAIL_KEYS: Final = ("eventVersion", "eventID", "eventName", "eventSource", "detail-type")
+_WRAPPINGS: Final = frozenset({"CloudTrailEvent", "ingestionTime", "Message"})
 _AGGREGATED: Final = '"AwsAggregatedEvent"'
 _DATA: Final = "DATA_MESSAGE"
 _LATEST: Final = 253_402_300_799_999
@@ -55,6 +66,11 @@ _Header = TypedDict(
         "logEvents": msgspec.Raw,
         "digestS3Object": msgspec.Raw,
         "logFiles": msgspec.Raw,
+        "Events": msgspec.Raw,
+        "events": msgspec.Raw,
+        "CloudTrailEvent": msgspec.Raw,
+        "ingestionTime": msgspec.Raw,
+        "Message": msgspec.Raw,
     },
     total=False,
 )
@@ -111,14 +127,35 @@ class JsonRecords:
 
         Accepts one or many documents with or without white space between them: CloudTrail's
         ``{"Records": […]}``, subscription data of CloudWatch Logs, arrays of these or of records,
-        and single records. Memory is bounded by LONGEST. Raises DamagedContentError where it is not
-        JSON (any more), after the records before that.
+        answers of the AWS command line, and single records. Memory is bounded by LONGEST.
+
+        A part that is not JSON is None, up to the next line that begins with an object or an array.
+        If no such line follows, or such parts are too long, it raises DamagedContentError.
         """
         text = JsonText(chunks)
-        while text.peek():
-            if text.peek() == "[":
+        while True:
+            try:
+                yield from self._values(text)
+            except NotJsonError:
+                if not text.next_line():
+                    raise
+                yield None
+            else:
+                return
+
+    def _values(self, text: JsonText) -> Iterator[LogEvent | None]:
+        """The log events in the values of a text."""
+        while start := text.peek():
+            text.begin()
+            if start == "[":
                 for raw in text.elements():
                     yield from self._element(raw)
+                continue
+            if start == '"':
+                raw = text.value()
+                if raw is not None and "\n" in raw:  # a quote that another line closes
+                    raise NotJsonError("it is not JSON (any more)")
+                yield from self._string(raw)
                 continue
             text.expect("{")
             raw = None if text.is_at(_RECORDS_FIRST) else text.whole_object()
@@ -149,7 +186,28 @@ class JsonRecords:
             if header and (_is_list(header.get("Records")) or _is_subscription(header)):
                 yield from self.split((raw,))
                 return
-        yield self._event(raw)
+        inner = None if raw is None else self._unwrapped(raw)
+        yield from (self._event(raw),) if inner is None else inner
+
+    def _string(self, raw: str | None) -> Found:
+        """The log events of a string at the root: ``jq .events[].message``."""
+        inner = None if raw is None else self._unwrapped(raw)
+        if inner is None:
+            text = None if self._is_cloudtrail else string(raw)
+            return (None,) if not text else (LogEvent(text, self._time),)
+        return inner
+
+    def _unwrapped(self, raw: str) -> Found | None:
+        """The log events in an object that wraps them, or in a text; None if it does not."""
+        inner = unwrapped(raw)
+        if inner is None:
+            return None
+        text, may_be_document = inner
+        if may_be_document:
+            return self.in_line(text)
+        if is_dense_json(text) or (self._is_cloudtrail and not self._may_be_record(text)):
+            return (None,)
+        return (LogEvent(text, self._time),)
 
     def _whole(self, raw: str) -> Found | None:
         """The log events of an object; None if it has to be read part by part."""
@@ -160,7 +218,11 @@ class JsonRecords:
             raise DamagedContentError("it is a digest file of CloudTrail, which has no log events")
         if _is_subscription(header):
             return self._delivered(raw)
-        return None if "Records" in header else (self._event(raw, header),)
+        if "Records" in header or any(_is_list(header.get(name)) for name in LISTS):
+            return None
+        if not _WRAPPINGS.isdisjoint(header) and (inner := self._unwrapped(raw)) is not None:
+            return inner
+        return (self._event(raw, header),)
 
     def _in_parts(self, text: JsonText) -> Iterator[LogEvent | None]:
         """Take an object: the elements of its list, or the object if it has none."""
@@ -179,6 +241,8 @@ class JsonRecords:
                 for raw in text.elements():
                     if group.message_type == _DATA:
                         yield self._line(group, raw)
+            elif name in LISTS and text.peek() == "[":
+                has_list = yield from self._wrapped_list(text)
             else:
                 value = text.value()
                 if name in ("messageType", "owner", "logGroup"):
@@ -187,6 +251,21 @@ class JsonRecords:
         if not has_list:
             whole = None if raw is None else self._whole(raw)
             yield from (self._event(raw),) if whole is None else whole
+
+    def _wrapped_list(self, text: JsonText) -> Generator[LogEvent | None, None, bool]:
+        """Take a list. Returns whether the first of it wraps a log event: then all are expected to.
+
+        If not, none is a log event by itself.
+        """
+        is_one = False
+        for number, raw in enumerate(text.elements()):
+            inner = None if raw is None or (number and not is_one) else self._unwrapped(raw)
+            if not number and inner is not None:
+                is_one = True
+                text.kept()
+            if is_one:
+                yield from (None,) if inner is None else inner
+        return is_one
 
     def _event(self, raw: str | None, header: Mapping[str, Any] | None = None) -> LogEvent | None:
         """The log event of a record; None if it is not a record."""
@@ -233,10 +312,8 @@ class JsonRecords:
     def _of_group(self, group: _Group, line: _Line) -> LogEvent | None:
         if is_dense_json(line.message):
             return None
-        if self._is_cloudtrail:
-            header = _header_of(line.message)
-            if header is None or not any(key in header for key in _CLOUDTRAIL_KEYS):
-                return None
+        if self._is_cloudtrail and not self._may_be_record(line.message):
+            return None
         return Delivered(
             line.message,
             self._time,
@@ -246,6 +323,11 @@ class JsonRecords:
             line.timestamp,
             DELIVERED,
         )
+
+    @staticmethod
+    def _may_be_record(message: str) -> bool:
+        header = _header_of(message)
+        return header is not None and any(key in header for key in _CLOUDTRAIL_KEYS)
 
 
 def begins_as_subscription(content: bytes | bytearray) -> bool:

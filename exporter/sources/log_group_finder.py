@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from exporter.aws.calls import Call
@@ -34,14 +34,16 @@ class LogGroup:
     log_group_class: str = READABLE_CLASS
     created: int | None = None
     """Milliseconds; None if it is not known."""
+    masked: bool = False
+    """Whether a data protection policy masks its events, or has masked some."""
 
 
 class LogGroupFinder:
     """Finds log groups by name and tag.
 
-    DescribeLogGroups returns 50 log groups with their creation times. ListLogGroups selects by tag
-    and returns 1,000 without them. So the creation time of a log group with a tag is asked for
-    once, and needs a DescribeLogGroups for 50 new ones.
+    DescribeLogGroups returns 50 log groups with their creation times and data protection.
+    ListLogGroups selects by tag and returns 1,000 without them, so a look needs a DescribeLogGroups
+    for 50 of those, too: a policy may be new, and hides matches from filter patterns.
     """
 
     def __init__(
@@ -51,8 +53,6 @@ class LogGroupFinder:
         self._names = names
         self._tags = [{"key": key, "values": list(values)} for key, values in tags.items()]
         self._linked = {"includeLinkedAccounts": True} if linked else {}
-        self._created: dict[Partition, dict[tuple[str, str], int]] = {}
-        """Creation times by place, owner and name."""
 
     def find(self, access: AwsAccounts, place: Partition) -> tuple[Sequence[LogGroup], int]:
         """The log groups in ``place``, sorted by name, and the number of records without a name.
@@ -68,7 +68,7 @@ class LogGroupFinder:
             elif self._names.wanted(group.name):
                 found[group.name, group.account_id] = group
         groups: Sequence[LogGroup] = [group for _, group in sorted(found.items())]
-        return self._with_creation(access, place, groups) if self._tags else groups, odd
+        return self._described(access, place, groups) if self._tags else groups, odd
 
     def _records(self, access: AwsAccounts, place: Partition) -> Iterator[object]:
         where = place.account_id, place.region
@@ -84,28 +84,21 @@ class LogGroupFinder:
             for records in access.pages(Call("logs", "DescribeLogGroups", *where), parameters):
                 yield from records
 
-    def _with_creation(
+    def _described(
         self, access: AwsAccounts, place: Partition, groups: Sequence[LogGroup]
     ) -> Sequence[LogGroup]:
-        before = self._created.get(place, {})
-        known = {
-            key: before[key]
-            for group in groups
-            if (key := (group.account_id, group.name)) in before
-        }
-        new = [one for one in groups if (one.account_id, one.name) not in known]
+        """The log groups with all that DescribeLogGroups tells of those that still exist."""
+        found = {(one.account_id, one.name): one for one in groups}
         call = Call("logs", "DescribeLogGroups", place.account_id, place.region)
-        for start in range(0, len(new), _DESCRIBED):
-            some = new[start : start + _DESCRIBED]
+        for start in range(0, len(groups), _DESCRIBED):
             # AWS: ARNs are for monitoring accounts only.
+            some = groups[start : start + _DESCRIBED]
             names = [group.arn if self._linked else group.name for group in some]
             parameters = {"logGroupIdentifiers": names, **self._linked}
             for records in access.pages(call, parameters):
                 for group in filter(None, (self._read(record, place) for record in records)):
-                    if group.created is not None:
-                        known[group.account_id, group.name] = group.created
-        self._created[place] = known
-        return [replace(one, created=known.get((one.account_id, one.name))) for one in groups]
+                    found[group.account_id, group.name] = group
+        return [found[one.account_id, one.name] for one in groups]
 
     def _read(self, record: object, place: Partition) -> LogGroup | None:
         """The log group in a record; None if it has no name, or its owner is not known."""
@@ -121,4 +114,12 @@ class LogGroupFinder:
             arn[1] if arn else "",
             str(record.get("logGroupClass") or READABLE_CLASS),
             milliseconds(record.get("creationTime")),
+            masked=_is_masked(record),
         )
+
+
+def _is_masked(record: Mapping[object, object]) -> bool:
+    """AWS: the status is that of the log group's own policy, and stays if the policy is deleted."""
+    inherited = record.get("inheritedProperties")
+    of_account = isinstance(inherited, list) and "ACCOUNT_DATA_PROTECTION" in inherited
+    return of_account or bool(record.get("dataProtectionStatus"))

@@ -20,6 +20,9 @@ from exporter.model import (
     PartitionKind,
     SourceError,
 )
+from exporter.patterns import FilterPattern
+from exporter.planning.filters import filter_plans
+from exporter.planning.plan import EVERYTHING, Plan, Request
 from exporter.sources.base import Discovery, Environment
 from exporter.sources.log_group_finder import LogGroup, LogGroupFinder
 from exporter.sources.log_group_names import LogGroupNames
@@ -36,6 +39,7 @@ LOG_GROUP = PartitionKind("log_group", "Log group", on_series=True, local_ids=Tr
 # long application lines.
 _LIKELY_PAGE_EVENTS = 1000
 _PAGE_EVENTS = 10_000
+_READS: Final = "FilterLogEvents"
 _UNREADABLE: Final = "INFREQUENT_ACCESS"
 """AWS: FilterLogEvents does not read this class. Of classes that are not known here, its answer
 says whether it does."""
@@ -48,6 +52,9 @@ class LogGroupsConfig(RegionalConfig):
 
     kind: ClassVar = LOG_GROUP
     stand_ins: ClassVar = {"log_groups": ["*"]}
+    page_size: ClassVar = _LIKELY_PAGE_EVENTS
+    each: ClassVar = "log group"
+    operation: ClassVar = _READS
 
     type: Literal["log_groups"] = "log_groups"
     log_groups: LogGroupPatterns
@@ -98,6 +105,10 @@ class LogGroupsConfig(RegionalConfig):
     def source(self, environment: Environment, since: Mapping[str, int]) -> LogGroups:
         """See SourceConfig."""
         return LogGroups(self, environment, since)
+
+    def plans(self, patterns: Sequence[FilterPattern]) -> Sequence[Plan]:
+        """See TimelineConfig."""
+        return filter_plans(patterns, self.format)
 
     def parts_in(self, region: str, resource: str | None = None) -> Sequence[str]:
         """See RegionalConfig: each name or pattern of log groups."""
@@ -187,8 +198,8 @@ class LogGroups(RegionalSource):
     AWS: oldest first; times are milliseconds; startTime and endTime are both inclusive.
     """
 
-    resolution = 1
-    page_size = _LIKELY_PAGE_EVENTS
+    resolution = LogGroupsConfig.resolution
+    page_size = LogGroupsConfig.page_size
     record = FilteredLogEvent
 
     def __init__(
@@ -263,7 +274,9 @@ class LogGroups(RegionalSource):
             return None
         return looked
 
-    def pages(self, partition: Partition, start: int, end: int) -> Iterator[EventPage]:
+    def pages(
+        self, partition: Partition, start: int, end: int, request: Request = EVERYTHING
+    ) -> Iterator[EventPage]:
         """Every visible log event with start ≤ timestamp ≤ end.
 
         Raises PartitionGoneError if the log group was deleted, else SourceError.
@@ -279,6 +292,7 @@ class LogGroups(RegionalSource):
             "startTime": max(start, 0),
             "endTime": end,
             "limit": _PAGE_EVENTS,
+            **({"filterPattern": request.value} if request.selects else {}),
         }
         try:
             yield from self._call(self.call(partition), parameters)
@@ -292,11 +306,17 @@ class LogGroups(RegionalSource):
         reading = self._reading(partition)
         where = reading.place.account_id, reading.place.region
         of = f" of account {reading.group.account_id}" if reading.is_linked else ""
-        return Call("logs", "FilterLogEvents", *where, f"log group {reading.group.name}{of}")
+        return Call("logs", _READS, *where, f"log group {reading.group.name}{of}")
 
     def created_at(self, partition: Partition) -> int | None:
         """The log group's creationTime, milliseconds."""
         return self._reading(partition).group.created
+
+    def read_completely(self, partition: Partition) -> str:
+        """See TimelineSource. AWS does not document which text a filter pattern sees."""
+        if not self._reading(partition).group.masked:
+            return ""
+        return "Everything is read, since a data protection policy masks parts of the log events."
 
     def log_group(self, partition: Partition) -> str:
         """The name of the log group that is read."""

@@ -12,6 +12,8 @@ from exporter.yamlfile.durations import parse_duration
 _REGION = re.compile("[a-z]{2,5}(-[a-z]+)+-[0-9]+")
 ALL_REGIONS: Final = ("all",)
 """All regions that are enabled for an account, instead of a list."""
+_PERCENT = re.compile(r"([0-9]{1,3}(?:\.[0-9]{1,3})?) ?%", re.ASCII)
+_ALL: Final = 100
 _SOURCE_NAME = re.compile("[a-z][a-z0-9_-]*")
 
 
@@ -27,6 +29,15 @@ def read_duration(data: object) -> float:
 def read_start(data: object) -> float:
     """Read ``now`` or a duration back from now, in seconds. Raises ValueError."""
     return 0.0 if data == "now" else read_duration(data)
+
+
+def read_budget(data: object) -> float:
+    """Read a share such as ``50%``, between 0 and 1. Raises ValueError."""
+    match = _PERCENT.fullmatch(data.strip()) if isinstance(data, str) else None
+    percent = float(match[1]) if match is not None else 0.0
+    if not 0 < percent <= _ALL:
+        raise ValueError("must be a share of the quota such as 50%, above 0% and at most 100%")
+    return percent / _ALL
 
 
 def at_most(longest: str, why: str = "") -> AfterValidator:
@@ -109,6 +120,8 @@ Start: TypeAlias = Annotated[
     float, BeforeValidator(read_start), at_most("20y", ": no log group is older")
 ]
 """Seconds back from now."""
+Budget: TypeAlias = Annotated[float, BeforeValidator(read_budget)]
+"""A share of a quota, above 0, at most 1."""
 Interval: TypeAlias = Annotated[Duration, AfterValidator(_at_least_a_second), at_most("1d")]
 Lookback: TypeAlias = Annotated[
     Duration, at_most("90d", ": AWS takes log events that are 14 days old at most")

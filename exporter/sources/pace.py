@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
+from exporter.aws.quotas import CallCost
+from exporter.aws.uses import Use
 from exporter.model import LogEvent
+from exporter.planning.plan import Request
+from exporter.planning.planner import Planner
 from exporter.sources.ahead import Ahead
+from exporter.sources.base import Reading
+from exporter.sources.progress import Progress
 from exporter.sources.schedule import Window
 from exporter.sources.thinning import Rereads, Thinning
 
-PAGES: Final = 4
+PAGES: Final = 12
 """Target size of a slice, in pages."""
 _HOUR: Final = 3_600_000
 
@@ -24,6 +30,16 @@ class EventPage:
     events: Sequence[LogEvent]
     undecodable: int = 0
     """Number of records that are not log events: without message, time or id."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A page, and which request returned it."""
+
+    page: EventPage
+    request: Request
+    is_probe: bool = False
+    """Whether it is read to know the cost of its request, in addition to the plan."""
 
 
 @dataclass(slots=True)
@@ -38,11 +54,53 @@ class Pace:
     events_per_ms: float | None = None
     page_events: float | None = None
     """Events of a full page; None before the first."""
-    slice_length: int = _HOUR
-    ahead: Ahead[EventPage] | None = None
+    fresh_from: float = math.inf
+    """Start of the fresh window of the poll, milliseconds. AWS shows most events of CloudTrail
+    minutes later, so few fresh ones say nothing of older slices."""
+    _slice_lengths: dict[bool, int] = field(
+        default_factory=lambda: dict.fromkeys((True, False), _HOUR)
+    )
+    """Of fresh slices, and of older ones."""
+    ahead: Ahead[Answer] | None = None
     """The slices of the poll that is under way."""
+    planner: Planner = field(default_factory=Planner)
+    calls: int = 1
+    """Calls that a window costs at least."""
     oldest_first: bool = False
     """The end of a backlog that is read first; changes if a poll leaves a backlog or fails."""
+    cost: CallCost | None = None
+    """Of its calls, as of the last poll."""
+    use: Use | None = None
+    """Of the next call, during a poll."""
+
+    def begin_poll(self, now: float, cost: CallCost | None) -> None:
+        """A poll begins, whose calls have a cost. ``now``: seconds of any clock."""
+        self.cost = cost
+        quota_seconds = 0.0 if cost is None else cost.seconds
+        self.thinning.begin_poll(now, caught_up=self.caught_up, quota_seconds=quota_seconds)
+        self.caught_up = False
+        if cost is not None:
+            cost.need(self.thinning.needs)
+
+    def release(self) -> None:
+        """Nothing more is read of the partition."""
+        if self.cost is not None:
+            self.cost.need(None)
+
+    def reading(
+        self, page: EventPage, before: Progress, after: Progress, *, behind: bool
+    ) -> Reading:
+        """A page with the progress after it."""
+        return Reading(
+            page.events,
+            after.encode(self.thinning.schedule.ages),
+            watermark=before.watermark,
+            remember_from=after.remember_from,
+            read_up_to=after.read_up_to,
+            behind=behind,
+            rereads=self.rereads,
+            undecodable=page.undecodable,
+        )
 
     @property
     def rereads(self) -> Rereads | None:
@@ -53,14 +111,21 @@ class Pace:
         """A slice was read completely, with so many pages and log events."""
         density = events / piece.length
         before = density if self.events_per_ms is None else self.events_per_ms
+        if self._is_fresh(piece):
+            density = max(density, before)
         self.events_per_ms = (before + density) / 2
-        if pages > 1:
-            full = max(1.0, events / pages)
+        if pages > self.calls:
+            # All requests but one may have needed one page only.
+            full = max(1.0, events / (pages - self.calls + 1))
             self.page_events = (full + (self.page_events or full)) / 2
-        fitting = max(1, PAGES * piece.length // pages)
+        fitting = max(1, PAGES * self.calls * piece.length // pages)
         # A short window is no reason for shorter slices.
-        choose = min if pages > PAGES else max
-        self.slice_length = choose(self.slice_length, fitting)
+        choose = min if pages > PAGES * self.calls else max
+        self._slice_lengths[self._is_fresh(piece)] = choose(self.slice_length(piece), fitting)
+
+    def slice_length(self, window: Window) -> int:
+        """Milliseconds of the slices of a window."""
+        return self._slice_lengths[self._is_fresh(window)]
 
     def full_page(self, most: int) -> float:
         """Events of a full page; ``most``: the maximum that the API returns."""
@@ -68,9 +133,12 @@ class Pace:
 
     def shorten(self, piece: Window, by: int) -> None:
         """Divide a slice by a number for the next ones."""
-        self.slice_length = max(1, piece.length // by)
+        self._slice_lengths[self._is_fresh(piece)] = max(1, piece.length // by)
 
     def failed(self, piece: Window) -> None:
         """Continue at the other end, in shorter slices: the same slice may fail again."""
         self.shorten(piece, 2)
         self.oldest_first = not self.oldest_first
+
+    def _is_fresh(self, window: Window) -> bool:
+        return window.start >= self.fresh_from

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Annotated, Final, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from exporter import exactness
+from exporter.aws.uses import Reason
 from exporter.model import DamagedCheckpointError
 from exporter.sources.schedule import BacklogSpan, Positions, Schedule, Window
 
@@ -75,6 +76,14 @@ class Progress:
         return window.start < self.positions[0] and not any(
             span.positions[0] <= window.start and window.end <= span.end for span in self.backlog
         )
+
+    def reason(self, window: Window, backfill: Collection[str], *, is_fresh: bool) -> Reason:
+        """Why a window is read; ``backfill``: the rules that it is read for, if not for all."""
+        if backfill:
+            return "backfill"
+        if is_fresh:
+            return "fresh"
+        return "reread" if self.was_read(window) else "backlog"
 
     def windows(self, schedule: Schedule, now: int, *, complete: bool) -> list[Window]:
         """The windows to read now, newest first; windows of two spans may touch."""

@@ -19,6 +19,9 @@ from exporter.aws.queue_policy import open_to
 from exporter.aws.queues import LONGEST_WAIT, MOST_AT_ONCE, Message, Queue, QueueUrl
 from exporter.aws.roles import Role
 from exporter.model import EventFormat, Limits, Partition, PartitionKind, SourceError
+from exporter.patterns import FilterPattern
+from exporter.planning.forecast import Forecast, Rates, monthly
+from exporter.planning.interest import Interest
 from exporter.sources.account_options import RoleOptions
 from exporter.sources.base import Discovery, Environment, QueueState, Reading, SourceConfig
 from exporter.sources.inbox import Inbox
@@ -59,6 +62,12 @@ def _queue_url(url: str) -> str:
     return url
 
 
+_QUIET_CALLS: Final = 4500
+"""Requests a day, measured."""
+_USD_PER_MILLION: Final = 0.40
+"""AWS: the price of SQS requests, standard queues."""
+
+
 class QueueConfig(SourceConfig, RoleOptions):
     """The configuration of a source that reads a queue, if need be by a role."""
 
@@ -75,6 +84,19 @@ class QueueConfig(SourceConfig, RoleOptions):
     format: EventFormat = "cloudtrail"
     interval: Interval = 20.0
     """Between two polls. A poll waits for messages for most of that time."""
+
+    def forecast(
+        self,
+        patterns: Sequence[FilterPattern],  # noqa: ARG002 - a queue cannot select
+        rates: Rates,  # noqa: ARG002
+    ) -> Forecast:
+        """See SourceConfig; of a quiet queue."""
+        why = (
+            "A quiet queue is asked every 20 seconds. Ten messages take two requests more, and an"
+            " object that a message names takes a GetObject."
+        )
+        usd = monthly(_QUIET_CALLS, _USD_PER_MILLION)
+        return Forecast("queue", ("ReceiveMessage",), why, _QUIET_CALLS, usd_a_month=usd)
 
     @property
     def queue(self) -> QueueUrl:
@@ -225,6 +247,7 @@ class QueueSource(ABC):
         checkpoint: str | None,
         *,
         own_starts: Mapping[str, int],  # noqa: ARG002 - everything that is queued counts
+        interest: Interest | None = None,  # noqa: ARG002 - everything is read
         turn: float = math.inf,  # noqa: ARG002
     ) -> Iterator[Reading]:
         """Receive and work off messages for an interval, or until the queue is empty."""

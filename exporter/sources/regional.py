@@ -19,14 +19,18 @@ from exporter.aws.organizations import enabled_regions
 from exporter.aws.quotas import CallCost
 from exporter.aws.records import LATEST, TypedRecord
 from exporter.aws.roles import Role
+from exporter.aws.uses import Use, using
 from exporter.model import LogEvent, Partition, SourceError
+from exporter.patterns import FilterPattern
+from exporter.planning.forecast import Forecast, Rates
 from exporter.sources.account_options import Accounts, OrganizationOptions
 from exporter.sources.base import Discovery, Environment
-from exporter.sources.options import ALL_REGIONS, Interval, Regions
+from exporter.sources.options import ALL_REGIONS, Budget, Interval, Regions
 from exporter.sources.pace import EventPage
 from exporter.sources.places import Account, Places, scopes
 from exporter.sources.problems import sentence
-from exporter.sources.timeline import TimelineConfig, TimelineSource
+from exporter.sources.timeline import TimelineSource
+from exporter.sources.timeline_options import TimelineConfig
 from exporter.yamlfile.problems import Location, Problem, Severity
 from exporter.yamlfile.validation import BetweenFieldsError, Fields
 
@@ -58,6 +62,8 @@ class RegionalConfig(TimelineConfig):
     """If None, the session's region."""
     accounts: Accounts | None = None
     """If None, the account of the environment's credentials."""
+    budget: Budget = 1.0
+    """Share of each request quota of an account and region that it may use."""
     organization: OrganizationOptions | None = None
     """The accounts of an organization instead."""
     discovery_interval: Interval = 300.0
@@ -146,6 +152,11 @@ class RegionalConfig(TimelineConfig):
             return None, self.organization.role_in("*", deployment.partition_of(region))
         return [one.assumed for one in self.accounts or ()] or (None,)
 
+    def forecast(self, patterns: Sequence[FilterPattern], rates: Rates) -> Forecast:
+        """See SourceConfig."""
+        forecast = super().forecast(patterns, rates)
+        return replace(forecast, quota=forecast.quota and forecast.quota * self.budget)
+
     @abstractmethod
     def source(self, environment: Environment, since: Mapping[str, int]) -> RegionalSource:
         """See SourceConfig."""
@@ -186,6 +197,7 @@ class RegionalSource(TimelineSource):
             clock=environment.clock.earliest,
         )
         self.discovery_interval = config.discovery_interval
+        self.budget = config.budget
         self._config = config
         self._accounts = environment.accounts
         self._places = Places(
@@ -230,6 +242,12 @@ class RegionalSource(TimelineSource):
 
         ``down``: see _reaching.
         """
+        with using(Use(self.name, reason="discovery", budget=self.budget)):
+            return self._partitions_of(regions, down, account)
+
+    def _partitions_of(
+        self, regions: Sequence[str], down: dict[str, SourceError], account: Account
+    ) -> Discovery:
         try:
             with _reaching("", down):
                 account.access.identify(regions)
@@ -280,7 +298,8 @@ class RegionalSource(TimelineSource):
         """See ``Source.cost``."""
         call = self.call(partition)
         cost = self.access(call.account_id).cost(call)
-        return replace(cost, elsewhere=partial(self.uses_threads, partition))
+        use, elsewhere = partial(self.use, partition), partial(self.uses_threads, partition)
+        return replace(cost, use=use, elsewhere=elsewhere)
 
     def _call(self, call: Call, parameters: Mapping[str, object]) -> Iterator[EventPage]:
         for records in self.access(call.account_id).pages(call, parameters):

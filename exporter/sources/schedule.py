@@ -96,13 +96,16 @@ class Schedule:
                 forms.append(form)
         return tuple(forms)
 
-    def pages(self, pages_per_ms: float) -> float:
-        """The pages to read in an interval, about, at a density of event time."""
+    def pages(self, pages_per_ms: float, extra: float = 0.0) -> float:
+        """The pages to read in an interval, about, at a density of event time.
+
+        ``extra``: pages of each window in addition.
+        """
         periods = [max(self.interval, age / _READS_PER_AGE) for age in self.ages]
-        windows = sum(max(1, period * pages_per_ms) / period for period in periods)
+        windows = sum((max(1, period * pages_per_ms) + extra) / period for period in periods)
         # Windows that overlap are read once, and gaps that need no further page are read too.
         whole = max(1, (self.lookback + self.interval) * pages_per_ms)
-        return min(windows * self.interval, whole)
+        return min(windows * self.interval, whole + extra)
 
     def begin(self, origin: int) -> Positions:
         """The positions of a new partition, which is read from ``origin``."""

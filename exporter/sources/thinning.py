@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from exporter.aws.bucket import Needs
 from exporter.sources.ahead import THREADS
 from exporter.sources.schedule import Schedule
 
@@ -121,6 +122,10 @@ class Thinning:
 
     ahead = False
     """Whether the poll under way fetches pages ahead."""
+    calls = 1
+    """Calls of the plan: a window costs so many at least, and ``read`` counts pages of each."""
+    extra = 0.0
+    """Empty pages at the end of a window, on average; AWS was seen to send one after all events."""
 
     def __init__(self, schedule: Schedule, ages: Sequence[int] = ()) -> None:
         """``ages``: of the form that was used before."""
@@ -157,6 +162,15 @@ class Thinning:
             page_seconds=self.page_seconds,
         )
 
+    @property
+    def needs(self) -> Needs:
+        """The requests that reading takes; one at each poll before anything was read."""
+        density = self._pages / self._length if self._length else 0.0
+        forms = self._forms[0], self._forms[-1]
+        return Needs(
+            *(self.calls * form.pages(density, self.extra) * 1000 / form.interval for form in forms)
+        )
+
     def asks(self, now: float) -> None:
         """A page is asked for, and the one before is counted. ``now``: seconds of any clock."""
         for pages in (self._all, self._last):
@@ -170,10 +184,11 @@ class Thinning:
             pages.add(fetching, 0.0, ahead=self.ahead)
         self._noted = now
 
-    def read(self, length: int, pages: float) -> None:
-        """So many milliseconds of event time had so many pages."""
+    def read(self, length: int, pages: float, extra: float = 0.0) -> None:
+        """So many milliseconds of event time had so many pages, and empty ones at the end."""
         self._length += length
         self._pages += pages
+        self.extra = (self.extra + extra) / 2
 
     def begin_poll(self, now: float, *, caught_up: bool, quota_seconds: float = 0.0) -> None:
         """Choose the form for a poll.
@@ -209,8 +224,9 @@ class Thinning:
         if not (self._all.calls and self._length):
             return 0.0
         form = self._forms[step]
-        seconds = self.page_seconds if page_seconds is None else page_seconds
-        return form.pages(self._pages / self._length) * seconds / (form.interval / 1000)
+        seconds = self.calls * (self.page_seconds if page_seconds is None else page_seconds)
+        pages = form.pages(self._pages / self._length, self.extra)
+        return pages * seconds / (form.interval / 1000)
 
     @property
     def page_seconds(self) -> float:

@@ -9,49 +9,29 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from itertools import islice
-from typing import Final
-
-from pydantic import model_validator
+from typing import Final, TypeAlias
 
 from exporter import exactness
 from exporter.aws.quotas import CallCost
+from exporter.aws.uses import Use, used_by
 from exporter.model import EventFormat, Partition, SourceError
+from exporter.patterns import FilterPattern
+from exporter.planning.interest import Interest
+from exporter.planning.plan import EVERYTHING, READ_EVERYTHING, Plan, Request
 from exporter.sources.ahead import Ahead, Slice
-from exporter.sources.base import Discovery, Reading, SourceConfig
-from exporter.sources.options import Interval, Lookback, Start
-from exporter.sources.pace import PAGES, EventPage, Pace
+from exporter.sources.asking import Answered, Asking, Plans
+from exporter.sources.base import Discovery, Reading
+from exporter.sources.pace import PAGES, Answer, EventPage, Pace
 from exporter.sources.progress import Progress
 from exporter.sources.schedule import Schedule, Window, merge
 from exporter.sources.thinning import Thinning
-from exporter.yamlfile.durations import format_duration
-from exporter.yamlfile.validation import BetweenFieldsError
+from exporter.sources.timeline_options import TimelineConfig
 
+Work: TypeAlias = tuple[Window, frozenset[str]]
+"""A window, and the only rules that count in it (all if empty)."""
 _ALL_RULES: Final[frozenset[str]] = frozenset()
-_MANY_PAGES: Final = 4 * PAGES
-"""Pages after which a slice is retried in shorter pieces."""
-
-
-class TimelineConfig(SourceConfig):
-    """A source whose past is read again, because events arrive late."""
-
-    interval: Interval = 60.0
-    lookback: Lookback = 1800.0
-    """Allowed lateness of events, at least one interval."""
-    start: Start = 0.0
-    """Seconds before the first run from which rules count."""
-
-    @model_validator(mode="after")
-    def _lookback_covers_interval(self) -> TimelineConfig:
-        if self.lookback < self.interval:
-            # The key that is written is the one to change.
-            field = "lookback" if "lookback" in self.model_fields_set else "interval"
-            raise BetweenFieldsError(
-                field,
-                f"`lookback` must be at least one `interval` ({format_duration(self.interval)}):"
-                f" it is {format_duration(self.lookback)}",
-            )
-        return self
 
 
 class TimelineSource(ABC):
@@ -71,6 +51,10 @@ class TimelineSource(ABC):
     """Share of an interval that has passed when a poll begins to use threads."""
     busy_partitions = 8
     """Partitions that use threads at the same time; each may have several pages in memory."""
+    budget = 1.0
+    """Share of each request quota that may be used."""
+    selects_by_event_time = False
+    """Whether the time that the API selects by is the event's own."""
 
     def __init__(
         self,
@@ -85,6 +69,8 @@ class TimelineSource(ABC):
         self.format: EventFormat = config.format
         self.interval = config.interval
         self.memory = round(config.lookback * 1000)
+        self.plans: Callable[[Sequence[FilterPattern]], Sequence[Plan]] = config.plans
+        self._plans = Plans(lambda patterns: self.plans(patterns))  # noqa: PLW0108 - replaceable
         self._schedule = Schedule(round(config.interval * 1000), self.memory, self.resolution)
         self._start = round(config.start * 1000)
         self._since = since
@@ -93,6 +79,8 @@ class TimelineSource(ABC):
         self._monotonic = monotonic
         self._loaded = self._now()
         self._paces: dict[str, Pace] = {}
+        self._refused: set[Request] = set()
+        """Requests that AWS does not accept, which were logged."""
         self._busy = threading.BoundedSemaphore(self.busy_partitions)
 
     @abstractmethod
@@ -100,16 +88,26 @@ class TimelineSource(ABC):
         """See Source."""
 
     @abstractmethod
-    def pages(self, partition: Partition, start: int, end: int) -> Iterator[EventPage]:
+    def pages(
+        self, partition: Partition, start: int, end: int, request: Request = EVERYTHING
+    ) -> Iterator[EventPage]:
         """Every visible log event with start ≤ time < end, milliseconds, in any order.
 
-        Follows every token, through empty pages. May include events at ``end``. Raises SourceError.
-        Its parts run in several threads, one after the other, and several calls of it at once.
+        ``request`` is of one of the ``plans``, or for everything. Follows every token, through
+        empty pages. May include events at ``end``. Raises SourceError. Its parts run in several
+        threads, one after the other, and several calls of it at once.
         """
 
     def created_at(self, partition: Partition) -> int | None:  # noqa: ARG002
         """Creation time of the partition, milliseconds, if the API reports it."""
         return None
+
+    def read_completely(self, partition: Partition) -> str:  # noqa: ARG002
+        """Why no request of the partition may leave anything out, as a sentence; empty if some may.
+
+        May be another answer at each poll.
+        """
+        return ""
 
     def read_up_to(self, partition: Partition, checkpoint: str | None) -> int:
         """See ``Source.read_up_to``; the origin if the partition was never read."""
@@ -130,9 +128,17 @@ class TimelineSource(ABC):
         ahead = None if pace is None else pace.ahead
         return ahead is not None and ahead.uses_threads
 
+    def use(self, partition: Partition) -> Use:
+        """Who makes the next call for a partition, and why."""
+        pace = self._paces.get(partition.key)
+        known = None if pace is None else pace.use
+        return known or Use(self.name, partition.key, budget=self.budget)
+
     def release(self, partition: Partition) -> None:
         """See Source."""
-        self._paces.pop(partition.key, None)
+        pace = self._paces.pop(partition.key, None)
+        if pace is not None:
+            pace.release()
 
     def poll(
         self,
@@ -140,6 +146,7 @@ class TimelineSource(ABC):
         checkpoint: str | None,
         *,
         own_starts: Mapping[str, int],
+        interest: Interest | None = None,
         turn: float = math.inf,
     ) -> Iterator[Reading]:
         """Read the windows that are due: fresh events, the backlog, then the past for new rules.
@@ -148,26 +155,30 @@ class TimelineSource(ABC):
         """
         began, now = self._monotonic(), self._now()
         pace = self._pace(partition, checkpoint)
-        cost = self.cost(partition)
-        quota_seconds = 0.0 if cost is None else cost.seconds
-        pace.thinning.begin_poll(began, caught_up=pace.caught_up, quota_seconds=quota_seconds)
-        pace.caught_up = False
+        pace.begin_poll(began, self.cost(partition))
         schedule = pace.thinning.schedule
         if checkpoint is None:
             progress = Progress(schedule.begin(self._origin(partition, own_starts.values(), now)))
             # Stored before anything is read: a partition that fails for days still begins here.
-            yield _reading(EventPage(()), progress, progress, pace, behind=True)
+            yield pace.reading(EventPage(()), progress, progress, behind=True)
         else:
             progress = Progress.decode(checkpoint, schedule, now)
         progress = progress.with_backfills(own_starts)
         if not self._complete:
             progress = progress.detached(schedule, now)
+        asking = self._asking(partition, progress, now, interest, pace)
         work = self._work(progress, now, pace)
         # There may be no fresh window: AWS's times are whole seconds, and failed polls retry soon.
         fresh = 0 if work and work[0][0].end > progress.positions[0] else None
+        pace.fresh_from = math.inf if fresh is None else work[fresh][0].start
+        own = replace(self.use(partition), until=began + turn)
+        uses = [
+            replace(own, reason=progress.reason(*one, is_fresh=of == fresh))
+            for of, one in enumerate(work)
+        ]
         number, again, rest = -1, False, 0
-        with self._ahead(partition, [window for window, _ in work], pace) as ahead:
-            for of, page, done in self._read(ahead, pace, began):
+        with self._ahead(asking, work, uses, pace) as ahead:
+            for of, page, done in self._read(ahead, asking, pace, began):
                 window, backfill = work[of]
                 if of > number:
                     number, again, rest = of, progress.was_read(window), window.length
@@ -181,12 +192,12 @@ class TimelineSource(ABC):
                         else progress.after(schedule, done, now)
                     )
                 behind = of + 1 < len(work) or rest > 0
-                reading = _reading(
-                    page, progress, after, pace, backfill, behind=behind, again=again
-                )
+                pace.use = uses[of if done is None or rest else min(of + 1, len(work) - 1)]
+                reading = pace.reading(page, progress, after, behind=behind)
+                reading = replace(reading, backfill=backfill, again=again, reason=uses[of].reason)
                 if done is not None:
                     reading = replace(reading, completes="fresh" if is_fresh else "older")
-                yield reading
+                yield asking.named(reading)
                 progress = after
                 left = began + turn - self._monotonic()
                 if (
@@ -208,18 +219,40 @@ class TimelineSource(ABC):
             pace = self._paces[partition.key] = Pace(Thinning(self._schedule, ages), self._complete)
         return pace
 
-    def _work(
-        self, progress: Progress, now: int, pace: Pace
-    ) -> list[tuple[Window, frozenset[str]]]:
-        """The windows in order, each with the only rules that count in it (all if empty)."""
+    def _work(self, progress: Progress, now: int, pace: Pace) -> list[Work]:
+        """The windows in order."""
         windows = progress.windows(pace.thinning.schedule, now, complete=self._complete)
         if pace.events_per_ms is not None:
-            windows = merge(windows, pace.events_per_ms, pace.full_page(self.page_size))
+            density = pace.events_per_ms / pace.calls
+            windows = merge(windows, density, pace.full_page(self.page_size))
         fresh, older = windows[:1], windows[1:]
         if pace.oldest_first:
             older.reverse()
         backfills = [(Window(b.start, b.end), b.rules) for b in progress.backfills]
         return [*((window, _ALL_RULES) for window in (*fresh, *older)), *backfills]
+
+    def _asking(
+        self,
+        partition: Partition,
+        progress: Progress,
+        now: int,
+        interest: Interest | None,
+        pace: Pace,
+    ) -> Asking:
+        """The requests of a poll."""
+        if interest is not None and self.selects_by_event_time:
+            since = [progress.remember_from]
+            interest = interest.since(exactness.versions_needed_from(now, self.memory, since))
+        plans, why = self._plans.of(interest), self.read_completely(partition)
+        return Asking(
+            partial(self.pages, partition),
+            pace,
+            (replace(READ_EVERYTHING, why=why),) if why else plans,
+            interest,
+            schedule=self._schedule,
+            page_size=self.page_size,
+            logged=self._refused,
+        )
 
     def _origin(self, partition: Partition, own_starts: Iterable[int], now: int) -> int:
         since = self._since(partition)
@@ -236,30 +269,30 @@ class TimelineSource(ABC):
 
     @contextmanager
     def _ahead(
-        self, partition: Partition, windows: Sequence[Window], pace: Pace
-    ) -> Iterator[Ahead[EventPage]]:
+        self, asking: Asking, work: Sequence[Work], uses: Sequence[Use], pace: Pace
+    ) -> Iterator[Ahead[Answer]]:
         """The slices of windows, a few pages each.
 
         So little is read again after a crash or an error.
         """
 
         def cut(rest: Window) -> Window:
-            return self._schedule.slice_of(rest, pace.slice_length)
+            return self._schedule.slice_of(rest, pace.slice_length(rest))
 
-        def fetch(piece: Window) -> Iterator[EventPage]:
-            pages = self.pages(partition, piece.start, piece.end)
-            yield from islice(pages, _MANY_PAGES + 1) if self._divisible(piece) else pages
+        def fetch(piece: Window, of: int) -> Iterator[Answer]:
+            pages = used_by(uses[of], asking.fetch(piece))
+            yield from islice(pages, asking.many + 1) if self._divisible(piece) else pages
 
-        pace.ahead = ahead = Ahead(windows, cut, fetch, self._monotonic)
+        pace.ahead = ahead = Ahead([window for window, _ in work], cut, fetch, self._monotonic)
         try:
             yield ahead
         finally:
-            pace.ahead = None
+            pace.ahead = pace.use = None
             if ahead.close():
                 self._busy.release()
 
     def _read(
-        self, ahead: Ahead[EventPage], pace: Pace, began: float
+        self, ahead: Ahead[Answer], asking: Asking, pace: Pace, began: float
     ) -> Iterator[tuple[int, EventPage, Window | None]]:
         """Yield each page with the number of its window, and the slice that it completes.
 
@@ -269,14 +302,18 @@ class TimelineSource(ABC):
         for piece in ahead.slices():
             self._hurry(ahead, pace, began)
             window = piece.window
-            page, pages, events, complete = EventPage(()), 0, 0, True
+            page, answered, complete = EventPage(()), Answered(), True
             try:
-                for following in self._measured(ahead, piece, pace.thinning):
-                    if pages:
+                for answer in self._measured(ahead, piece, pace.thinning):
+                    if answer.is_probe:
+                        asking.probed(answer, window)
+                        yield piece.of, answer.page, None
+                        continue
+                    if answered.pages:
                         yield piece.of, page, None
-                    page, pages = following, pages + 1
-                    events += len(page.events)
-                    if pages > _MANY_PAGES and self._divisible(window):
+                    page = answer.page
+                    answered.add(answer)
+                    if answered.pages.total() > asking.many and self._divisible(window):
                         complete = False
                         break
             except SourceError as error:
@@ -285,9 +322,7 @@ class TimelineSource(ABC):
                 pace.failed(window)
                 raise
             if complete:
-                pace.learn(window, max(pages, 1), events)
-                used = pages if pages > 1 else min(1, events / pace.full_page(self.page_size))
-                pace.thinning.read(window.length, used)
+                asking.learn(window, answered)
                 yield piece.of, page, window
             else:
                 pace.shorten(window, PAGES)
@@ -295,8 +330,8 @@ class TimelineSource(ABC):
                 yield piece.of, page, None
 
     def _measured(
-        self, ahead: Ahead[EventPage], piece: Slice[EventPage], thinning: Thinning
-    ) -> Iterator[EventPage]:
+        self, ahead: Ahead[Answer], piece: Slice[Answer], thinning: Thinning
+    ) -> Iterator[Answer]:
         pages = ahead.pages(piece)
         while True:
             thinning.asks(self._monotonic())
@@ -306,7 +341,7 @@ class TimelineSource(ABC):
             thinning.called(self._monotonic(), piece.seconds)
             yield page
 
-    def _hurry(self, ahead: Ahead[EventPage], pace: Pace, began: float) -> None:
+    def _hurry(self, ahead: Ahead[Answer], pace: Pace, began: float) -> None:
         """Fetch by threads if the partition is busy."""
         late = self._monotonic() >= began + self.interval * self.busy_load
         if (late or pace.thinning.busy) and not ahead.uses_threads and self._busy.acquire(False):
@@ -318,27 +353,3 @@ class TimelineSource(ABC):
 
     def _now(self) -> int:
         return math.floor(self._clock() * 1000)
-
-
-def _reading(
-    page: EventPage,
-    before: Progress,
-    after: Progress,
-    pace: Pace,
-    backfill: frozenset[str] = _ALL_RULES,
-    *,
-    behind: bool,
-    again: bool = False,
-) -> Reading:
-    return Reading(
-        page.events,
-        after.encode(pace.thinning.schedule.ages),
-        watermark=before.watermark,
-        remember_from=after.remember_from,
-        backfill=backfill,
-        read_up_to=after.read_up_to,
-        behind=behind,
-        rereads=pace.rereads,
-        undecodable=page.undecodable,
-        again=again,
-    )

@@ -13,6 +13,8 @@ from pydantic import AfterValidator, model_validator
 from exporter.aws.iam_policy import Deployment, Grant
 from exporter.aws.roles import Role
 from exporter.model import EventFormat
+from exporter.patterns import FilterPattern
+from exporter.planning.forecast import Forecast, Rates, monthly
 from exporter.sources.account_options import RoleOptions
 from exporter.sources.base import Environment, SourceConfig
 from exporter.sources.options import (
@@ -62,6 +64,10 @@ def _prefix(text: str) -> str:
     return text
 
 
+_USD_PER_MILLION: Final = 5.0
+"""AWS: the price of LIST requests of S3, us-east-1."""
+
+
 class TrailListingConfig(SourceConfig, RoleOptions):
     """A source of the type ``trail_bucket`` that lists its bucket, if need be by a role."""
 
@@ -89,6 +95,19 @@ class TrailListingConfig(SourceConfig, RoleOptions):
     """Seconds before the first run from which events count."""
     format: Literal["cloudtrail"] = "cloudtrail"
     interval: Interval = 60.0
+
+    def forecast(
+        self,
+        patterns: Sequence[FilterPattern],  # noqa: ARG002 - a bucket cannot select
+        rates: Rates,  # noqa: ARG002
+    ) -> Forecast:
+        """See SourceConfig; of a folder with fewer than 1,000 objects within the lookback."""
+        calls = 86_400 / self.interval
+        why = "Each object takes a GetObject more, and a busy folder a few listings."
+        each = "folder of an account and region"
+        return Forecast(
+            each, ("ListObjectsV2",), why, calls, usd_a_month=monthly(calls, _USD_PER_MILLION)
+        )
 
     @model_validator(mode="before")
     @classmethod

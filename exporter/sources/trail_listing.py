@@ -15,6 +15,7 @@ import structlog
 from exporter.aws.listing import Listing, ListingPage
 from exporter.aws.objects import ObjectName
 from exporter.model import EventFormat, Limits, Partition, PartitionKind, SourceError
+from exporter.planning.interest import Interest
 from exporter.sources.base import Discovery, Environment, Reading
 from exporter.sources.contents import Gathered, InTurn, Portion
 from exporter.sources.trail_keys import TrailFolder, is_way
@@ -110,6 +111,7 @@ class TrailListing:
         checkpoint: str | None,
         *,
         own_starts: Mapping[str, int],  # noqa: ARG002 - objects are read once, for all rules
+        interest: Interest | None = None,  # noqa: ARG002 - everything is read
         turn: float = math.inf,
     ) -> Iterator[Reading]:
         """Read new objects, those that failed, late ones, and history, in this order."""

@@ -85,6 +85,7 @@ class TrailObject:
             io.BufferedReader(io.BytesIO(loaded)),
             len(loaded),
             self.format,
+            path=self.name.key,
             name=f"{self.name}/{len(loaded)}-{zlib.crc32(loaded):08x}",
         )
         # Each record of a whole document has an ``eventID`` in this format only.

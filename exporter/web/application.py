@@ -13,9 +13,10 @@ from starlette.responses import HTMLResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 from exporter.web.coalescing import Coalescing
-from exporter.web.page import CONTENT_SECURITY_POLICY, render
+from exporter.web.page import CONTENT_SECURITY_POLICY, render, render_rule
+from exporter.web.rule_list import Selection
 from exporter.web.scrape import Metrics, scrape_endpoint
-from exporter.web.status import StatusPage
+from exporter.web.status import MatchStatus, StatusPage
 
 _Endpoint = Callable[[Request], Awaitable[Response]]
 
@@ -33,14 +34,16 @@ def create_app(
     status: Callable[[], StatusPage],
     unready: Callable[[], Sequence[str]],
     reload: Coalescing[[], list[str]] | None,
+    matches: Callable[[str], Sequence[MatchStatus]] = lambda _: (),
     telemetry_path: str = "/metrics",
 ) -> Starlette:
     """Return the application.
 
     ``unready`` returns the reasons why the exporter is not ready, if any; it is called on the
     event loop and must not block. ``reload`` loads the configuration again and returns the errors;
-    None disables the path. ``status`` and ``metrics`` are called in threads. Raises ValueError if
-    ``telemetry_path`` is invalid or reserved.
+    None disables the path. ``matches`` returns the last matches of a rule. ``status``, ``matches``
+    and ``metrics`` are called in threads. Raises ValueError if ``telemetry_path`` is invalid or
+    reserved.
     """
     _check_telemetry_path(telemetry_path)
     routes = [
@@ -50,7 +53,10 @@ def create_app(
         Route("/-/reload", _reload_endpoint(reload) if reload else _no_reload, methods=["POST"]),
     ]
     if telemetry_path != "/":
-        routes.append(Route("/", _status_endpoint(status, telemetry_path), methods=["GET"]))
+        routes += [
+            Route("/", _status_endpoint(status, telemetry_path), methods=["GET"]),
+            Route("/rules/{rule}", _rule_endpoint(status, matches), methods=["GET"]),
+        ]
     app = Starlette(
         routes=routes, exception_handlers={HTTPException: _http_error, Exception: _internal_error}
     )
@@ -125,14 +131,36 @@ async def _no_reload(_: Request) -> Response:
 
 
 def _status_endpoint(status: Callable[[], StatusPage], telemetry_path: str) -> _Endpoint:
-    def page(refresh: int | None) -> bytes:
-        return render(status(), telemetry_path=telemetry_path, refresh=refresh)
+    def page(refresh: int | None, selection: Selection) -> bytes:
+        path = telemetry_path
+        return render(status(), telemetry_path=path, refresh=refresh, selection=selection)
 
     pages = Coalescing(page)
 
     async def endpoint(request: Request) -> Response:
-        refresh = _refresh(request.query_params.get("refresh", ""))
-        return HTMLResponse(await pages.outcome(refresh), headers=_PAGE_HEADERS)
+        query = request.query_params
+        refresh = _refresh(query.get("refresh", ""))
+        page = await pages.outcome(refresh, Selection.of(query))
+        return HTMLResponse(page, headers=_PAGE_HEADERS)
+
+    return endpoint
+
+
+def _rule_endpoint(
+    status: Callable[[], StatusPage], matches: Callable[[str], Sequence[MatchStatus]]
+) -> _Endpoint:
+    def page(name: str) -> bytes | None:
+        whole = status()
+        rule = next((rule for rule in whole.rules if rule.name == name), None)
+        return None if rule is None else render_rule(whole, rule, matches(name))
+
+    pages = Coalescing(page)
+
+    async def endpoint(request: Request) -> Response:
+        page = await pages.outcome(request.path_params["rule"])
+        if page is None:
+            return PlainTextResponse("404 Not Found: no rule that is loaded has this name\n", 404)
+        return HTMLResponse(page, headers=_PAGE_HEADERS)
 
     return endpoint
 

@@ -31,6 +31,15 @@ class PartitionStatus:
     next_poll: datetime | None = None
     notice: str = ""
     """How its reading differs from what is configured, and why; empty if it does not."""
+    plan: str = ""
+    """The plan by which it is read, in a few words; empty if there is no choice."""
+    why: str = ""
+    """Why, a sentence."""
+
+    @property
+    def is_urgent(self) -> bool:
+        """Whether someone should look at it: it fails, or is read otherwise than configured."""
+        return self.state == "failing" or bool(self.notice)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,10 +59,20 @@ class SourceStatus:
     """Its feed, if that is not its own; empty otherwise."""
     resource: str = "Resource"
     """The heading of the column of the partitions' resources."""
+    notices: Sequence[str] = ()
+    """How its reading differs from what is configured, a sentence each."""
 
     def in_state(self, state: State) -> list[PartitionStatus]:
         """Return the partitions in a state."""
         return [partition for partition in self.partitions if partition.state == state]
+
+    def by_urgency(self) -> list[PartitionStatus]:
+        """Return failing partitions, then those with a notice, waiting ones, and the others."""
+        order = ("failing", "waiting", "ok")
+        return sorted(
+            self.partitions,
+            key=lambda one: (one.state != "failing", not one.notice, order.index(one.state)),
+        )
 
     @property
     def state(self) -> State:
@@ -91,6 +110,21 @@ class RuleStatus:
     """Empty for the user's own rules."""
     fullest: int = 0
     """Series in the account that has most, which ``max_series`` limits."""
+
+
+@dataclass(frozen=True, slots=True)
+class MatchStatus:
+    """A log event that counted for a rule."""
+
+    time: datetime | None
+    """When it happened; None if unknown (a line of a file)."""
+    event_id: str
+    """Empty if it has none."""
+    account_id: str
+    region: str
+    source: str
+    """The source or feed."""
+    log_group: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +182,17 @@ class StatusPage:
     def failures(self) -> int:
         """Failing partitions and discovery errors."""
         return self.count("failing") + sum(len(source.failures) for source in self.sources)
+
+    @property
+    def badge(self) -> str:
+        """The state of everything, in a word or two."""
+        if self.ledger.problem:
+            return "Ledger failing"
+        if self.failures:
+            return f"{self.failures:,} failing"
+        if self.reload.errors:
+            return "Reload failed"
+        return "Healthy" if self.ready else "Starting"
 
     @property
     def state(self) -> State:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextvars import copy_context
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
@@ -70,7 +71,8 @@ class Window(Generic[OfT]):
         loading = None
         if content is not None:
             most = self._expected
-            future = self._threads.submit(load, content, self._accounts, most)
+            context = copy_context()  # for which source it is
+            future = self._threads.submit(context.run, load, content, self._accounts, most)
             loading = _Load(content, future, most)
         self._loads.append((of, loading))
 

@@ -21,7 +21,10 @@ _FOLDER = own_folder("files")
 _FORMATS: tuple[EventFormat, ...] = ("auto", "cloudtrail", "lines")
 _SUFFIXES = ("", ".json", ".log", ".jsonl")
 _CHUNK = file_content.CHUNK
-_CONTAINERS = frozenset({"Records", "logEvents", "digestS3Object"})
+_CONTAINERS = frozenset(
+    {"Records", "logEvents", "digestS3Object", "Events", "events", "CloudTrailEvent", "Message"}
+    | {"ingestionTime"}
+)
 _DECODER = json.JSONDecoder(parse_int=str, parse_float=str)
 _Packing = Literal["plain", "gzip", "members", "cut", "damaged"]
 _PACKINGS: tuple[_Packing, ...] = ("plain", "gzip", "members", "cut", "damaged")
@@ -77,7 +80,9 @@ def _check_pieces(content: bytes, size: int) -> None:
         assert "".join(decode(_pieces(content, step))) == text
         assert _lines(_pieces(content, step)) == lines
         assert _outcome(_pieces(text, step)) == records
-    assert sum(length for _, length, _ in lines) == len(content)
+    # Zeros at the end are no line (yet).
+    ends = {len(content), len(content.rstrip(b"\0"))}
+    assert sum(length for _, length, _ in lines) in ends
     expected = _expected(text)
     assert expected is None or records == (expected, False)
 

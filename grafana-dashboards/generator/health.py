@@ -211,6 +211,27 @@ def _sources() -> list[Line]:
             7,
             [
                 graph(
+                    "Plans",
+                    "Partitions by how they are read: everything, or only the events that the rules"
+                    " can count. The status page says why.",
+                    Query(
+                        f"count by (source, plan) ({own('partition_plan_requests')})",
+                        "{{source}} {{plan}}",
+                    ),
+                    decimals=0,
+                ),
+                graph(
+                    "Requests that AWS refused",
+                    "Requests for some of the log events that AWS did not accept. All log events of"
+                    " the partition are read instead, and a log line names the pattern.",
+                    Query(total(per_second(own("refused_requests_total")), "source"), "{{source}}"),
+                ),
+            ],
+        ),
+        Line(
+            7,
+            [
+                graph(
                     "Oldest message",
                     "Age of the oldest message that was last received from the queue of each"
                     " source. If it rises, more comes than is read.",

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from boto3 import Session
+from typing import Final
 
-from exporter.aws import quotas
 from generator import style
 from generator.layout import Line
 from generator.panels import Query, graph, ranking
 from generator.queries import own, per_interval, per_second, quantile, select, top, total
 from generator.tables import Column, listing
+
+_QUOTA: Final = "account_id, region, operation"
 
 
 def api() -> list[Line]:
@@ -29,14 +30,16 @@ def api() -> list[Line]:
                     stacked=True,
                 ),
                 graph(
-                    "Share of AWS's quota",
-                    "Requests as a share of AWS's published quota for the account and"
-                    " region. Requests of other tools in the account use the same "
-                    "quota and are not included.",
-                    Query(quota_shares(), "{{operation}} {{region}}"),
+                    "Share of the quota",
+                    "Requests as a share of those that the exporter may make: AWS's quota for the"
+                    " account and region, less while AWS throttles, or the part that `budget`"
+                    " leaves. Requests of other tools are not included.",
+                    Query(
+                        f"max by ({_QUOTA}) ({own('api_quota_used_ratio')})",
+                        "{{operation}} {{account_id}} {{region}}",
+                    ),
                     unit="percentunit",
                     decimals=0,
-                    limit=0.8,
                     soft_max=1,
                 ),
                 graph(
@@ -55,35 +58,66 @@ def api() -> list[Line]:
                     unit="reqps",
                 ),
             ],
-        )
+        ),
+        *budgets(),
     ]
 
 
-def quota_shares() -> str:
-    """Requests of each operation as a share of AWS's published quota for the account and region."""
-    return " or ".join(
-        _share(operation, matchers, quota)
-        for operation in ("LookupEvents", "FilterLogEvents", "DescribeLogGroups")
-        for matchers, quota in _quotas(operation)
-    )
-
-
-def _quotas(operation: str) -> list[tuple[list[str], int]]:
-    usual = quotas.published_quota(operation, "")
-    regions: dict[int, list[str]] = {}
-    for region in Session().get_available_regions("logs"):
-        quota = quotas.published_quota(operation, region)
-        if quota is not None and quota != usual:
-            regions.setdefault(quota, []).append(region)
-    found = [([f'region=~"{"|".join(names)}"'], quota) for quota, names in regions.items()]
-    unusual = "|".join(name for names in regions.values() for name in names)
-    rest = [f'region!~"{unusual}"'] if unusual else []
-    return [*found, (rest, usual)] if usual is not None else found
-
-
-def _share(operation: str, matchers: list[str], quota: int) -> str:
-    selector = own("api_requests_total", f'operation="{operation}"', *matchers)
-    return f"{total(per_second(selector), 'account_id', 'region', 'operation')} / {quota}"
+def budgets() -> list[Line]:
+    """Whether the scheduled reads fit into the quotas, and what requests are for."""
+    requests = per_second(own("source_api_requests_total"))
+    needed = "max by ({}) ({})"
+    return [
+        Line(
+            8,
+            [
+                graph(
+                    "Requests by reason",
+                    "Why requests are made. fresh: events that were not read yet. reread: the past"
+                    " again, for late events. backlog: left by a stop or an outage. backfill: the"
+                    " past for a new rule. discovery: the search for accounts and log groups.",
+                    Query(total(requests, "reason"), "{{reason}}"),
+                    unit="reqps",
+                    stacked=True,
+                ),
+                graph(
+                    "Needed share of the quota",
+                    "Share of the allowed requests that the scheduled reads need, of the fullest"
+                    " quotas. Above 100 %, re-reads are thinned out.",
+                    Query(
+                        top(5, needed.format(_QUOTA, own("api_quota_needed_ratio"))),
+                        "{{operation}} {{account_id}} {{region}}",
+                    ),
+                    unit="percentunit",
+                    decimals=0,
+                    limit=1,
+                    soft_max=1,
+                ),
+                graph(
+                    "Least needed share",
+                    "The same with all re-reads left out that can be. Above 100 %, all partitions"
+                    " of the account and region are read later than configured.",
+                    Query(
+                        top(5, needed.format(_QUOTA, own("api_quota_least_needed_ratio"))),
+                        "{{operation}} {{account_id}} {{region}}",
+                    ),
+                    unit="percentunit",
+                    decimals=0,
+                    limit=1,
+                    soft_max=1,
+                ),
+                graph(
+                    "Bytes read by reason",
+                    "Size of the log events read, by why they were read.",
+                    Query(
+                        total(per_second(own("source_read_bytes_total")), "reason"), "{{reason}}"
+                    ),
+                    unit="Bps",
+                    stacked=True,
+                ),
+            ],
+        )
+    ]
 
 
 def rules() -> list[Line]:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import Final
 
 import pytest
 
-from exporter.aws.quotas import published_quota
 from exporter.patterns import compile_pattern
 from tests.support.alerting import (
-    ALERTS,
     PACKS,
     RUNBOOKS,
     Alert,
@@ -61,6 +60,11 @@ each_alert = pytest.mark.parametrize(
 each_name = pytest.mark.parametrize("name", NAMES)
 
 
+def runbook_pages() -> list[Path]:
+    """All but the index."""
+    return [path for path in sorted(RUNBOOKS.glob("*.md")) if path.stem != "README"]
+
+
 @pytest.fixture(scope="session")
 def labels() -> dict[str, Labels]:
     return metric_labels()
@@ -88,13 +92,13 @@ def test_a_runbook_tells_what_to_do(alert: Alert) -> None:
     title, *sections = re.split(r"^## ", text, flags=re.MULTILINE)
     assert title.startswith(f"# {alert.name}\n")
     heads = [section.partition("\n")[0] for section in sections]
-    assert heads == SECTIONS
+    assert heads == [*SECTIONS, "Alert"]
     for section in sections:
         assert len(section.partition("\n")[2].split()) >= 5, section
 
 
 def test_each_runbook_is_of_an_alert_and_none_is_a_copy_of_another() -> None:
-    runbooks = sorted(RUNBOOKS.glob("*.md"))
+    runbooks = runbook_pages()
     assert [path.stem for path in runbooks] == NAMES
     for section in SECTIONS:
         texts: dict[str, str] = {}
@@ -181,46 +185,6 @@ def test_each_control_of_the_cis_benchmark_has_an_alert() -> None:
     assert watched == {rule["metric"] for rule in pack_rules("cis-aws-foundations")}
 
 
-@pytest.mark.parametrize("operation", ["LookupEvents", "FilterLogEvents"])
-@pytest.mark.parametrize(
-    "region",
-    [
-        *("us-east-1", "us-west-2", "eu-west-1", "eu-central-1", "ap-northeast-3"),
-        *("ap-southeast-3", "ca-west-1", "il-central-1", "cn-north-1"),
-    ],
-)
-def test_the_budget_is_measured_by_the_quotas_that_the_exporter_keeps(
-    operation: str, region: str
-) -> None:
-    (expression,) = (
-        rule["expr"]
-        for rule in rules_of(ALERTS / "exporter.yaml")
-        if rule.get("record", "").endswith("quota_ratio_rate15m")
-    )
-    fitting = []
-    for branch in re.split(r"^or$", expression, flags=re.MULTILINE):
-        (selector,) = selectors(branch)
-        if all(
-            _fits(str(matcher.op), matcher.value, {"operation": operation, "region": region}[name])
-            for matcher in selector.matchers.matchers
-            if (name := matcher.name)
-        ):
-            fitting.append(int(branch.rpartition("/")[2]))
-    assert fitting == [published_quota(operation, region)]
-
-
-def _fits(operator: str, pattern: str, value: str) -> bool:
-    match operator.rpartition(".")[2]:
-        case "Equal":
-            return value == pattern
-        case "Re":
-            return re.fullmatch(pattern, value) is not None
-        case "NotRe":
-            return re.fullmatch(pattern, value) is None
-        case _:
-            raise AssertionError(operator)
-
-
 @each_name
 def test_the_table_of_alerts_has_it(name: str) -> None:
     (row,) = re.findall(
@@ -238,7 +202,7 @@ def test_the_table_has_no_other_alerts() -> None:
 
 
 def test_the_expressions_in_the_documentation_can_be_used(labels: dict[str, Labels]) -> None:
-    pages = [ROOT / "docs" / "alerts.md", *sorted(RUNBOOKS.glob("*.md"))]
+    pages = [ROOT / "docs" / "alerts.md", *runbook_pages()]
     blocks = 0
     for page in pages:
         for block in re.findall(r"```promql\n(.*?)```", page.read_text(), re.DOTALL):
@@ -251,7 +215,7 @@ def test_the_expressions_in_the_documentation_can_be_used(labels: dict[str, Labe
 def test_the_filter_patterns_in_the_runbooks_are_some() -> None:
     patterns = [
         (path.stem, pattern)
-        for path in sorted(RUNBOOKS.glob("*.md"))
+        for path in runbook_pages()
         for pattern in re.findall(r"--filter-pattern '(.*?)' ", path.read_text())
     ]
     assert patterns

@@ -30,6 +30,7 @@ def _answer(code: str, message: str = "Some words.") -> botocore.ClientError:
         (_answer("InvalidSignatureException"), "no_credentials", "clock"),
         (_answer("ResourceNotFoundException"), "not_found", "misspelt"),
         (_answer("InvalidParameterException"), "invalid_request", "check"),
+        (_answer("InvalidNextTokenException"), "error", "tried again"),
         (_answer("InternalFailure"), "error", "tried again"),
         (_answer(""), "error", "tried again"),
         (botocore.NoCredentialsError(), "no_credentials", "AWS_PROFILE"),

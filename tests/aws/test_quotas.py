@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from exporter.aws.quotas import CallCost, Quotas, published_quota
+from exporter.aws.uses import Use
 from exporter.model import SourceError
 
 ACCOUNT = "111122223333"
@@ -52,17 +53,14 @@ def test_never_more_than_the_quota_in_a_second_over_all_threads() -> None:
 
 
 def test_booked_calls_that_come_late_do_not_meet_those_of_the_next_second() -> None:
-    quotas, stop = Quotas(), threading.Event()
-    place = ("LookupEvents", ACCOUNT, "us-east-1")
-    for _ in range(4):
-        quotas.book(*place)
-    times = []
-    for _ in range(4):
-        with quotas.paid(*place):
-            quotas.wait(*place, stop)
-            times.append(time.monotonic())
-
-    assert all(later - earlier >= 1 for earlier, later in zip(times, times[2:], strict=False))
+    now = 1000.0
+    quotas, place = Quotas(clock=lambda: now), ("LookupEvents", ACCOUNT, "us-east-1")
+    bucket = quotas.bucket(*place)
+    assert bucket is not None
+    for _ in range(2):  # both threads that have these tokens are late by a second
+        assert bucket.send() == 0
+    now += 0.5
+    assert bucket.send() == pytest.approx(0.551)
 
 
 def test_each_account_region_and_operation_has_its_own_budget() -> None:
@@ -97,19 +95,16 @@ def test_whoever_waits_stops_with_the_exporter() -> None:
     assert time.monotonic() - began < 0.5
 
 
-def test_calls_become_fewer_while_aws_throttles_and_more_again_after(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_calls_become_fewer_while_aws_throttles_and_more_again_after() -> None:
     now = 1_000_000
-    monkeypatch.setattr("exporter.aws.quotas._milliseconds", lambda: now)
-    quotas, place = Quotas(), ("FilterLogEvents", ACCOUNT, "us-east-1")
+    quotas, place = Quotas(clock=lambda: now / 1000), ("FilterLogEvents", ACCOUNT, "us-east-1")
 
     def at_once() -> int:
         """Calls that may be made in one second."""
         nonlocal now
         now += 5_000
         calls = 0
-        while quotas.book(*place) == 0:
+        while _take(quotas, place) == 0:
             calls += 1
         return calls
 
@@ -127,17 +122,14 @@ def test_calls_become_fewer_while_aws_throttles_and_more_again_after(
     assert at_once() == 25
 
 
-def test_one_more_that_is_throttled_is_tried_again_later_and_later(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_one_more_that_is_throttled_is_tried_again_later_and_later() -> None:
     now = 1_000_000
-    monkeypatch.setattr("exporter.aws.quotas._milliseconds", lambda: now)
-    quotas, place = Quotas(), ("FilterLogEvents", ACCOUNT, "us-east-1")
+    quotas, place = Quotas(clock=lambda: now / 1000), ("FilterLogEvents", ACCOUNT, "us-east-1")
     throttles = []
     while now < 5_000_000:
         now += 5_000
         calls = 0
-        while quotas.book(*place) == 0:
+        while _take(quotas, place) == 0:
             calls += 1
         if calls > 10:  # what AWS allows this account
             quotas.throttled(*place)
@@ -147,11 +139,19 @@ def test_one_more_that_is_throttled_is_tried_again_later_and_later(
     assert pauses[-1] >= 480_000
 
 
+def _take(quotas: Quotas, place: tuple[str, str, str]) -> float:
+    ticket = quotas.ticket(*place, Use())
+    assert ticket is not None
+    delay = ticket.take()
+    ticket.leave()
+    return delay
+
+
 def test_a_step_whose_calls_are_made_elsewhere_takes_no_token() -> None:
     quotas, stop, place = Quotas(), threading.Event(), ("LookupEvents", ACCOUNT, "us-east-1")
     cost = CallCost(quotas, *place, elsewhere=lambda: True)
     for _ in range(10):
-        assert cost.book() == 0
+        assert cost.ticket(0.0) is None
         with cost.paid():
             pass
     began = time.monotonic()

@@ -67,10 +67,12 @@ def test_everything_that_is_written_is_taken(tmp_path: Path) -> None:
         lookback: 24h
         start: 30d
         discovery_interval: 1h
+        budget: 12.5%
         """,
     )
     assert source.model_dump() == {
         "name": "trail-logs",
+        "budget": 0.125,
         "feed": "org",
         "type": "log_groups",
         "regions": ("us-gov-west-1", "ap-southeast-3"),
@@ -198,6 +200,14 @@ def test_a_queue_names_objects_of_its_bucket_by_default(tmp_path: Path) -> None:
             "{name: h, type: log_groups, log_groups: [a], format: json}",
             "must be auto, cloudtrail or",
         ),
+        *(
+            (
+                f"{{name: h, type: event_history, budget: {budget}}}",
+                "`budget` must be a share of the quota such as 50%, above 0% and at most 100%",
+            )
+            for budget in ("0%", "101%", "50", "0.5", "half", "-1%", "[50%]")
+        ),
+        ("{name: t, type: trail_bucket, bucket: abc, budget: 50%}", "unknown key `budget`"),
         ("{name: h, type: files}", "`paths` is missing"),
         ("{name: h, type: files, paths: [a], start: now}", "unknown key `start`"),
         ("{name: h, type: files, paths: [a], format: cloudtrial}", "did you mean `cloudtrail`?"),

@@ -12,6 +12,7 @@ from botocore.exceptions import ClientError
 
 from metric_filter_demo.aws import EmbeddedAws
 from metric_filter_demo.faults import Faults
+from metric_filter_demo.patterns import Doubts
 
 if TYPE_CHECKING:
     from mypy_boto3_cloudtrail.client import CloudTrailClient
@@ -156,6 +157,54 @@ def test_one_attribute_selects(
     assert all_pages(cloudtrail(aws), LookupAttributes=attributes) == [["wanted"]]
 
 
+@pytest.mark.parametrize(
+    ("identity", "name"),
+    [
+        ({"type": "Root", "userName": "my-alias"}, "root"),
+        ({"type": "IAMUser", "userName": "maya"}, "maya"),
+        ({"type": "AssumedRole", "arn": "arn:aws:sts::1:assumed-role/ops/maya"}, "maya"),
+        ({"type": "SAMLUser", "userName": "maya@example.com"}, "maya@example.com"),
+        ({"type": "AWSService", "invokedBy": "config.amazonaws.com"}, None),
+    ],
+)
+def test_the_user_name_is_the_users_the_sessions_or_root(
+    aws: EmbeddedAws, cloudtrail: MakeClient, clock: Clock, identity: dict[str, Any], name: str
+) -> None:
+    aws.record(ACCOUNT, "us-east-1", record("e", clock.now, userIdentity=identity))
+    client = cloudtrail(aws)
+    assert client.lookup_events()["Events"][0].get("Username") == name
+    if name:
+        attributes = [{"AttributeKey": "Username", "AttributeValue": name}]
+        assert all_pages(client, LookupAttributes=attributes) == [["e"]]
+
+
+def test_a_root_user_may_be_found_by_the_accounts_alias_only(
+    aws: EmbeddedAws, cloudtrail: MakeClient, clock: Clock
+) -> None:
+    aws.faults = Faults(doubts=Doubts(messages=True))
+    root = {"type": "Root", "userName": "my-alias"}
+    aws.record(ACCOUNT, "us-east-1", record("e", clock.now, userIdentity=root))
+    attributes = [{"AttributeKey": "Username", "AttributeValue": "root"}]
+    assert all_pages(cloudtrail(aws), LookupAttributes=attributes) == [[]]
+
+
+@pytest.mark.parametrize("value", ["true", "false"])
+def test_a_record_that_does_not_say_if_it_is_read_only_is_found_by_neither(
+    aws: EmbeddedAws, cloudtrail: MakeClient, clock: Clock, value: str
+) -> None:
+    aws.record(ACCOUNT, "us-east-1", record("e", clock.now))
+    attributes = [{"AttributeKey": "ReadOnly", "AttributeValue": value}]
+    assert all_pages(cloudtrail(aws), LookupAttributes=attributes) == [[]]
+
+
+def test_names_are_found_in_their_own_case_only(
+    aws: EmbeddedAws, cloudtrail: MakeClient, clock: Clock
+) -> None:
+    aws.record(ACCOUNT, "us-east-1", record("e", clock.now))
+    attributes = [{"AttributeKey": "EventName", "AttributeValue": "listkeys"}]
+    assert all_pages(cloudtrail(aws), LookupAttributes=attributes) == [[]]
+
+
 def test_calls_that_aws_refuses_are_refused_by_the_same_names(
     aws: EmbeddedAws, cloudtrail: MakeClient, clock: Clock
 ) -> None:
@@ -166,6 +215,8 @@ def test_calls_that_aws_refuses_are_refused_by_the_same_names(
     assert error_of(client, MaxResults=51) == "InvalidMaxResultsException"
     assert error_of(client, NextToken="no token") == "InvalidNextTokenException"
     assert error_of(client, StartTime=now, EndTime=earlier) == "InvalidTimeRangeException"
+    long = {"AttributeKey": "EventName", "AttributeValue": "X" * 2001}
+    assert error_of(client, LookupAttributes=[long]) == "InvalidLookupAttributesException"
     assert error_of(client, LookupAttributes=[name, name]) == "InvalidLookupAttributesException"
     assert error_of(client, EventCategory="data") == "InvalidEventCategoryException"
     assert client.lookup_events(EventCategory="insight")["Events"] == []

@@ -50,14 +50,6 @@ def test_what_aws_refuses_is_refused(
     assert caught.value.response["Error"]["Code"] == "InvalidParameterException"
 
 
-def test_what_is_not_recorded_is_refused_not_guessed(aws: EmbeddedAws, logs: MakeClient) -> None:
-    client = logs(aws)
-    for pattern, message in (("disk full", "not recorded"), ("not recorded", "disk is full")):
-        with pytest.raises(ClientError, match="no recorded answer") as caught:
-            client.test_metric_filter(filterPattern=pattern, logEventMessages=[message])
-        assert caught.value.response["Error"]["Code"] == "InvalidOperationException"
-
-
 def test_an_empty_message_is_refused(aws: EmbeddedAws) -> None:
     unchecked = Config(parameter_validation=False, proxies={})  # botocore refuses it by itself
     client = boto3.client(

@@ -145,6 +145,7 @@ def test_a_reload_takes_the_new_rules_and_keeps_the_counters(
         wait_for("the call", lambda: exporter.scrape().value("calls_total"))
         aws.record(ACCOUNT, "us-east-1", trail_record("ConsoleLogin"))
         wait_for("the next login", lambda: logins(exporter) == 2)
+        wait_for("both", lambda: exporter.get("/rules/logins").text.count("AWS console") == 2)
         assert exporter.get("/-/reload").status_code == 405
 
         rewrite(configuration, tmp_path)
@@ -185,6 +186,7 @@ def test_what_was_shown_is_shown_at_once_after_a_restart_before_any_poll(
         exporter.start()
         exporter.wait_until_listening()
         assert logins(exporter, user="alice") == 1
+        assert "AWS console" in exporter.get("/rules/logins").text
         aws.start()
 
 

@@ -135,7 +135,7 @@ def outcome(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Outcome]:
                     exporter.get("/metrics", Accept="application/openmetrics-text").text,
                     openmetrics=True,
                 ),
-                exporter.get("/").text,
+                exporter.get("/").text + exporter.get("/rules/users").text,
                 b"".join(file.read_bytes() for file in (folder / "data").iterdir()),
             )
             assert exporter.terminate() == 0

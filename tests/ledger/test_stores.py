@@ -403,3 +403,20 @@ def test_a_row_that_has_changed_is_an_error_that_names_it(tmp_path: Path) -> Non
         connection.commit()
     with pytest.raises((LedgerError, UnreadableRowError), match="table totals has a row"):
         commit(ledger, batch(increment("a", event_id="2")))
+
+
+def test_checkpoints_move_together_or_not_at_all(reopen: Open) -> None:
+    ledger = ledger_on(reopen())
+    log, rotated = Partition(SOURCE, resource="/log/app"), Partition(SOURCE, resource="/log/app.1")
+    for one in (log, rotated):
+        ledger.commit(Batch(one, feed=SOURCE, checkpoint=f"of {one.resource}", expected=None))
+    first, second = "of /log/app", "of /log/app.1"
+    before = contents(reopen())
+    with pytest.raises(FencedError, match="read on"):
+        ledger.move({log: (first, None), rotated: ("another", first)})
+    assert contents(reopen()) == before
+
+    oldest = Partition(SOURCE, resource="/log/app.2")
+    ledger.move({log: (first, None), rotated: (second, first), oldest: (None, second)})
+    assert ledger.checkpoints_of(SOURCE) == {"/log/app.1": first, "/log/app.2": second}
+    assert ledger.checkpoint(log) is None

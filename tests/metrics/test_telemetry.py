@@ -17,6 +17,7 @@ from exporter.metrics.rule_info import RuleInfo
 from exporter.metrics.tables import LabelledMetric
 from exporter.metrics.telemetry import PREFIX, SourceInfo, Telemetry
 from exporter.model import Partition
+from exporter.planning.plan import Plan, Request
 from exporter.sources.base import Backlog
 from exporter.sources.log_groups import LOG_GROUP
 from exporter.sources.thinning import Rereads
@@ -81,15 +82,18 @@ NAMES = {
     "build_info": "build_info",
 }
 
-# What one collector reads of the partitions.
+# What collectors of their own show: of partitions, accounts and quotas.
 READ = (
     *("read_bytes_total", "log_events_read_total", "late_events_total"),
-    *("undecodable_events_total", "polls_total", "partition_up"),
+    *("undecodable_events_total", "refused_requests_total", "polls_total", "partition_up"),
     *("partition_last_success_timestamp_seconds", "partition_read_up_to_timestamp_seconds"),
     *("partition_reread_factor", "partition_read_load_ratio"),
     *("partition_backlog_objects", "partition_backlog_bytes"),
     "partition_backlog_oldest_timestamp_seconds",
-    "account_info",
+    *("partition_plan_requests", "account_info"),
+    *("source_api_requests_total", "source_read_pages_total", "source_read_events_total"),
+    *("source_read_bytes_total", "api_quota_limit", "api_quota_used_ratio"),
+    *("api_quota_needed_ratio", "api_quota_least_needed_ratio"),
 )
 
 
@@ -202,6 +206,15 @@ def test_a_partition_shows_its_read_load_and_how_its_re_reads_are_thinned(
     assert shown() == [None, None]
     meter.rereads = Rereads(2.25, 6, 11, load=0.8, full_load=1.5, page_seconds=0.2)
     assert shown() == [2.25, 0.8]
+
+
+def test_a_partition_shows_its_plan_and_the_requests_of_a_window(telemetry: Telemetry) -> None:
+    labels = {**PLACE, "queue": "", "log_group": 'a"b', "path": ""}
+    meter = log_group('a"b')
+    telemetry.read.add(meter)
+    assert sample(telemetry, "partition_plan_requests", {**labels, "plan": "patterns"}) is None
+    meter.plan = Plan("patterns", (Request(value="ERROR"), Request(value="WARN")), "Two.")
+    assert sample(telemetry, "partition_plan_requests", {**labels, "plan": "patterns"}) == 2
 
 
 def test_a_partition_shows_its_backlog_as_far_as_it_is_known(telemetry: Telemetry) -> None:

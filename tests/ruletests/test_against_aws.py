@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -22,7 +21,6 @@ from exporter.ruletests.against_aws import compare, open_logs
 from exporter.ruletests.rendering import render_difference
 from metric_filter_demo.aws import EmbeddedAws
 from metric_filter_demo.faults import Faults
-from metric_filter_demo.recorded import RecordedAnswers
 from tests.support.aws import open_account
 
 Load = Callable[[str], RuleTestFile]
@@ -36,35 +34,13 @@ tests:
 """
 
 
-ROOT_USER = "{ $.userIdentity.type = Root }"
-ACCESS_DENIED = "{ $.errorCode = AccessDenied* }"
-SLOW = "[level, seconds >= 1, ...]"
-SIZE = "{ $.bytes = * }"
-PATTERNS = (ROOT_USER, ACCESS_DENIED, SLOW, SIZE)
-"""Those of the rules in conftest.py."""
-
-
-def recorded(folder: Path, answers: dict[tuple[str, str], bool]) -> RecordedAnswers:
-    """What AWS answers, as this test says."""
-    path = folder / "recorded.jsonl"
-    path.write_text(
-        "".join(
-            json.dumps({"pattern": pattern, "message": message, "valid": True, "match": match})
-            + "\n"
-            for (pattern, message), match in answers.items()
-        )
-    )
-    return RecordedAnswers(path)
-
-
 @pytest.fixture
 def start(monkeypatch: pytest.MonkeyPatch) -> Iterator[Start]:
     """Starts an AWS without request quotas, which the environment names."""
     with ExitStack() as stack:
 
-        def start_aws(answers: RecordedAnswers | None = None) -> EmbeddedAws:
-            unlimited = {"TestMetricFilter": math.inf}
-            aws = stack.enter_context(EmbeddedAws(quotas=unlimited, recorded=answers))
+        def start_aws() -> EmbeddedAws:
+            aws = stack.enter_context(EmbeddedAws(quotas={"TestMetricFilter": math.inf}))
             for name, value in aws.environment().items():
                 monkeypatch.setenv(name, value)
             return aws
@@ -90,7 +66,7 @@ def suite(tmp_path: Path) -> RuleTestFile:
     return file
 
 
-def test_the_exporter_agrees_with_the_recorded_answers(start: Start, suite: RuleTestFile) -> None:
+def test_the_exporter_agrees_with_the_embedded_aws(start: Start, suite: RuleTestFile) -> None:
     aws = start()
     logs, region = open_logs(open_account())
     comparison = compare(suite, logs, region)
@@ -101,7 +77,7 @@ def test_the_exporter_agrees_with_the_recorded_answers(start: Start, suite: Rule
     assert aws.calls.count("TestMetricFilter", region=REGION, outcome="ok") == len(suite.rules)
 
 
-def test_an_engine_that_is_wrong_differs_from_the_recorded_answers(
+def test_an_engine_that_is_wrong_differs_from_the_embedded_aws(
     start: Start, suite: RuleTestFile, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The embedded AWS judges on its own: a fault of the exporter's engine is no fault of its."""
@@ -121,10 +97,8 @@ def test_an_engine_that_is_wrong_differs_from_the_recorded_answers(
     assert difference.message == '{"level":"7"}'
 
 
-def test_a_call_takes_50_messages(start: Start, load: Load, tmp_path: Path) -> None:
-    bodies = [json.dumps({"bytes": n}) for n in range(101)]
-    answers = {(pattern, body): pattern == SIZE for pattern in PATTERNS for body in bodies}
-    aws = start(recorded(tmp_path, answers))
+def test_a_call_takes_50_messages(start: Start, load: Load) -> None:
+    aws = start()
     events = "".join(
         f"  - {{name: a, event: {{bytes: {n}}}, matches: [size]}}\n" for n in range(101)
     )
@@ -136,25 +110,13 @@ def test_a_call_takes_50_messages(start: Start, load: Load, tmp_path: Path) -> N
     assert aws.calls.count("TestMetricFilter", outcome="ok") == 4 * 3
 
 
-def test_an_empty_message_is_left_out_with_a_note(start: Start, load: Load, tmp_path: Path) -> None:
-    start(
-        recorded(
-            tmp_path,
-            dict.fromkeys(((p, "x") for p in (ROOT_USER, ACCESS_DENIED, SLOW, SIZE)), False),
-        )
-    )
+def test_an_empty_message_is_left_out_with_a_note(start: Start, load: Load) -> None:
+    start()
     tests = [f"  - {{name: a, message: '{message}', matches: []}}\n" for message in ("", "x")]
     logs, region = open_logs(open_account())
     comparison = compare(load(f"tests:\n{''.join(tests)}"), logs, region)
     assert comparison.compared == 4
     assert comparison.notes == ("an empty message was left out: TestMetricFilter takes none",)
-
-
-def test_what_the_embedded_aws_does_not_know_is_an_error(start: Start, load: Load) -> None:
-    start()
-    logs, region = open_logs(open_account())
-    with pytest.raises(SourceError, match="no recorded answer to the pattern"):
-        compare(load(TESTS), logs, region)
 
 
 def test_a_pattern_beyond_awss_limits_is_left_out_with_a_note(start: Start, tmp_path: Path) -> None:

@@ -29,6 +29,8 @@ from exporter.ledger.sqlite import SqliteLedger
 from exporter.metrics.series import SeriesStore
 from exporter.metrics.telemetry import Telemetry
 from exporter.model import LogEvent, Partition, PartitionKind
+from exporter.planning.interest import Interest
+from exporter.planning.plan import EVERYTHING, Request
 from exporter.rules import RuleSet
 from exporter.runtime.assembly import kept_versions, rule_uses
 from exporter.runtime.pipeline import Pipeline
@@ -130,7 +132,9 @@ class Timed(SimulatedSource):
         )
         self.world = world
 
-    def pages(self, partition: Partition, start: int, end: int) -> Iterator[EventPage]:
+    def pages(
+        self, partition: Partition, start: int, end: int, request: Request = EVERYTHING
+    ) -> Iterator[EventPage]:
         for page in super().pages(partition, start, end):
             events = [
                 LogEvent(self.world.events[one.id or ""].message, one.time, one.id)
@@ -154,6 +158,7 @@ class Queue:
         checkpoint: str | None,
         *,
         own_starts: Mapping[str, int],
+        interest: Interest | None = None,
         turn: float = math.inf,
     ) -> Iterator[Reading]:
         now = self.world.clock.now

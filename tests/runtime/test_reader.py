@@ -13,10 +13,13 @@ from structlog.testing import capture_logs
 
 from exporter.aws.quotas import CallCost, Quotas
 from exporter.clock import Clock
+from exporter.ledger.review import review
 from exporter.ledger.sqlite import SqliteLedger
 from exporter.metrics.series import SeriesStore
 from exporter.metrics.telemetry import Telemetry
 from exporter.model import LogEvent, Partition, SourceError
+from exporter.planning.forecast import from_text
+from exporter.planning.plan import EVERYTHING, Request
 from exporter.rules import RuleSet
 from exporter.runtime.engine import Engine
 from exporter.runtime.pipeline import Pipeline
@@ -54,7 +57,9 @@ class Groups(TimelineSource):
     def discover(self) -> Discovery:
         return self.found
 
-    def pages(self, partition: Partition, start: int, end: int) -> Iterator[EventPage]:
+    def pages(
+        self, partition: Partition, start: int, end: int, request: Request = EVERYTHING
+    ) -> Iterator[EventPage]:
         times = list(range(-(-start // 1000) * 1000, end, 1000))
         for first in range(0, len(times) or 1, self.page_size):
             self.calls += 1
@@ -222,7 +227,9 @@ class Failing(Groups):
             return Discovery((), [(REGION, error)])
         return super().discover()
 
-    def pages(self, partition: Partition, start: int, end: int) -> Iterator[EventPage]:
+    def pages(
+        self, partition: Partition, start: int, end: int, request: Request = EVERYTHING
+    ) -> Iterator[EventPage]:
         self._fail()
         yield from super().pages(partition, start, end)
 
@@ -248,3 +255,19 @@ def test_a_failure_keeps_no_answer_of_aws_in_memory(process: Process) -> None:
     (reader,) = process.engine.readers("apps")
     assert reader.error == str(DENIED)
     assert process.engine.failures("apps") == {REGION: str(DENIED)}
+
+
+def test_the_ledger_keeps_what_the_partitions_of_a_source_have_shown(
+    process: Process, tmp_path: Path
+) -> None:
+    groups = Groups(process.clock, page_size=10_000)
+    process.configure(groups)
+    for _ in range(3):
+        process.now += 30
+        process.poll()
+    process.engine._forget(groups)
+    found = review(tmp_path, lambda _: {}, now=round(process.now * 1000), keep={})
+    assert found is not None
+    (rates,) = from_text(found.seen["apps"])
+    assert (rates.account_id, rates.region) == (GROUP.account_id, GROUP.region)
+    assert (rates.plan, rates.partitions, rates.events) == ("everything", 1, {"everything": 1.0})

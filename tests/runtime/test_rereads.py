@@ -16,6 +16,7 @@ from exporter.ledger.sqlite import SqliteLedger
 from exporter.metrics.series import SeriesStore
 from exporter.metrics.telemetry import Telemetry
 from exporter.model import LogEvent, Partition
+from exporter.planning.plan import EVERYTHING, Request
 from exporter.rules import RuleSet
 from exporter.runtime.pipeline import Evaluated, Pipeline
 from exporter.runtime.reader import Reader
@@ -95,8 +96,10 @@ def test_an_event_that_arrives_in_a_slice_that_was_read_before_counts(tmp_path: 
     late = LogEvent("GET /late", round(process.now * 1000) - 5000, "late")
     pages = process.source.pages
 
-    def with_the_late_one(partition: Partition, start: int, end: int) -> Iterator[EventPage]:
-        yield from pages(partition, start, end)
+    def with_the_late_one(
+        partition: Partition, start: int, end: int, request: Request = EVERYTHING
+    ) -> Iterator[EventPage]:
+        yield from pages(partition, start, end, request)
         if start <= late.time < end:
             yield EventPage([late])
 

@@ -17,6 +17,7 @@ from exporter.ledger.sqlite import SqliteLedger
 from exporter.metrics.series import SeriesStore
 from exporter.metrics.telemetry import Telemetry
 from exporter.model import Partition
+from exporter.planning.interest import Interest
 from exporter.rules import RuleSet, definition
 from exporter.runtime.engine import Engine
 from exporter.runtime.pipeline import Pipeline
@@ -142,6 +143,7 @@ class ReadElsewhere(Files):
         checkpoint: str | None,
         *,
         own_starts: Mapping[str, int],
+        interest: Interest | None = None,
         turn: float = 0,
     ) -> Iterator[Reading]:
         for reading in super().poll(partition, checkpoint, own_starts=own_starts, turn=turn):

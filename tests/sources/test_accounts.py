@@ -247,8 +247,8 @@ def test_an_account_is_read_from_when_it_joined(organization: Organization) -> N
     def origin(account: str) -> int:
         return source.read_up_to(Partition("h", account, EAST), None)
 
-    source.discover()
     before = round(clock.earliest() * 1000)
+    source.discover()
     joined = organization.client.describe_account(AccountId=old)["Account"]["JoinedTimestamp"]
     assert abs(origin(old) - joined.timestamp() * 1000) <= 2000
     organization.move(moved, other, shop)

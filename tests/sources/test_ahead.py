@@ -29,7 +29,7 @@ def threads() -> int:
 
 def reading(
     windows: list[Window],
-    fetch: Callable[[Window], Iterator[Page]],
+    fetch: Callable[[Window, int], Iterator[Page]],
     *,
     length: int = 10,
     by_threads: bool = True,
@@ -73,7 +73,7 @@ def test_pages_and_errors_come_in_the_order_of_the_slices(
     ]
     broken = None if failing is None or failing >= len(slices) else slices[failing][1]
 
-    def fetch(piece: Window) -> Iterator[Page]:
+    def fetch(piece: Window, _: int) -> Iterator[Page]:
         for number in range(pages.get(piece.start % 6, 1)):
             yield piece.start, number
         if piece == broken:
@@ -104,7 +104,7 @@ def test_calls_are_made_side_by_side_and_wait_when_pages_are_not_read() -> None:
     together = threading.Barrier(THREADS + 1)
     fetched: list[int] = []
 
-    def fetch(piece: Window) -> Iterator[Page]:
+    def fetch(piece: Window, _: int) -> Iterator[Page]:
         if piece.start <= THREADS:
             together.wait(timeout=30)
         fetched.append(piece.start)
@@ -126,7 +126,7 @@ def test_calls_are_made_side_by_side_and_wait_when_pages_are_not_read() -> None:
 def test_one_page_after_the_other_uses_no_thread() -> None:
     callers = set()
 
-    def fetch(piece: Window) -> Iterator[Page]:
+    def fetch(piece: Window, _: int) -> Iterator[Page]:
         callers.add(threading.current_thread())
         yield piece.start, 0
 
@@ -139,7 +139,7 @@ def test_a_slice_is_read_again_in_shorter_ones() -> None:
     ahead: Ahead[Page] = Ahead(
         windows := some_windows([40, 40]),
         lambda rest: first_slice(rest, length=10 if again else 40),
-        lambda piece: iter([(piece.start, piece.length)]),
+        lambda piece, _: iter([(piece.start, piece.length)]),
     )
     again: list[bool] = []
     ahead.use_threads()
@@ -157,7 +157,7 @@ def test_a_slice_is_read_again_in_shorter_ones() -> None:
 def test_what_was_begun_is_read_to_the_end_at_the_end_of_a_turn() -> None:
     made: list[int] = []
 
-    def fetch(piece: Window) -> Iterator[Page]:
+    def fetch(piece: Window, _: int) -> Iterator[Page]:
         made.append(piece.start)
         yield piece.start, 0
 
@@ -182,7 +182,7 @@ def test_whoever_stops_reading_leaves_no_thread_and_no_page(closed: bool) -> Non
 
     bodies: list[weakref.ref[Body]] = []
 
-    def fetch(piece: Window) -> Iterator[Page]:
+    def fetch(piece: Window, _: int) -> Iterator[Page]:
         body = Body()
         bodies.append(weakref.ref(body))
         if piece.start:
@@ -211,7 +211,7 @@ def test_whoever_stops_reading_leaves_no_thread_and_no_page(closed: bool) -> Non
 def test_an_error_of_a_later_slice_waits_until_the_pages_before_it_are_read() -> None:
     failed = threading.Event()
 
-    def fetch(piece: Window) -> Iterator[Page]:
+    def fetch(piece: Window, _: int) -> Iterator[Page]:
         if piece.start == 2:
             failed.set()
             raise SourceError("this slice fails", reason="error")
@@ -236,7 +236,7 @@ def test_a_stop_ends_the_reader_with_the_calls_that_it_waits_for() -> None:
     """Calls and waits for the quota end by themselves once the exporter stops."""
     stop = threading.Event()
 
-    def fetch(piece: Window) -> Iterator[Page]:
+    def fetch(piece: Window, _: int) -> Iterator[Page]:
         if piece.start:
             stop.wait(30)
             raise stopping_error()

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import bz2
 import gzip
 import io
 import json
+import lzma
 import tempfile
+import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -15,6 +18,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from exporter import jsontext
 from exporter.aws.objects import ObjectName
 from exporter.configuration import RuleConfig
 from exporter.model import (
@@ -27,7 +31,7 @@ from exporter.model import (
     Records,
 )
 from exporter.rules import RuleSet
-from exporter.sources import containers, file_content, json_records
+from exporter.sources import containers, decompression, file_content, json_records
 from exporter.sources.containers import Container
 from exporter.sources.files import FILE, Files
 from exporter.sources.queue_source import QUEUE
@@ -176,6 +180,7 @@ def _found(content: bytes, event_format: EventFormat, chunk: int) -> tuple[list[
     file = io.BufferedReader(data)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(file_content, "CHUNK", chunk)
+        patch.setattr(decompression, "CHUNK", chunk)
         found: list[Any] = []
         try:
             for some in Container(file, len(content), event_format).events(1):
@@ -259,7 +264,7 @@ def test_all_before_the_damage_counts(read: Callable[[bytes, EventFormat], Read]
 def test_a_bomb_is_cut_off_after_the_lines_before_it(
     read: Callable[[bytes, EventFormat], Read], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(file_content, "_BOMB_BYTES", 2**20)
+    monkeypatch.setattr(decompression, "_BOMB_BYTES", 2**20)
     content = gzip.compress(b"first\n" + bytes(33 * 2**20), compresslevel=9)
     events, error = read(content, "lines")
     assert [event.message for event in events] == ["first"]
@@ -458,3 +463,215 @@ def test_a_key_tells_the_folder(key: str, folder: str | None) -> None:
     read = folder in ("CloudTrail", "CloudTrail-NetworkActivity")
     assert is_read(folder, DEFAULT_FOLDERS, "cloudtrail") is read
     assert is_read(folder, DEFAULT_FOLDERS, "lines") is (read or folder is None)
+
+
+# What other programs of AWS write
+
+
+def looked_up(*records: str) -> list[dict[str, Any]]:
+    return [
+        {"EventId": str(number), "EventName": "GetObject", "CloudTrailEvent": record}
+        for number, record in enumerate(records)
+    ]
+
+
+def logged(*messages: str, **more: Any) -> list[dict[str, Any]]:
+    return [
+        {**more, "timestamp": 1_795_000_000_000, "message": one, "ingestionTime": 1_795_000_000_001}
+        for one in messages
+    ]
+
+
+def notified(message: str) -> dict[str, Any]:
+    return {"Type": "Notification", "MessageId": "1", "TopicArn": "arn", "Message": message}
+
+
+TEXTS = list(map(json.dumps, RECORDS))
+MESSAGES = ["[error] one\tx\n", "two", '{"three": 3}']
+WRAPPED: dict[str, tuple[bytes, list[str]]] = {
+    "lookup-events": (json.dumps({"Events": looked_up(*TEXTS)}, indent=4).encode(), TEXTS),
+    "lookup-events, token first": (
+        json.dumps({"NextToken": "t", "Events": looked_up(*TEXTS)}).encode(),
+        TEXTS,
+    ),
+    "lookup-events, pages": (text({"Events": looked_up(TEXTS[0])}, {"Events": []}), TEXTS[:1]),
+    ".Events": (json.dumps(looked_up(*TEXTS), indent=2).encode(), TEXTS),
+    ".Events[]": (text(*looked_up(*TEXTS)), TEXTS),
+    ".Events[].CloudTrailEvent": (text(*TEXTS), TEXTS),
+    "[.Events[].CloudTrailEvent]": (json.dumps(TEXTS, indent=2).encode(), TEXTS),
+    "get-log-events": (
+        json.dumps({"nextForwardToken": "f/1", "events": logged(*MESSAGES)}, indent=4).encode(),
+        MESSAGES,
+    ),
+    "filter-log-events": (
+        text({"searchedLogStreams": [], "events": logged(*MESSAGES, eventId="1")}),
+        MESSAGES,
+    ),
+    ".events[]": (text(*logged(*MESSAGES, logStreamName="s", eventId="1")), MESSAGES),
+    "SNS": (text(notified(text({"Records": RECORDS}).decode())), TEXTS),
+    "SNS, records": (json.dumps(list(map(notified, TEXTS)), indent=1).encode(), TEXTS),
+    "Lake": (
+        b'"eventJson"\n' + b"".join(b'"%s"\n' % one.replace('"', '""').encode() for one in TEXTS),
+        TEXTS,
+    ),
+    "Logs Insights": (b'@timestamp,@message\n1,"a ""b"", c"\n2,"d\ne"\n', ['a "b", c', "d\ne"]),
+}
+
+
+@both
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
+@pytest.mark.parametrize("container", WRAPPED)
+def test_what_the_aws_command_line_and_sns_write_counts_as_what_is_in_it(
+    read: Callable[[bytes, EventFormat], Read], container: str, encoding: str
+) -> None:
+    content, expected = WRAPPED[container]
+    found, error = read(content.decode().encode(encoding), "auto")
+    if container == "lookup-events, pages":  # an answer without events is a document like any other
+        found = found[:1]
+    assert [one.message for one in found] == expected
+    assert not error
+
+
+@both
+@pytest.mark.parametrize(
+    "content",
+    [
+        {"events": [{"timestamp": 1, "message": "x", "level": "info"}]},
+        {"Events": [{"EventId": "1"}, looked_up("{}")[0]]},
+        {"Type": "Notification", "Message": "ALARM"},
+        {"timestamp": 1, "message": "x", "ingestionTime": 2, "level": "info"},
+    ],
+)
+def test_a_document_that_resembles_them_is_one_log_event(
+    read: Callable[[bytes, EventFormat], Read], content: dict[str, Any]
+) -> None:
+    found, _ = read(text(content), "auto")
+    assert [one.message for one in found] == [json.dumps(content)]
+
+
+EXPORT = b"2026-11-27T07:00:00.123Z one\n at a\n\n2026-11-27T07:00:01.456Z two\n"
+
+
+@pytest.mark.parametrize("key", ["exports/8b1a/web-1/000000.gz", "000012"])
+def test_an_export_of_a_log_group_has_its_messages(key: str) -> None:
+    found, _ = of_object(gzip.compress(EXPORT), "lines", key)
+    assert [one.message for one in found] == ["one\n at a", "two"]
+
+
+def test_lines_that_a_program_begins_with_such_a_time_stay_as_they_are() -> None:
+    found, _ = of_object(EXPORT, "lines", "logs/app.log")
+    assert [one.message for one in found] == [one for one in EXPORT.decode().split("\n") if one]
+
+
+@both
+def test_an_exported_record_is_known_whatever_its_file_is_called(
+    read: Callable[[bytes, EventFormat], Read],
+) -> None:
+    records = [f'{{"eventVersion":"1.08","eventID":"{number}"}}' for number in range(2)]
+    content = "".join(f"2026-11-27T07:00:00.123Z {one}\n" for one in records).encode()
+    assert [one.message for one in read(content, "cloudtrail")[0]] == records
+
+
+@both
+@pytest.mark.parametrize("bad", ["oops", '{"a": "', '{"a": 1,', '{"a": [1, 2', "}", '"'])
+@pytest.mark.parametrize("indent", [None, 1])
+def test_a_bad_place_in_json_ends_nothing(
+    read: Callable[[bytes, EventFormat], Read], bad: str, indent: int | None
+) -> None:
+    values = [json.dumps({"n": n, "text": "x" * 20}, indent=indent) for n in range(4)]
+    content = "\n".join([values[0], bad, *values[1:3], bad, values[3], ""])
+    found, error = read(content.encode(), "auto")
+    messages = [one.message for one in found]
+    assert [one for one in messages if one in values] == values
+    assert error or bad in messages
+
+
+def test_places_that_are_no_json_take_bounded_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(jsontext, "_MOST_WASTED", 10_000)
+    nested = ('[{"a": 1},\n' * 100 + "oops\n") * 50
+    found, error = of_object(('{"a":\n1}\n' + nested + '{"b":\n1}\n').encode(), "auto")
+    assert 0 < len(found) < 5000
+    assert error
+
+
+def zipped(*contents: bytes, **options: Any) -> bytes:
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED, **options) as archive:
+        archive.writestr("logs/", b"")
+        for number, content in enumerate(contents):
+            archive.writestr(f"logs/{number}.log", content)
+    return file.getvalue()
+
+
+@both
+@pytest.mark.parametrize(
+    "content",
+    [
+        bz2.compress(b"one\n") + bz2.compress(b"two\n"),
+        lzma.compress(b"one\n") + bytes(8) + lzma.compress(b"two\n"),
+        zipped(b"one", b"two\n"),
+    ],
+    ids=["bzip2", "xz", "zip"],
+)
+def test_compressed_files_are_read_to_their_end_or_to_their_damage(
+    read: Callable[[bytes, EventFormat], Read], content: bytes
+) -> None:
+    found, error = read(content, "auto")
+    assert ([one.message for one in found], error) == (["one", "two"], "")
+    for cut in range(12, len(content) - 1):
+        found, error = read(content[:cut], "auto")
+        assert error or len(found) == 1
+        assert [one.message for one in found] == ["one", "two"][: len(found)]
+
+
+@both
+@pytest.mark.parametrize("compress", [bz2.compress, lzma.compress, zipped])
+def test_bombs_of_any_compression_are_cut_off(
+    read: Callable[[bytes, EventFormat], Read],
+    compress: Callable[[bytes], bytes],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(decompression, "_BOMB_BYTES", 2**20)
+    found, error = read(compress(b"one\n" + bytes(2**24)), "auto")
+    assert [one.message for one in found] == ["one"]
+    assert error
+
+
+@both
+@pytest.mark.parametrize("magic", [b"\x28\xb5\x2f\xfd", b"\x04\x22\x4d\x18", b"\x1f\x9d\x90"])
+def test_a_compression_that_is_not_read_is_said(
+    read: Callable[[bytes, EventFormat], Read], magic: bytes
+) -> None:
+    found, error = read(magic + b"one\n" * 20, "auto")
+    assert found == []
+    assert error
+
+
+@both
+def test_an_archive_with_a_list_of_files_that_fills_the_memory_is_not_read(
+    read: Callable[[bytes, EventFormat], Read], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(decompression, "_ZIP_FOLDER", 1000)
+    found, error = read(zipped(*[b"one\n"] * 20), "auto")
+    assert found == []
+    assert error
+
+
+@both
+@pytest.mark.parametrize(
+    "content",
+    [
+        "one\ntwo\n".encode("utf-16"),
+        "one\r\ntwo".encode("utf-16-le"),
+        "\ufeffone\r\ntwo\r\n".encode("utf-16-be"),
+        "one\ntwo\n".encode("utf-32"),
+        b"one\rtwo\r",
+        bytes(9 * 2**20) + b"one\n" + bytes(3) + b"two\n" + bytes(5),
+    ],
+    ids=["UTF-16", "no mark", "big endian", "UTF-32", "CR", "NUL"],
+)
+def test_lines_are_found_in_other_encodings_and_behind_holes(
+    read: Callable[[bytes, EventFormat], Read], content: bytes
+) -> None:
+    for packed in (content, gzip.compress(content)):
+        assert [one.message for one in read(packed, "auto")[0]] == ["one", "two"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,8 @@ from exporter.aws.accounts import AwsAccounts
 from exporter.aws.quotas import Quotas
 from exporter.clock import Clock
 from exporter.model import Partition
+from exporter.patterns import compile_pattern
+from exporter.planning.interest import Interest, Wanted
 from exporter.sources.base import Environment
 from exporter.sources.log_group_options import Identity
 from exporter.sources.log_groups import LogGroups, LogGroupsConfig
@@ -80,7 +83,7 @@ def test_names_and_tags_both_select_and_exclude_leaves_out(aws: EmbeddedAws) -> 
     assert names(source(**some)) == ["/ecs/a", "/ecs/b"]
 
 
-def test_many_log_groups_take_few_calls_once_they_are_known(aws: EmbeddedAws) -> None:
+def test_many_log_groups_take_few_calls(aws: EmbeddedAws) -> None:
     for number in range(1100):
         aws.log_group_create(EAST, f"/{number:04}", tags={"team": "shop"})
     groups = source(tags={"team": "shop"})
@@ -89,7 +92,36 @@ def test_many_log_groups_take_few_calls_once_they_are_known(aws: EmbeddedAws) ->
     assert aws.calls.count("DescribeLogGroups") == 22
     assert all(groups.created_at(partition) for partition in groups.discover().partitions)
     assert aws.calls.count("ListLogGroups") == 4
-    assert aws.calls.count("DescribeLogGroups") == 22
+    assert aws.calls.count("DescribeLogGroups") == 44
+
+
+@pytest.mark.parametrize("options", [{"log_groups": ["/app"]}, {"tags": {"team": "shop"}}])
+@pytest.mark.parametrize(
+    "policy",
+    [
+        {"dataProtectionStatus": "ACTIVATED"},
+        {"dataProtectionStatus": "DELETED"},
+        {"inheritedProperties": ["ACCOUNT_DATA_PROTECTION"]},
+    ],
+)
+def test_a_log_group_with_masked_events_is_read_completely(
+    aws: EmbeddedAws, options: dict[str, Any], policy: dict[str, Any]
+) -> None:
+    aws.log_group_create(EAST, "/app", tags={"team": "shop"})
+    groups = source(start="10m", **options)
+    (partition,) = groups.discover().partitions
+    for message in ("ERROR of ****", "of ****"):
+        aws.put_log_event(EAST, "/app", message, timestamp=round(time.time() * 1000) - 60_000)
+    interest = Interest([Wanted(compile_pattern("ERROR"))])
+
+    def read() -> set[str]:
+        readings = groups.poll(partition, None, own_starts={}, interest=interest)
+        return {event.message for reading in readings for event in reading.events}
+
+    assert read() == {"ERROR of ****"}
+    aws.log_group_lists.protect((DEFAULT_ACCOUNT, EAST, "/app"), **policy)
+    groups.discover()
+    assert read() == {"ERROR of ****", "of ****"}
 
 
 def test_a_log_group_that_gets_the_tag_later_counts_from_then_on(aws: EmbeddedAws) -> None:

@@ -17,9 +17,11 @@ from hypothesis import strategies as st
 from exporter.aws.iam_policy import Deployment, Grant
 from exporter.exactness import CLOCK_ERROR
 from exporter.model import EventFormat, LogEvent, Partition, PartitionKind, SourceError
+from exporter.planning.plan import EVERYTHING, Request
 from exporter.sources.base import Discovery, Environment
 from exporter.sources.pace import EventPage
-from exporter.sources.timeline import TimelineConfig, TimelineSource
+from exporter.sources.timeline import TimelineSource
+from exporter.sources.timeline_options import TimelineConfig
 
 PARTITION = Partition("simulated", "123456789012", "eu-west-1")
 INTERVAL, LOOKBACK = 60, 900  # seconds
@@ -179,7 +181,9 @@ class SimulatedSource(TimelineSource):
     def discover(self) -> Discovery:
         return Discovery([PARTITION])
 
-    def pages(self, partition: Partition, start: int, end: int) -> Iterator[EventPage]:
+    def pages(
+        self, partition: Partition, start: int, end: int, request: Request = EVERYTHING
+    ) -> Iterator[EventPage]:
         return self.api.pages(start, end)
 
     def cost(self, partition: Partition) -> None:

@@ -11,6 +11,8 @@ from typing import Any, Final
 import yaml
 from prometheus_client.metrics import MetricWrapperBase
 
+from exporter.aws.bucket import QuotaState
+from exporter.aws.uses import Use, using
 from exporter.configuration.thresholds import Threshold
 from exporter.metrics.by_source import BySource
 from exporter.metrics.partitions import Meter
@@ -18,6 +20,7 @@ from exporter.metrics.rule_info import RULE_INFO, THRESHOLD, RuleInfo
 from exporter.metrics.tables import LabelledMetric
 from exporter.metrics.telemetry import Telemetry
 from exporter.model import Partition
+from exporter.planning.plan import READ_EVERYTHING
 from exporter.sources.base import Backlog
 from exporter.sources.thinning import Rereads
 from tests.support.promql import Labels, output_labels
@@ -116,9 +119,13 @@ def _telemetry_labels() -> dict[str, Labels]:
     telemetry.thresholds.set([Threshold("name", 1.0)])
     rereads = Rereads(1.5, 11, 11, load=0.1, full_load=0.1, page_seconds=0.1)
     backlog = Backlog(1, size=1, oldest=0)
-    telemetry.read.add(
-        Meter(Partition("source"), found=0.0, read_up_to=0, rereads=rereads, backlog=backlog)
-    )
+    meter = Meter(Partition("source"), found=0.0, read_up_to=0, rereads=rereads, backlog=backlog)
+    meter.plan = READ_EVERYTHING
+    telemetry.read.add(meter)
+    telemetry.usage.read("source", "fresh", events=1, size=1)
+    with using(Use("source")):
+        telemetry.usage.request("LookupEvents")
+    telemetry.usage.quotas = lambda: [QuotaState("", "", "", 1, 0, 0, 0, (), has_budget=False)]
     labels: dict[str, Labels] = dict.fromkeys(_PROCESS, _SCRAPED)
     for attribute in vars(telemetry).values():
         metric = attribute.metric if isinstance(attribute, BySource) else attribute
@@ -128,7 +135,7 @@ def _telemetry_labels() -> dict[str, Labels]:
         elif isinstance(metric, LabelledMetric):
             for family in metric.collect():
                 labels |= _names(family.name, family.type, _SCRAPED.union(metric.labelnames))
-    for family in telemetry.read.collect():
+    for family in (*telemetry.read.collect(), *telemetry.usage.collect()):
         own = frozenset(label for sample in family.samples for label in sample.labels)
         labels |= _names(family.name, family.type, _SCRAPED | own)
     for family in telemetry.registry.collect():

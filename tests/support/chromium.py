@@ -23,6 +23,23 @@ def screenshot(
 
     What the page's own policy (CSP) refuses is printed to the console too.
     """
+    complaints = _run(
+        chromium,
+        url,
+        f"--blink-settings=preferredColorScheme={0 if dark else 1}",
+        f"--window-size={width},{height}",
+        f"--screenshot={picture}",
+    ).stderr
+    assert picture.exists(), f"no picture of {url}: {complaints[-2000:]}"
+
+
+def title(chromium: Path, url: str) -> str:
+    """Return the title of a page once its scripts have run."""
+    found = re.search(r"<title>(.*)</title>", _run(chromium, url, "--dump-dom").stdout)
+    return found[1] if found else ""
+
+
+def _run(chromium: Path, url: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     with tempfile.TemporaryDirectory(prefix="chromium-") as profile:
         done = subprocess.run(
             [
@@ -34,10 +51,8 @@ def screenshot(
                 "--hide-scrollbars",
                 "--no-first-run",
                 "--enable-logging=stderr",
-                f"--blink-settings=preferredColorScheme={0 if dark else 1}",
                 f"--user-data-dir={profile}",
-                f"--window-size={width},{height}",
-                f"--screenshot={picture}",
+                *arguments,
                 url,
             ],
             capture_output=True,
@@ -47,4 +62,4 @@ def screenshot(
         )
     complaints = _CONSOLE.findall(done.stderr)
     assert not complaints, complaints
-    assert picture.exists(), f"no picture of {url}: {done.stderr[-2000:]}"
+    return done

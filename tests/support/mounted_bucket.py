@@ -21,6 +21,7 @@ from exporter.model import (
     PartitionKind,
     SourceError,
 )
+from exporter.planning.interest import Interest
 from exporter.sources.base import Discovery, Environment, Reading, SourceConfig
 from exporter.sources.options import Interval
 
@@ -97,6 +98,7 @@ class MountedBucket:
         checkpoint: str | None,
         *,
         own_starts: Mapping[str, int],
+        interest: Interest | None = None,
         turn: float = math.inf,
     ) -> Iterator[Reading]:
         """The lines after the checkpoint."""

@@ -1,0 +1,44 @@
+"""A look for a source's partitions, and the checkpoints that move with them."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from exporter.aws.uses import Use, using
+from exporter.ledger.base import FencedError, Ledger, LedgerError
+from exporter.metrics.telemetry import Telemetry
+from exporter.model import Partition, SourceError
+from exporter.runtime.reader import internal_error
+from exporter.sources.base import Discovery, Source
+
+_MOST_TRIES: Final = 3
+
+
+def found(source: Source, ledger: Ledger, telemetry: Telemetry) -> Discovery:
+    """Let a source look, and commit the checkpoints that it moves.
+
+    If these cannot be committed, no partition is found: one could be read from its start again.
+    """
+    scope = Partition(source.name)
+    tries = 0
+    while True:
+        tries += 1
+        try:
+            with using(Use(source.name, reason="discovery")):
+                discovery = source.discover()
+            if discovery.moved:
+                moved = discovery.moved.items()
+                ledger.move({key: (one.expected, one.checkpoint) for key, one in moved})
+        except FencedError as error:
+            # A poll that was under way has committed: the next look sees it.
+            if tries < _MOST_TRIES:
+                continue
+            failure = SourceError(str(error), reason="ledger")
+        except LedgerError as error:
+            telemetry.ledger_errors.labels("read").inc()
+            failure = SourceError(str(error), reason="ledger")
+        except Exception as error:
+            failure = internal_error(scope, error)
+        else:
+            return discovery
+        return Discovery((), [(scope, failure)])
