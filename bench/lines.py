@@ -195,7 +195,17 @@ def _lines(pack: str, seed: int) -> Iterator[str]:
         yield re.sub(r"<(\w+)>", values, rng.choices(templates, weights)[0])
 
 
-CLOUDTRAIL = ("cis-aws-foundations", "cloudtrail-security")
+CLOUDTRAIL = (
+    "cis-aws-foundations",
+    "cloudtrail-security",
+    "cloudtrail-identity",
+    "cloudtrail-data",
+    "cloudtrail-compute",
+    "cloudtrail-exposure",
+    "cloudtrail-defenses",
+    "cloudtrail-ai",
+    "cloudtrail-account",
+)
 """The packs whose rules are for CloudTrail records."""
 
 PACKS = tuple(_TEMPLATES)

@@ -9,12 +9,21 @@ from generator import links
 from generator.packs import Pack, Rule
 from generator.queries import PLACE, RANGE, TARGET, all_grown, rule_facts, titled, total
 
-RULES: Final = {
-    rule.name: rule
-    for pack in ("cis-aws-foundations", "cloudtrail-security")
-    for rule in Pack(pack).rules
-}
-ALL: Final = 'rule=~"cis_.+|security_.+"'
+PACKS: Final = (
+    "cis-aws-foundations",
+    "cloudtrail-security",
+    "cloudtrail-identity",
+    "cloudtrail-data",
+    "cloudtrail-compute",
+    "cloudtrail-exposure",
+    "cloudtrail-defenses",
+    "cloudtrail-ai",
+    "cloudtrail-account",
+    "aws-findings",
+)
+RULES: Final = {rule.name: rule for pack in PACKS for rule in Pack(pack).rules}
+PREFIXES: Final = "cis|security|identity|data|compute|exposure|defenses|ai|account|findings"
+ALL: Final = f'rule=~"({PREFIXES})_.+"'
 """A matcher of them."""
 
 EXPOSED: Final = (
@@ -25,6 +34,9 @@ EXPOSED: Final = (
     "security_snapshots_made_public",
     "security_lambda_made_public",
     "security_database_made_public",
+    "exposure_policy_public",
+    "exposure_blocks_removed",
+    "exposure_shared",
 )
 IDENTITY: Final = (
     "cis_iam_policy_changes",
@@ -34,6 +46,9 @@ IDENTITY: Final = (
     "security_login_profile_changes",
     "security_mfa_deactivated",
     "security_principals_created",
+    "identity_credentials_added",
+    "identity_center_access_changes",
+    "identity_boundary_changes",
 )
 NETWORK: Final = (
     "cis_security_group_changes",
@@ -49,6 +64,9 @@ TAMPERING: Final = (
     "security_logs_deleted",
     "security_alarm_changes",
     "cis_organizations_changes",
+    "defenses_detectors_weakened",
+    "defenses_findings_suppressed",
+    "defenses_organization_weakened",
 )
 SECRETS: Final = (
     "security_kms_key_changes",
@@ -62,6 +80,8 @@ OPERATIONS: Final = (
     "security_instances_stopped",
     "security_buckets_deleted",
     "security_data_deleted",
+    "data_stores_deleted",
+    "data_protection_removed",
     "security_throttled_calls",
     "security_quota_exceeded",
 )

@@ -95,16 +95,19 @@ def _assert_rules_exist(selector: promql.VectorSelector, rules: dict[str, dict[s
 def test_every_rule_of_the_cloudtrail_packs_can_be_seen(
     rules: dict[str, dict[str, Any]],
 ) -> None:
-    from generator.trail_rules import RULES  # noqa: PLC0415
+    from generator.trail_rules import PREFIXES, RULES  # noqa: PLC0415
 
-    packs = ("cis-aws-foundations", "cloudtrail-security")
-    assert set(RULES) == {rule["name"] for pack in packs for rule in pack_rules(pack)}
+    packs = [path.stem for path in PACKS.glob("*.yaml")]
+    trail = [pack for pack in packs if pack.startswith(("cis-", "cloudtrail-", "aws-findings"))]
+    assert set(RULES) == {rule["name"] for pack in trail for rule in pack_rules(pack)}
     assert set(RULES) <= set(rules)
+    assert all(re.match(f"({PREFIXES})_", name) for name in RULES)
 
 
 def test_every_log_pack_has_a_place(rules: dict[str, dict[str, Any]]) -> None:
     from generator.log_rules import PREFIXES, RULES  # noqa: PLC0415
+    from generator.trail_rules import RULES as TRAIL_RULES  # noqa: PLC0415
 
-    rest = {name for name in rules if not re.match("cis_|security_", name)}
+    rest = set(rules) - set(TRAIL_RULES)
     assert set(RULES) == rest
     assert all(re.match(f"({PREFIXES})_", name) for name in rest)

@@ -21,7 +21,15 @@ SEVERITIES = {"critical", "high", "medium", "low", "info"}
 
 EXPECTED_PACKS = {
     "api-gateway",
+    "aws-findings",
     "cis-aws-foundations",
+    "cloudtrail-account",
+    "cloudtrail-ai",
+    "cloudtrail-compute",
+    "cloudtrail-data",
+    "cloudtrail-defenses",
+    "cloudtrail-exposure",
+    "cloudtrail-identity",
     "cloudtrail-security",
     "ecs",
     "eks-audit",
@@ -111,9 +119,9 @@ def test_rules_say_what_they_mean_and_what_to_do(rules: Sequence[RuleConfig]) ->
 
 
 def test_packs_listen_where_their_events_are(rules: Sequence[RuleConfig]) -> None:
-    trail = {"cis-aws-foundations", "cloudtrail-security"}
     for rule in rules:
-        expected = ("history", "logs") if rule.pack in trail else ("logs",)
+        trail = rule.pack.startswith(("cis-", "cloudtrail-", "aws-findings"))
+        expected = ("history", "logs") if trail else ("logs",)
         assert rule.sources == expected, rule.name
 
 

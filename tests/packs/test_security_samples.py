@@ -13,7 +13,17 @@ from tests.support.expositions import Exposition
 from tests.support.samples import cloudtrail_files, count_once
 from tests.support.tools import ROOT
 
-PACKS = ["cis-aws-foundations", "cloudtrail-security"]
+PACKS = [
+    "cis-aws-foundations",
+    "cloudtrail-account",
+    "cloudtrail-ai",
+    "cloudtrail-compute",
+    "cloudtrail-data",
+    "cloudtrail-defenses",
+    "cloudtrail-exposure",
+    "cloudtrail-identity",
+    "cloudtrail-security",
+]
 STRATUS = "stratus_red_team.jsonl"
 MOST_SERIES = 50
 

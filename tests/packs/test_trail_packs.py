@@ -66,9 +66,19 @@ OF_REQUESTS = [
     *("requestObject.metadata.annotations", "requestObject.metadata.name"),
     *("requestObject.spec.containers.0.env", "requestObject.spec.containers.0.name"),
 ]
+NEWER = [
+    "cloudtrail-account",
+    "cloudtrail-ai",
+    "cloudtrail-compute",
+    "cloudtrail-data",
+    "cloudtrail-defenses",
+    "cloudtrail-exposure",
+    "cloudtrail-identity",
+]
 PACKS = [
     ("cis-aws-foundations", CALL, OF_CALLS),
     ("cloudtrail-security", CALL, OF_CALLS),
+    *((pack, CALL, OF_CALLS) for pack in NEWER),
     ("eks-audit", REQUEST, OF_REQUESTS),
 ]
 
@@ -147,7 +157,7 @@ def test_an_event_counts_once_in_a_metric(folder: Path, pack: str) -> None:
         assert set(counts.values()) <= {1}, message
 
 
-@pytest.mark.parametrize("pack", ["cis-aws-foundations", "cloudtrail-security"])
+@pytest.mark.parametrize("pack", ["cis-aws-foundations", "cloudtrail-security", *NEWER])
 def test_the_second_record_of_a_call_through_a_vpc_endpoint_counts_nothing(
     folder: Path, pack: str
 ) -> None:
