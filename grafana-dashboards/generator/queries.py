@@ -64,9 +64,9 @@ def grown(selector: str, grouping: str, window: str = RANGE, at: str = "") -> st
 
 def one_of(names: Sequence[str]) -> str:
     """A regular expression for these names. Short, since a dashboard must fit an annotation."""
-    prefix = commonprefix(list(names))
+    prefix = commonprefix(list(names))  # noqa: RUF071 - of characters
     ends = [name.removeprefix(prefix)[::-1] for name in names]
-    suffix = commonprefix(ends)
+    suffix = commonprefix(ends)  # noqa: RUF071
     between = "|".join(end[len(suffix) :][::-1] for end in ends)
     return f"{prefix}({between}){suffix[::-1]}" if prefix or suffix else between
 

@@ -25,8 +25,10 @@ def test_nothing_lies_beside_them_that_is_not_generated() -> None:
 
 
 def test_the_json_is_formatted(dashboard: Dashboard) -> None:
-    formatted = json.dumps(dashboard.json, indent=0, sort_keys=True, ensure_ascii=False) + "\n"
-    assert dashboard.path.read_text() == formatted
+    formatted = json.dumps(
+        dashboard.json, indent=0, sort_keys=True, ensure_ascii=False, separators=(",", ":")
+    )
+    assert dashboard.path.read_text() == formatted + "\n"
 
 
 def test_grafanas_model_knows_every_key(dashboard: Dashboard) -> None:
