@@ -16,6 +16,7 @@ from exporter.sources import RESOURCE_LABELS
 
 LAST: Final = 5
 """Matches that are kept of a rule."""
+_PLACE: Final = ("account_id", "region", "source")
 _LONGEST_ID: Final = 128
 """Characters. AWS: an eventID has 36, the id of a log event 56."""
 
@@ -37,9 +38,10 @@ class Match:
     def of(cls, time: int | None, event_id: str | None, labels: Labels) -> Match:
         """Return a match whose place is that of its series."""
         given = dict(labels)
-        place = [given.get(name, "") for name in ("account_id", "region", "source")]
+        account_id, region, source = (given.get(name, "") for name in _PLACE)
         resource = next((given[name] for name in RESOURCE_LABELS if name in given), "")
-        return cls(time, event_id and event_id[:_LONGEST_ID], *place, resource)
+        cut = event_id and event_id[:_LONGEST_ID]
+        return cls(time, cut, account_id, region, source, resource)
 
 
 class RecentMatches:
