@@ -278,7 +278,7 @@ class Bucket:
     def _rank(self, ranks: set[int]) -> int:
         """The rank that is served next, of those that wait."""
         for rank, least in _LEAST.items():
-            self._owed[rank] = min(_OF, self._owed[rank] + least)
+            self._owed[rank] = min(2 * _OF, self._owed[rank] + least)
         chosen = next(
             (one for one in _LEAST if one in ranks and self._owed[one] >= _OF), min(ranks)
         )

@@ -22,7 +22,7 @@ _RANKS: Final[dict[Reason, int]] = {
     "backfill": 3,
 }
 _FURTHER: Final = 1
-"""The rank of further calls for fresh events. The first calls of all partitions come before."""
+"""The highest rank of calls that follow another one: first calls of all partitions come before."""
 
 T = TypeVar("T")
 
@@ -41,18 +41,16 @@ class Use:
     until: float = math.inf
     """When fresh events are due, for which it waits no longer: seconds of the quotas' clock."""
     is_further: bool = False
-    """Whether it follows another call for the same fresh events."""
+    """Whether it follows another call for the same events."""
 
     def rank(self, now: float) -> int:
         """Lower ranks are served first."""
-        if self.is_further:
-            return _FURTHER
-        return 0 if now >= self.until else _RANKS[self.reason]
+        rank = 0 if now >= self.until else _RANKS[self.reason]
+        return max(rank, _FURTHER) if self.is_further else rank
 
     def following(self) -> Use:
         """The use of the calls that follow for the same events."""
-        is_fresh = self.reason == "fresh"
-        return replace(self, is_further=True, until=math.inf) if is_fresh else self
+        return replace(self, is_further=True)
 
 
 _CURRENT: ContextVar[Use | None] = ContextVar("_CURRENT", default=None)
@@ -75,8 +73,9 @@ def using(use: Use) -> Iterator[None]:
 
 
 def used_by(use: Use, items: Iterator[T]) -> Iterator[T]:
-    """The items, each made in the context of a use, whichever thread asks; those after the first
-    follow it.
+    """The items, each made in the context of a use, whichever thread asks.
+
+    Those after the first have the use that follows.
     """
     while True:
         with using(use):

@@ -193,7 +193,9 @@ class TimelineSource(ABC):
                     )
                 behind = of + 1 < len(work) or rest > 0
                 window_is_read = done is not None and not rest
-                pace.use = uses[min(of + 1, len(work) - 1)] if window_is_read else uses[of].following()
+                pace.use = (
+                    uses[min(of + 1, len(work) - 1)] if window_is_read else uses[of].following()
+                )
                 reading = pace.reading(page, progress, after, behind=behind)
                 reading = replace(reading, backfill=backfill, again=again, reason=uses[of].reason)
                 if done is not None:
