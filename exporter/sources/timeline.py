@@ -192,10 +192,10 @@ class TimelineSource(ABC):
                         else progress.after(schedule, done, now)
                     )
                 behind = of + 1 < len(work) or rest > 0
-                window_is_read = done is not None and not rest
-                pace.use = (
-                    uses[min(of + 1, len(work) - 1)] if window_is_read else uses[of].following()
-                )
+                use = uses[of if done is None or rest else min(of + 1, len(work) - 1)]
+                # After a slice of the past the poll may end, and the next one begins instead.
+                in_middle = done is None or (is_fresh and rest > 0)
+                pace.use = use.following() if in_middle else use
                 reading = pace.reading(page, progress, after, behind=behind)
                 reading = replace(reading, backfill=backfill, again=again, reason=uses[of].reason)
                 if done is not None:
