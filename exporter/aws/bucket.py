@@ -30,7 +30,7 @@ _MOST_CALM: Final = 32 * _CALM
 
 _OF: Final = 10
 """Tokens that ``_LEAST`` is a part of."""
-_LEAST: Final = {1: 2, 2: 1}
+_LEAST: Final = {1: 3, 2: 2, 3: 1}
 """Tokens by rank that those who wait get at least, though others are served first."""
 
 _MOST_GONE: Final = 1000
@@ -94,10 +94,10 @@ class Ticket:
 class Bucket:
     """The tokens of a quota: as many as its limit in any window of a second; thread-safe.
 
-    Tokens go to fresh events first, then to re-reads, then to the rest. While they wait, re-reads
-    get at least two of ten tokens and the rest at least one. Of those with the same rank, the
-    partition comes first that has waited longest since its last token, so all get the same number
-    if none has enough.
+    Tokens go to the first call for a partition's fresh events, then to further calls for them, then
+    to re-reads, then to the rest. While they wait, further calls get at least three of ten tokens,
+    re-reads two and the rest one. Of those with the same rank, the partition comes first that has
+    waited longest since its last token, so all get the same number if none has enough.
     """
 
     def __init__(self, limit: int, clock: Callable[[], float]) -> None:
@@ -278,7 +278,7 @@ class Bucket:
     def _rank(self, ranks: set[int]) -> int:
         """The rank that is served next, of those that wait."""
         for rank, least in _LEAST.items():
-            self._owed[rank] = min(_OF, self._owed[rank] + least)
+            self._owed[rank] = min(2 * _OF, self._owed[rank] + least)
         chosen = next(
             (one for one in _LEAST if one in ranks and self._owed[one] >= _OF), min(ranks)
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -56,7 +57,8 @@ class Quotas:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._limit = limit
-        self._clock = clock
+        self.now = clock
+        """Seconds."""
         self._buckets: dict[tuple[str, str, str], Bucket] = {}
         self._lock = threading.Lock()
         self._paid = threading.local()
@@ -69,7 +71,7 @@ class Quotas:
         with self._lock:
             name = (operation, account_id, region)
             if name not in self._buckets:
-                self._buckets[name] = Bucket(limit, self._clock)
+                self._buckets[name] = Bucket(limit, self.now)
             return self._buckets[name]
 
     def ticket(
@@ -79,7 +81,7 @@ class Quotas:
         bucket = self.bucket(operation, account_id, region)
         if bucket is None:
             return None
-        return Ticket(bucket, use, self._clock() if since is None else since)
+        return Ticket(bucket, use, self.now() if since is None else since)
 
     def wait(self, operation: str, account_id: str, region: str, stop: threading.Event) -> None:
         """Wait until the operation may be called; a call that this thread has paid seldom waits.
@@ -90,7 +92,7 @@ class Quotas:
         if getattr(self._paid, "call", None) == (operation, account_id, region):
             self._paid.call = None
         elif bucket is not None:
-            _await(Ticket(bucket, current_use(), self._clock()), stop)
+            _await(Ticket(bucket, current_use(), self.now()), stop)
         while bucket is not None and not stop.is_set() and (delay := bucket.send()):
             stop.wait(delay)
         if stop.is_set():
@@ -150,8 +152,9 @@ class CallCost:
 
     @property
     def until(self) -> float:
-        """See ``Use.until``."""
-        return self.use().until
+        """See ``Use.until``; never, if that has passed."""
+        until = self.use().until
+        return until if until > self.quotas.now() else math.inf
 
     def rank(self, now: float) -> int:
         """See ``Use.rank``."""

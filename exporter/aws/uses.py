@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Literal, TypeAlias, TypeVar
 
 Reason: TypeAlias = Literal["fresh", "reread", "backlog", "backfill", "discovery"]
@@ -17,10 +17,12 @@ Reason: TypeAlias = Literal["fresh", "reread", "backlog", "backfill", "discovery
 _RANKS: Final[dict[Reason, int]] = {
     "fresh": 0,
     "discovery": 0,
-    "reread": 1,
-    "backlog": 2,
-    "backfill": 2,
+    "reread": 2,
+    "backlog": 3,
+    "backfill": 3,
 }
+_FURTHER: Final = 1
+"""The highest rank of calls that follow another one: first calls of all partitions come before."""
 
 T = TypeVar("T")
 
@@ -38,10 +40,17 @@ class Use:
     """Share of each quota that the source may use."""
     until: float = math.inf
     """When fresh events are due, for which it waits no longer: seconds of the quotas' clock."""
+    is_further: bool = False
+    """Whether it follows another call for the same events."""
 
     def rank(self, now: float) -> int:
         """Lower ranks are served first."""
-        return 0 if now >= self.until else _RANKS[self.reason]
+        rank = 0 if now >= self.until else _RANKS[self.reason]
+        return max(rank, _FURTHER) if self.is_further else rank
+
+    def following(self) -> Use:
+        """The use of the calls that follow for the same events."""
+        return replace(self, is_further=True)
 
 
 _CURRENT: ContextVar[Use | None] = ContextVar("_CURRENT", default=None)
@@ -64,7 +73,10 @@ def using(use: Use) -> Iterator[None]:
 
 
 def used_by(use: Use, items: Iterator[T]) -> Iterator[T]:
-    """The items, each made in the context of a use, whichever thread asks."""
+    """The items, each made in the context of a use, whichever thread asks.
+
+    Those after the first have the use that follows.
+    """
     while True:
         with using(use):
             try:
@@ -73,3 +85,4 @@ def used_by(use: Use, items: Iterator[T]) -> Iterator[T]:
                 return
         yield item
         del item  # a page has up to 2 MB
+        use = use.following()

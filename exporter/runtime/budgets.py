@@ -52,8 +52,8 @@ def shortage(state: QuotaState) -> str:
     effect = "Some re-reads are left out: late events are counted later, and nothing is lost."
     if state.fewest > 1:
         effect = (
-            f"Even the fewest reads need {state.fewest:.0%}: all partitions are read later, those"
-            " that need most requests by most, and nothing is lost."
+            f"Even the fewest reads need {state.fewest:.0%}: all partitions are read later, by"
+            " about the same if none needs a large part of the quota, and nothing is lost."
         )
     return (
         f"{state.operation} in account {state.account_id}, region {state.region}: the scheduled"

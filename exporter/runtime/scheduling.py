@@ -49,7 +49,7 @@ class Cost(Protocol):
 
     @property
     def until(self) -> float:
-        """When the next call is of the lowest rank at the latest."""
+        """When the next call gets a lower rank; infinite if it keeps its rank."""
 
     def rank(self, now: float) -> int:
         """How urgent the next call is; lower ranks come first."""

@@ -187,7 +187,10 @@ class TimelineSource(ABC):
                         else progress.after(schedule, done, now)
                     )
                 behind = of + 1 < len(work) or rest > 0
-                pace.use = uses[of if done is None or rest else min(of + 1, len(work) - 1)]
+                use = uses[of if done is None or rest else min(of + 1, len(work) - 1)]
+                # After a slice of the past the poll may end, and the next one begins instead.
+                in_middle = done is None or (is_fresh and rest > 0)
+                pace.use = use.following() if in_middle else use
                 reading = pace.reading(page, progress, after, behind=behind)
                 reading = replace(reading, backfill=backfill, again=again, reason=uses[of].reason)
                 if done is not None:
@@ -275,7 +278,8 @@ class TimelineSource(ABC):
             return self._schedule.slice_of(rest, pace.slice_length(rest))
 
         def fetch(piece: Window, of: int) -> Iterator[Answer]:
-            pages = used_by(uses[of], asking.fetch(piece))
+            is_first = piece.start == work[of][0].start
+            pages = used_by(uses[of] if is_first else uses[of].following(), asking.fetch(piece))
             yield from islice(pages, asking.many + 1) if self._divisible(piece) else pages
 
         pace.ahead = ahead = Ahead([window for window, _ in work], cut, fetch, self._monotonic)

@@ -146,18 +146,21 @@ def test_fresh_events_wait_for_no_re_read_and_no_backlog_but_for_their_least_sha
     assert first.count(fresh) >= 7
 
 
-def test_re_reads_and_backlogs_get_their_least_share_while_fresh_events_take_all() -> None:
+def test_further_pages_re_reads_and_backlogs_get_their_least_share_while_others_wait() -> None:
     line = Line(5)
     for number in range(50):
         line.add(Use("apps", str(number)))
     reread, backlog = Use("apps", "old", "reread"), Use("apps", "older", "backlog")
+    further = Use("apps", "busy").following()
+    line.add(further, threads=4)
     line.add(reread, threads=2)
     line.add(backlog, threads=2)
     line.run(210)
     counts, total = line.counts(), len(line.given)
+    assert counts[further] == pytest.approx(0.3 * total, abs=2)
     assert counts[reread] == pytest.approx(0.2 * total, abs=2)
     assert counts[backlog] == pytest.approx(0.1 * total, abs=2)
-    for use, apart in ((reread, 2.2), (backlog, 3.3)):
+    for use, apart in ((further, 1.3), (reread, 2.2), (backlog, 3.3)):
         at = [moment for moment, one in line.given if one == use]
         assert max(later - earlier for earlier, later in itertools.pairwise(at)) <= apart
 
@@ -203,6 +206,20 @@ def test_re_reads_wait_no_longer_than_until_fresh_events_are_due() -> None:
     line.run(8)
     (at,) = [at for at, use in line.given if use.partition == "other" and at >= began]
     assert at <= began + 3 + 3 * 1.06
+
+
+def test_the_next_page_of_a_re_read_waits_for_no_turn_of_all_others_once_it_is_late() -> None:
+    line = Line(5)
+    for number in range(100):
+        line.add(Use("apps", str(number)))
+    rereads = [Use("apps", f"old {number}", "reread") for number in range(20)]
+    for use in rereads:
+        line.add(use)
+    line.run(30)
+    late = Use("apps", "late", "reread", until=line.now).following()
+    line.add(late)
+    line.run(21)
+    assert line.counts()[late] == pytest.approx(0.3 * 100, abs=3)
 
 
 def test_a_token_that_is_given_up_goes_to_another() -> None:

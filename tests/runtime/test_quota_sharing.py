@@ -245,3 +245,70 @@ def test_log_groups_that_are_asked_later_than_configured_lose_nothing() -> None:
     (state,) = simulation.quotas.states()
     assert state.fewest > 1, "it says that they do not fit"
     _within_the_quota(simulation)
+
+
+class BusyAndQuiet(Groups):
+    """Quiet log groups, and a busy one; a page has ten events."""
+
+    page_size = 10
+    busy_partitions = 0
+
+    def __init__(self, simulation: Simulation, quiet: int, events_a_second: int) -> None:
+        super().__init__(simulation, quiet + 1)
+        began = round(simulation.clock.now * 1000)
+        events = range(began, began + 600_000, 1000 // events_a_second)
+        self.events["0"] = [(time, time) for time in events]
+
+    def pages(
+        self, partition: Partition, start: int, end: int, request: Request = EVERYTHING
+    ) -> Iterator[EventPage]:
+        simulation = self._simulation
+        for page in super().pages(partition, start, end, request):
+            yield EventPage(page.events[:10])
+            for first in range(10, len(page.events), 10):
+                simulation.quotas.wait("FilterLogEvents", "1", REGION, simulation.clock)
+                simulation.calls.append((simulation.clock.now, partition.resource))
+                yield EventPage(page.events[first : first + 10])
+
+    def lags(self) -> tuple[float, float]:
+        """Seconds by which the busy one is read late, and the latest of the quiet ones."""
+        now = self._simulation.clock.now
+        by_name = {
+            partition.resource: now - self.read_up_to(partition, checkpoint) / 1000
+            for partition, checkpoint in self._checkpoints.items()
+        }
+        return by_name.pop("0"), max(by_name.values())
+
+
+@pytest.mark.parametrize("quiet", [130, 200])
+def test_a_busy_log_group_does_not_fall_behind_among_many_quiet_ones(quiet: int) -> None:
+    simulation = Simulation()
+    groups = BusyAndQuiet(simulation, quiet, events_a_second=3)
+    for _ in range(9):
+        simulation.run(60)
+        late, quiet_late = groups.lags()
+        assert late <= 100
+        assert quiet_late <= 60
+    assert {time for name, time in groups.read if name == "0"} >= set(
+        range(1_000_000, 1_000_000 + 440_000, 1000 // 3)
+    )
+    _quiet_ones_are_asked_evenly(simulation)
+    _within_the_quota(simulation)
+
+
+def test_a_log_group_that_needs_more_than_the_quota_makes_no_other_one_late() -> None:
+    simulation = Simulation()
+    groups = BusyAndQuiet(simulation, 130, events_a_second=100)
+    for _ in range(9):
+        simulation.run(60)
+        assert groups.lags()[1] <= 60
+    calls = Counter(name for _, name in simulation.calls)
+    assert calls["0"] >= 0.3 * calls.total(), "its least share"
+    _quiet_ones_are_asked_evenly(simulation)
+    _within_the_quota(simulation)
+
+
+def _quiet_ones_are_asked_evenly(simulation: Simulation) -> None:
+    calls = Counter(name for _, name in simulation.calls)
+    del calls["0"]
+    assert max(calls.values()) <= 1.5 * min(calls.values())
