@@ -18,10 +18,21 @@ from exporter.ruletests.loading import load_rule_tests
 from exporter.ruletests.models import RuleTest
 from metric_filter_demo.log_lines import ACCESS, Line
 
-HISTORY_PACKS = ("cis-aws-foundations", "cloudtrail-security")
-"""Packs whose events are management events."""
+TRAIL_PACKS = (
+    "cis-aws-foundations",
+    "cloudtrail-account",
+    "cloudtrail-ai",
+    "cloudtrail-compute",
+    "cloudtrail-data",
+    "cloudtrail-defenses",
+    "cloudtrail-exposure",
+    "cloudtrail-identity",
+    "cloudtrail-security",
+)
+"""Packs whose events are CloudTrail records."""
 
 LOG_GROUPS = {
+    "aws-findings": "/aws/events/findings",
     "api-gateway": "/aws/apigateway/shop",
     "ecs": "/aws/events/ecs",
     "eks-audit": "/aws/eks/shop/cluster",
@@ -50,12 +61,12 @@ class Drill:
     rules: frozenset[str]
 
     @property
-    def is_management_event(self) -> bool:
-        """Whether it belongs into the event history."""
-        return self.pack in HISTORY_PACKS
+    def is_record(self) -> bool:
+        """Whether its events are CloudTrail records."""
+        return self.pack in TRAIL_PACKS
 
     def records(self, regions: Sequence[str], account: str) -> list[dict[str, Any]]:
-        """Its management events, as if they happened now."""
+        """Its CloudTrail records, as if they happened now."""
         return [
             _renewed(json.loads(message), regions, account) | {"eventTime": _now()}
             for message in self.messages
@@ -68,13 +79,15 @@ class Drill:
 
 
 def drills() -> list[Drill]:
-    """For each rule of each pack the first test that it matches; one may serve several rules.
+    """For each rule of each pack the first test that it matches, and the first of a refused call.
+
+    One may serve several rules.
 
     Raises RuntimeError if a pack's tests cannot be read.
     """
     found: list[Drill] = []
     for pack, path in available_packs().items():
-        if pack not in HISTORY_PACKS and pack not in LOG_GROUPS:
+        if pack not in TRAIL_PACKS and pack not in LOG_GROUPS:
             continue
         loaded = load_rule_tests(path.parent / "tests" / f"{pack}.test.yaml")
         if loaded.file is None:
@@ -90,12 +103,13 @@ def endless(drills: Sequence[Drill], rng: random.Random) -> Iterator[Drill]:
 
 
 def _covering(pack: str, tests: Sequence[RuleTest]) -> Iterator[Drill]:
-    covered: set[str] = set()
+    covered: set[tuple[str, bool]] = set()
     for test in tests:
-        rules = {expected.rule for expected in test.matches}
-        if not rules <= covered:
-            covered |= rules
-            yield Drill(pack, test.messages, frozenset(rules))
+        # Alerts tell calls that were refused from others.
+        kinds = {(one.rule, bool(one.labels.get("error_code"))) for one in test.matches}
+        if not kinds <= covered:
+            covered |= kinds
+            yield Drill(pack, test.messages, frozenset(rule for rule, _ in kinds))
 
 
 def _as_if_sent_now(message: str) -> str:

@@ -137,6 +137,6 @@ class Traffic:
 
 
 def _occurrence(drill: Drill) -> Occurrence:
-    if drill.is_management_event:
+    if drill.is_record:
         return Occurrence(records=drill.records(REGIONS, DEFAULT_ACCOUNT))
     return Occurrence(lines=drill.lines())

@@ -151,7 +151,7 @@ def test_the_drills_have_something_for_every_rule_of_every_pack_that_the_demo_us
 
 
 def test_a_drill_is_another_event_each_time_and_happens_now() -> None:
-    drill = next(drill for drill in drills() if drill.is_management_event)
+    drill = next(drill for drill in drills() if drill.is_record)
     first, second = (drill.records(REGIONS, DEFAULT_ACCOUNT)[0] for _ in range(2))
     assert first["eventID"] != second["eventID"]
     assert first["awsRegion"] in REGIONS
