@@ -6,7 +6,7 @@ import math
 import platform
 import threading
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal, TypeVar
 
@@ -17,17 +17,16 @@ from prometheus_client import (
     GCCollector,
     Histogram,
     Info,
-    Metric,
     PlatformCollector,
     ProcessCollector,
 )
-from prometheus_client.registry import Collector
 
 from exporter import __version__
 from exporter.ledger.base import Committed, Ledger, RuleChange, RuleTotal
 from exporter.metrics.accounts import AccountInfos
 from exporter.metrics.by_source import BySource
 from exporter.metrics.families import MetricFamily
+from exporter.metrics.forwarding import Forwarding
 from exporter.metrics.partitions import PartitionMetrics
 from exporter.metrics.rule_info import RuleInfo, RuleInfos, Thresholds
 from exporter.metrics.tables import Child, LabelledMetric, Tables
@@ -81,7 +80,7 @@ class Telemetry:
         """The metrics that prometheus_client renders."""
         self.tables: list[Tables] = []
         """The other ones."""
-        self.registry.register(_Forwarding(self.library))
+        self.registry.register(Forwarding(self.library))
         ProcessCollector(registry=self.library)
         PlatformCollector(registry=self.library)
         GCCollector(registry=self.library)
@@ -394,13 +393,3 @@ class Telemetry:
 
 def _number(known: int | None) -> float:
     return math.nan if known is None else known
-
-
-class _Forwarding(Collector):
-    """Makes the metrics of one registry part of another one."""
-
-    def __init__(self, registry: CollectorRegistry) -> None:
-        self._registry = registry
-
-    def collect(self) -> Iterator[Metric]:
-        return iter(self._registry.collect())
