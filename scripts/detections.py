@@ -1,7 +1,7 @@
 #!/usr/bin/env python
 """Which rules of the packs match the events of ../shared/detections.
 
-``scripts/detections.py [--missed] [FILE]`` prints each case with the rules that count for it
+``python -m scripts.detections [--missed] [FILE]`` prints each case with the rules that count for it
 (``--missed``: only cases without one) and the share. A rule counts if it matches the event, and
 not the same event as a read: eventName DescribeThings, readOnly true, no parameters.
 """
@@ -11,18 +11,15 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import yaml
-
-from exporter.configuration import load
 from exporter.configuration.packs import available_packs
 from exporter.model import LogEvent, Partition
 from exporter.rules import RuleSet
 from exporter.sources.log_groups import LOG_GROUP
+from scripts.pack_rules import rules_of
 
 DEFAULT = Path(__file__).parents[2] / "shared" / "detections" / "missed.jsonl"
 _PLACE = Partition("logs", "111122223333", "us-east-1", resource="/detections", kind=LOG_GROUP)
@@ -30,12 +27,7 @@ _PLACE = Partition("logs", "111122223333", "us-east-1", resource="/detections", 
 
 def every_rule() -> RuleSet:
     """The rules of all packs."""
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "config.yaml"
-        source = {"name": "logs", "type": "log_groups", "log_groups": ["*"], "format": "auto"}
-        content = {"sources": [source], "rule_packs": sorted(available_packs())}
-        path.write_text(yaml.safe_dump(content))
-        return RuleSet.of(load([path]).rules)
+    return RuleSet.of(rules_of(sorted(available_packs())))
 
 
 def matching(rules: RuleSet, event: Mapping[str, Any]) -> set[str]:

@@ -11,20 +11,17 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-import tempfile
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-import yaml
-
-from exporter.configuration import RuleConfig, load
+from exporter.configuration import RuleConfig
 from exporter.model import LogEvent, Partition
 from exporter.rules import RuleSet
 from exporter.sources.log_groups import LOG_GROUP
-from scripts import field_files
+from scripts import field_files, pack_rules
 
 DEFAULT = Path(__file__).parents[2] / "shared" / "field" / "cases.jsonl"
 _PLACE = Partition("logs", "123456789012", "eu-west-1", resource="/field", kind=LOG_GROUP)
@@ -36,11 +33,7 @@ Counts = Mapping[str, Mapping[str, float]]
 @cache
 def rules_of(pack: str) -> tuple[tuple[RuleConfig, ...], RuleSet]:
     """The rules of a shipped pack."""
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "config.yaml"
-        source = {"name": "logs", "type": "log_groups", "log_groups": ["*"]}
-        path.write_text(yaml.safe_dump({"sources": [source], "rule_packs": [pack]}))
-        rules = load([path]).rules
+    rules = pack_rules.rules_of([pack])
     return rules, RuleSet.of(rules)
 
 

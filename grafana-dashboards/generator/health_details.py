@@ -5,6 +5,8 @@ from __future__ import annotations
 from functools import partial
 from typing import Final
 
+from grafana_foundation_sdk.builders import timeseries
+
 from generator import style
 from generator.layout import Line
 from generator.panels import Query, bars, graph, ranking
@@ -77,7 +79,6 @@ def api() -> list[Line]:
 def budgets() -> list[Line]:
     """Whether the scheduled reads fit into the quotas, and what requests are for."""
     requests = per_second(own("source_api_requests_total"))
-    needed = "max by ({}) ({})"
     return [
         Line(
             8,
@@ -91,31 +92,17 @@ def budgets() -> list[Line]:
                     unit="reqps",
                     stacked=True,
                 ),
-                graph(
+                _needed(
                     "Needed share of the quota",
                     "Share of the allowed requests that the scheduled reads need, of the fullest"
                     " quotas. Above 100 %, re-reads are thinned out.",
-                    Query(
-                        top(5, needed.format(_QUOTA, own("api_quota_needed_ratio"))),
-                        "{{operation}} {{account_id}} {{region}}",
-                    ),
-                    unit="percentunit",
-                    decimals=0,
-                    limit=1,
-                    soft_max=1,
+                    "api_quota_needed_ratio",
                 ),
-                graph(
+                _needed(
                     "Least needed share",
                     "The same with all re-reads left out that can be. Above 100 %, all partitions"
                     " of the account and region are read later than configured.",
-                    Query(
-                        top(5, needed.format(_QUOTA, own("api_quota_least_needed_ratio"))),
-                        "{{operation}} {{account_id}} {{region}}",
-                    ),
-                    unit="percentunit",
-                    decimals=0,
-                    limit=1,
-                    soft_max=1,
+                    "api_quota_least_needed_ratio",
                 ),
                 graph(
                     "Bytes read by reason",
@@ -129,6 +116,22 @@ def budgets() -> list[Line]:
             ],
         )
     ]
+
+
+def _needed(title: str, description: str, metric: str) -> timeseries.Panel:
+    """A graph of a share of the quotas that need the most."""
+    return graph(
+        title,
+        description,
+        Query(
+            top(5, f"max by ({_QUOTA}) ({own(metric)})"),
+            "{{operation}} {{account_id}} {{region}}",
+        ),
+        unit="percentunit",
+        decimals=0,
+        limit=1,
+        soft_max=1,
+    )
 
 
 def rules() -> list[Line]:

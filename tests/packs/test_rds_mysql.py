@@ -84,8 +84,8 @@ def server_events() -> Iterable[tuple[str, str, str, set[str]]]:
 
 
 @pytest.fixture(scope="module")
-def counted(tmp_path_factory: pytest.TempPathFactory) -> Counted:
-    return counted_by(["rds-mysql", "rds-postgresql"], tmp_path_factory.mktemp("packs"))
+def counted() -> Counted:
+    return counted_by(["rds-mysql", "rds-postgresql"])
 
 
 @pytest.mark.parametrize("head", HEADS)

@@ -12,8 +12,8 @@ from tests.support.counted import Counted, counted_by
 
 
 @pytest.fixture(scope="module")
-def counted(tmp_path_factory: pytest.TempPathFactory) -> Counted:
-    return counted_by(["rds-mysql", "rds-postgresql"], tmp_path_factory.mktemp("packs"))
+def counted() -> Counted:
+    return counted_by(["rds-mysql", "rds-postgresql"])
 
 
 class Entry(NamedTuple):

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from pathlib import Path
 
-import yaml
-
-from exporter.configuration import load
 from exporter.model import LogEvent, Partition
 from exporter.rules import RuleSet
 from exporter.sources.log_groups import LOG_GROUP
+from scripts.pack_rules import rules_of
 
 Counted = Callable[[str], Mapping[str, float | None]]
 """The increment of each rule that a log event matches; None for a value error."""
@@ -18,12 +15,9 @@ Counted = Callable[[str], Mapping[str, float | None]]
 _PLACE = Partition("logs", "123456789012", "eu-west-1", resource="/logs", kind=LOG_GROUP)
 
 
-def counted_by(packs: list[str], folder: Path) -> Counted:
-    """Load packs; ``folder`` is for their configuration."""
-    path = folder / "config.yaml"
-    source = {"name": "logs", "type": "log_groups", "log_groups": ["*"]}
-    path.write_text(yaml.safe_dump({"sources": [source], "rule_packs": packs}))
-    rules = RuleSet.of(load([path]).rules)
+def counted_by(packs: list[str]) -> Counted:
+    """Load packs."""
+    rules = RuleSet.of(rules_of(packs))
 
     def count(message: str) -> dict[str, float | None]:
         found = rules.evaluate([LogEvent(message, 1, "1")], _PLACE, "auto").increments
