@@ -47,10 +47,10 @@ class Product:
 
 
 def configuration(folder: Path) -> Path:
-    """The demo's, polled every second."""
+    """The demo's, polled every two seconds."""
     document: dict[str, Any] = yaml.safe_load(CONFIG_FILE.read_text())
     for source in document["sources"]:
-        source["interval"] = "1s"
+        source["interval"] = "2s"
         if source["type"] == "log_groups":
             source["discovery_interval"] = "2s"
     document["rule_files"] = [str(CONFIG_FILE.with_name("rules.yaml"))]
