@@ -24,6 +24,7 @@ from exporter.sources.base import Environment
 from exporter.yamlfile.problems import Problem, plural
 
 if TYPE_CHECKING:
+    from exporter.ledger.base import Relabeled
     from exporter.ledger.review import Move
 
 
@@ -178,6 +179,8 @@ def _check_ledger(directory: Path, configuration: Configuration) -> Mapping[str,
     print(f"{found.path} is whole")
     for metric, series in sorted(found.restarted.items()):
         print(f"metric {metric} restarts at zero, {series} series end")
+    for relabeled in found.relabeled:
+        print(_relabeled(relabeled, configuration))
     for move in found.moves:
         print(_moved(move))
     unchanged = 0
@@ -190,6 +193,20 @@ def _check_ledger(directory: Path, configuration: Configuration) -> Mapping[str,
         print(f"rule {rule} on {source} {_change(before, after)}")
     print(f"{plural(unchanged, 'rule')} on their sources: unchanged")
     return {source: from_text(text) for source, text in found.seen.items()}
+
+
+def _relabeled(one: Relabeled, configuration: Configuration) -> str:
+    """What becomes of the series of a metric whose labels change, in words."""
+    own = {value for key in one.before for name, value in key.labels if name == "rule"}
+    rules = sorted(own) or [rule.name for rule in configuration.rules if rule.metric == one.metric]
+    changes = [f"gains the label {name}" for name in one.gained]
+    changes += [f"loses the label {name}" for name in one.lost]
+    before, after = len(one.before), len(one.after)
+    totals = "keep their totals" if after == before else f"become {after:,}, with their sums"
+    return (
+        f"metric {one.metric} (rules: {', '.join(rules)}) {', '.join(changes)}: the {before:,}"
+        f" series of before {totals}{', with the new label empty' if one.gained else ''}"
+    )
 
 
 def _moved(move: Move) -> str:

@@ -171,16 +171,41 @@ class RuleUse:
 
 
 @dataclass(frozen=True, slots=True)
+class Relabeled:
+    """Series of a metric whose rules have gained or lost labels. Their totals are kept."""
+
+    metric: str
+    gained: tuple[str, ...]
+    """Empty in the series of before."""
+    lost: tuple[str, ...]
+    before: Sequence[SeriesKey]
+    """They are no more."""
+    after: Sequence[SeriesTotal]
+    """What they have become. Those that differ in lost labels only are summed up."""
+
+
+@dataclass(frozen=True, slots=True)
 class LoadedRules:
     """The result of ``Ledger.load_rules``."""
 
     versions: Mapping[str, Sequence[RuleVersion]]
     """By source. Versions of one rule on one source do not overlap; oldest first."""
     ended: Sequence[SeriesKey] = ()
-    """Deleted series: their metric has another type, other buckets or label names."""
+    """Deleted series: their metric has another type or other buckets."""
+    relabeled: Sequence[Relabeled] = ()
     totals: Sequence[RuleTotal] = ()
     joined: Mapping[str, int] = field(default_factory=dict)
     """By source, when it joined its feed, milliseconds, if it does not count earlier events."""
+
+    @property
+    def gone(self) -> list[SeriesKey]:
+        """The series that are no more: they have ended, or are ``carried`` on as others."""
+        return [*self.ended, *(key for one in self.relabeled for key in one.before)]
+
+    @property
+    def carried(self) -> list[SeriesTotal]:
+        """The series that others have become."""
+        return [total for one in self.relabeled for total in one.after]
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,8 +243,9 @@ class Ledger(Protocol):
         """Load a configuration's rules and return the versions that judge events.
 
         An edit ends a rule's version on a source at ``now`` and starts the next one. The version of
-        a removed rule ends. If the series of a metric cannot survive an edit, they are deleted;
-        earlier versions of the rule keep their pattern and take the rest of the new definition.
+        a removed rule ends. If the series of a metric cannot survive an edit, they are deleted; if
+        its labels have other names, they are carried on under these (see ``Relabeled``). Earlier
+        versions of the rule keep their pattern and take the rest of the new definition.
 
         Args:
             uses: by source and rule.

@@ -131,14 +131,23 @@ class StoredLedger:
         self._specs = specs(loaded.rows)
         for metric in sorted({key.metric for key in loaded.ended}):
             _log.warning(
-                "metric restarts at zero: its rule has another type, other buckets or label names",
+                "metric restarts at zero: its rule has another type or other buckets",
                 metric=metric,
                 series=sum(key.metric == metric for key in loaded.ended),
+            )
+        for one in loaded.relabeled:
+            _log.info(
+                "the labels of a metric change: its series keep their totals",
+                metric=one.metric,
+                gained=", ".join(one.gained) or None,
+                lost=", ".join(one.lost) or None,
+                series=len(one.before),
+                become=len(one.after),
             )
         versions: dict[str, list[RuleVersion]] = {source: [] for source in uses}
         for row in loaded.rows:
             versions.setdefault(row.source, []).append(version_of(row))
-        return LoadedRules(versions, loaded.ended, totals, joined)
+        return LoadedRules(versions, loaded.ended, loaded.relabeled, totals, joined)
 
     def load_scopes(
         self, scopes: Mapping[str, Iterable[str]], *, now: int, generation: str

@@ -10,7 +10,7 @@ from functools import partial
 
 import structlog
 
-from exporter.ledger.base import LedgerError, Member
+from exporter.ledger.base import LedgerError, Member, SeriesTotal
 from exporter.logs import Failures
 from exporter.model import (
     DamagedCheckpointError,
@@ -92,12 +92,13 @@ class Engine:
         rules: RuleSet,
         ended: Collection[SeriesKey] = (),
         *,
+        carried: Collection[SeriesTotal] = (),
         read_before: Collection[str] = (),
     ) -> None:
         """Work by another configuration: its sources by name, and its rules.
 
-        ``ended``: series that edits of rules have ended. ``read_before``: sources that were read
-        before.
+        ``ended``: series that edits of rules have ended. ``carried``: what some of them have
+        become. ``read_before``: sources that were read before.
 
         A source that is the same object as before continues undisturbed. Partitions of the others
         are discovered at once and polled from then on; the reader of a known partition is kept.
@@ -116,7 +117,7 @@ class Engine:
                 elif state.source is not source:
                     self._replace(state, source)
                 self._telemetry.initialise(name, rules.listening(name))
-        self._series.end(ended)
+        self._series.end(ended, carried)
         places = [
             place
             for state in known
