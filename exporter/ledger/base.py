@@ -286,6 +286,16 @@ class Ledger(Protocol):
         another by now.
         """
 
+    def counted_since(
+        self, source: str, partitions: Mapping[Partition, int]
+    ) -> dict[Partition, int]:
+        """Return the event time from which each partition of a source is counted, milliseconds.
+
+        ``partitions``: what holds for those that are new. It is kept, whatever rules and ``start``
+        become. If a source is configured again after it was removed, its partitions are new, and
+        nothing is counted from before that.
+        """
+
     def has_progress(self, source: str) -> bool:
         """Return whether any partition of the source has a checkpoint."""
 

@@ -25,6 +25,7 @@ from exporter.ledger.base import (
     SeriesTotal,
 )
 from exporter.ledger.committing import Commit, EarlierMemory, checkpoint_key, move
+from exporter.ledger.counted import load_counted
 from exporter.ledger.counting import Placement, RuleSpec, series_id
 from exporter.ledger.feeds import load_feeds
 from exporter.ledger.latest import latest_matches
@@ -189,6 +190,13 @@ class StoredLedger:
         """See ``Ledger.move``."""
         with self._store.transaction() as transaction:
             move(transaction, moves, self._now())
+
+    def counted_since(
+        self, source: str, partitions: Mapping[Partition, int]
+    ) -> dict[Partition, int]:
+        """See ``Ledger.counted_since``."""
+        with self._store.transaction() as transaction:
+            return load_counted(transaction, source, partitions)
 
     def has_progress(self, source: str) -> bool:
         """See ``Ledger.has_progress``."""

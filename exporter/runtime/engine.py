@@ -297,7 +297,20 @@ class Engine:
             reader.begun = checkpoint is not None
             with suppress(DamagedCheckpointError):  # its polls report the error
                 reader.meter.read_up_to = state.source.read_up_to(partition, checkpoint)
+        self._note_counted(state.source, made)
         return made
+
+    def _note_counted(self, source: Source, made: Mapping[Partition, Reader]) -> None:
+        """Let new readers know since when their partitions are counted."""
+        first = {partition: source.counted_from(partition) for partition in made}
+        since = {partition: moment for partition, moment in first.items() if moment is not None}
+        try:
+            counted = self._ledger.counted_since(source.name, since) if since else {}
+        except LedgerError:
+            self._telemetry.ledger_errors.labels("read").inc()
+            return
+        for partition, moment in counted.items():
+            made[partition].meter.counted_since = moment
 
     def _begin_reading(self, reader: Reader, source: Source) -> None:
         partition = reader.partition
