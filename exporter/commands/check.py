@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from exporter.clock import Clock
+from exporter.commands.check_alerts import check_alerts
 from exporter.commands.options import ConfigFile, setting_option, settings_from
 from exporter.commands.plan import plan_lines
 from exporter.commands.terminal import Colour, Painter
@@ -52,6 +53,15 @@ def check(  # noqa: PLR0917 - typer passes them by name
             " count. [default: none]",
         ),
     ] = None,
+    alerts: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--alerts",
+            metavar="FILE",
+            help="Check these Prometheus rules too, by name or glob: for selectors that overflow"
+            " silences, and for metrics and label values that no rule makes. Repeatable.",
+        ),
+    ] = None,
     plan: Annotated[
         bool,
         typer.Option(
@@ -78,6 +88,8 @@ def check(  # noqa: PLR0917 - typer passes them by name
     settings = settings_from({"config_file": config_file, "web_config_file": web_config_file})
     checked = check_files(settings.config_file)
     problems = [*checked.problems, *_web_problems(settings.web_config_file)]
+    if alerts and checked.configuration is not None:
+        problems += check_alerts(alerts, checked.configuration.rules)
     about_lines: list[str] = []
     if online:
         problems += _online_problems(checked, about_lines)
