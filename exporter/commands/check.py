@@ -208,7 +208,7 @@ def _check_ledger(directory: Path, configuration: Configuration) -> Mapping[str,
 
 
 def _relabeled(one: Relabeled, configuration: Configuration) -> str:
-    """What becomes of the series of a metric whose labels change, in words."""
+    """The change of a metric's series whose labels change, in words."""
     own = {value for key in one.before for name, value in key.labels if name == "rule"}
     rules = sorted(own) or [rule.name for rule in configuration.rules if rule.metric == one.metric]
     changes = [f"gains the label {name}" for name in one.gained]

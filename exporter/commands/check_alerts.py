@@ -1,4 +1,4 @@
-"""``check --alerts``: whether Prometheus rules select what the exporter's rules can make."""
+"""``check --alerts``: whether Prometheus rules select series that the exporter's rules can make."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from exporter.yamlfile.problems import Findings, Location, Problem, did_you_mean
 
 _OF_HISTOGRAMS = re.compile("_(bucket|sum|count)$")
 _SIMILAR = 0.9
-"""Names that differ by a letter or two: other exporters' metrics are none of ours."""
+"""Names that differ by a letter or two: other exporters have metrics too."""
 
 
 def check_alerts(names: Iterable[str], rules: Sequence[RuleConfig]) -> Sequence[Problem]:
@@ -80,7 +80,7 @@ class _Metrics:
         return found
 
     def check(self, selector: Selector, rule: Item, findings: Findings) -> None:
-        """Add what is wrong with a selector."""
+        """Add the problems of a selector."""
         metric = selector.metric
         if metric not in self.by_metric:
             metric = _OF_HISTOGRAMS.sub("", metric)
@@ -126,7 +126,7 @@ class _Metrics:
 
 
 def _problem(matcher: Matcher, metric: str, rules: Sequence[RuleConfig]) -> str:
-    """Why a matcher does not select what its author expects; empty if there is no reason."""
+    """Why a matcher does not select as its author expects; empty if there is no reason."""
     label, value = matcher.label, matcher.value
     if label in SERIES_LABELS or matcher.operator not in ("=", "=~") or not rules:
         return ""

@@ -1,6 +1,6 @@
 """The selectors in a PromQL expression, as far as ``check --alerts`` needs them.
 
-The expression is not parsed: Prometheus does that. What is in no selector is skipped.
+The expression is not parsed: Prometheus does that. Everything else is skipped.
 """
 
 from __future__ import annotations

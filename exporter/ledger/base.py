@@ -179,9 +179,9 @@ class Relabeled:
     """Empty in the series of before."""
     lost: tuple[str, ...]
     before: Sequence[SeriesKey]
-    """They are no more."""
+    """They are deleted."""
     after: Sequence[SeriesTotal]
-    """What they have become. Those that differ in lost labels only are summed up."""
+    """The series that replace them. Those that differ in lost labels only are summed up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,7 +199,7 @@ class LoadedRules:
 
     @property
     def gone(self) -> list[SeriesKey]:
-        """The series that are no more: they have ended, or are ``carried`` on as others."""
+        """The deleted series: they have ended, or are ``carried`` on as others."""
         return [*self.ended, *(key for one in self.relabeled for key in one.before)]
 
     @property
@@ -291,10 +291,20 @@ class Ledger(Protocol):
     ) -> dict[Partition, int]:
         """Return the event time from which each partition of a source is counted, milliseconds.
 
-        ``partitions``: what holds for those that are new. It is kept, whatever rules and ``start``
-        become. If a source is configured again after it was removed, its partitions are new, and
+        ``partitions``: the times of those that are new. They are kept when rules and ``start`` are
+        edited. If a source is configured again after it was removed, its partitions are new, and
         nothing is counted from before that.
         """
+
+    def note_catching_up(self, source: str, until: int) -> None:
+        """Record, a minute exactly, until when a source catches up, milliseconds.
+
+        A process that starts in that time would not know it, although the totals that it loads
+        include the backlog.
+        """
+
+    def catching_up_until(self, source: str) -> int:
+        """Return the latest of these times; 0 if no time was noted."""
 
     def has_progress(self, source: str) -> bool:
         """Return whether any partition of the source has a checkpoint."""

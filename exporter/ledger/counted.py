@@ -1,4 +1,4 @@
-"""Since when each partition is counted: a fact for each source."""
+"""Since when each partition is counted, and until when a source catches up: facts of a source."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ from exporter.model import Partition
 _COUNTED: Final = "counted since of "
 """Names of facts begin so and end in the name of a source. The value is JSON: milliseconds by
 ``Partition.key``."""
+_CATCHING_UP: Final = "catching up of "
+"""Names of facts begin so and end in the name of a source. The value is in milliseconds."""
 _SOURCE: Final = ""
 """The key of the time before which nothing of the source is counted."""
 
@@ -25,7 +27,7 @@ def load_counted(
     found = {one.key: since for one, since in partitions.items() if one.key not in known}
     new: dict[str, int] = {}
     if found:
-        # A ledger from before this was kept knows since when rules count, whatever `start` is now.
+        # An older ledger knows since when rules count, even if `start` was edited.
         versions = transaction.read(VERSIONS, [(source,)])
         rules = min((one.since for one in versions if one.since is not None), default=0)
         least = max(rules, known.get(_SOURCE, 0))
@@ -34,7 +36,18 @@ def load_counted(
     return {one: (known | new)[one.key] for one in partitions}
 
 
-def count_anew(transaction: Transaction, source: str, now: int) -> None:
+def read_catching_up(transaction: Transaction, source: str) -> int:
+    """See ``Ledger.catching_up_until``."""
+    found = transaction.read(FACTS, [(_CATCHING_UP + source,)])
+    return int(found[0].value) if found else 0
+
+
+def write_catching_up(transaction: Transaction, source: str, until: int) -> None:
+    """See ``Ledger.note_catching_up``."""
+    transaction.write(FACTS, [Fact(_CATCHING_UP + source, str(until))])
+
+
+def restart_counting(transaction: Transaction, source: str, now: int) -> None:
     """Note that a source is configured again after it was removed: its rules count from now."""
     _write(transaction, source, {_SOURCE: now})
 

@@ -25,7 +25,7 @@ from exporter.ledger.base import (
     SeriesTotal,
 )
 from exporter.ledger.committing import Commit, EarlierMemory, checkpoint_key, move
-from exporter.ledger.counted import load_counted
+from exporter.ledger.counted import load_counted, read_catching_up, write_catching_up
 from exporter.ledger.counting import Placement, RuleSpec, series_id
 from exporter.ledger.feeds import load_feeds
 from exporter.ledger.latest import latest_matches
@@ -58,6 +58,8 @@ VERSION: Final = "exporter version"
 SECRET: Final = "secret"  # noqa: S105
 CREATED: Final = "created"
 READING_TIME: Final = "reading time"
+_NOTED_AHEAD: Final = 60_000
+"""Milliseconds: a source that catches up is noted once in that time."""
 _DELETED_TOGETHER: Final = 100_000
 """Entries of memory that one transaction deletes: about 2 MB."""
 
@@ -93,6 +95,8 @@ class StoredLedger:
         self._earlier = earlier
         self._specs: dict[tuple[str, str], RuleSpec] = {}
         self._sets = KnownSets()
+        self._catching_up: dict[str, int] = {}
+        """By source, the time that was noted last."""
         self._saturated: frozenset[str] = frozenset()
         """Rules whose totals were logged as too large."""
         with store.transaction() as transaction:
@@ -197,6 +201,20 @@ class StoredLedger:
         """See ``Ledger.counted_since``."""
         with self._store.transaction() as transaction:
             return load_counted(transaction, source, partitions)
+
+    def note_catching_up(self, source: str, until: int) -> None:
+        """See ``Ledger.note_catching_up``."""
+        if self._catching_up.get(source, 0) >= until:
+            return
+        until += _NOTED_AHEAD
+        with self._store.transaction() as transaction:
+            write_catching_up(transaction, source, until)
+        self._catching_up[source] = until
+
+    def catching_up_until(self, source: str) -> int:
+        """See ``Ledger.catching_up_until``."""
+        with self._store.reading() as transaction:
+            return read_catching_up(transaction, source)
 
     def has_progress(self, source: str) -> bool:
         """See ``Ledger.has_progress``."""

@@ -31,7 +31,7 @@ Moves: TypeAlias = Sequence[tuple[Series, frozenset[str]]]
 
 
 def relabel(transaction: Transaction, moves: Moves) -> list[Relabeled]:
-    """Give series other labels, and return what became of them, by metric and label names.
+    """Give series other labels, and return the changes, by metric and label names.
 
     A label that is gained is empty, which Prometheus takes for the same series as before. Series
     that differ in labels that are lost become one, with the sum of their totals, the earliest

@@ -78,7 +78,7 @@ class Definition:
 
 @dataclass(frozen=True, slots=True)
 class LoadedVersions:
-    """The versions after a configuration was loaded, and what became of series."""
+    """The versions after a configuration was loaded, and the changes of series."""
 
     rows: Sequence[Version]
     ended: Sequence[SeriesKey] = ()

@@ -48,9 +48,9 @@ _GAUGES: Final = (
     ),
     (
         "partition_catching_up",
-        "1 while the partition counts what happened while it was not read (an outage, a stop, the"
-        " `start` of the first run), and for 20 minutes after, so that no count over 15 minutes"
-        " has a part of it while this is 0.",
+        "1 while the partition counts events of a time in which it was not read (an outage, a stop,"
+        " the `start` of the first run), and for 20 minutes after, so that no count over 15 minutes"
+        " includes them while this is 0.",
     ),
     (
         "partition_reread_factor",
@@ -73,7 +73,7 @@ _GAUGES: Final = (
     ),
 )
 CATCHING_UP_HOLD: Final = 1200.0
-"""Seconds: 15 minutes, and what scrapes and evaluations take."""
+"""Seconds: 15 minutes, and time for scrapes and evaluations."""
 _POLLS: Final = (*_PLACE, "outcome")
 _RESOURCE: Final = (*_PLACE, *RESOURCE_LABELS)
 

@@ -1,4 +1,4 @@
-"""Whether a partition counts what happened while it was not read.
+"""Whether a partition counts events of a time in which it was not read.
 
 An alert that compares a count over 15 minutes with a threshold is held back meanwhile: hours of
 events come within seconds. A partition catches up from its first reading after a pause of more than
@@ -23,7 +23,7 @@ _DELIVERED_AFTER: Final = 1800.0
 
 
 class CatchingUp:
-    """Sets ``Meter.catching_up_until`` before a commit that adds what is behind.
+    """Sets ``Meter.catching_up_until`` before a commit of a backlog.
 
     So every page that shows such counts shows 1. It lasts for CATCHING_UP_HOLD after the last of
     them, also if the next reading fails.
@@ -42,22 +42,24 @@ class CatchingUp:
         self._target: int | None = None
         """It is caught up once it is read up to here, milliseconds; None if it is."""
 
-    def reads(self, source: Source, one: Evaluated, now: float, steady: float) -> None:
-        """A reading is about to be committed.
+    def reads(self, source: Source, one: Evaluated, now: float, steady: float) -> bool:
+        """A reading is about to be committed; return whether it is of a backlog.
 
         Args:
-            source: what it is of.
+            source: the source.
             one: the reading.
             now: seconds since the epoch.
             steady: seconds of ``clock.elapsed``.
         """
         if one.begins:
             self._is_new = True  # it only stores the position
-            return
+            return False
         if self._target is None and self._begins(source, one, now, steady):
             self._target = round(now * 1000)
-        if self._target is not None or one.reading.backfill:
-            self._meter.catching_up_until = steady + CATCHING_UP_HOLD
+        if self._target is None and not one.reading.backfill:
+            return False
+        self._meter.catching_up_until = steady + CATCHING_UP_HOLD
+        return True
 
     def read(self, reading: Reading, now: float) -> None:
         """It is committed, and the meter has its position."""
@@ -67,7 +69,7 @@ class CatchingUp:
             self._target = None
 
     def polled(self, now: float, *, behind: bool) -> None:
-        """A poll ended without an error, and has read what it began with."""
+        """A poll ended without an error, and has read all that was due."""
         if self._polled_at is not None:
             self._between = (self._between[1], now - self._polled_at)
         self._read_at = self._polled_at = now
@@ -78,7 +80,7 @@ class CatchingUp:
     def _begins(self, source: Source, one: Evaluated, now: float, steady: float) -> bool:
         # Polls that wait for the calls of many others come at their own pace.
         pause = max(_PAUSE * source.interval, _SHORTEST, 2 * min(self._between))
-        # What is new is found at a discovery only.
+        # New partitions are found at a discovery only.
         pause += source.discovery_interval if self._is_new else 0.0
         # A queue returns messages in any order: old ones may follow while it catches up.
         is_sure = self._by_time or steady >= self._meter.catching_up_until

@@ -21,7 +21,7 @@ from exporter.model import (
 )
 from exporter.planning.forecast import to_text
 from exporter.rules import RuleSet
-from exporter.runtime.finding import found
+from exporter.runtime.finding import found, remember
 from exporter.runtime.pipeline import Pipeline
 from exporter.runtime.reader import Reader
 from exporter.runtime.scheduling import Request, Scheduler
@@ -97,8 +97,8 @@ class Engine:
     ) -> None:
         """Work by another configuration: its sources by name, and its rules.
 
-        ``ended``: series that edits of rules have ended. ``carried``: what some of them have
-        become. ``read_before``: sources that were read before.
+        ``ended``: series that edits of rules have ended. ``carried``: the series that
+        some of them have become. ``read_before``: sources that were read before.
 
         A source that is the same object as before continues undisturbed. Partitions of the others
         are discovered at once and polled from then on; the reader of a known partition is kept.
@@ -297,20 +297,8 @@ class Engine:
             reader.begun = checkpoint is not None
             with suppress(DamagedCheckpointError):  # its polls report the error
                 reader.meter.read_up_to = state.source.read_up_to(partition, checkpoint)
-        self._note_counted(state.source, made)
+        remember(state.source, made, self._pipeline)
         return made
-
-    def _note_counted(self, source: Source, made: Mapping[Partition, Reader]) -> None:
-        """Let new readers know since when their partitions are counted."""
-        first = {partition: source.counted_from(partition) for partition in made}
-        since = {partition: moment for partition, moment in first.items() if moment is not None}
-        try:
-            counted = self._ledger.counted_since(source.name, since) if since else {}
-        except LedgerError:
-            self._telemetry.ledger_errors.labels("read").inc()
-            return
-        for partition, moment in counted.items():
-            made[partition].meter.counted_since = moment
 
     def _begin_reading(self, reader: Reader, source: Source) -> None:
         partition = reader.partition

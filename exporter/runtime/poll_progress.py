@@ -9,7 +9,7 @@ from exporter.runtime.pipeline import Evaluated
 
 
 class PollProgress:
-    """What a poll has read and committed."""
+    """The readings that a poll has committed."""
 
     def __init__(self, behind: bool) -> None:
         self.behind = behind

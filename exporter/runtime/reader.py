@@ -10,7 +10,7 @@ import structlog
 from exporter.clock import elapsed
 from exporter.ledger.base import Committed, LedgerError
 from exporter.logs import Failures
-from exporter.metrics.partitions import Meter
+from exporter.metrics.partitions import CATCHING_UP_HOLD, Meter
 from exporter.model import (
     Excluded,
     Partition,
@@ -194,7 +194,7 @@ class Reader:
                 wanted=lambda: self.source is source,
                 read=read,
             ):
-                self._catching_up.reads(source, evaluated, self._pipeline.clock.now(), elapsed())
+                self._note_before(source, evaluated)
                 committed = yield evaluated
                 if committed is None:
                     # Other rules were loaded: events may be missing for them, so it is read again.
@@ -233,6 +233,13 @@ class Reader:
             self._note_end(source, progress, error)
         self._on_end(self, error)
         return self._again(source, error)
+
+    def _note_before(self, source: Source, evaluated: Evaluated) -> None:
+        """Note that it catches up, before a page can show it. Raises LedgerError."""
+        now = self._pipeline.clock.now()
+        if self._catching_up.reads(source, evaluated, now, elapsed()):
+            until = round((now + CATCHING_UP_HOLD) * 1000)
+            self._pipeline.ledger.note_catching_up(source.name, until)
 
     def _note(self, evaluated: Evaluated, committed: Committed, progress: PollProgress) -> None:
         reading, meter = evaluated.reading, self.meter

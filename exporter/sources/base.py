@@ -164,7 +164,7 @@ class Source(Protocol):
     def counted_from(self, partition: Partition) -> int | None:
         """Event time from which the partition is counted if it is new, milliseconds.
 
-        None if everything in it counts, whatever its age.
+        None if everything in it counts, at any age.
         """
 
     def size(self, partition: Partition) -> int | None:

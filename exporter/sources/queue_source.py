@@ -228,7 +228,7 @@ class QueueSource(ABC):
         return None
 
     def counted_from(self, partition: Partition) -> int:  # noqa: ARG002
-        """See Source: the ``start``, or now, since what is queued by then counts too."""
+        """See Source: the ``start``, or now; older messages count too."""
         since = None if self.limits is None else self.limits.since
         return round(time.time() * 1000) if since is None else since
 

@@ -23,6 +23,7 @@ from exporter.metrics.telemetry import Telemetry
 from exporter.model import LogEvent, Partition, SourceError
 from exporter.planning.plan import EVERYTHING, Request
 from exporter.rules import Evaluation, RuleSet
+from exporter.runtime import finding
 from exporter.runtime import reader as reader_module
 from exporter.runtime.catching_up import CatchingUp
 from exporter.runtime.engine import Engine
@@ -150,7 +151,8 @@ class World:
 @pytest.fixture
 def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
     one = World(tmp_path)
-    monkeypatch.setattr(reader_module, "elapsed", lambda: one.now)
+    for module in (reader_module, finding):
+        monkeypatch.setattr(module, "elapsed", lambda: one.now)
     yield one
     one.stops()
 
@@ -190,6 +192,21 @@ def test_it_is_1_before_a_count_of_an_outage_shows_and_20_minutes_after(
         assert world.gauge() == 1
         world.poll()
     world.poll(3)
+    assert world.gauge() == 0
+
+
+def test_a_process_that_starts_after_another_has_caught_up_says_so_too(world: World) -> None:
+    world.starts()
+    world.poll(5)
+    world.now += 3600
+    world.poll()
+    world.stops()
+    world.starts()
+    assert world.gauge() == 1, "the totals that it loads may not have been scraped"
+    world.poll(3)
+    assert world.gauge() == 1
+    world.poll(1, every=CATCHING_UP_HOLD)
+    world.now += 2 * CATCHING_UP_HOLD
     assert world.gauge() == 0
 
 
@@ -256,7 +273,8 @@ def test_no_count_that_is_older_than_a_pause_shows_while_it_is_0(
     steps: list[tuple[str, int]],
 ) -> None:
     world = World(tmp_path_factory.mktemp("world"))
-    monkeypatch.setattr(reader_module, "elapsed", lambda: world.now)
+    for module in (reader_module, finding):
+        monkeypatch.setattr(module, "elapsed", lambda: world.now)
     world.starts()
     world.poll(3)
     for what, seconds in steps:
