@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from itertools import chain
 from typing import TypeAlias
 
 from exporter.ledger.base import Relabeled
@@ -83,8 +84,7 @@ def _summed(
         last = max(of, key=last_match)
         totals[series].append(last._replace(series=series, total=value, buckets=buckets))
     transaction.delete(TOTALS, keys)
-    for of in totals.values():
-        transaction.write(TOTALS, of)
+    transaction.write(TOTALS, chain.from_iterable(totals.values()))
     return totals
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from exporter.ledger import relabeling
 from exporter.ledger.base import LoadedRules
 from exporter.ledger.counting import lane
 from exporter.ledger.sqlite import SqliteLedger
@@ -168,3 +169,22 @@ def shown(store: SeriesStore) -> Mapping[str, str]:
     lines: Sequence[str] = b"".join(raw_texts(family.parts)).decode().splitlines()
     pairs = (line.split("{")[1].split("} ") for line in lines if not line.startswith("#"))
     return {labels.split(",", 2)[2]: value for labels, value in pairs}
+
+
+def test_an_end_in_the_middle_leaves_everything_as_it_was(
+    ledger: SqliteLedger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    edit(ledger, "user", "ip")
+    commit(ledger, batch(event(1, user="a", ip="1"), event(2, user="a", ip="2")))
+    before = totals(ledger)
+    with monkeypatch.context() as patched:
+        patched.setattr(relabeling, "_outcome", lambda *_: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            edit(ledger, "user")
+    assert totals(ledger) == before
+    ledger.close()
+    with closing(SqliteLedger.open(tmp_path)) as reopened:
+        edit(reopened, "user")
+        assert totals(reopened) == {(("user", "a"),): 2}
+    with closing(SqliteLedger.open(tmp_path)) as reopened:  # which checks it for damage
+        assert totals(reopened) == {(("user", "a"),): 2}
