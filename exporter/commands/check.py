@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from exporter.clock import Clock
+from exporter.commands.check_alerts import check_alerts
 from exporter.commands.options import ConfigFile, setting_option, settings_from
 from exporter.commands.plan import plan_lines
 from exporter.commands.terminal import Colour, Painter
@@ -24,6 +25,7 @@ from exporter.sources.base import Environment
 from exporter.yamlfile.problems import Problem, plural
 
 if TYPE_CHECKING:
+    from exporter.ledger.base import Relabeled
     from exporter.ledger.review import Move
 
 
@@ -49,6 +51,15 @@ def check(  # noqa: PLR0917 - typer passes them by name
             help="Check this ledger too, read-only, also while the exporter runs: for damage, for"
             " metrics that the configuration restarts at zero, and from when new or edited rules"
             " count. [default: none]",
+        ),
+    ] = None,
+    alerts: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--alerts",
+            metavar="FILE",
+            help="Check these Prometheus rules too, by name or glob: for selectors that overflow"
+            " silences, and for metrics and label values that no rule makes. Repeatable.",
         ),
     ] = None,
     plan: Annotated[
@@ -77,6 +88,8 @@ def check(  # noqa: PLR0917 - typer passes them by name
     settings = settings_from({"config_file": config_file, "web_config_file": web_config_file})
     checked = check_files(settings.config_file)
     problems = [*checked.problems, *_web_problems(settings.web_config_file)]
+    if alerts and checked.configuration is not None:
+        problems += check_alerts(alerts, checked.configuration.rules)
     about_lines: list[str] = []
     if online:
         problems += _online_problems(checked, about_lines)
@@ -178,6 +191,8 @@ def _check_ledger(directory: Path, configuration: Configuration) -> Mapping[str,
     print(f"{found.path} is whole")
     for metric, series in sorted(found.restarted.items()):
         print(f"metric {metric} restarts at zero, {series} series end")
+    for relabeled in found.relabeled:
+        print(_relabeled(relabeled, configuration))
     for move in found.moves:
         print(_moved(move))
     unchanged = 0
@@ -190,6 +205,20 @@ def _check_ledger(directory: Path, configuration: Configuration) -> Mapping[str,
         print(f"rule {rule} on {source} {_change(before, after)}")
     print(f"{plural(unchanged, 'rule')} on their sources: unchanged")
     return {source: from_text(text) for source, text in found.seen.items()}
+
+
+def _relabeled(one: Relabeled, configuration: Configuration) -> str:
+    """The change of a metric's series whose labels change, in words."""
+    own = {value for key in one.before for name, value in key.labels if name == "rule"}
+    rules = sorted(own) or [rule.name for rule in configuration.rules if rule.metric == one.metric]
+    changes = [f"gains the label {name}" for name in one.gained]
+    changes += [f"loses the label {name}" for name in one.lost]
+    before, after = len(one.before), len(one.after)
+    totals = "keep their totals" if after == before else f"become {after:,}, with their sums"
+    return (
+        f"metric {one.metric} (rules: {', '.join(rules)}) {', '.join(changes)}: the {before:,}"
+        f" series of before {totals}{', with the new label empty' if one.gained else ''}"
+    )
 
 
 def _moved(move: Move) -> str:

@@ -113,8 +113,17 @@ def _compare(first: Filled[RuleConfig], rule: Filled[RuleConfig], findings: Find
         findings.error(
             rule.fields.value_of("labels"),
             f"{same} equal label names: {_named(first)} has {', '.join(there) or 'none'}, this one"
-            f" {', '.join(here) or 'none'}",
+            f" {', '.join(here) or 'none'}{_remedy(here, there)}",
         )
+
+
+def _remedy(here: Sequence[str], there: Sequence[str]) -> str:
+    """How to make label names equal, since those of a pack change with its versions."""
+    added = ", ".join(f"`{name}`" for name in there if name not in here)
+    removed = ", ".join(f"`{name}`" for name in here if name not in there)
+    remedies = [f"add {added}"] if added else []
+    remedies += [f"remove {removed}"] if removed else []
+    return f": {' and '.join(remedies)}, or give it a metric of its own"
 
 
 def _compare_help(first: Filled[RuleConfig], rule: Filled[RuleConfig], findings: Findings) -> None:

@@ -171,16 +171,41 @@ class RuleUse:
 
 
 @dataclass(frozen=True, slots=True)
+class Relabeled:
+    """Series of a metric whose rules have gained or lost labels. Their totals are kept."""
+
+    metric: str
+    gained: tuple[str, ...]
+    """Empty in the series of before."""
+    lost: tuple[str, ...]
+    before: Sequence[SeriesKey]
+    """They are deleted."""
+    after: Sequence[SeriesTotal]
+    """The series that replace them. Those that differ in lost labels only are summed up."""
+
+
+@dataclass(frozen=True, slots=True)
 class LoadedRules:
     """The result of ``Ledger.load_rules``."""
 
     versions: Mapping[str, Sequence[RuleVersion]]
     """By source. Versions of one rule on one source do not overlap; oldest first."""
     ended: Sequence[SeriesKey] = ()
-    """Deleted series: their metric has another type, other buckets or label names."""
+    """Deleted series: their metric has another type or other buckets."""
+    relabeled: Sequence[Relabeled] = ()
     totals: Sequence[RuleTotal] = ()
     joined: Mapping[str, int] = field(default_factory=dict)
     """By source, when it joined its feed, milliseconds, if it does not count earlier events."""
+
+    @property
+    def gone(self) -> list[SeriesKey]:
+        """The deleted series: they have ended, or are ``carried`` on as others."""
+        return [*self.ended, *(key for one in self.relabeled for key in one.before)]
+
+    @property
+    def carried(self) -> list[SeriesTotal]:
+        """The series that others have become."""
+        return [total for one in self.relabeled for total in one.after]
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,8 +243,9 @@ class Ledger(Protocol):
         """Load a configuration's rules and return the versions that judge events.
 
         An edit ends a rule's version on a source at ``now`` and starts the next one. The version of
-        a removed rule ends. If the series of a metric cannot survive an edit, they are deleted;
-        earlier versions of the rule keep their pattern and take the rest of the new definition.
+        a removed rule ends. If the series of a metric cannot survive an edit, they are deleted; if
+        its labels have other names, they are carried on under these (see ``Relabeled``). Earlier
+        versions of the rule keep their pattern and take the rest of the new definition.
 
         Args:
             uses: by source and rule.
@@ -259,6 +285,26 @@ class Ledger(Protocol):
         ``moves``: what each was and will be; None for no checkpoint. Raises FencedError if one is
         another by now.
         """
+
+    def counted_since(
+        self, source: str, partitions: Mapping[Partition, int]
+    ) -> dict[Partition, int]:
+        """Return the event time from which each partition of a source is counted, milliseconds.
+
+        ``partitions``: the times of those that are new. They are kept when rules and ``start`` are
+        edited. If a source is configured again after it was removed, its partitions are new, and
+        nothing is counted from before that.
+        """
+
+    def note_catching_up(self, source: str, until: int) -> None:
+        """Record, a minute exactly, until when a source catches up, milliseconds.
+
+        A process that starts in that time would not know it, although the totals that it loads
+        include the backlog.
+        """
+
+    def catching_up_until(self, source: str) -> int:
+        """Return the latest of these times; 0 if no time was noted."""
 
     def has_progress(self, source: str) -> bool:
         """Return whether any partition of the source has a checkpoint."""

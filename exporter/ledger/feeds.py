@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from exporter.exactness import SHARED_MEMORY
+from exporter.ledger.counted import restart_counting
 from exporter.ledger.store import Transaction
 from exporter.ledger.tables import CHECKPOINTS, FACTS, FEEDS, Fact
 
@@ -72,6 +73,8 @@ def load_feeds(transaction: Transaction, feeds: Mapping[str, str], *, now: int) 
         others = [one for one in {feed, *others} if one != source]
         is_timed = any(_is_timed(_positions(transaction, one)) for one in others)
         since = None if before is None else before.since
+        if before is not None and before.has_left:
+            restart_counting(transaction, source, now)
         if before is None:
             since = _memory_begins(transaction, feed, now, is_timed=is_timed)
         elif before.feed != feed:

@@ -25,6 +25,7 @@ from exporter.ledger.base import (
     SeriesTotal,
 )
 from exporter.ledger.committing import Commit, EarlierMemory, checkpoint_key, move
+from exporter.ledger.counted import load_counted, read_catching_up, write_catching_up
 from exporter.ledger.counting import Placement, RuleSpec, series_id
 from exporter.ledger.feeds import load_feeds
 from exporter.ledger.latest import latest_matches
@@ -57,6 +58,8 @@ VERSION: Final = "exporter version"
 SECRET: Final = "secret"  # noqa: S105
 CREATED: Final = "created"
 READING_TIME: Final = "reading time"
+_NOTED_AHEAD: Final = 60_000
+"""Milliseconds: a source that catches up is noted once in that time."""
 _DELETED_TOGETHER: Final = 100_000
 """Entries of memory that one transaction deletes: about 2 MB."""
 
@@ -92,6 +95,8 @@ class StoredLedger:
         self._earlier = earlier
         self._specs: dict[tuple[str, str], RuleSpec] = {}
         self._sets = KnownSets()
+        self._catching_up: dict[str, int] = {}
+        """By source, the time that was noted last."""
         self._saturated: frozenset[str] = frozenset()
         """Rules whose totals were logged as too large."""
         with store.transaction() as transaction:
@@ -131,14 +136,23 @@ class StoredLedger:
         self._specs = specs(loaded.rows)
         for metric in sorted({key.metric for key in loaded.ended}):
             _log.warning(
-                "metric restarts at zero: its rule has another type, other buckets or label names",
+                "metric restarts at zero: its rule has another type or other buckets",
                 metric=metric,
                 series=sum(key.metric == metric for key in loaded.ended),
+            )
+        for one in loaded.relabeled:
+            _log.info(
+                "the labels of a metric change: its series keep their totals",
+                metric=one.metric,
+                gained=", ".join(one.gained) or None,
+                lost=", ".join(one.lost) or None,
+                series=len(one.before),
+                become=len(one.after),
             )
         versions: dict[str, list[RuleVersion]] = {source: [] for source in uses}
         for row in loaded.rows:
             versions.setdefault(row.source, []).append(version_of(row))
-        return LoadedRules(versions, loaded.ended, totals, joined)
+        return LoadedRules(versions, loaded.ended, loaded.relabeled, totals, joined)
 
     def load_scopes(
         self, scopes: Mapping[str, Iterable[str]], *, now: int, generation: str
@@ -180,6 +194,27 @@ class StoredLedger:
         """See ``Ledger.move``."""
         with self._store.transaction() as transaction:
             move(transaction, moves, self._now())
+
+    def counted_since(
+        self, source: str, partitions: Mapping[Partition, int]
+    ) -> dict[Partition, int]:
+        """See ``Ledger.counted_since``."""
+        with self._store.transaction() as transaction:
+            return load_counted(transaction, source, partitions)
+
+    def note_catching_up(self, source: str, until: int) -> None:
+        """See ``Ledger.note_catching_up``."""
+        if self._catching_up.get(source, 0) >= until:
+            return
+        until += _NOTED_AHEAD
+        with self._store.transaction() as transaction:
+            write_catching_up(transaction, source, until)
+        self._catching_up[source] = until
+
+    def catching_up_until(self, source: str) -> int:
+        """See ``Ledger.catching_up_until``."""
+        with self._store.reading() as transaction:
+            return read_catching_up(transaction, source)
 
     def has_progress(self, source: str) -> bool:
         """See ``Ledger.has_progress``."""

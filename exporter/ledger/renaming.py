@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any, Final
 
 from exporter.ledger.base import LedgerError
+from exporter.ledger.counted import rename_counted
 from exporter.ledger.counting import series_id
 from exporter.ledger.feeds import (
     Membership,
@@ -69,6 +70,7 @@ def rename_source(transaction: Transaction, old: str, new: str) -> int:
         known = memberships(transaction)
     for table in _BY_SOURCE:
         _move(transaction, table, old, new)
+    rename_counted(transaction, old, new)
     for one in transaction.read(GENERATIONS):
         pairs = json.loads(one.names)
         names = sorted((new if source == old else source, name) for source, name in pairs)

@@ -15,7 +15,7 @@ from typing import TypeAlias
 
 from exporter.exactness import RuleVersion
 from exporter.ledger.audit import audit
-from exporter.ledger.base import NO_FEEDS, LedgerError, RuleUse
+from exporter.ledger.base import NO_FEEDS, LedgerError, Relabeled, RuleUse
 from exporter.ledger.errors import damaged, explained
 from exporter.ledger.feeds import load_feeds, memberships
 from exporter.ledger.rows import labels_of
@@ -41,6 +41,7 @@ from exporter.ledger.tables import (
     SCHEMA_VERSION,
     SEEN,
     SERIES,
+    TOTALS,
     VERSIONS,
     Version,
 )
@@ -49,6 +50,7 @@ _Uses: TypeAlias = Callable[[Collection[str]], Mapping[str, Mapping[str, RuleUse
 _READ = (
     *(CHECKPOINTS, FACTS, FEEDS, GENERATIONS, HOLDERS, VERSIONS, SERIES, MEMBERS, MEMBER_COUNTS),
     ACCOUNT_COUNTS,
+    TOTALS,
 )
 """The tables that loading rules reads."""
 
@@ -76,6 +78,7 @@ class Review:
     """Metrics that restart at zero, and the number of series that are deleted."""
     before: Mapping[RuleKey, Sequence[RuleVersion]]
     after: Mapping[RuleKey, Sequence[RuleVersion]]
+    relabeled: Sequence[Relabeled] = ()
     moves: Sequence[Move] = ()
     """Sources that come to a feed."""
     seen: Mapping[str, str] = field(default_factory=dict)
@@ -177,7 +180,8 @@ def _compared(
         for one in transaction.read(FACTS)
         if one.name.startswith(SEEN)
     }
-    return Review(path, restarted, before, _by_rule(loaded.rows), seen=seen)
+    after = _by_rule(loaded.rows)
+    return Review(path, restarted, before, after, relabeled=loaded.relabeled, seen=seen)
 
 
 def _moves(transaction: SqliteTransaction, feeds: Mapping[str, str], now: int) -> list[Move]:

@@ -16,9 +16,10 @@ from itertools import chain
 from typing import Final, TypeAlias
 
 from exporter.exactness import RuleVersion, adopted, amend, pruned, versions_needed_from
-from exporter.ledger.base import NO_FEEDS, RuleUse
+from exporter.ledger.base import NO_FEEDS, Relabeled, RuleUse
 from exporter.ledger.by_account import count_by_account
 from exporter.ledger.counting import RuleSpec
+from exporter.ledger.relabeling import relabel
 from exporter.ledger.rows import bounds_text, labels_of
 from exporter.ledger.store import Transaction
 from exporter.ledger.tables import (
@@ -34,6 +35,7 @@ from exporter.ledger.tables import (
     Generation,
     Holder,
     Scope,
+    Series,
     Version,
 )
 from exporter.model import EXCLUDED_METRIC, SeriesKey
@@ -76,10 +78,12 @@ class Definition:
 
 @dataclass(frozen=True, slots=True)
 class LoadedVersions:
-    """The versions after a configuration was loaded, and the deleted series."""
+    """The versions after a configuration was loaded, and the changes of series."""
 
     rows: Sequence[Version]
-    ended: Sequence[SeriesKey]
+    ended: Sequence[SeriesKey] = ()
+    """Deleted."""
+    relabeled: Sequence[Relabeled] = ()
 
 
 @lru_cache(maxsize=4096)
@@ -151,7 +155,7 @@ def load_versions(
         known[row.source, row.rule].append(row)
     used = _register(transaction, Holder(holder, "rules", generation), list(wanted), now)
     if used.is_outdated:
-        return LoadedVersions(list(chain(*known.values())), ())
+        return LoadedVersions(list(chain(*known.values())))
     positions = _positions(transaction)
     rows: dict[RuleKey, list[Version]] = {}
     for key in known.keys() | wanted.keys():
@@ -176,7 +180,7 @@ def load_versions(
             Version(*key, number, v.since, v.until, v.definition, int(v.own_start), *limits)
             for number, v in enumerate(versions)
         ]
-    ended = _end_series(transaction, wanted, known)
+    ended, relabeled = _change_series(transaction, wanted, known)
     kept = _without_conflicts(rows, wanted)
     for key in known.keys() | kept.keys():
         if known[key] != kept.get(key, []):
@@ -186,7 +190,7 @@ def load_versions(
     settings = specs(everything)
     _delete_members(transaction, {rule for _, rule in wanted}, settings.keys())
     count_by_account(transaction, settings)
-    return LoadedVersions(everything, ended)
+    return LoadedVersions(everything, ended, relabeled)
 
 
 @dataclass(frozen=True, slots=True)
@@ -251,12 +255,12 @@ def _amended(
     return amend(versions, rule, use.definition, start=use.start, own_start=use.own_start, now=now)
 
 
-def _end_series(
+def _change_series(
     transaction: Transaction,
     wanted: Mapping[RuleKey, RuleUse],
     known: Mapping[RuleKey, Sequence[Version]],
-) -> list[SeriesKey]:
-    """Delete and return the series that edited rules can no longer increment."""
+) -> tuple[list[SeriesKey], list[Relabeled]]:
+    """Delete or relabel the series that edited rules can no longer increment; return both."""
     unedited = {
         (shared, definition.shape)
         for row in chain(*known.values())
@@ -266,6 +270,7 @@ def _end_series(
     }
     edited = dict(one for one in _shapes(wanted).items() if one not in unedited)
     ended: dict[bytes, SeriesKey] = {}
+    moves: list[tuple[Series, frozenset[str]]] = []
     if edited:
         metrics = {metric for metric, _ in edited}
         for row in transaction.scan(SERIES):
@@ -277,10 +282,14 @@ def _end_series(
             )
             rule = dict(labels).get("rule", "")
             expected = edited.get((row.metric, "")) or edited.get((row.metric, rule))
-            if expected not in (None, shape):
+            if expected in (None, shape):
+                continue
+            if expected.bounds != shape.bounds:
                 ended[row.id] = SeriesKey(row.metric, labels)
+            else:
+                moves.append((row, expected.labels))
     _delete_series(transaction, ended.keys())
-    return list(ended.values())
+    return list(ended.values()), relabel(transaction, moves)
 
 
 def _delete_series(transaction: Transaction, ids: Iterable[bytes]) -> None:

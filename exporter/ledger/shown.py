@@ -31,7 +31,7 @@ class SeriesState:
             counts = [buckets_of(one.buckets, bounds) for one in totals]
             empty = (0,) * (len(bounds) + 1)
             buckets = tuple(map(sum, zip(empty, *counts, strict=True)))
-        last = max(totals, key=_last_match, default=None)
+        last = max(totals, key=last_match, default=None)
         return SeriesTotal(
             key=self.key,
             total=math.fsum(one.total for one in totals),
@@ -81,5 +81,6 @@ def rule_totals(
     ]
 
 
-def _last_match(total: Total) -> tuple[bool, int]:
+def last_match(total: Total) -> tuple[bool, int]:
+    """Return a key by which the part with the last match is the greatest."""
     return total.event_time is not None, total.event_time or 0

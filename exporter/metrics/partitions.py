@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from operator import attrgetter
 from typing import Final
 
+from exporter.clock import elapsed
 from exporter.metrics.families import MetricFamily
 from exporter.metrics.tables import Row, Table, Tables
 from exporter.metrics.text import labels_text
@@ -41,6 +42,17 @@ _GAUGES: Final = (
         "Event time up to which the partition has been read completely.",
     ),
     (
+        "partition_counted_since_timestamp_seconds",
+        "Event time from which the partition has been counted: the first `start`, or when its"
+        " source was configured again after it had been removed. Rules may be younger.",
+    ),
+    (
+        "partition_catching_up",
+        "1 while the partition counts events of a time in which it was not read (an outage, a stop,"
+        " the `start` of the first run), and for 20 minutes after, so that no count over 15 minutes"
+        " includes them while this is 0.",
+    ),
+    (
         "partition_reread_factor",
         "Growth of the ages at which an event is read again: 1.5, or more while re-reads are"
         " thinned out because they do not fit into the interval.",
@@ -60,6 +72,8 @@ _GAUGES: Final = (
         "When the oldest of these objects was written, or of these messages was sent.",
     ),
 )
+CATCHING_UP_HOLD: Final = 1200.0
+"""Seconds: 15 minutes, and time for scrapes and evaluations."""
 _POLLS: Final = (*_PLACE, "outcome")
 _RESOURCE: Final = (*_PLACE, *RESOURCE_LABELS)
 
@@ -77,6 +91,10 @@ class Meter:
     """Whether the last poll succeeded."""
     read_up_to: int | None = None
     """Event time up to which everything was read, milliseconds; None for files."""
+    counted_since: int | None = None
+    """See ``Ledger.counted_since``; None if everything counts, or if it is unknown."""
+    catching_up_until: float = 0.0
+    """Seconds of ``clock.elapsed``."""
     plan: Plan | None = None
     """The requests that read it; None before the first read, and if events come once."""
     rates: Mapping[str, float] = field(default_factory=dict)
@@ -131,6 +149,8 @@ class PartitionMetrics(Tables):
         """``prefix`` begins the names of the metrics. ``feed_of`` returns the feed of a source."""
         self._prefix = prefix
         self._feed_of = feed_of
+        self.steady: Callable[[], float] = elapsed
+        """The clock of ``Meter.catching_up_until``."""
         self._lock = threading.Lock()
         self._meters: dict[Partition, Meter] = {}
         self._texts: dict[Partition, str] = {}
@@ -187,13 +207,17 @@ class PartitionMetrics(Tables):
 
     def _gauges(self, meters: list[tuple[Meter, str]]) -> Iterator[Table]:
         rows: tuple[list[Row], ...] = tuple([] for _ in _GAUGES)
-        up, success, read_up_to, factor, load, objects, size, oldest = rows
+        up, success, read_up_to, since, catching_up, factor, load, objects, size, oldest = rows
+        now = self.steady()
         for meter, text in meters:
             labels = self._resource(meter.partition)
             up.append(Row(labels, text, float(meter.up)))
             success.append(Row(labels, text, meter.last_success or meter.found))
             if meter.read_up_to is not None:
                 read_up_to.append(Row(labels, text, meter.read_up_to / 1000))
+            if meter.counted_since is not None:
+                since.append(Row(labels, text, meter.counted_since / 1000))
+            catching_up.append(Row(labels, text, float(now < meter.catching_up_until)))
             if meter.rereads is not None:
                 factor.append(Row(labels, text, meter.rereads.factor))
                 load.append(Row(labels, text, meter.rereads.load))

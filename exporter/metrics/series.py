@@ -151,8 +151,12 @@ class SeriesStore:
                 else:
                     self._apply(total, now)
 
-    def end(self, keys: Iterable[SeriesKey]) -> None:
-        """Drop series that ended; one with the same labels starts again at zero."""
+    def end(self, keys: Iterable[SeriesKey], carried: Iterable[SeriesTotal] = ()) -> None:
+        """Drop series that ended; one with the same labels starts again at zero.
+
+        ``carried``: series that some of them have become. They are shown in the same moment, as the
+        others were: at loaded totals until these were seen, or at 0.
+        """
         with self._lock:
             for key in keys:
                 self._held.pop(key, None)
@@ -162,6 +166,11 @@ class SeriesStore:
                     family.remove(key)
                     if not family:
                         del self._families[key.metric]
+            now = self._clock()
+            for total in carried:
+                self._apply(total, now)
+                if self._loading and not total.revealed:
+                    self._unloaded.add(total.key)
 
     def due(self) -> list[SeriesKey]:
         """The series that may be revealed: record that in the ledger, then call ``recorded``."""

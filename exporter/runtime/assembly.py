@@ -64,7 +64,7 @@ class Assembly:
     def put_in_force(self, engine: Engine, series: SeriesStore, telemetry: Telemetry) -> None:
         """Let everything work by it."""
         sources, rules = self.configuration.sources, self.configuration.rules
-        ended = frozenset(self.loaded.ended)
+        ended, carried = frozenset(self.loaded.gone), self.loaded.carried
         telemetry.set_sources(
             SourceInfo(s.name, s.interval, _lookback(s), s.feed_name, s.object_outcomes)
             for s in sources
@@ -75,7 +75,7 @@ class Assembly:
         telemetry.set_rules(_rule_info(rule) for rule in rules)
         telemetry.thresholds.set(self.configuration.thresholds)
         telemetry.load_totals(self.loaded.totals)
-        engine.apply(self.sources, self.rules, ended, read_before=self.read_before)
+        engine.apply(self.sources, self.rules, ended, carried=carried, read_before=self.read_before)
         series.describe(_metric_families(rules))
 
 

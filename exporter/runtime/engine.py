@@ -10,7 +10,7 @@ from functools import partial
 
 import structlog
 
-from exporter.ledger.base import LedgerError, Member
+from exporter.ledger.base import LedgerError, Member, SeriesTotal
 from exporter.logs import Failures
 from exporter.model import (
     DamagedCheckpointError,
@@ -21,7 +21,7 @@ from exporter.model import (
 )
 from exporter.planning.forecast import to_text
 from exporter.rules import RuleSet
-from exporter.runtime.finding import found
+from exporter.runtime.finding import found, remember
 from exporter.runtime.pipeline import Pipeline
 from exporter.runtime.reader import Reader
 from exporter.runtime.scheduling import Request, Scheduler
@@ -92,12 +92,13 @@ class Engine:
         rules: RuleSet,
         ended: Collection[SeriesKey] = (),
         *,
+        carried: Collection[SeriesTotal] = (),
         read_before: Collection[str] = (),
     ) -> None:
         """Work by another configuration: its sources by name, and its rules.
 
-        ``ended``: series that edits of rules have ended. ``read_before``: sources that were read
-        before.
+        ``ended``: series that edits of rules have ended. ``carried``: the series that
+        some of them have become. ``read_before``: sources that were read before.
 
         A source that is the same object as before continues undisturbed. Partitions of the others
         are discovered at once and polled from then on; the reader of a known partition is kept.
@@ -116,7 +117,7 @@ class Engine:
                 elif state.source is not source:
                     self._replace(state, source)
                 self._telemetry.initialise(name, rules.listening(name))
-        self._series.end(ended)
+        self._series.end(ended, carried)
         places = [
             place
             for state in known
@@ -296,6 +297,7 @@ class Engine:
             reader.begun = checkpoint is not None
             with suppress(DamagedCheckpointError):  # its polls report the error
                 reader.meter.read_up_to = state.source.read_up_to(partition, checkpoint)
+        remember(state.source, made, self._pipeline)
         return made
 
     def _begin_reading(self, reader: Reader, source: Source) -> None:

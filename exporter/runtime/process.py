@@ -215,7 +215,7 @@ class Daemon:
             try:
                 assembly.put_in_force(self._engine, self._series, self._telemetry)
             except Exception:
-                self._series.end(assembly.loaded.ended)
+                self._series.end(assembly.loaded.gone, assembly.loaded.carried)
                 if before is not None:
                     self._assembly = self._assembler.assemble(before.configuration)
                     self._assembly.put_in_force(self._engine, self._series, self._telemetry)

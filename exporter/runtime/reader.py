@@ -7,9 +7,10 @@ from collections.abc import Callable, Generator
 
 import structlog
 
+from exporter.clock import elapsed
 from exporter.ledger.base import Committed, LedgerError
 from exporter.logs import Failures
-from exporter.metrics.partitions import Meter
+from exporter.metrics.partitions import CATCHING_UP_HOLD, Meter
 from exporter.model import (
     Excluded,
     Partition,
@@ -19,7 +20,9 @@ from exporter.model import (
 from exporter.planning.forecast import Rates
 from exporter.rules import RuleSet
 from exporter.runtime.backlog import BacklogProgress
+from exporter.runtime.catching_up import CatchingUp
 from exporter.runtime.pipeline import Evaluated, Pipeline, Read
+from exporter.runtime.poll_progress import PollProgress
 from exporter.runtime.scheduling import Request
 from exporter.sources.base import Reading, Source
 from exporter.sources.thinning import Rereads
@@ -58,6 +61,7 @@ class Reader:
         self.request: Request | None = None
         now = pipeline.clock.now()
         self.meter = Meter(partition, found=now)
+        self._catching_up = CatchingUp(self.meter)
         self.error: str | None = None
         """Why the last poll failed; None if it succeeded, or there was none. Only the text: the
         frames of an exception have AWS's answer and, in a cycle, this reader."""
@@ -175,7 +179,7 @@ class Reader:
         None where another call may follow. Returns what ``poll`` does. ``job`` has the partition's
         checkpoint, if the caller knows it. ``read`` replaces ``Source.poll``.
         """
-        progress = _Progress(self.behind)
+        progress = PollProgress(self.behind)
         rules = self._pipeline.rules
         free = source.cost(self.partition) is None
         error: SourceError | LedgerError | None = None
@@ -190,6 +194,7 @@ class Reader:
                 wanted=lambda: self.source is source,
                 read=read,
             ):
+                self._note_before(source, evaluated)
                 committed = yield evaluated
                 if committed is None:
                     # Other rules were loaded: events may be missing for them, so it is read again.
@@ -213,7 +218,7 @@ class Reader:
     def _end(
         self,
         source: Source,
-        progress: _Progress,
+        progress: PollProgress,
         rules: RuleSet,
         error: SourceError | LedgerError | None,
     ) -> float | None:
@@ -229,7 +234,14 @@ class Reader:
         self._on_end(self, error)
         return self._again(source, error)
 
-    def _note(self, evaluated: Evaluated, committed: Committed, progress: _Progress) -> None:
+    def _note_before(self, source: Source, evaluated: Evaluated) -> None:
+        """Note that it catches up, before a page can show it. Raises LedgerError."""
+        now = self._pipeline.clock.now()
+        if self._catching_up.reads(source, evaluated, now, elapsed()):
+            until = round((now + CATCHING_UP_HOLD) * 1000)
+            self._pipeline.ledger.note_catching_up(source.name, until)
+
+    def _note(self, evaluated: Evaluated, committed: Committed, progress: PollProgress) -> None:
         reading, meter = evaluated.reading, self.meter
         progress.note(evaluated, committed)
         self.size += reading.size
@@ -253,6 +265,7 @@ class Reader:
             self.backlog.note(reading.backlog, self._pipeline.clock.now())
         if reading.watermark is not None and not reading.backfill:
             meter.late += sum(event.time < reading.watermark for event in reading.events)
+        self._catching_up.read(reading, self._pipeline.clock.now())
         now = round(self._pipeline.clock.now() * 1000)
         delays = self._pipeline.telemetry.arrival_delay.labels(self.partition.source)
         for event in committed.new:
@@ -311,7 +324,7 @@ class Reader:
         )
 
     def _note_end(
-        self, source: Source, progress: _Progress, error: SourceError | LedgerError | None
+        self, source: Source, progress: PollProgress, error: SourceError | LedgerError | None
     ) -> None:
         meter = self.meter
         self.error = None if error is None else str(error)
@@ -325,7 +338,9 @@ class Reader:
             if progress.readings or not self._is_late(source):
                 self._failed = 0
                 self._failures.succeeded()
-                meter.last_success, meter.up = self._pipeline.clock.now(), True
+                meter.last_success = now = self._pipeline.clock.now()
+                meter.up = True
+                self._catching_up.polled(now, behind=self.behind)
         duration = time.monotonic() - progress.began
         self._pipeline.telemetry.poll_duration.labels(self.partition.source).observe(duration)
         _log.debug(
@@ -352,32 +367,6 @@ class Reader:
         if self.meter.read_up_to is None:
             return False
         return self._pipeline.clock.now() - self.meter.read_up_to / 1000 > 2 * source.interval
-
-
-class _Progress:
-    """The progress of a poll, also of one that fails."""
-
-    def __init__(self, behind: bool) -> None:
-        self.behind = behind
-        """Whether more was due after the last reading (see Reading.behind)."""
-        self.began = time.monotonic()
-        self.readings = 0
-        """Committed readings, without one that only stores the first position."""
-        self.events = 0
-        self.matches = 0
-        self.slices = 0
-        """Slices of time that were read completely."""
-        self.caught_up = False
-        """Whether one of them was not fresh: progress in a backlog."""
-
-    def note(self, evaluated: Evaluated, committed: Committed) -> None:
-        reading = evaluated.reading
-        self.behind = reading.behind
-        self.readings += not evaluated.begins
-        self.events += len(reading.events)
-        self.matches += sum(change.matches for change in committed.rules)
-        self.slices += reading.completes is not None
-        self.caught_up = self.caught_up or reading.completes == "older"
 
 
 def internal_error(partition: Partition, error: Exception) -> SourceError:

@@ -161,6 +161,12 @@ class Source(Protocol):
     def read_up_to(self, partition: Partition, checkpoint: str | None) -> int | None:
         """``Reading.read_up_to`` of the committed checkpoint (None if the partition is new)."""
 
+    def counted_from(self, partition: Partition) -> int | None:
+        """Event time from which the partition is counted if it is new, milliseconds.
+
+        None if everything in it counts, at any age.
+        """
+
     def size(self, partition: Partition) -> int | None:
         """Bytes to read, if known in advance."""
 

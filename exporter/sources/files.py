@@ -138,6 +138,10 @@ class Files:
         """None, because files are not read by time."""
         return None
 
+    def counted_from(self, partition: Partition) -> int | None:  # noqa: ARG002
+        """None, because everything in a file counts."""
+        return None
+
     def size(self, partition: Partition) -> int | None:
         """Bytes of the file, if it can be accessed."""
         try:

@@ -227,6 +227,11 @@ class QueueSource(ABC):
         """None, because a queue is not read by time."""
         return None
 
+    def counted_from(self, partition: Partition) -> int:  # noqa: ARG002
+        """See Source: the ``start``, or now; older messages count too."""
+        since = None if self.limits is None else self.limits.since
+        return round(time.time() * 1000) if since is None else since
+
     def size(self, partition: Partition) -> int | None:  # noqa: ARG002
         """None, because AWS only estimates how much is queued."""
         return None

@@ -106,6 +106,11 @@ class TimelineSource(ABC):
             return self._origin(partition, (), self._now())
         return Progress.decode(checkpoint, self._schedule, self._now()).read_up_to
 
+    def counted_from(self, partition: Partition) -> int:
+        """See ``Source.counted_from``; its creation, if that is later than the ``start``."""
+        begin = self._origin(partition, (), self._now()) + self._schedule.resolution
+        return max(begin, self.created_at(partition) or begin)
+
     def size(self, partition: Partition) -> None:  # noqa: B027 - None is the answer
         """Unknown: APIs do not say."""
 

@@ -94,6 +94,10 @@ class TrailListing:
         """See ``Source.read_up_to``: None before the folder is listed."""
         return None
 
+    def counted_from(self, partition: Partition) -> int:  # noqa: ARG002
+        """See ``Source.counted_from``."""
+        return self._origin
+
     def size(self, partition: Partition) -> int | None:  # noqa: ARG002
         """See ``Source.size``: None before the folder is listed."""
         return None

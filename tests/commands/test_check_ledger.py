@@ -88,7 +88,15 @@ def test_edits_are_named_and_the_ledger_stays_as_it_is(
         "rule logins on history is edited, as it is now it counts events from 2"
     )
     code, lines, _ = check(CONFIGURATION.replace("{user: $.u}", "{user: $.u, ip: $.i}"))
-    assert lines[1] == "metric logins_total restarts at zero, 1 series end"
+    assert lines[1] == (
+        "metric logins_total (rules: logins) gains the label ip: the 1 series of before keep their"
+        " totals, with the new label empty"
+    )
+    code, lines, _ = check(CONFIGURATION.replace("{user: $.u}", "{}"))
+    assert lines[1] == (
+        "metric logins_total (rules: logins) loses the label user: the 1 series of before keep"
+        " their totals"
+    )
     code, lines, _ = check(CONFIGURATION.replace("name: same", "name: other"))
     assert lines[1].startswith("rule other on history is new and counts events from 2")
     assert (

@@ -235,6 +235,24 @@ def test_a_renamed_source_keeps_its_position_its_rules_and_its_feed(
         assert count(renamed, moved, event("a"), feed="trail", remember_from=NOW) == 0
 
 
+def test_since_when_a_partition_is_counted_is_kept_until_its_source_was_removed(
+    ledger: SqliteLedger, reopen: Callable[[], SqliteLedger], time: Time
+) -> None:
+    load(ledger, time, history="history")
+    assert ledger.counted_since("history", {HISTORY: NOW + 5}) == {HISTORY: NOW + 5}
+    assert ledger.counted_since("history", {HISTORY: NOW + 9}) == {HISTORY: NOW + 5}
+    ledger.rename("source", "history", "past")
+    ledger.close()
+    with closing(reopen()) as renamed:
+        load(renamed, time, past="past")
+        moved = Partition("past", HISTORY.account_id, HISTORY.region)
+        assert renamed.counted_since("past", {moved: NOW + 9}) == {moved: NOW + 5}
+        load(renamed, time, bus="bus")
+        time.pass_by(HOUR)
+        load(renamed, time, past="past", bus="bus")
+        assert renamed.counted_since("past", {moved: NOW + 5}) == {moved: time.milliseconds}
+
+
 def test_names_that_are_in_use_or_unknown_are_refused_and_nothing_changes(
     ledger: SqliteLedger, time: Time
 ) -> None:

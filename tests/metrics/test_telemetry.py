@@ -88,6 +88,7 @@ READ = (
     *("read_bytes_total", "log_events_read_total", "late_events_total"),
     *("undecodable_events_total", "refused_requests_total", "polls_total", "partition_up"),
     *("partition_last_success_timestamp_seconds", "partition_read_up_to_timestamp_seconds"),
+    *("partition_counted_since_timestamp_seconds", "partition_catching_up"),
     *("partition_reread_factor", "partition_read_load_ratio"),
     *("partition_backlog_objects", "partition_backlog_bytes"),
     "partition_backlog_oldest_timestamp_seconds",

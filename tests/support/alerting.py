@@ -120,7 +120,7 @@ def _telemetry_labels() -> dict[str, Labels]:
     rereads = Rereads(1.5, 11, 11, load=0.1, full_load=0.1, page_seconds=0.1)
     backlog = Backlog(1, size=1, oldest=0)
     meter = Meter(Partition("source"), found=0.0, read_up_to=0, rereads=rereads, backlog=backlog)
-    meter.plan = READ_EVERYTHING
+    meter.plan, meter.counted_since = READ_EVERYTHING, 0
     telemetry.read.add(meter)
     telemetry.usage.read("source", "fresh", events=1, size=1)
     with using(Use("source")):
