@@ -42,8 +42,8 @@ The controls that each rule helps to meet, by framework. They are in `controls` 
 - CloudWatch.1 to CloudWatch.14 of Security Hub and the recommendations of CIS ask for exactly these
   metric filters, as AWS and CIS document it.
 - The other ids, those of ATT&CK, NIST SP 800-53 (revision 5) and PCI DSS (version 4.0.1), are this
-  project's choice. A rule detects or records what a control is about. It does not meet the control
-  alone.
+  project's choice. A rule detects or records the events that a control is about. It does not
+  meet the control alone.
 - Rules that share a metric are one entry: (+3) counts the others. Alerts link to their runbooks."""
 _SYNTAX: Final = {
     "attack": r"T\d{4}(\.\d{3})?",
@@ -122,7 +122,7 @@ def read_coverage() -> Coverage:
 
 
 def misspelt(rules: Iterable[Rule]) -> list[str]:
-    """Return what is wrong: controls that have not the form of their framework, rules without."""
+    """Return the controls that have not the form of their framework, and the rules without one."""
     faults = []
     for rule in rules:
         if not rule.controls:
@@ -249,8 +249,8 @@ def _recommendations(coverage: Coverage) -> dict[tuple[tuple[str, str], ...], li
 def _cis(coverage: Coverage) -> Iterable[str]:
     yield "## CIS AWS Foundations"
     yield (
-        "The recommendations about metric filters, all of which have a rule. The benchmark's other"
-        " recommendations are about settings, not events."
+        "Each recommendation about metric filters has a rule. The benchmark's other recommendations"
+        " are about settings, not events."
     )
     rows = []
     for ids, rules in _recommendations(coverage).items():

@@ -185,6 +185,11 @@ def test_a_rule_of_medium_severity_or_above_has_an_alert_or_a_reason() -> None:
     assert all(rule.severity in ALLOWED for rule in rules().values() if rule.pack)
 
 
+def test_the_deviations_are_of_rules_and_alerts_that_exist() -> None:
+    known = rules().keys() | {alert.name for alert in alerts()}
+    assert set(listed("Deviations")) <= known
+
+
 def known_values(every_case: Iterable[Case]) -> Mapping[tuple[str, str], set[str]]:
     """The values of the labels of metrics: seen in the events, and named by the patterns."""
     values: dict[tuple[str, str], set[str]] = defaultdict(set)
