@@ -11,11 +11,10 @@ import json
 import re
 import subprocess
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 from typing import Any, Final
-
-import yaml
 
 from exporter.configuration import RuleConfig
 from exporter.configuration.packs import available_packs
@@ -24,7 +23,7 @@ from exporter.rules import RuleSet
 from exporter.ruletests.loading import load_rule_tests
 from exporter.sources.log_groups import LOG_GROUP
 from scripts.pack_rules import rules_of
-from tests.support.alerting import PACKS, alerts, rule_files
+from tests.support.alerting import PACKS, alerts, groups_of, rule_files
 from tests.support.tools import PrometheusBinaries
 
 SECURITY_PACKS: Final = ("aws-", "cis-", "cloudtrail-")
@@ -68,21 +67,28 @@ class Firing:
     description: str
 
 
+@cache
+def rules() -> Mapping[str, RuleConfig]:
+    """The rules of all packs, by name."""
+    return {rule.name: rule for rule in rules_of(sorted(available_packs()))}
+
+
 def cases(samples: Iterable[tuple[str, str]] = ()) -> list[Case]:
     """The events of all rule tests that a rule matches, each set of series once.
 
-    Each call that was carried out comes again, refused.
+    Each call that was carried out comes again, refused, and each event that rules of several packs
+    match comes again for each of the packs, as if the others were not in use.
     ``samples``: more events, as pairs of name and message.
     """
-    packs = sorted(available_packs())
-    security = [pack for pack in packs if pack.startswith(SECURITY_PACKS)]
-    of_security = _Judge(rules_of(security))
+    of_security = _Judge(rule for rule in rules().values() if rule.pack.startswith(SECURITY_PACKS))
     found: dict[Any, Case] = {}
     for path in sorted((PACKS / "tests").glob("*.test.yaml")):
         pack = path.name.removesuffix(".test.yaml")
         tests = load_rule_tests(path).file
         assert tests is not None, path
-        judge = of_security if pack in security else _Judge(rules_of([pack]))
+        judge = of_security
+        if not pack.startswith(SECURITY_PACKS):
+            judge = _Judge(rule for rule in rules().values() if rule.pack == pack)
         for test in tests.tests:
             for message in test.messages:
                 name = f"{pack}: {test.name}"
@@ -95,15 +101,26 @@ def cases(samples: Iterable[tuple[str, str]] = ()) -> list[Case]:
 
 
 def _add(found: dict[Any, Case], case: Case) -> None:
-    if case.series:
-        key = frozenset((metric, frozenset(labels.items())) for metric, labels in case.series)
-        found.setdefault((key, case.refused), case)
+    for one in (case, *_by_pack(case)):
+        if one.series:
+            key = frozenset((metric, frozenset(labels.items())) for metric, labels in one.series)
+            found.setdefault((key, one.refused), one)
+
+
+def _by_pack(case: Case) -> Iterator[Case]:
+    packs = sorted({rules()[name].pack for name in case.rules})
+    for pack in packs if len(packs) > 1 else ():
+        own = frozenset(name for name in case.rules if rules()[name].pack == pack)
+        metrics = {rules()[name].metric for name in own}
+        series = tuple(one for one in case.series if one[0] in metrics)
+        yield replace(case, name=f"{case.name}, {pack} alone", rules=own, series=series)
 
 
 class _Judge:
-    def __init__(self, rules: Sequence[RuleConfig]) -> None:
-        self._counters = {rule.name for rule in rules if rule.type == "counter"}
-        self._rules = RuleSet.of(rules)
+    def __init__(self, chosen: Iterable[RuleConfig]) -> None:
+        own = list(chosen)
+        self._counters = {rule.name for rule in own if rule.type == "counter"}
+        self._rules = RuleSet.of(own)
 
     def case(self, name: str, pack: str, message: str) -> Case:
         judged = self._rules.evaluate([LogEvent(message, time=0, id="1")], _PLACE, "auto")
@@ -136,7 +153,7 @@ def firings(cases: Sequence[Case], binaries: PrometheusBinaries, folder: Path) -
     document = {
         "rule_files": [str(path) for path in files],
         "evaluation_interval": "5m",
-        "group_eval_order": [group["name"] for path in files for group in load(path)["groups"]],
+        "group_eval_order": [name for path in files for name in groups_of(path)],
         "tests": [
             _test(cases, names, "0x5 1x10", "10m"),
             _test(cases, names, "0x5 1000+1000x40", "40m"),
@@ -196,8 +213,3 @@ def _read(output: str, cases: Sequence[Case]) -> Iterator[Firing]:
 
 def _labels(text: str) -> dict[str, str]:
     return {name: ast.literal_eval(f'"{value}"') for name, value in _LABEL.findall(text)}
-
-
-def load(path: Path) -> Any:
-    """A YAML document."""
-    return yaml.load(path.read_text(), Loader=yaml.CSafeLoader)
