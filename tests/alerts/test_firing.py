@@ -141,6 +141,12 @@ def test_each_event_of_a_severe_rule_fires_an_alert_as_severe(
     severities: dict[int, set[str]] = defaultdict(set)
     for one in fired:
         severities[id(one.case)].add(one.severity)
+    uncertain = {
+        metric
+        for alert in alerts()
+        if alert.name in NEEDS_MORE or NEEDS_A_HISTORY.search(alert.name)
+        for metric in metrics_of(alert.group, alert.expression)
+    }
     faults = []
     for case in every_case:
         for rule in (rules()[name] for name in case.rules):
@@ -154,7 +160,7 @@ def test_each_event_of_a_severe_rule_fires_an_alert_as_severe(
                 what = ", ".join(sorted(got)) or "nothing"
                 kind = "a refused call" if case.refused else "a call"
                 faults.append((f"{rule.name} ({rule.severity}) fires {what} for {kind}", case.name))
-            if rule.severity == "medium" and not got:
+            if rule.severity == "medium" and not got and rule.metric not in uncertain:
                 faults.append((f"{rule.name} (medium) fires nothing", case.name))
     if faults:
         pytest.fail(told(faults), pytrace=False)
@@ -200,6 +206,18 @@ def known_values(every_case: Iterable[Case]) -> Mapping[tuple[str, str], set[str
     return values
 
 
+def alternatives(pattern: str) -> set[str]:
+    """``Put(Role|User)Policy`` as ``PutRolePolicy`` and ``PutUserPolicy``."""
+    if group := re.search(r"\(([^()]*)\)", pattern):
+        before, after = pattern[: group.start()], pattern[group.end() :]
+        return {one for part in group[1].split("|") for one in alternatives(before + part + after)}
+    return set(pattern.split("|"))
+
+
+def test_alternatives_are_told_apart() -> None:
+    assert alternatives("Get|Put(Role|User)Policy") == {"Get", "PutRolePolicy", "PutUserPolicy"}
+
+
 @each_file
 def test_what_an_alert_selects_its_rules_can_produce(every_case: list[Case], group: str) -> None:
     values = known_values(every_case)
@@ -212,15 +230,16 @@ def test_what_an_alert_selects_its_rules_can_produce(every_case: list[Case], gro
                 if known is None:
                     continue
                 name = rule.get("alert") or rule["record"]
-                wanted = matcher.value.split("|") if "Re" in str(matcher.op) else [matcher.value]
+                is_pattern = "Re" in str(matcher.op)
+                wanted = alternatives(matcher.value) if is_pattern else {re.escape(matcher.value)}
                 faults += [
                     f"{name}: {selector.name} has no {matcher.name} {one!r}"
                     for one in wanted
                     if one and not any(re.fullmatch(one, value) for value in known)
                 ]
-                if wanted == [""] and str(matcher.op).endswith("NotEqual") and known <= {""}:
+                if wanted == {""} and str(matcher.op).endswith("NotEqual") and known <= {""}:
                     faults.append(f"{name}: {selector.name} has no {matcher.name}")
-                if wanted == [""] and str(matcher.op).endswith(".Equal") and "" not in known:
+                if wanted == {""} and str(matcher.op).endswith(".Equal") and "" not in known:
                     faults.append(f"{name}: {selector.name} always has {matcher.name}")
     if faults:
         pytest.fail("\n".join(sorted(set(faults))), pytrace=False)

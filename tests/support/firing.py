@@ -31,6 +31,9 @@ SECURITY_PACKS: Final = ("aws-", "cis-", "cloudtrail-")
 
 Series = tuple[str, Mapping[str, str]]
 _PLACE: Final = Partition("logs", "1", "us-east-1", resource="/logs", kind=LOG_GROUP)
+_COUNTED_SINCE: Final = "metric_filter_exporter_partition_counted_since_timestamp_seconds"
+_LONG_AGO: Final = f"{-30 * 86400}x40"
+"""Of a partition that has been read for a month; promtool's time begins at 0."""
 _LABEL: Final = re.compile(r'(\w+)="((?:[^"\\]|\\.)*)"')
 
 
@@ -49,8 +52,10 @@ class Case:
 
     @property
     def refused(self) -> bool:
-        """Whether AWS did not carry out the call."""
-        return bool(self.record.get("errorCode"))
+        """Whether AWS did not carry out the call. Sign-ins say so without an error code."""
+        answer = self.record.get("responseElements")
+        failed = isinstance(answer, dict) and "Failure" in answer.values()
+        return failed or bool(self.record.get("errorCode"))
 
 
 @dataclass(frozen=True)
@@ -173,9 +178,16 @@ def _test(cases: Sequence[Case], names: Sequence[str], values: str, moment: str)
     return {
         "interval": "1m",
         "input_series": [
-            {"series": _selector(metric, labels, number), "values": values}
-            for number, case in enumerate(cases)
-            for metric, labels in case.series
+            *(
+                {"series": _selector(metric, labels, number), "values": values}
+                for number, case in enumerate(cases)
+                for metric, labels in case.series
+            ),
+            *(
+                {"series": _selector(_COUNTED_SINCE, labels, number), "values": _LONG_AGO}
+                for number, case in enumerate(cases)
+                for labels in case.series[0][1:]
+            ),
         ],
         "alert_rule_test": [
             {"eval_time": moment, "alertname": name, "exp_alerts": []} for name in names
