@@ -56,8 +56,11 @@ _FILES: Final = [path.stem for path in rule_files() if path.stem != "exporter"]
 _SECURITY_FILES: Final = [name for name in _FILES if name.startswith(SECURITY_PACKS)]
 _DETECTIONS: Final = (ROOT / "docs" / "detections.md").read_text()
 
+_FILES_OF_ATTACKS: Final = [*_SECURITY_FILES, "eks-audit"]
+
 each_file = pytest.mark.parametrize("group", _FILES)
 each_security_file = pytest.mark.parametrize("group", _SECURITY_FILES)
+each_file_of_attacks = pytest.mark.parametrize("group", _FILES_OF_ATTACKS)
 
 
 @pytest.fixture(scope="module")
@@ -122,7 +125,7 @@ def behind(one: Firing) -> list[RuleConfig]:
     return [rules()[name] for name in one.case.rules if rules()[name].metric in metrics]
 
 
-@each_security_file
+@each_file_of_attacks
 def test_an_alert_is_as_severe_as_its_rule(fired: list[Firing], group: str) -> None:
     faults = []
     for one in of_file(fired, group):
@@ -134,7 +137,7 @@ def test_an_alert_is_as_severe_as_its_rule(fired: list[Firing], group: str) -> N
         pytest.fail(told(faults), pytrace=False)
 
 
-@each_security_file
+@each_file_of_attacks
 def test_each_event_of_a_severe_rule_fires_an_alert_as_severe(
     every_case: list[Case], fired: list[Firing], group: str
 ) -> None:

@@ -31,6 +31,8 @@ SECURITY_PACKS: Final = ("aws-", "cis-", "cloudtrail-")
 
 Series = tuple[str, Mapping[str, str]]
 _PLACE: Final = Partition("logs", "1", "us-east-1", resource="/logs", kind=LOG_GROUP)
+_ERROR: Final = 400
+"""The lowest HTTP status of a request that failed."""
 _COUNTED_SINCE: Final = "metric_filter_exporter_partition_counted_since_timestamp_seconds"
 _LONG_AGO: Final = f"{-30 * 86400}x40"
 """Of a partition that has been read for a month; promtool's time begins at 0."""
@@ -52,7 +54,9 @@ class Case:
 
     @property
     def refused(self) -> bool:
-        """Whether AWS did not carry out the call. Sign-ins say so without an error code."""
+        """Whether AWS or Kubernetes refused the call. Sign-ins say so without an error code."""
+        if status := self.record.get("responseStatus"):
+            return bool(status.get("code", 0) >= _ERROR)
         answer = self.record.get("responseElements")
         failed = isinstance(answer, dict) and "Failure" in answer.values()
         return failed or bool(self.record.get("errorCode"))
