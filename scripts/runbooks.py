@@ -77,19 +77,14 @@ def _alerts_of(file: Path, rules: Sequence[Mapping[str, Any]]) -> Iterable[Alert
         if "alert" in rule:
             by_name.setdefault(rule["alert"], []).append(rule)
     for name, variants in by_name.items():
-        text = "\n".join(variant["expr"] for variant in variants)
+        # Without the alerts that it yields to.
+        text = "\n".join(variant["expr"].partition("\nunless ")[0] for variant in variants)
         used = {series: expr for series, expr in recorded.items() if series in text}
-        firing = _with_records((variant["expr"].split("unless")[0] for variant in variants), used)
-        counted = _counted(firing, rules)
-        other = [
-            rule for rule in _counted(_with_records([text], used), rules) if rule not in counted
-        ]
-        yield Alert(name, file.stem, variants, used, counted, other)
-
-
-def _with_records(texts: Iterable[str], records: Mapping[str, str]) -> str:
-    text = "\n".join(texts)
-    return "\n".join((text, *(expr for series, expr in records.items() if series in text)))
+        text = "\n".join((text, *used.values()))
+        counted = _counted(text, rules)
+        whole = "\n".join(variant["expr"] for variant in variants)
+        others = [rule for rule in _counted(whole, rules) if rule not in counted]
+        yield Alert(name, file.stem, variants, used, counted, others)
 
 
 def _counted(text: str, rules: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
