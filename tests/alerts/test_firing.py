@@ -192,7 +192,8 @@ def test_the_deviations_are_of_rules_and_alerts_that_exist() -> None:
     assert set(listed("Deviations")) <= known
 
 
-def known_values(every_case: Iterable[Case]) -> Mapping[tuple[str, str], set[str]]:
+@pytest.fixture(scope="module")
+def known_values(every_case: list[Case]) -> Mapping[tuple[str, str], set[str]]:
     """The values of the labels of metrics: seen in the events, and named by the patterns."""
     values: dict[tuple[str, str], set[str]] = defaultdict(set)
     for case in every_case:
@@ -222,14 +223,15 @@ def test_alternatives_are_told_apart() -> None:
 
 
 @each_file
-def test_what_an_alert_selects_its_rules_can_produce(every_case: list[Case], group: str) -> None:
-    values = known_values(every_case)
+def test_what_an_alert_selects_its_rules_can_produce(
+    known_values: Mapping[tuple[str, str], set[str]], group: str
+) -> None:
     (path,) = (path for path in rule_files() if path.stem == group)
     faults = []
     for rule in rules_of_file(path):
         for selector in selectors(rule["expr"]):
             for matcher in selector.matchers.matchers:
-                known = values.get((str(selector.name), matcher.name))
+                known = known_values.get((str(selector.name), matcher.name))
                 if known is None:
                     continue
                 name = rule.get("alert") or rule["record"]
@@ -249,8 +251,7 @@ def test_what_an_alert_selects_its_rules_can_produce(every_case: list[Case], gro
 
 
 def of_file(fired: Iterable[Firing], group: str) -> list[Firing]:
-    names = {alert.name for alert in alerts() if alert.group == group}
-    return [one for one in fired if one.name in names]
+    return [one for one in fired if template_of(one).group == group]
 
 
 def told(faults: Iterable[tuple[str, str]]) -> str:
