@@ -23,14 +23,6 @@ from tests.support.promql import deciding, selectors
 from tests.support.shared import SHARED, shared_files
 from tests.support.tools import ROOT, PrometheusBinaries
 
-ALLOWED: Final = {
-    "critical": {"critical", "warning"},
-    "high": {"warning"},
-    "medium": {"warning", "info"},
-    "low": {"info"},
-    "info": {"info"},
-}
-"""By severity of the rule, those of alerts that a single match fires."""
 NEEDS_A_HISTORY: Final = re.compile(r"Surge$")
 """The names of alerts that compare with the day before, which the events here do not have."""
 NEEDS_MORE: Final = {
@@ -76,6 +68,27 @@ def fired(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> list[Firing]:
     return firings(every_case, prometheus_binaries, tmp_path_factory.mktemp("firing"))
+
+
+@cache
+def allowed() -> Mapping[str, set[str]]:
+    """By severity of the rule, those of alerts that a single match may fire: the map's words."""
+    table = _DETECTIONS.partition("## Severity and alert\n")[2].partition("\n\n### ")[0]
+    return {
+        level: {one for one in ("critical", "warning", "info") if re.search(rf"\b{one}\b", alert)}
+        for levels, alert in re.findall(r"^\| (`\w+`(?:, `\w+`)*) \| (.*) \|$", table, re.MULTILINE)
+        for level in re.findall(r"\w+", levels)
+    }
+
+
+def test_the_map_of_severities_is_read_from_the_documentation() -> None:
+    assert allowed() == {
+        "critical": {"critical", "warning"},
+        "high": {"warning"},
+        "medium": {"warning", "info"},
+        "low": {"info"},
+        "info": {"info"},
+    }
 
 
 def listed(section: str) -> list[str]:
@@ -129,8 +142,8 @@ def behind(one: Firing) -> list[RuleConfig]:
 def test_an_alert_is_as_severe_as_its_rule(fired: list[Firing], group: str) -> None:
     faults = []
     for one in of_file(fired, group):
-        allowed = {level for rule in behind(one) for level in ALLOWED[rule.severity]}
-        if not one.many and one.severity not in allowed and not is_listed("Deviations", one.name):
+        fitting = {level for rule in behind(one) for level in allowed()[rule.severity]}
+        if not one.many and one.severity not in fitting and not is_listed("Deviations", one.name):
             matched = ", ".join(f"{rule.name} ({rule.severity})" for rule in behind(one))
             faults.append((f"{one.name} is {one.severity} for {matched}", one.case.name))
     if faults:
@@ -184,7 +197,7 @@ def test_a_rule_of_medium_severity_or_above_has_an_alert_or_a_reason() -> None:
         if not any(fnmatchcase(name, pattern) for name in without)
     ]
     assert idle == [], "these have one, or are not of that severity"
-    assert all(rule.severity in ALLOWED for rule in rules().values() if rule.pack)
+    assert all(rule.severity in allowed() for rule in rules().values() if rule.pack)
 
 
 def test_the_deviations_are_of_rules_and_alerts_that_exist() -> None:
