@@ -1,6 +1,6 @@
 .DEFAULT_GOAL := help
 LINT := ruff format types imports workflows prose
-.PHONY: always help setup tools run dashboards chart runbooks docs image sbom lock lint $(addprefix lint-,$(LINT)) \
+.PHONY: always help setup tools run dashboards chart runbooks coverage docs image sbom lock lint $(addprefix lint-,$(LINT)) \
 	format test fuzz soak clean
 
 # NEWEST=1: the newest release of everything instead of the lock files' versions, in a separate
@@ -55,6 +55,10 @@ chart: setup
 # The parts of the runbooks that follow from alerts and rule packs.
 runbooks: setup
 	@$(BIN)/python scripts/runbooks.py
+
+# Which controls the rules and alerts watch: docs/coverage.md and docs/attack-navigator.json.
+coverage: setup
+	@$(BIN)/python scripts/coverage.py
 
 # Not --quiet: --strict would see no warning.
 docs: setup

@@ -25,6 +25,8 @@ SECURITY_PACKS: Final = ("cis-", "cloudtrail-", "aws-")
 GLOBAL_SERVICES: Final = re.compile(r"\b(?:iam|signin|organizations)\.amazonaws\.com")
 
 _EXPORTER: Final = "exporter"
+_HISTOGRAM: Final = ("", "_bucket", "_sum", "_count")
+"""What the names of a metric's series may end with."""
 _MOST_RULES: Final = 4
 """Rules of an alert that are named; more are linked as a list."""
 _FEWEST_RELATED: Final = 2
@@ -42,7 +44,9 @@ class Alert:
     records: Mapping[str, str]
     """The expressions of the recorded series that its own use, by name."""
     rules: Sequence[Mapping[str, Any]]
-    """The rules of packs whose metrics it looks at."""
+    """The rules of packs whose matches fire it."""
+    yields_to: Sequence[Mapping[str, Any]]
+    """The rules whose matches keep it from firing, since they fire another alert."""
 
     @property
     def severities(self) -> list[str]:
@@ -73,15 +77,22 @@ def _alerts_of(file: Path, rules: Sequence[Mapping[str, Any]]) -> Iterable[Alert
         if "alert" in rule:
             by_name.setdefault(rule["alert"], []).append(rule)
     for name, variants in by_name.items():
-        text = "\n".join(variant["expr"] for variant in variants)
+        # Without the alerts that it yields to.
+        text = "\n".join(variant["expr"].partition("\nunless ")[0] for variant in variants)
         used = {series: expr for series, expr in recorded.items() if series in text}
         text = "\n".join((text, *used.values()))
-        counted = [
-            rule
-            for rule in rules
-            if re.search(rf"\b{rule['metric']}(_bucket|_sum|_count)?\b", text)
-        ]
-        yield Alert(name, file.stem, variants, used, counted)
+        counted = _counted(text, rules)
+        whole = "\n".join(variant["expr"] for variant in variants)
+        others = [rule for rule in _counted(whole, rules) if rule not in counted]
+        yield Alert(name, file.stem, variants, used, counted, others)
+
+
+def _counted(text: str, rules: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Return the rules whose metrics an expression has."""
+    words = set(re.findall(r"\w+", text))
+    return [
+        rule for rule in rules if any(f"{rule['metric']}{part}" in words for part in _HISTOGRAM)
+    ]
 
 
 def pages() -> dict[Path, str]:
@@ -244,7 +255,9 @@ def _related(alerts: Sequence[Alert], texts: Mapping[str, str]) -> dict[str, lis
     Those that it names, that name it, or whose alerts look at the same rules; else its neighbours.
     """
     found: dict[str, set[str]] = {alert.name: set() for alert in alerts}
-    rules = {alert.name: {rule["name"] for rule in alert.rules} for alert in alerts}
+    rules = {
+        alert.name: {rule["name"] for rule in (*alert.rules, *alert.yields_to)} for alert in alerts
+    }
     for name, text in texts.items():
         named = {other for other in found if re.search(rf"\b{other}\b", text)}
         named |= {other for other in found if rules[name] & rules[other]}

@@ -73,6 +73,13 @@ def test_the_addresses_of_rules_are_those_of_rules_that_the_alert_looks_at() -> 
     assert "security_trail_tampering" in {r["name"] for r in pack_rules("cloudtrail-security")}
 
 
+def test_a_runbook_does_not_name_rules_that_only_keep_its_alert_from_firing() -> None:
+    alert = next(one for one in read_alerts() if one.name == "AwsIdentityRefusedChanges")
+    assert [rule["name"] for rule in alert.rules] == ["identity_refused_changes"]
+    assert "cis_unauthorized_api_calls" in {rule["name"] for rule in alert.yields_to}
+    assert "`/rules/cis_unauthorized_api_calls" not in page(alert.name)
+
+
 def test_commands_use_the_region_of_the_alert_and_say_where_it_comes_from() -> None:
     for name in NAMES:
         text = page(name)

@@ -153,7 +153,8 @@ def test_patterns_can_be_pasted_into_a_metric_filter(patterns: dict[str, FilterP
 def test_controls_are_numbered_as_in_each_version() -> None:
     order = list(dict.fromkeys(rule["metric"] for rule in rules()))
     for rule in rules():
-        number, controls = order.index(rule["metric"]) + 1, rule["controls"]
+        number = order.index(rule["metric"]) + 1
+        controls = {name: id_ for name, id_ in rule["controls"].items() if name.startswith("cis-")}
         old = {"cis-v1.2.0"} if number < 15 else set()
         assert set(controls) == VERSIONS | old | {"cis-v5.0.0", "cis-v6.0.0", "cis-v7.0.0"}
         for version, control in controls.items():

@@ -66,6 +66,11 @@ def rules_of(path: Path) -> list[dict[str, Any]]:
     return [rule for group in groups for rule in group["rules"]]
 
 
+def groups_of(path: Path) -> list[str]:
+    """The names of a file's groups, in their order."""
+    return [group["name"] for group in _document(path)["groups"]]
+
+
 def alerts() -> list[Alert]:
     """All alerts; a name may come twice, with a severity each."""
     return [

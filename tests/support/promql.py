@@ -31,6 +31,33 @@ def selectors(expression: str) -> Iterator[promql.VectorSelector]:
     return iter(found)
 
 
+def deciding(expression: str) -> list[promql.VectorSelector]:
+    """The selectors whose series an expression returns, and not those that only take some away.
+
+    Those on the right of ``unless`` and ``and`` do the latter.
+    """
+    return list(_deciding(parse(expression)))
+
+
+def _deciding(node: Any) -> Iterator[promql.VectorSelector]:
+    match node:
+        case promql.VectorSelector():
+            yield node
+        case promql.MatrixSelector():
+            yield node.vector_selector
+        case promql.BinaryExpr():
+            yield from _deciding(node.lhs)
+            if str(node.op) not in ("unless", "and"):
+                yield from _deciding(node.rhs)
+        case promql.Call():
+            for argument in node.args:
+                yield from _deciding(argument)
+        case promql.ParenExpr() | promql.SubqueryExpr() | promql.UnaryExpr():
+            yield from _deciding(node.expr)
+        case promql.AggregateExpr():
+            yield from _deciding(node.expr)
+
+
 def output_labels(expression: str, known: Mapping[str, Labels]) -> Labels:
     """The labels that the series of an expression's answer may have.
 
