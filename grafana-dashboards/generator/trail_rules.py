@@ -80,6 +80,7 @@ OPERATIONS: Final = (
     "security_instances_stopped",
     "security_buckets_deleted",
     "security_data_deleted",
+    "security_snapshots_deleted",
     "data_stores_deleted",
     "data_protection_removed",
     "security_throttled_calls",
