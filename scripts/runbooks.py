@@ -27,16 +27,16 @@ TRAIL_PACKS: Final = ("cis-", "cloudtrail-")
 GLOBAL_SERVICES: Final = re.compile(r"\b(?:iam|signin|organizations)\.amazonaws\.com")
 
 _EXPORTER: Final = "exporter"
+_MOST_RULES: Final = 4
+"""Rules of an alert that are named; more are linked as a list."""
+_FEWEST_RELATED: Final = 2
+"""Runbooks that a page leads to at least: those next to it in its file if no others."""
 _SUMMARY: Final = "{eventTime, eventName, sourceIPAddress, requestParameters, errorCode}"
 _OF_CALLER: Final = (
     "select([.userIdentity | .userName, .sessionContext.sessionIssuer.userName]"
     f" | index($name)) | {_SUMMARY}"
 )
 """jq: the calls of an IAM user or a role; what a record says of a call."""
-_MOST_RULES: Final = 4
-"""Rules of an alert that are named; more are linked as a list."""
-_FEWEST_RELATED: Final = 2
-"""Runbooks that a page leads to at least: those next to it in its file if no others."""
 
 
 @dataclass(frozen=True)
