@@ -63,6 +63,7 @@ TAMPERING: Final = (
     "security_config_tampering",
     "security_logs_deleted",
     "security_alarm_changes",
+    "security_alarms_disabled",
     "cis_organizations_changes",
     "defenses_detectors_weakened",
     "defenses_findings_suppressed",
