@@ -22,6 +22,8 @@ INDEX: Final = RUNBOOKS / "README.md"
 SEVERITIES: Final = ("critical", "warning", "info")
 SECURITY_PACKS: Final = ("cis-", "cloudtrail-", "aws-")
 """How the names of packs begin that the security overview shows."""
+TRAIL_PACKS: Final = ("cis-", "cloudtrail-")
+"""How the names of packs begin whose events are CloudTrail records."""
 GLOBAL_SERVICES: Final = re.compile(r"\b(?:iam|signin|organizations)\.amazonaws\.com")
 
 _EXPORTER: Final = "exporter"
@@ -31,6 +33,12 @@ _MOST_RULES: Final = 4
 """Rules of an alert that are named; more are linked as a list."""
 _FEWEST_RELATED: Final = 2
 """Runbooks that a page leads to at least: those next to it in its file if no others."""
+_SUMMARY: Final = "{eventTime, eventName, sourceIPAddress, requestParameters, errorCode}"
+_OF_CALLER: Final = (
+    "select([.userIdentity | .userName, .sessionContext.sessionIssuer.userName]"
+    f" | index($name)) | {_SUMMARY}"
+)
+"""jq: the calls of an IAM user or a role; what a record says of a call."""
 
 
 @dataclass(frozen=True)
@@ -132,11 +140,11 @@ def _by_hand(text: str) -> str:
     return re.sub(r"<!-- (\w+): written by .*?<!-- end of \1 -->\n*", "", text, flags=re.DOTALL)
 
 
-def _labels(alert: Alert, text: str) -> str:
+def _labels(alert: Alert, by_hand: str) -> str:
     """Return how to set the variables of a page's AWS commands."""
-    if not re.search(r"\baws [a-z0-9]+ [a-z]", text):
+    if not re.search(r"\baws [a-z0-9]+ [a-z]", by_hand):
         return ""
-    used = set(re.findall(r"\$\{?([A-Z_]+)", text)) | {"REGION"}
+    used = set(re.findall(r"\$\{?([A-Z_]+)", by_hand)) | {"REGION"}
     names = {"account_id": "ACCOUNT", "region": "REGION"}
     names |= {label: label.upper() for label in sorted(alert.labels) if label not in names}
     given = {label: name for label, name in names.items() if label in alert.labels and name in used}
@@ -154,16 +162,47 @@ def _labels(alert: Alert, text: str) -> str:
             " IAM, Organizations and most sign-ins are global: their events are in `us-east-1`"
             " (`us-gov-west-1` in GovCloud, `cn-north-1` in China)."
         )
-    return "\n".join(
-        (
-            text,
-            "",
-            "```sh",
-            " ".join(f"{name}=…" for name in variables),
-            'export AWS_REGION="$REGION" AWS_DEFAULT_REGION="$REGION"',
-            "```",
-        )
+    commands = [
+        " ".join(f"{name}=…" for name in variables),
+        'export AWS_REGION="$REGION" AWS_DEFAULT_REGION="$REGION"',
+    ]
+    parts = [text, _shell(*commands)]
+    if alert.pack.startswith(TRAIL_PACKS) and "aws cloudtrail lookup-events" in by_hand:
+        parts += _records(alert)
+    return "\n\n".join(parts)
+
+
+def _records(alert: Alert) -> Iterable[str]:
+    """How to find the record behind an alert, and other calls of a user or of a role's session."""
+    yield (
+        "The record of the event, by its id, which the exemplar of the series has and the rule's"
+        " page on the exporter's status page:"
     )
+    yield _shell("EVENT_ID=…", _looked_up("EventId", "EVENT_ID"))
+    if "session" in alert.labels:
+        yield (
+            "All calls of the same person or instance. CloudTrail's Username is the session of a"
+            " role, so take the label `session`, or `user` if it is empty:"
+        )
+        yield _shell("NAME=…", _looked_up("Username", "NAME", _SUMMARY))
+    elif {"user", "event"} <= alert.labels:
+        yield "The same call by the same user or role (the labels `event` and `user`):"
+        yield _shell("EVENT=… NAME=…", _looked_up("EventName", "EVENT", _OF_CALLER))
+
+
+def _looked_up(attribute: str, variable: str, program: str = "") -> str:
+    argument = ' --arg name "$NAME"' if "$name" in program else ""
+    program = f" | {program}" if program else ""
+    return (
+        "aws cloudtrail lookup-events --max-results 50 \\\n"
+        f'  --lookup-attributes AttributeKey={attribute},AttributeValue="${variable}" \\\n'
+        "  --query 'Events[].CloudTrailEvent' --output json |\n"
+        f"  jq{argument} '.[] | fromjson{program}'"
+    )
+
+
+def _shell(*lines: str) -> str:
+    return "\n".join(("```sh", *lines, "```"))
 
 
 def _words(labels: Sequence[str]) -> str:
