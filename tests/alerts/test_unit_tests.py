@@ -45,8 +45,11 @@ def test_the_rules_do_what_their_unit_tests_say(
 def test_so_they_do_with_the_oldest_prometheus(
     both_prometheus: tuple[PrometheusBinaries, ...],
 ) -> None:
-    """The file that has each kind of expression; all queries of all run in test_product.py."""
-    promtool(both_prometheus[0], "test", "rules", ALERT_TESTS / "exporter.test.yaml")
+    """A quick file with recorded counts, thresholds and first calls.
+
+    test_product.py loads every file into that Prometheus and runs all queries of all alerts.
+    """
+    promtool(both_prometheus[0], "test", "rules", ALERT_TESTS / "cloudtrail-identity.test.yaml")
 
 
 def test_each_rule_file_has_its_unit_tests() -> None:

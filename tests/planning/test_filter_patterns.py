@@ -20,11 +20,12 @@ from exporter.rules.decoder import Decoder
 from exporter.rules.envelopes import opened
 from tests.support.doubtful_aws import DoubtfulAws
 from tests.support.envelopes import envelope, sign_in
+from tests.support.examples import examples
 from tests.support.samples import cloudtrail_files, log_files
 from tests.support.shared import shared_files
 from tests.support.tools import ROOT
 
-EXAMPLES = 200
+EXAMPLES = examples(100)
 PACKS = sorted((ROOT / "config/rules").glob("*.yaml"))
 
 FORMATS: tuple[EventFormat, ...] = get_args(EventFormat)
