@@ -58,9 +58,9 @@ def test_each_rule_file_has_its_unit_tests() -> None:
 
 @cache
 def _unit_tests(group: str) -> list[dict[str, Any]]:
-    tests: list[dict[str, Any]] = yaml.safe_load((ALERT_TESTS / f"{group}.test.yaml").read_text())[
-        "tests"
-    ]
+    tests: list[dict[str, Any]] = yaml.load(
+        (ALERT_TESTS / f"{group}.test.yaml").read_text(), Loader=yaml.CSafeLoader
+    )["tests"]
     return tests
 
 
