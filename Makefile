@@ -130,8 +130,11 @@ fuzz: setup
 
 # Rounds of kills, faults, wrong clocks, removed files …; SEED: start with that round again.
 MINUTES ?= 60
+# Properties that the suite tries with a tenth of these random inputs.
+PROPERTIES := $(shell grep -rl "support.examples" tests --include="test_*.py")
 
 soak: tools
+	@EXAMPLES=10 $(BIN)/pytest -n 5 -q $(PROPERTIES)
 	@$(BIN)/python -m bench.soak --minutes $(MINUTES) $(if $(filter command% environment%,$(origin SEED)),--seed $(SEED))
 	@$(BIN)/python -m bench.counts $(if $(filter command% environment%,$(origin SEED)),--seed $(SEED))
 

@@ -131,6 +131,7 @@ def clusters() -> list[Line]:
                     "eks_audit_pod_exec",
                     "eks_audit_secret_reads",
                     "eks_audit_impersonation",
+                    "eks_audit_refused_attempts",
                 ),
                 kinds(
                     "API server",

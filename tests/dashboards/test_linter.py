@@ -10,7 +10,7 @@ from typing import Any, Final
 import promql_parser as promql
 
 from tests.support.dashboards import Dashboard, PanelQuery, Window
-from tests.support.promql import parse, selectors
+from tests.support.promql import calls, parse, selectors
 
 _DATASOURCE: Final = {"type": "prometheus", "uid": "${datasource}"}
 _TARGETS: Final = {"job": ".+", "instance": ".+"}
@@ -112,7 +112,7 @@ def test_target_rate_interval(dashboard: Dashboard) -> None:
     whole = {timedelta(hours=1, minutes=3), timedelta(hours=1)}
     counting = whole | {timedelta(minutes=5), timedelta(seconds=17)}
     for query in _queries(dashboard):
-        for call in _calls(query.expression, _OVER_COUNTERS):
+        for call in calls(query.expression, _OVER_COUNTERS):
             name = call.func.name
             allowed = usual if name in _OVER_RATE_INTERVAL else usual | whole
             allowed = counting if name in _COUNTING else allowed
@@ -123,8 +123,7 @@ def test_target_job_and_target_instance(dashboard: Dashboard) -> None:
     wanted = {("job", "the-job"), ("instance", "the-instance")}
     for query in _queries(dashboard):
         lowest = [
-            str(call.args[0].vector_selector)
-            for call in _calls(query.expression, {"min_over_time"})
+            str(call.args[0].vector_selector) for call in calls(query.expression, {"min_over_time"})
         ]
         for selector in selectors(query.expression):
             # Of all targets: those that are not chosen have no total at the end.
@@ -143,7 +142,7 @@ def test_target_counter_agg(dashboard: Dashboard) -> None:
     for query in _queries(dashboard):
         inside = [
             str(call.args[0].vector_selector)
-            for call in _calls(query.expression, _OVER_COUNTERS)
+            for call in calls(query.expression, _OVER_COUNTERS)
             if isinstance(call.args[0], promql.MatrixSelector)
         ]
         counters = [
@@ -195,14 +194,3 @@ def test_lines_have_names(dashboard: Dashboard) -> None:
     for panel in dashboard.panels:
         for target in panel.get("targets", ()):
             assert target.get("format") == "table" or target["legendFormat"], panel["title"]
-
-
-def _calls(expression: str, names: set[str]) -> list[promql.Call]:
-    found: list[promql.Call] = []
-
-    def visit(node: promql.Expr) -> None:
-        if isinstance(node, promql.Call) and node.func.name in names:
-            found.append(node)
-
-    promql.walk(parse(expression), visit)
-    return found

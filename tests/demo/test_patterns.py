@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from conformance.score import CASES, UNCERTAIN, Verdict, failures, load_cases
 from exporter.patterns import PatternError, PatternWarning, compile_pattern
 from metric_filter_demo.patterns import Doubts, InvalidPattern, read_pattern
+from tests.support.examples import examples
 from tests.support.shared import shared_files
 
 
@@ -148,7 +149,7 @@ lines = st.lists(
 ).map(" ".join)
 
 
-@settings(max_examples=1500, deadline=None)
+@settings(max_examples=examples(600), deadline=None)
 @given(patterns, st.one_of(documents.map(json.dumps), lines))
 def test_two_engines_written_apart_agree(pattern: str, message: str) -> None:
     assume(message)

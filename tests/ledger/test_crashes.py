@@ -30,6 +30,7 @@ from tests.support.counting import (
     load_one,
     use,
 )
+from tests.support.examples import examples
 
 LIMIT = 3
 RULES = {RULE: use(max_series=LIMIT), "other": use(max_series=LIMIT)}
@@ -130,7 +131,7 @@ class Ledgers(RuleBasedStateMachine):
 
 
 TestLedgers = Ledgers.TestCase
-TestLedgers.settings = settings(max_examples=40, stateful_step_count=15, deadline=None)
+TestLedgers.settings = settings(max_examples=examples(20), stateful_step_count=15, deadline=None)
 
 # Commit n counts events 3n-3 … 3n-1 (one of them again from the commit before) and says so.
 COMMITS_FOREVER = """

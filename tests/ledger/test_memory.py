@@ -29,6 +29,7 @@ from tests.support.counting import (
     load,
     use,
 )
+from tests.support.examples import examples
 
 DAY = 24 * 3600 * 1000
 YEAR = 365 * DAY
@@ -427,4 +428,4 @@ def test_positions_that_were_corrected_between_two_looks_prove_nothing() -> None
 
 
 TestMemory = Memory.TestCase
-TestMemory.settings = settings(max_examples=100, stateful_step_count=20, deadline=None)
+TestMemory.settings = settings(max_examples=examples(40), stateful_step_count=20, deadline=None)

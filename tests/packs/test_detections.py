@@ -6,11 +6,11 @@ import json
 from typing import Any
 
 import pytest
-import yaml
 
 from exporter.rules import RuleSet
 from scripts.detections import detecting, every_rule, matching
-from tests.packs.test_trail_packs import CALL, FOLDER, NEWER
+from tests.packs.test_trail_packs import CALL, NEWER
+from tests.support.alerting import pack_rules
 from tests.support.shared import shared_files
 
 SERVICE_POLICY = json.dumps(
@@ -96,7 +96,7 @@ def alerting() -> set[str]:
     return {
         rule["name"]
         for pack in NEWER
-        for rule in yaml.safe_load((FOLDER / f"{pack}.yaml").read_text())["rules"]
+        for rule in pack_rules(pack)
         if rule["severity"] in {"medium", "high", "critical"}
     }
 

@@ -6,12 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 from exporter.patterns import compile_pattern
+from tests.support.alerting import pack_rules
 from tests.support.expositions import Exposition
 from tests.support.samples import cloudtrail_files, count_once
-from tests.support.tools import ROOT
 
 PACKS = [
     "cis-aws-foundations",
@@ -31,7 +30,7 @@ MOST_SERIES = 50
 def rules(*packs: str) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = []
     for pack in packs:
-        found += yaml.safe_load((ROOT / "config" / "rules" / f"{pack}.yaml").read_text())["rules"]
+        found += pack_rules(pack)
     return found
 
 

@@ -39,6 +39,7 @@ from exporter.patterns.syntax import (
     Tree,
 )
 from fuzz.rendering import render
+from tests.support.examples import examples
 
 QUICK = settings(max_examples=200, deadline=None)
 
@@ -73,7 +74,7 @@ messages = st.one_of(
 )
 
 
-@settings(QUICK, max_examples=1500)
+@settings(QUICK, max_examples=examples(600))
 @given(patterns, messages, st.booleans())
 def test_compiling_raises_pattern_errors_only_and_matching_raises_nothing(
     text: str, message: str, aws_limits: bool
@@ -153,7 +154,7 @@ trees: st.SearchStrategy[Tree] = st.one_of(
 )
 
 
-@settings(QUICK, max_examples=400)
+@settings(QUICK, max_examples=examples(200))
 @given(trees)
 def test_a_rendered_tree_parses_to_itself(tree: Tree) -> None:
     assert compile_pattern(render(tree), aws_limits=False).tree == tree

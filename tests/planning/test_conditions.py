@@ -8,13 +8,13 @@ from itertools import product
 from typing import Any
 
 import pytest
-import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from exporter.patterns import Document, compile_pattern
 from exporter.planning import ANY, Attributes, attributes_of
 from exporter.planning.write_events import is_write
+from tests.support.alerting import pack_rules
 from tests.support.samples import cloudtrail_files
 from tests.support.tools import ROOT
 
@@ -103,7 +103,7 @@ def test_each_match_of_a_single_test_has_its_attributes() -> None:
 
 
 def test_every_match_of_the_packs_in_real_records_has_the_attributes() -> None:
-    rules = [rule for pack in PACKS for rule in yaml.safe_load(pack.open())["rules"]]
+    rules = [rule for pack in PACKS for rule in pack_rules(pack.stem)]
     packed = [compile_pattern(rule["pattern"]) for rule in rules]
     asked = [attributes_of(pattern) for pattern in packed]
     matched = 0

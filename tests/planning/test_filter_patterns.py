@@ -9,7 +9,6 @@ from itertools import pairwise, product
 from typing import cast, get_args
 
 import pytest
-import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -18,13 +17,15 @@ from exporter.patterns import Document, FilterPattern, PatternError, compile_pat
 from exporter.planning import request_patterns
 from exporter.rules.decoder import Decoder
 from exporter.rules.envelopes import opened
+from tests.support.alerting import pack_rules
 from tests.support.doubtful_aws import DoubtfulAws
 from tests.support.envelopes import envelope, sign_in
+from tests.support.examples import examples
 from tests.support.samples import cloudtrail_files, log_files
 from tests.support.shared import shared_files
 from tests.support.tools import ROOT
 
-EXAMPLES = 200
+EXAMPLES = examples(100)
 PACKS = sorted((ROOT / "config/rules").glob("*.yaml"))
 
 FORMATS: tuple[EventFormat, ...] = get_args(EventFormat)
@@ -282,7 +283,7 @@ def test_the_guesses_of_the_conformance_suite_may_all_be_wrong() -> None:
 
 
 def test_every_match_of_the_packs_in_real_logs_is_in_the_answer() -> None:
-    rules = [rule for pack in PACKS for rule in yaml.safe_load(pack.open())["rules"]]
+    rules = [rule for pack in PACKS for rule in pack_rules(pack.stem)]
     packed = [compiled(rule["pattern"]) for rule in rules]
     files = [*log_files(), *cloudtrail_files()]
     real = dict.fromkeys(line for file in files for line in file.read_text().splitlines())

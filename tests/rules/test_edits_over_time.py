@@ -35,6 +35,7 @@ from tests.sources.test_timeline import (
     source,
 )
 from tests.support.counting import expire
+from tests.support.examples import examples
 
 SOURCE, RULE, METRIC = PARTITION.source, "edited", "edited_total"
 MESSAGES = ("m0", "m1", "m2")
@@ -154,7 +155,9 @@ class Exporter:
 
 
 @settings(
-    max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=examples(5),
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 @given(
     steps,

@@ -41,6 +41,7 @@ from exporter.sources.base import Environment
 from exporter.sources.event_history import EventHistory
 from exporter.sources.log_groups import LOG_GROUP, LogGroups
 from exporter.sources.pace import Answer, EventPage, Pace
+from tests.support.examples import examples
 from tests.support.selecting import ACCOUNT, REGION, Happening, SelectingAws, record
 
 BEGIN, LASTS, INTERVAL, LOOKBACK = 1_700_000_000, 1800, 60, 600
@@ -284,7 +285,9 @@ actions = st.lists(
 
 @pytest.mark.parametrize("name", ["history", "apps"])
 @settings(
-    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=examples(10),
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 @given(arrivals, rule_sets, actions, st.integers(0, 2**32), st.booleans())
 def test_counts_are_those_of_reading_everything(  # noqa: PLR0917 - drawn

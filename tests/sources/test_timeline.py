@@ -22,6 +22,7 @@ from exporter.sources.base import Discovery, Environment
 from exporter.sources.pace import EventPage
 from exporter.sources.timeline import TimelineSource
 from exporter.sources.timeline_options import TimelineConfig
+from tests.support.examples import examples
 
 PARTITION = Partition("simulated", "123456789012", "eu-west-1")
 INTERVAL, LOOKBACK = 60, 900  # seconds
@@ -217,7 +218,7 @@ def made(arrivals: list[tuple[int, int]]) -> list[tuple[int, int, str]]:
     ]
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 @given(
     arrivals,
     st.lists(
@@ -259,7 +260,7 @@ def test_every_event_counts_once_over_delays_pauses_failures_restarts_and_kills(
     assert max(ledger.counted.values(), default=1) == 1
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(25), deadline=None)
 @given(arrivals, st.integers(0, 2**32))
 def test_an_event_is_found_in_time_and_with_few_calls(
     arrivals: list[tuple[int, int]], seed: int
@@ -438,7 +439,7 @@ def catch_up(reader: TimelineSource, ledger: SimulatedLedger, clock: Clock, unti
             clock.now = max(clock.now, began + INTERVAL)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=examples(6), deadline=None)
 @given(
     st.integers(0, 2**32),
     st.sampled_from([0.0, 0.02, 0.3]),
@@ -469,7 +470,7 @@ def test_a_backlog_is_worked_off_slice_by_slice_while_fresh_events_keep_their_ti
             assert age <= 3 * INTERVAL, "a fresh event waited for the backlog"
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(25), deadline=None)
 @given(
     arrivals,
     st.one_of(st.integers(-LOOKBACK, LOOKBACK), st.integers(LOOKBACK, 8 * LOOKBACK)),

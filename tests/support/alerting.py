@@ -114,6 +114,7 @@ def pack_thresholds(pack: str) -> dict[str, float]:
     return {name: float(value) for name, value in given.items()}
 
 
+@cache
 def _document(path: Path) -> Any:
     return yaml.load(path.read_text(), Loader=yaml.CSafeLoader)
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from functools import cache
 from typing import Any, Final, TypeAlias
 
 import promql_parser as promql
@@ -21,14 +22,30 @@ def parse(expression: str) -> promql.Expr:
 
 def selectors(expression: str) -> Iterator[promql.VectorSelector]:
     """All selectors in an expression."""
+    return iter(_selectors_and_calls(expression)[0])
+
+
+def calls(expression: str, names: Iterable[str]) -> list[promql.Call]:
+    """The calls of some functions in an expression."""
+    return [call for call in _selectors_and_calls(expression)[1] if call.func.name in names]
+
+
+@cache
+def _selectors_and_calls(
+    expression: str,
+) -> tuple[list[promql.VectorSelector], list[promql.Call]]:
+    """Cached: the library copies the rest of the tree for each node that is visited."""
     found: list[promql.VectorSelector] = []
+    called: list[promql.Call] = []
 
     def visit(node: promql.Expr) -> None:
         if isinstance(node, promql.VectorSelector):
             found.append(node)
+        elif isinstance(node, promql.Call):
+            called.append(node)
 
     promql.walk(parse(expression), visit)
-    return iter(found)
+    return found, called
 
 
 def deciding(expression: str) -> list[promql.VectorSelector]:
