@@ -1,0 +1,126 @@
+"""The project's alerts over a time that was played, judged by a real Prometheus.
+
+It evaluates the recording rules and the expression of each alert over that time. Only ``for`` and
+``keep_firing_for`` are applied here.
+"""
+
+from __future__ import annotations
+
+import subprocess
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from exporter.yamlfile.durations import parse_duration
+from tests.support.alerting import rules_of
+from tests.support.prometheus import Prometheus
+from tests.support.tools import PrometheusBinaries
+
+SEVERITIES: Final = ("critical", "warning", "info")
+STEP: Final = 60
+"""Seconds between two evaluations."""
+RETENTION: Final = "100y"
+
+
+@dataclass(frozen=True)
+class Fired:
+    """A series of an alert that fired."""
+
+    alert: str
+    severity: str
+    account: str
+    labels: Mapping[str, str]
+    times: Sequence[tuple[float, float]]
+    """From when to when, seconds since the epoch."""
+
+
+class Judge:
+    """A Prometheus with the samples of a time that was played. Use ``fired``."""
+
+    def __init__(self, binaries: PrometheusBinaries, folder: Path, files: Sequence[Path]) -> None:
+        """``files``: of ``played.play``. ``folder`` is for the database."""
+        self._binaries = binaries
+        self._folder = folder
+        self._database = folder / "tsdb"
+        for file in files:
+            self._promtool("openmetrics", str(file), str(self._database))
+            file.unlink()
+
+    def fired(
+        self, rule_files: Sequence[Path], start: int, end: int, *, recorded: Sequence[range] = ()
+    ) -> list[Fired]:
+        """Evaluate the alerts of rule files between two times.
+
+        ``recorded``: earlier times for which the recording rules are evaluated too.
+        """
+        recording = [path for path in rule_files if any("record" in r for r in rules_of(path))]
+        alerts = [rule for path in rule_files for rule in rules_of(path) if "alert" in rule]
+        with self._running() as server:
+            for times in (*recorded, range(start, end + STEP, STEP)):
+                self._record(server, recording, times)
+        with self._running() as server:
+            return [one for rule in alerts for one in _fired(server, rule, start, end)]
+
+    def _running(self) -> Prometheus:
+        return Prometheus(self._binaries.prometheus, self._folder, targets={}, retention=RETENTION)
+
+    def _record(self, server: Prometheus, files: Sequence[Path], times: range) -> None:
+        if files:
+            window = f"--start={times[0]}", f"--end={times[-1]}", f"--eval-interval={times.step}s"
+            into = f"--url={server.url}", f"--output-dir={self._database}"
+            self._promtool("rules", *window, *into, *map(str, files))
+
+    def _promtool(self, kind: str, *arguments: str) -> None:
+        command = [str(self._binaries.promtool), "tsdb", "create-blocks-from", kind, *arguments]
+        subprocess.run(command, check=True, capture_output=True)
+
+
+def _fired(server: Prometheus, rule: Mapping[str, Any], start: int, end: int) -> Iterator[Fired]:
+    pending = parse_duration(rule.get("for", "0s"))
+    kept = parse_duration(rule.get("keep_firing_for", "0s"))
+    answer = server.get(
+        "/api/v1/query_range", query=rule["expr"], start=str(start), end=str(end), step=str(STEP)
+    )
+    for row in answer["result"]:
+        labels = {name: value for name, value in row["metric"].items() if name != "__name__"}
+        times = _firing([at for at, _ in row["values"]], pending, kept)
+        if times:
+            severity = rule["labels"]["severity"]
+            yield Fired(rule["alert"], severity, labels.get("account_id", ""), labels, times)
+
+
+def _firing(true: Iterable[float], pending: float, kept: float) -> list[tuple[float, float]]:
+    """When an alert fires whose condition is true at these evaluations."""
+    spans: list[tuple[float, float]] = []
+    since = latest = float("-inf")
+    for at in true:
+        if at - latest > STEP:
+            since = at
+        latest = at
+        if at - since < pending:
+            continue
+        began = at
+        if spans and at <= spans[-1][1]:
+            began, _ = spans.pop()
+        spans.append((began, at + STEP + kept))
+    return spans
+
+
+def notifications(fired: Iterable[Fired]) -> Counter[tuple[str, str]]:
+    """How often someone is notified, by severity and alert.
+
+    As docs/alerts.md routes them: one notification for each alert and account, and another one if
+    it fires again after it had ended.
+    """
+    by_group: dict[tuple[str, str, str], list[tuple[float, float]]] = defaultdict(list)
+    for one in fired:
+        by_group[one.severity, one.alert, one.account] += one.times
+    counts: Counter[tuple[str, str]] = Counter()
+    for (severity, alert, _), times in by_group.items():
+        latest = float("-inf")
+        for began, ended in sorted(times):
+            counts[severity, alert] += began > latest
+            latest = max(latest, ended)
+    return counts

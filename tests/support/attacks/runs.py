@@ -1,0 +1,112 @@
+"""The attacks, a session of root and the quiet day, each played and judged as a whole."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from itertools import chain
+from pathlib import Path
+from typing import Final
+
+from exporter.configuration.packs import available_packs
+from tests.support.alerting import ALERTS
+from tests.support.attacks.judged import STEP, Fired, Judge
+from tests.support.attacks.played import BLOCK, Logged, PlayedExporter, play
+from tests.support.attacks.quiet_day import DAY, Routine, day, once
+from tests.support.attacks.quiet_people import PEOPLE
+from tests.support.attacks.quiet_routines import (
+    BACKUPS,
+    DEPLOYMENTS,
+    MONITORING,
+    SCALING,
+    WORKLOADS,
+)
+from tests.support.attacks.root_session import root_session
+from tests.support.attacks.scenarios import Scenario
+from tests.support.tools import PrometheusBinaries
+
+START: Final = 1_772_409_600
+"""2026-03-02, midnight."""
+ANY_DAY: Final = "200000000001"
+FIRST_DAY: Final = "200000000002"
+ROOT: Final = "200000000003"
+QUIET: Final[Sequence[Routine]] = [
+    *DEPLOYMENTS,
+    *SCALING,
+    *BACKUPS,
+    *WORKLOADS,
+    *MONITORING,
+    *PEOPLE,
+]
+_HISTORY_DAYS: Final = 14
+_WARM_UP: Final = 600
+_ALERTS_OF: Final = ("cis-", "cloudtrail-", "aws-findings", "eks-audit")
+
+
+def packs() -> list[str]:
+    """The packs of detections."""
+    return [name for name in available_packs() if name.startswith(_ALERTS_OF)]
+
+
+def rule_files() -> list[Path]:
+    """Their alerts."""
+    return [ALERTS / f"{pack}.yaml" for pack in packs()]
+
+
+@dataclass
+class Outcome:
+    """What came of a run."""
+
+    events: int
+    fired: list[Fired]
+    matched: dict[str, set[str]] = field(default_factory=dict)
+    """The rules that matched, by account."""
+
+    def of(self, account: str) -> list[Fired]:
+        """The series of alerts of an account."""
+        return [one for one in self.fired if one.account == account]
+
+
+def short_run(binaries: PrometheusBinaries, folder: Path, scenarios: Sequence[Scenario]) -> Outcome:
+    """Scenarios, the root session and the short day, each in its own account, within two hours."""
+    start = START + _WARM_UP
+    events = [event for one in scenarios for event in one.events(start)]
+    events += root_session(ROOT, start)
+    events += once(QUIET, FIRST_DAY, start, seconds=3600)
+    scrapes = range(START, START + BLOCK, STEP)
+    return _run(binaries, folder, sorted(events), scrapes)
+
+
+def quiet_day(binaries: PrometheusBinaries, folder: Path, *, seed: int) -> Outcome:
+    """The quiet day in an account with 14 days of history and in one without."""
+    events = list(
+        chain.from_iterable(
+            day(QUIET, ANY_DAY, START - n * DAY, seed=seed + n, is_past=True)
+            for n in range(_HISTORY_DAYS, 0, -1)
+        )
+    )
+    today = day(QUIET, ANY_DAY, START, seed=seed)
+    events += today
+    events += [
+        one._replace(account=FIRST_DAY, message=one.message.replace(ANY_DAY, FIRST_DAY))
+        for one in today
+    ]
+    watched = [range(START - 7 * DAY - BLOCK, START - 6 * DAY, 300), range(START - DAY, START, 300)]
+    past = set(range(START - _HISTORY_DAYS * DAY - BLOCK, START, 1800)).union(*watched)
+    scrapes = [*sorted(past), *range(START, START + DAY, STEP)]
+    return _run(binaries, folder, sorted(events), scrapes, recorded=watched)
+
+
+def _run(
+    binaries: PrometheusBinaries,
+    folder: Path,
+    events: Sequence[Logged],
+    scrapes: Sequence[int],
+    *,
+    recorded: Sequence[range] = (),
+) -> Outcome:
+    with PlayedExporter(folder, packs()) as exporter:
+        files = play(exporter, events, scrapes, folder)
+    judge = Judge(binaries, folder / "prometheus", files)
+    fired = judge.fired(rule_files(), START, scrapes[-1], recorded=recorded)
+    return Outcome(len(events), fired, exporter.matched)
