@@ -26,6 +26,12 @@ _READS: Final = (
     "organizations:DescribeOrganization",
     "support:DescribeCases",
 )
+_ALL_BLOCKED: Final = {
+    "BlockPublicAcls": True,
+    "BlockPublicPolicy": True,
+    "IgnorePublicAcls": True,
+    "RestrictPublicBuckets": True,
+}
 _CHANGES: Final[Sequence[tuple[str, dict[str, Any]]]] = (
     ("account:PutAlternateContact", {"alternateContactType": "SECURITY"}),
     ("iam:UpdateAccountPasswordPolicy", {"minimumPasswordLength": 14}),
@@ -33,7 +39,7 @@ _CHANGES: Final[Sequence[tuple[str, dict[str, Any]]]] = (
     ("billing:UpdateBillingPreferences", {}),
     (
         "s3:PutAccountPublicAccessBlock",
-        {"PublicAccessBlockConfiguration": {"BlockPublicAcls": True}},
+        {"PublicAccessBlockConfiguration": _ALL_BLOCKED},
     ),
 )
 
