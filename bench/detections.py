@@ -85,7 +85,7 @@ def _attacks(binaries: PrometheusBinaries, folder: Path, _: int) -> list[str]:
 
 
 def _quiet(binaries: PrometheusBinaries, folder: Path, seed: int) -> list[str]:
-    outcome = runs.quiet_day(binaries, folder, seed=seed)
+    outcome = runs.quiet_run(binaries, folder, seed=seed)
     days = {"any day": runs.ANY_DAY, "the first day": runs.FIRST_DAY}
     lines = [
         "",

@@ -64,18 +64,6 @@ def instance(name: str, instance_id: str, address: str) -> Caller:
     return replace(caller, identity={**caller.identity, "sessionContext": context})
 
 
-def service_role(name: str, service: str) -> Caller:
-    """An AWS service that uses its service-linked role."""
-    caller = role(name, service.partition(".")[0], service, agent=service)
-    return replace(caller, identity={**caller.identity, "invokedBy": service})
-
-
-def on_behalf(caller: Caller, service: str) -> Caller:
-    """A service that makes calls with its caller's permissions, such as CloudFormation."""
-    identity = {**caller.identity, "invokedBy": service}
-    return Caller(identity, service, service)
-
-
 def foreign(address: str = ELSEWHERE, account: str = FOREIGN) -> Caller:
     """A principal of another account, as the called account's trail shows it."""
     identity = {
@@ -98,8 +86,19 @@ def web_identity(provider: str, subject: str, address: str) -> Caller:
     return Caller(identity, address, BOTO)
 
 
-service = Callers.service
-root = _callers.root
+def actor(name: str) -> Caller:
+    """An actor of ``ACTORS``; or ``lambda.amazonaws.com``, or ``role by lambda``: for a role.
+
+    Raises KeyError for any other name.
+    """
+    if name.endswith(".amazonaws.com"):
+        return Callers.service(name)
+    own, by, service = name.partition(" by ")
+    if not by:
+        return ACTORS[own]
+    caller = ACTORS[own] if own in ACTORS else role(own, service.partition(".")[0])
+    host = f"{service}.amazonaws.com"
+    return Caller({**caller.identity, "invokedBy": host}, host, host)
 
 
 def call(
@@ -155,3 +154,66 @@ def _dated(caller: Caller) -> Caller:
     context = dict(caller.identity["sessionContext"])
     context["attributes"] = {**context["attributes"], "creationDate": _SESSION_BEGAN}
     return replace(caller, identity={**caller.identity, "sessionContext": context})
+
+
+_RUNNER: Final = "203.0.113.20"
+_NAT: Final = "203.0.113.40"
+_TERRAFORM: Final = "APN/1.0 HashiCorp/1.0 Terraform/1.12.1 aws-sdk-go-v2/1.36.3"
+
+ACTORS: Final[Mapping[str, Caller]] = {
+    # Attackers
+    "stolen_key": user("ci-deploy", ELSEWHERE),
+    "console_user": console_user("maya.okafor", ELSEWHERE),
+    "console_user_without_mfa": console_user("maya.okafor", ELSEWHERE, mfa=False),
+    "role": role("app-deploy", "deploy-42", ELSEWHERE),
+    "person": person("tomas", address=ELSEWHERE),
+    "root": _callers.root(ELSEWHERE),
+    "instance": instance("web-instance", "i-0abcdef0123456789", "10.0.4.17"),
+    "stolen_instance": instance("web-instance", "i-0abcdef0123456789", ELSEWHERE),
+    "stolen_function": role("orders-function", "orders", ELSEWHERE),
+    "anonymous": Caller(
+        {"type": "AWSAccount", "principalId": "", "accountId": "ANONYMOUS_PRINCIPAL"}, ELSEWHERE
+    ),
+    # Deployments
+    "github-actions": web_identity(
+        "token.actions.githubusercontent.com", "repo:example/shop:ref:refs/heads/main", _RUNNER
+    ),
+    "ci-deploy": role("ci-deploy", "GitHubActions", _RUNNER),
+    "ci-terraform": role("ci-terraform", "GitHubActions", _RUNNER, agent=_TERRAFORM),
+    "cdk-hnb659fds-deploy-role": role("cdk-hnb659fds-deploy-role", "aws-cdk-ci", _RUNNER),
+    "codebuild-release": role("codebuild-release", "AWSCodeBuild-@HEX@", "10.0.12.7"),
+    "codepipeline-release": role("codepipeline-release", "17642016", "codepipeline.amazonaws.com"),
+    # Kubernetes
+    "karpenter-controller": role("karpenter-controller", "1764201600000000000", _NAT),
+    "external-dns": role("external-dns", "1764201600000000001", _NAT),
+    "aws-load-balancer-controller": role("aws-load-balancer-controller", "17642016002", _NAT),
+    "eks-node": instance("eks-node", "i-@HEX@", "10.0.3.14"),
+    "eks-node-behind-nat": instance("eks-node", "i-0123456789abcde@NAME@", _NAT),
+    "eks-node-behind-endpoint": instance("eks-node", "i-0123456789abcde@NAME@", "10.0.3.14"),
+    "pod": web_identity(
+        "oidc.eks.eu-west-1.amazonaws.com/id/0123456789ABCDEF",
+        "system:serviceaccount:shop:web-@NAME@",
+        _NAT,
+    ),
+    # Workloads and their care
+    "shop-task": role("shop-task", "0123456789abcdef@NAME@", "10.0.7.1@NAME@"),
+    "shop-execution": role("shop-execution", "0123456789abcdef@NAME@", "10.0.7.2"),
+    "orders-function": role("orders-function", "orders", "10.0.9.3"),
+    "web-instance": instance("web-instance", "i-0abcdef012345678@NAME@", "10.0.4.1@NAME@"),
+    "backup-on-premises": user("backup-on-premises", "203.0.113.99"),
+    "secret-rotation": role("secret-rotation", "rotate-@NAME@", "10.0.9.8"),
+    "key-rotation": role("key-rotation", "monthly", "10.0.9.40"),
+    "image-clean-up": role("image-clean-up", "clean-up", "10.0.9.9"),
+    "finops-export": role("finops-export", "costs", "10.0.9.30"),
+    "ssm-maintenance-window": role("ssm-maintenance-window", "SSM", "ssm.amazonaws.com"),
+    "AWSDataLifecycleManagerDefaultRole": role(
+        "AWSDataLifecycleManagerDefaultRole", "AWSDataLifecycleManager", "dlm.amazonaws.com"
+    ),
+    "datadog-integration": role("datadog-integration", "Datadog", "198.51.100.20"),
+    "monitoring-account": foreign("198.51.100.20"),
+    # People
+    "developer": person("@EACH@", "Developer"),
+    "oncall": console_user("oncall"),
+    "break-glass": role("break-glass", "oncall"),
+}
+"""By name, who may act."""

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, Final
 
-from tests.support.attacks.actors import call, filled, root, sign_in
+from tests.support.attacks.actors import actor, call, filled, sign_in
 from tests.support.attacks.played import Logged
 
 _READS: Final = (
@@ -46,7 +47,7 @@ _CHANGES: Final[Sequence[tuple[str, dict[str, Any]]]] = (
 
 def root_session(account: str, start: float) -> list[Logged]:
     """Its events: a sign-in with MFA, 120 reads in several regions and five changes, in an hour."""
-    caller = root("192.0.2.10")
+    caller = replace(actor("root"), address="192.0.2.10")
     calls = [sign_in(caller, mfa=True)]
     for number in range(120):
         region = ("us-east-1", "eu-west-1", "eu-central-1")[number % 3]

@@ -12,15 +12,7 @@ from exporter.configuration.packs import available_packs
 from tests.support.alerting import ALERTS
 from tests.support.attacks.judged import STEP, Fired, Judge
 from tests.support.attacks.played import BLOCK, Logged, PlayedExporter, play
-from tests.support.attacks.quiet_day import DAY, Routine, day, once
-from tests.support.attacks.quiet_people import PEOPLE
-from tests.support.attacks.quiet_routines import (
-    BACKUPS,
-    DEPLOYMENTS,
-    MONITORING,
-    SCALING,
-    WORKLOADS,
-)
+from tests.support.attacks.quiet_day import DAY, busiest, day
 from tests.support.attacks.root_session import root_session
 from tests.support.attacks.scenarios import Scenario
 from tests.support.tools import PrometheusBinaries
@@ -30,14 +22,6 @@ START: Final = 1_772_409_600
 ANY_DAY: Final = "200000000001"
 FIRST_DAY: Final = "200000000002"
 ROOT: Final = "200000000003"
-QUIET: Final[Sequence[Routine]] = [
-    *DEPLOYMENTS,
-    *SCALING,
-    *BACKUPS,
-    *WORKLOADS,
-    *MONITORING,
-    *PEOPLE,
-]
 _HISTORY_DAYS: Final = 14
 _WARM_UP: Final = 600
 _ALERTS_OF: Final = ("cis-", "cloudtrail-", "aws-findings", "eks-audit")
@@ -72,20 +56,20 @@ def short_run(binaries: PrometheusBinaries, folder: Path, scenarios: Sequence[Sc
     start = START + _WARM_UP
     events = [event for one in scenarios for event in one.events(start)]
     events += root_session(ROOT, start)
-    events += once(QUIET, FIRST_DAY, start, seconds=3600)
+    events += busiest(FIRST_DAY, start, seconds=3600)
     scrapes = range(START, START + BLOCK, STEP)
     return _run(binaries, folder, sorted(events), scrapes)
 
 
-def quiet_day(binaries: PrometheusBinaries, folder: Path, *, seed: int) -> Outcome:
+def quiet_run(binaries: PrometheusBinaries, folder: Path, *, seed: int) -> Outcome:
     """The quiet day in an account with 14 days of history and in one without."""
     events = list(
         chain.from_iterable(
-            day(QUIET, ANY_DAY, START - n * DAY, seed=seed + n, is_past=True)
+            day(ANY_DAY, START - n * DAY, seed=seed + n, is_past=True)
             for n in range(_HISTORY_DAYS, 0, -1)
         )
     )
-    today = day(QUIET, ANY_DAY, START, seed=seed)
+    today = day(ANY_DAY, START, seed=seed)
     events += today
     events += [
         one._replace(account=FIRST_DAY, message=one.message.replace(ANY_DAY, FIRST_DAY))
