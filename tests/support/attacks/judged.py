@@ -6,6 +6,7 @@ It evaluates the recording rules and the expression of each alert over that time
 
 from __future__ import annotations
 
+import json
 import subprocess
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -15,6 +16,7 @@ from typing import Any, Final
 
 from exporter.yamlfile.durations import parse_duration
 from tests.support.alerting import rules_of
+from tests.support.attacks.played import BLOCK
 from tests.support.prometheus import Prometheus
 from tests.support.tools import PrometheusBinaries
 
@@ -39,51 +41,83 @@ class Fired:
 class Judge:
     """A Prometheus with the samples of a time that was played. Use ``fired``."""
 
-    def __init__(self, binaries: PrometheusBinaries, folder: Path, files: Sequence[Path]) -> None:
+    def __init__(self, binaries: PrometheusBinaries, folder: Path, files: Iterable[Path]) -> None:
         """``files``: of ``played.play``. ``folder`` is for the database."""
         self._binaries = binaries
         self._folder = folder
-        self._database = folder / "tsdb"
-        for file in files:
-            self._promtool("openmetrics", str(file), str(self._database))
-            file.unlink()
+        folder.mkdir()
+        self._load(files)
 
     def fired(
-        self, rule_files: Sequence[Path], start: int, end: int, *, recorded: Sequence[range] = ()
+        self, rule_files: Iterable[Path], start: int, end: int, *, recorded: Sequence[range] = ()
     ) -> list[Fired]:
         """Evaluate the alerts of rule files between two times.
 
         ``recorded``: earlier times for which the recording rules are evaluated too.
         """
-        recording = [path for path in rule_files if any("record" in r for r in rules_of(path))]
-        alerts = [rule for path in rule_files for rule in rules_of(path) if "alert" in rule]
-        with self._running() as server:
-            for times in (*recorded, range(start, end + STEP, STEP)):
-                self._record(server, recording, times)
+        rules = [rule for path in rule_files for rule in rules_of(path)]
+        waiting = [rule for rule in rules if "record" in rule]
+        while waiting:
+            # A rule may use what another records: that one comes first.
+            names = [rule["record"] for rule in waiting]
+            ready = [rule for rule in waiting if not any(name in rule["expr"] for name in names)]
+            self._record(ready, [*recorded, range(start, end + STEP, STEP)])
+            waiting = [rule for rule in waiting if rule not in ready]
+        alerts = [rule for rule in rules if "alert" in rule]
         with self._running() as server:
             return [one for rule in alerts for one in _fired(server, rule, start, end)]
 
     def _running(self) -> Prometheus:
         return Prometheus(self._binaries.prometheus, self._folder, targets={}, retention=RETENTION)
 
-    def _record(self, server: Prometheus, files: Sequence[Path], times: range) -> None:
-        if files:
-            window = f"--start={times[0]}", f"--end={times[-1]}", f"--eval-interval={times.step}s"
-            into = f"--url={server.url}", f"--output-dir={self._database}"
-            self._promtool("rules", *window, *into, *map(str, files))
+    def _record(self, rules: Sequence[Mapping[str, Any]], windows: Iterable[range]) -> None:
+        if not rules:
+            raise ValueError("recording rules that use each other")
+        lines: dict[int, list[str]] = defaultdict(list)
+        with self._running() as server:
+            for times in windows:
+                for rule in rules:
+                    for row in _evaluated(server, rule["expr"], times):
+                        labels = {**row["metric"], **rule.get("labels", {}), "__name__": ""}
+                        name = rule["record"] + _text(labels)
+                        for at, value in row["values"]:
+                            lines[int(at) // BLOCK].append(f"{name} {value} {at}")
+        files = []
+        for block, of in lines.items():
+            files.append(self._folder / f"{block}.txt")
+            files[-1].write_text("\n".join([*of, "# EOF\n"]))
+        self._load(files)
 
-    def _promtool(self, kind: str, *arguments: str) -> None:
-        command = [str(self._binaries.promtool), "tsdb", "create-blocks-from", kind, *arguments]
-        subprocess.run(command, check=True, capture_output=True)
+    def _load(self, files: Iterable[Path]) -> None:
+        command = [str(self._binaries.promtool), "tsdb", "create-blocks-from", "openmetrics"]
+        for file in files:
+            arguments = str(file), str(self._folder / "tsdb")
+            subprocess.run([*command, *arguments], check=True, capture_output=True)
+            file.unlink()
+
+
+def _evaluated(server: Prometheus, expression: str, times: range) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = server.get(
+        "/api/v1/query_range",
+        query=expression,
+        start=str(times[0]),
+        end=str(times[-1]),
+        step=str(times.step),
+    )["result"]
+    return rows
+
+
+def _text(labels: Mapping[str, str]) -> str:
+    """Labels as OpenMetrics has them; those that are empty are none."""
+    pairs = (f"{n}={json.dumps(v, ensure_ascii=False)}" for n, v in labels.items() if v)
+    return "{" + ",".join(pairs) + "}"
 
 
 def _fired(server: Prometheus, rule: Mapping[str, Any], start: int, end: int) -> Iterator[Fired]:
     pending = parse_duration(rule.get("for", "0s"))
     kept = parse_duration(rule.get("keep_firing_for", "0s"))
-    answer = server.get(
-        "/api/v1/query_range", query=rule["expr"], start=str(start), end=str(end), step=str(STEP)
-    )
-    for row in answer["result"]:
+    rows = _evaluated(server, rule["expr"], range(start, end + STEP, STEP))
+    for row in rows:
         labels = {name: value for name, value in row["metric"].items() if name != "__name__"}
         times = _firing([at for at, _ in row["values"]], pending, kept)
         if times:

@@ -75,9 +75,14 @@ def quiet_run(binaries: PrometheusBinaries, folder: Path, *, seed: int) -> Outco
         one._replace(account=FIRST_DAY, message=one.message.replace(ANY_DAY, FIRST_DAY))
         for one in today
     ]
-    watched = [range(START - 7 * DAY - BLOCK, START - 6 * DAY, 300), range(START - DAY, START, 300)]
-    past = set(range(START - _HISTORY_DAYS * DAY - BLOCK, START, 1800)).union(*watched)
-    scrapes = [*sorted(past), *range(START, START + DAY, STEP)]
+    # What alerts compare with: the day before, the same hours a week and 14 days ago.
+    watched = [range(START - n * DAY - BLOCK, START - (n - 1) * DAY, 300) for n in (7, 1)]
+    past = chain(
+        range(START - _HISTORY_DAYS * DAY, START, 6 * 3600),
+        range(START - _HISTORY_DAYS * DAY - BLOCK, START - (_HISTORY_DAYS - 1) * DAY, 1800),
+        *watched,
+    )
+    scrapes = [*sorted(set(past)), *range(START, START + DAY, STEP)]
     return _run(binaries, folder, sorted(events), scrapes, recorded=watched)
 
 
