@@ -57,15 +57,15 @@ def _attacks(binaries: PrometheusBinaries, folder: Path, _: int) -> list[str]:
     for one in attacks:
         rules = sorted(outcome.matched.get(one.account, ()))
         fired = outcome.of(one.account)
-        loud = {series.alert for series in fired if series.severity != "info"}
+        loud = outcome.loud(one.account)
         detected += bool(rules)
         alerted += bool(loud)
-        expected += bool(loud & one.alerts)
-        verdict = "ok" if loud & one.alerts else "other alert" if loud else "no alert"
+        expected += one.expects(loud)
+        verdict = "ok" if one.expects(loud) else "other alert" if loud else "no alert"
         print(
             f"{verdict:11} {'/'.join(one.attack):20} {one.name}: {', '.join(sorted(loud)) or '-'}"
             f" ({len(fired)} series, {_counted(fired)})"
-            + ("" if loud & one.alerts else f"; expected {', '.join(sorted(one.alerts))}; {rules}")
+            + ("" if one.expects(loud) else f"; expected {', '.join(sorted(one.alerts))}; {rules}")
         )
     root = [one for one in outcome.of(runs.ROOT) if one.severity != "info"]
     for alert in root:

@@ -89,10 +89,12 @@ def day(account: str, start: float, *, seed: int, is_past: bool = False) -> list
     return sorted(events)
 
 
-def busiest(account: str, start: float, *, seconds: float) -> list[Logged]:
+def busiest(account: str, start: float, *, seconds: float, is_past: bool = False) -> list[Logged]:
     """Each routine at least once, and as often in so many seconds as in its hours of the day."""
     events: list[Logged] = []
     for routine in routines():
+        if is_past and not routine.past:
+            continue
         rng = random.Random(f"{routine.name} {routine.each}")
         times = max(1, round(routine.times * seconds / (routine.last - routine.first)))
         for _ in range(times):

@@ -24,6 +24,7 @@ FIRST_DAY: Final = "200000000002"
 ROOT: Final = "200000000003"
 _HISTORY_DAYS: Final = 14
 _WARM_UP: Final = 600
+_HOUR: Final = 3600
 _ALERTS_OF: Final = ("cis-", "cloudtrail-", "aws-findings", "eks-audit")
 
 
@@ -46,19 +47,28 @@ class Outcome:
     matched: dict[str, set[str]] = field(default_factory=dict)
     """The rules that matched, by account."""
 
+    def loud(self, account: str) -> set[str]:
+        """The alerts of an account that are warnings or critical."""
+        return {one.alert for one in self.of(account) if one.severity != "info"}
+
     def of(self, account: str) -> list[Fired]:
         """The series of alerts of an account."""
         return [one for one in self.fired if one.account == account]
 
 
 def short_run(binaries: PrometheusBinaries, folder: Path, scenarios: Sequence[Scenario]) -> Outcome:
-    """Scenarios, the root session and the short day, each in its own account, within two hours."""
-    start = START + _WARM_UP
+    """Scenarios, a session as root and the busiest hour of the quiet day, in an account each.
+
+    What the hour has also happened 14 days and a day before.
+    """
+    start, before = START + _WARM_UP, (START - 14 * DAY - BLOCK, START - DAY)
     events = [event for one in scenarios for event in one.events(start)]
     events += root_session(ROOT, start)
-    events += busiest(FIRST_DAY, start, seconds=3600)
-    scrapes = range(START, START + BLOCK, STEP)
-    return _run(binaries, folder, sorted(events), scrapes)
+    events += busiest(ANY_DAY, start, seconds=_HOUR)
+    for at in before:
+        events += busiest(ANY_DAY, at, seconds=_HOUR, is_past=True)
+    scrapes = [at + 600 * n for at in before for n in range(12)]
+    return _run(binaries, folder, sorted(events), [*scrapes, *range(START, START + BLOCK, STEP)])
 
 
 def quiet_run(binaries: PrometheusBinaries, folder: Path, *, seed: int) -> Outcome:

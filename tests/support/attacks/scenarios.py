@@ -5,13 +5,13 @@
   actor: stolen_key      # who acts
   steps:                 # see steps.py
     - {call: iam:CreateAccessKey, request: {userName: admin}}
-  alerts: [AwsSecurityAccessKeysCreated]  # at least one of them fires, as warning or critical
+  alerts: [AwsSecurityAccessKeysCreated]  # one of them fires, or any if none is named
 """
 
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -35,11 +35,15 @@ class Scenario:
     attack: Sequence[str]
     """Its techniques."""
     alerts: frozenset[str]
-    """At least one of them is expected."""
+    """One of them is expected as a warning or critical; any alert if there are none."""
     account: str
     """The account in which it happens; each scenario has its own."""
     steps: Sequence[tuple[float, str]]
     """Seconds after the start, and the template of a log event."""
+
+    def expects(self, alerts: Set[str]) -> bool:
+        """Whether these alerts, of severity warning or critical, are what is expected."""
+        return bool(alerts & self.alerts if self.alerts else alerts)
 
     def events(self, start: float) -> list[Logged]:
         """Its events, if it starts then (seconds since the epoch)."""
@@ -67,7 +71,7 @@ def _scenario(entry: Mapping[str, Any], account: str) -> Scenario:
     return Scenario(
         entry["name"],
         [attack] if isinstance(attack, str) else attack,
-        frozenset(entry["alerts"]),
+        frozenset(entry.get("alerts", ())),
         account,
         templates(entry["steps"], entry["actor"], pause=_PAUSE),
     )
