@@ -13,13 +13,19 @@ import yaml
 
 from tests.support.alerting import PACKS, alerts
 from tests.support.attacks.judged import notifications
-from tests.support.attacks.runs import ANY_DAY, ROOT, Outcome, packs, short_run
+from tests.support.attacks.runs import (
+    ANY_DAY,
+    MOST_OF_ROOT,
+    MOST_WARNINGS,
+    ROOT,
+    Outcome,
+    packs,
+    short_run,
+)
 from tests.support.attacks.scenarios import Scenario, scenarios
 from tests.support.tools import PrometheusBinaries
 
 ATTACKS = scenarios()
-MOST_WARNINGS = 5
-MOST_OF_ROOT = 3
 
 
 @pytest.fixture(scope="module")

@@ -37,6 +37,10 @@ class Fired:
     times: Sequence[tuple[float, float]]
     """From when to when, seconds since the epoch."""
 
+    def is_of(self, severity: str, alert: str) -> bool:
+        """Whether it belongs to the alert of this severity and name."""
+        return (self.severity, self.alert) == (severity, alert)
+
 
 class Judge:
     """A Prometheus with the samples of a time that was played. Use ``fired``."""
@@ -119,14 +123,17 @@ def _fired(server: Prometheus, rule: Mapping[str, Any], start: int, end: int) ->
     rows = _evaluated(server, rule["expr"], range(start, end + STEP, STEP))
     for row in rows:
         labels = {name: value for name, value in row["metric"].items() if name != "__name__"}
-        times = _firing([at for at, _ in row["values"]], pending, kept)
+        times = firing([at for at, _ in row["values"]], pending, kept)
         if times:
             severity = rule["labels"]["severity"]
             yield Fired(rule["alert"], severity, labels.get("account_id", ""), labels, times)
 
 
-def _firing(true: Iterable[float], pending: float, kept: float) -> list[tuple[float, float]]:
-    """When an alert fires whose condition is true at these evaluations."""
+def firing(true: Iterable[float], pending: float, kept: float) -> list[tuple[float, float]]:
+    """From when to when an alert fires whose condition is true at these evaluations.
+
+    ``pending``, ``kept``: its ``for`` and ``keep_firing_for``, in seconds.
+    """
     spans: list[tuple[float, float]] = []
     since = latest = float("-inf")
     for at in true:
