@@ -19,6 +19,8 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
+from operator import attrgetter
 from typing import Any, Final
 
 import yaml
@@ -90,15 +92,16 @@ def day(account: str, start: float, *, seed: int, is_past: bool = False) -> list
 
 
 def busiest(account: str, start: float, *, seconds: float, is_past: bool = False) -> list[Logged]:
-    """Each routine at least once, and as often in so many seconds as in its hours of the day."""
+    """Each kind of routine at least once, and as often in so many seconds as in its hours."""
     events: list[Logged] = []
-    for routine in routines():
-        if is_past and not routine.past:
+    for name, group in groupby(routines(), attrgetter("name")):
+        kind = list(group)
+        if is_past and not kind[0].past:
             continue
-        rng = random.Random(f"{routine.name} {routine.each}")
-        times = max(1, round(routine.times * seconds / (routine.last - routine.first)))
-        for _ in range(times):
-            events += routine.once(account, start + rng.random() * seconds, rng)
+        rng = random.Random(name)
+        share = seconds / (kind[0].last - kind[0].first)
+        for _ in range(max(1, round(len(kind) * kind[0].times * share))):
+            events += rng.choice(kind).once(account, start + rng.random() * seconds, rng)
     return sorted(events)
 
 
