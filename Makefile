@@ -19,7 +19,7 @@ help:
 	@echo "make docs    build the documentation site in dist/site"
 	@echo "make test    run every check and every test; NEWEST=1: with the newest of everything"
 	@echo "make fuzz    fuzz for a minute a target (SECONDS=60 SEED=1 TARGETS=…)"
-	@echo "make soak    random faults, every count exact; every number of the dashboards (MINUTES=60 SEED=…)"
+	@echo "make soak    random faults, every count exact; detections, every number of the dashboards (MINUTES=60 SEED=…)"
 	@echo "make lint    run only the checks, as before a commit: ruff, mypy, prose …"
 	@echo "make format  let ruff fix what it can"
 	@echo "make image   build the container image (ENGINE=docker, podman or buildah)"
@@ -136,6 +136,7 @@ PROPERTIES := $(shell grep -rl "support.examples" tests --include="test_*.py")
 soak: tools
 	@EXAMPLES=10 $(BIN)/pytest -n 5 -q $(PROPERTIES)
 	@$(BIN)/python -m bench.soak --minutes $(MINUTES) $(if $(filter command% environment%,$(origin SEED)),--seed $(SEED))
+	@$(BIN)/python -m bench.detections $(if $(filter command% environment%,$(origin SEED)),--seed $(SEED))
 	@$(BIN)/python -m bench.counts $(if $(filter command% environment%,$(origin SEED)),--seed $(SEED))
 
 clean:

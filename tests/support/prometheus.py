@@ -55,11 +55,12 @@ class Prometheus:
         rule_files: Sequence[Path] = (),
         interval: str = "1s",
         features: Sequence[str] = (),
+        retention: str = "15d",
     ) -> None:
         """``targets``: address (host:port) of each job's target; ``extra``: goes into each job.
 
         ``interval``: of scrapes and evaluations, and the scrapes' timeout. ``features``: feature
-        flags beside exemplar-storage.
+        flags beside exemplar-storage. ``retention``: how long samples are kept.
         """
         self._binary = binary
         self._directory = directory
@@ -68,6 +69,7 @@ class Prometheus:
         self._interval = interval
         self._rule_files = [str(path) for path in rule_files]
         self._features = ",".join(("exemplar-storage", *features))
+        self._retention = retention
         self._process: subprocess.Popen[bytes] | None = None
         self.url = f"http://127.0.0.1:{free_port()}"
         self.log = directory / "prometheus.log"
@@ -82,6 +84,7 @@ class Prometheus:
                     str(self._binary),
                     f"--config.file={configuration}",
                     f"--storage.tsdb.path={self._directory / 'tsdb'}",
+                    f"--storage.tsdb.retention.time={self._retention}",
                     f"--web.listen-address={self.url.removeprefix('http://')}",
                     f"--enable-feature={self._features}",
                 ],
