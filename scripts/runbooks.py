@@ -73,7 +73,8 @@ def _alerts_of(file: Path, rules: Sequence[Mapping[str, Any]]) -> Iterable[Alert
         if "alert" in rule:
             by_name.setdefault(rule["alert"], []).append(rule)
     for name, variants in by_name.items():
-        text = "\n".join(variant["expr"] for variant in variants)
+        # Without the alerts that it yields to.
+        text = "\n".join(variant["expr"].partition("\nunless ")[0] for variant in variants)
         used = {series: expr for series, expr in recorded.items() if series in text}
         text = "\n".join((text, *used.values()))
         counted = [
