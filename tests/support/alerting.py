@@ -97,10 +97,10 @@ def metric_labels() -> dict[str, Labels]:
         for rule in rules_of(path)
         if "record" in rule
     }
-    # A file may use what another one records.
-    for name in TopologicalSorter(
-        {n: _names_in(e) & records.keys() for n, e in records.items()}
-    ).static_order():
+    # A rule may use what another file records, and what it recorded itself before.
+    uses = {name: _names_in(expr) & records.keys() - {name} for name, expr in records.items()}
+    for name in TopologicalSorter(uses).static_order():
+        labels.setdefault(name, frozenset())
         labels[name] = output_labels(records[name], labels)
     return labels
 
