@@ -166,7 +166,7 @@ def test_a_rule_pack_counts_and_tells_its_facts(start: Start, tmp_path: Path) ->
     assert 'account_id="123456789012"' in value
     assert float(value.rsplit(" ", 1)[1]) == 1
     facts = [line for line in lines if line.startswith("metric_filter_rule_info{")]
-    assert len(facts) == 18
+    assert len(facts) == 19
     (root,) = [line for line in facts if 'rule="cis_root_usage"' in line]
     assert 'pack="cis-aws-foundations"' in root
     assert 'controls="cis-v1.2.0/3.3 ' in root

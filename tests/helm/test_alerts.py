@@ -77,23 +77,23 @@ def test_alerts_can_be_left_out_by_name_and_by_severity(helm4: Helm) -> None:
 
 
 def test_a_group_and_a_file_without_rules_are_not_made(helm4: Helm) -> None:
-    names = [rule["alert"] for group in _read("lambda") for rule in group["rules"]]
-    values = {"enabled": True, "files": ["lambda"], "disabled": names}
+    names = [rule["alert"] for group in _read("step-functions") for rule in group["rules"]]
+    values = {"enabled": True, "files": ["step-functions"], "disabled": names}
     assert helm4.template({"prometheusRule": values}).of("PrometheusRule") == []
 
 
 def test_threshold_duration_severity_and_labels_of_an_alert_can_be_changed(helm4: Helm) -> None:
-    before = _alerts(_read("cis-aws-foundations"))["AwsCisUnauthorizedApiCalls/warning"]
-    after = _alerts(_groups(helm4.case("prometheusrule-changes"), "cis-aws-foundations"))[
-        "AwsCisUnauthorizedApiCalls/info"
+    before = _alerts(_read("lambda"))["LambdaErrorRatioHigh/warning"]
+    after = _alerts(_groups(helm4.case("prometheusrule-changes"), "lambda"))[
+        "LambdaErrorRatioHigh/info"
     ]
-    assert after["expr"].strip() == re.sub(r">= 10\s*$", ">= 99.5", before["expr"])
+    assert after["expr"].strip() == re.sub(r"> 0.05\s*$", "> 0.2", before["expr"])
     assert (after["for"], after["keep_firing_for"]) == ("10m", "1h")
     assert after["labels"] == {"severity": "info", "cluster": "production"}
     assert after["annotations"] == {
         **before["annotations"],
         "contact": "security@example.com",
-        "runbook_url": "https://wiki.example.com/runbooks/AwsCisUnauthorizedApiCalls.md",
+        "runbook_url": "https://wiki.example.com/runbooks/LambdaErrorRatioHigh.md",
     }
 
 
@@ -117,10 +117,17 @@ def test_a_threshold_may_be_any_number(helm: Helm, threshold: float) -> None:
 
 
 def test_most_alerts_have_a_threshold_to_change(helm4: Helm) -> None:
-    """The others compare with another series; their whole expression can be replaced."""
+    """In their expression or in their pack. The others compare with another series, or are silent
+    where another alert fires; their whole expression can be replaced."""
     rules = [rule for file in FILES for rule in _alerts(_read(file)).values()]
-    fixed = [rule["alert"] for rule in rules if not re.search(r"[<>=] [0-9.]+\s*$", rule["expr"])]
-    assert len(fixed) < len(rules) / 4
+    fixed = [
+        rule["alert"]
+        for rule in rules
+        if re.search(r"(?m)^unless ", rule["expr"])
+        or not re.search(r"[<>=] [0-9.]+\s*$", rule["expr"])
+    ]
+    of_packs = {rule["alert"] for rule in rules if "metric_filter_threshold" in rule["expr"]}
+    assert len(set(fixed) - of_packs) < len(rules) / 2
     values = {"enabled": True, "overrides": {fixed[0]: {"threshold": 1}}, "files": FILES}
     with pytest.raises(HelmError, match=f"expression of {fixed[0]} does not end in a comparison"):
         helm4.template({"prometheusRule": values})

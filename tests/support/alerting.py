@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
+from graphlib import TopologicalSorter
 from pathlib import Path
 from typing import Any, Final
 
@@ -23,7 +24,7 @@ from exporter.model import Partition
 from exporter.planning.plan import READ_EVERYTHING
 from exporter.sources.base import Backlog
 from exporter.sources.thinning import Rereads
-from tests.support.promql import Labels, output_labels
+from tests.support.promql import Labels, output_labels, selectors
 from tests.support.tools import ROOT
 
 ALERTS: Final = ROOT / "alerts"
@@ -95,17 +96,39 @@ def metric_labels() -> dict[str, Labels]:
     Of Prometheus, of the exporter itself, of the rule packs, and what the rule files record.
     """
     labels = {"up": _SCRAPED, **_telemetry_labels(), **_pack_labels()}
-    for path in rule_files():
-        for rule in rules_of(path):
-            if "record" in rule:
-                labels[rule["record"]] = output_labels(rule["expr"], labels)
+    records = {
+        rule["record"]: rule["expr"]
+        for path in rule_files()
+        for rule in rules_of(path)
+        if "record" in rule
+    }
+    # A rule may use what another file records, and what it recorded itself before.
+    uses = {name: _names_in(expr) & records.keys() - {name} for name, expr in records.items()}
+    for name in TopologicalSorter(uses).static_order():
+        labels.setdefault(name, frozenset())
+        labels[name] = output_labels(records[name], labels)
     return labels
+
+
+def _names_in(expression: str) -> set[str]:
+    return {str(selector.name) for selector in selectors(expression)}
 
 
 def pack_rules(pack: str) -> list[dict[str, Any]]:
     """The rules of a pack, as they are written."""
     rules: list[dict[str, Any]] = _document(PACKS / f"{pack}.yaml")["rules"]
     return rules
+
+
+def watched(alert: Alert) -> set[str]:
+    """The metrics that an alert looks at, itself or by what its file records."""
+    recorded = {
+        rule["record"]: rule["expr"]
+        for rule in rules_of(ALERTS / f"{alert.group}.yaml")
+        if "record" in rule
+    }
+    own = _names_in(alert.expression)
+    return own.union(*(_names_in(recorded[name]) for name in own & recorded.keys()))
 
 
 def pack_thresholds(pack: str) -> dict[str, float]:

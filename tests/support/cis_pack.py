@@ -68,7 +68,7 @@ def _denied_by_another_code(record: Record) -> bool:
 
 
 def _root_session(record: Record) -> bool:
-    """Root is assumed, or issued the session, or acts in the console."""
+    """Root issued the session, or acts in the console."""
     if record.get("eventType") in _NOT_OF_ROOT:
         return False
     if _inner(record, "userIdentity", "type") == "Root":
@@ -76,14 +76,33 @@ def _root_session(record: Record) -> bool:
     session = _inner(record, "userIdentity", "sessionContext")
     issuer = session.get("sessionIssuer") if isinstance(session, dict) else None
     return (
-        _inner(record, "userIdentity", "type") is not None
-        and _inner(record, "userIdentity", "invokedBy") is None
-        and (
-            (record.get("eventSource"), record.get("eventName"))
-            == ("sts.amazonaws.com", "AssumeRoot")
-            or (isinstance(issuer, dict) and issuer.get("type") == "Root")
-        )
+        _by_someone_else(record)
+        and not _assumes_root(record)
+        and isinstance(issuer, dict)
+        and issuer.get("type") == "Root"
     )
+
+
+def _root_assumed(record: Record) -> bool:
+    """Root of a member account is assumed."""
+    return (
+        record.get("eventType") not in _NOT_OF_ROOT
+        and _by_someone_else(record)
+        and _assumes_root(record)
+    )
+
+
+def _by_someone_else(record: Record) -> bool:
+    """Neither root itself nor a service on its behalf."""
+    return (
+        _inner(record, "userIdentity", "type") not in (None, "Root")
+        and _inner(record, "userIdentity", "invokedBy") is None
+    )
+
+
+def _assumes_root(record: Record) -> bool:
+    called = record.get("eventSource"), record.get("eventName")
+    return called == ("sts.amazonaws.com", "AssumeRoot")
 
 
 def _sign_in_failed_otherwise(record: Record) -> bool:
@@ -101,6 +120,7 @@ CIS_PACK: dict[str, Predicate] = {
     "cis_console_signin_without_mfa": _signed_in_without_mfa,
     "cis_root_usage": _root_acted,
     "cis_root_sessions": _root_session,
+    "cis_root_assumed": _root_assumed,
     "cis_iam_policy_changes": _from("iam.amazonaws.com", cis.IAM),
     "cis_cloudtrail_configuration_changes": INDEPENDENT["cloudtrail_changes"],
     "cis_console_authentication_failures": INDEPENDENT["console_authentication_failures"],

@@ -65,7 +65,8 @@ the root and the names of the files. */}}
 {{- if $change.expr }}
 {{- $_ := set $rule "expr" $change.expr }}
 {{- else if hasKey $change "threshold" }}
-{{- if not (regexMatch $comparison $rule.expr) }}
+{{- /* What stands behind `unless` is another alert's, or a state. */}}
+{{- if or (regexMatch "(?m)^unless " $rule.expr) (not (regexMatch $comparison $rule.expr)) }}
 {{- fail (printf "`prometheusRule.overrides`: the expression of %s does not end in a comparison with a number, so it has no `threshold`; set `thresholds` of its rule pack if it uses one, or `expr`." $rule.alert) }}
 {{- end }}
 {{- $_ := set $rule "expr" (regexReplaceAll $comparison $rule.expr (printf "${1} %v" $change.threshold)) }}
