@@ -93,6 +93,7 @@ def metric_labels() -> dict[str, Labels]:
     for path in rule_files():
         for rule in rules_of(path):
             if "record" in rule:
+                labels.setdefault(rule["record"], frozenset())  # it may read itself
                 labels[rule["record"]] = output_labels(rule["expr"], labels)
     return labels
 
