@@ -13,7 +13,7 @@ from generator import security_details as details
 from generator.board import dashboard, places
 from generator.layout import Line, Section
 from generator.panels import bars, color_by_name, graph, number
-from generator.queries import RANGE, matches_of_rules, own, rule_facts, select, total, with_facts
+from generator.queries import RANGE, matches_of_rules, own, rule_facts, total, with_facts
 from generator.tables import VALUE, Column, listing
 from generator.trail_rules import (
     EXPOSED,
@@ -25,9 +25,9 @@ from generator.trail_rules import (
     one_of_each_metric,
 )
 
-_OURS: Final = 'pack=~"(cis-aws-foundations|cloudtrail-security)?"'
-"""Rules of the packs for CloudTrail, and the user's own, which have none."""
-_SERIES: Final = select("", '__name__=~"aws_(cis|security)_.+"')
+_OURS: Final = 'pack=~"(cis-aws-foundations|cloudtrail-.+|aws-findings)?"'
+"""Rules of the packs for CloudTrail and findings, and the user's own, which have none."""
+_SERIES: Final = "principal:aws_events:total"
 _ALERTS: Final = 'ALERTS{alertname=~"Aws.+", alertstate="firing"}'
 
 
@@ -37,8 +37,8 @@ def build() -> Dashboard:
         "AWS security overview",
         uid=links.SECURITY,
         description="Events in AWS that need attention: sign-ins, identities, exposure, "
-        "tampering. From CloudTrail, by the rule packs cis-aws-foundations and "
-        "cloudtrail-security.",
+        "tampering. By the rule packs for CloudTrail and aws-findings, as recorded by "
+        "alerts/security-overview.yaml.",
         blocks=[
             *_now(),
             Section("Sign-ins and denied calls", details.sign_ins()),
@@ -48,6 +48,7 @@ def build() -> Dashboard:
         ],
         alerts=_ALERTS,
         variables=places(_SERIES),
+        refresh="5m",
     )
 
 
@@ -187,7 +188,7 @@ def _who_did_what() -> table.Panel:
     labels = "rule, title, severity"
     facts = f"max by (metric, {labels}) ({rule_facts(one_of_each_metric(grave))})"
     return listing(
-        "Users, events and addresses",
+        "Users, sessions and calls",
         "Matches of the rules of severity critical and high in the time range, the "
         "most severe first. A click on a row opens its rule.",
         [f"topk(100, {by_person(grave)}) * on (metric) group_left ({labels}) {facts}"],
@@ -196,7 +197,7 @@ def _who_did_what() -> table.Panel:
             Column("title", "What", link=TO_RULE),
             Column("user", "Who", width=150),
             Column("event", "Call", width=250),
-            Column("source_ip", "From", width=130),
+            Column("session", "Session", width=150),
             Column("account_id", "Account", width=130),
             Column("region", "Region", width=110),
             Column("error_code", "Refused with", width=170),
