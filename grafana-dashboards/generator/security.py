@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
+from grafana_foundation_sdk.builders import dashboard as builders
 from grafana_foundation_sdk.builders import stat, table, timeseries
 from grafana_foundation_sdk.models.dashboard import Dashboard
 
-from generator import links, style
+from generator import coverage, links, style
 from generator import security_details as details
 from generator.board import dashboard, places
 from generator.layout import Line, Section
@@ -18,6 +19,8 @@ from generator.tables import VALUE, Column, listing
 from generator.trail_rules import (
     EXPOSED,
     RULES,
+    TO_EVENTS,
+    TO_MATCHES,
     TO_RULE,
     by_person,
     matches,
@@ -44,11 +47,22 @@ def build() -> Dashboard:
             Section("Sign-ins and denied calls", details.sign_ins()),
             Section("Identities, exposure, tampering, secrets", details.changes()),
             Section("Where and who", details.rankings()),
+            Section("What is read", coverage.read(), collapsed=True),
             Section("Every rule", details.rules(), collapsed=True),
+            Section("Compliance", coverage.compliance(), collapsed=True),
         ],
         alerts=_ALERTS,
-        variables=places(_SERIES),
+        variables=[*places(_SERIES), _status_page()],
         refresh="5m",
+    )
+
+
+def _status_page() -> builders.TextBoxVariable:
+    return (
+        builders.TextBoxVariable("exporter")
+        .label("Status page")
+        .description("The exporter's address, for links to a rule's last matches.")
+        .default_value("http://localhost:10911")
     )
 
 
@@ -190,18 +204,19 @@ def _who_did_what() -> table.Panel:
     return listing(
         "Users, sessions and calls",
         "Matches of the rules of severity critical and high in the time range, the "
-        "most severe first. A click on a row opens its rule.",
+        "most severe first. A click on *What* opens the rule, on *Call* CloudTrail's console, on "
+        "*Times* the last matches on the exporter's status page.",
         [f"topk(100, {by_person(grave)}) * on (metric) group_left ({labels}) {facts}"],
         [
             Column("severity", "Severity", width=90, mapping=style.severity_texts(), filled=True),
             Column("title", "What", link=TO_RULE),
             Column("user", "Who", width=150),
-            Column("event", "Call", width=250),
+            Column("event", "Call", width=250, link=TO_EVENTS),
             Column("session", "Session", width=150),
             Column("account_id", "Account", width=130),
             Column("region", "Region", width=110),
             Column("error_code", "Refused with", width=170),
-            Column(VALUE, "Times", decimals=0, width=110, bar=True),
+            Column(VALUE, "Times", decimals=0, width=110, bar=True, link=TO_MATCHES),
             Column("rule", "rule", hidden=True),
         ],
         sort_by=["Severity", "-Times"],

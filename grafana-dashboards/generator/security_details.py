@@ -11,8 +11,10 @@ from generator import style
 from generator.layout import Line
 from generator.panels import Query, bars, color_by_name, graph, largest, ranking
 from generator.queries import (
+    PLACE,
     RANGE,
     matches_of_rules,
+    recorded,
     rule_facts,
     top,
     total,
@@ -160,24 +162,48 @@ def rankings() -> list[Line]:
             [
                 ranking(
                     "By account",
-                    "Matches of the packs' rules of severity medium and above in the time range.",
+                    "Calls that match the packs' rules of severity medium and above, each once.",
                     Query(by("account_id"), "{{account_id}}"),
                 ),
                 ranking(
                     "By region",
-                    "Matches of the packs' rules of severity medium and above. Unused "
-                    "regions should not appear here.",
+                    "The same calls. Unused regions should not appear here.",
                     Query(by("region"), "{{region}}"),
                 ),
                 ranking(
                     "By caller",
-                    "The ten users, roles and services with the most calls that match the packs' rules"
-                    " of severity medium and above. A call that several packs match counts once.",
+                    "The ten users, roles and services with the most calls that match rules of the"
+                    " packs of severity medium and above. A call that several rules match counts"
+                    " once, if they have its user and name.",
                     Query(by("user"), "{{user}}"),
                 ),
             ],
-        )
+        ),
+        Line(8, [_first_seen()]),
     ]
+
+
+def _first_seen() -> table.Panel:
+    who = "account_id, user"
+    named = f'{PLACE}, user!=""'
+    before = f"last_over_time(principal:aws_events:total{{{named}}}[1h] offset 14d)"
+    seen = f"sum by ({who}) ({recorded(named)}) > 0"
+    return listing(
+        "First seen",
+        "Users and roles with events in the time range that none of the packs' rules had seen in "
+        "the account 14 days before its end. Those of before the recording rules were "
+        "loaded are not new.",
+        [
+            f"topk(100, {seen} unless on ({who}) ({before})"
+            f" unless on ({who}) (last_over_time(principal:aws_events:base{{{named}}}[5m]) > 0))"
+        ],
+        [
+            Column("user", "Who"),
+            Column("account_id", "Account", width=150),
+            Column(VALUE, "Events", decimals=0, width=150, bar=True),
+        ],
+        sort_by=["-Events"],
+    )
 
 
 def rules() -> list[Line]:

@@ -100,6 +100,8 @@ CALL: Final = "account_id, region, user, session, event, error_code"
 RECORDED: Final = frozenset({"metric", *CALL.split(", ")})
 """The labels of the series that alerts/security-overview.yaml records."""
 
+TO_EVENTS: Final = links.event_history("Region", "Call")
+TO_MATCHES: Final = links.last_matches("rule")
 TO_RULE: Final = links.dashboard("Explore the rule", links.RULES, rule='${__data.fields["rule"]}')
 
 
@@ -131,11 +133,12 @@ def _recorded(metrics: Sequence[str], window: str = RANGE, at: str = "") -> str:
 def events(rules: Sequence[Rule], *labels: str) -> str:
     """Calls in the time range that match any of the rules, by labels.
 
-    A call that several rules match counts once: for each place, caller, call and error, the rule
-    that matched most often.
+    A call that several rules match counts once: of each place, caller and call, the metric that
+    counted most.
     """
+    call = "account_id, region, user, event"
     growth = _recorded([*dict.fromkeys(rule.metric for rule in rules)])
-    return total(f"max by ({CALL}) ({growth})", *labels)
+    return total(f"max by ({call}) (sum by (metric, {call}) ({growth}))", *labels)
 
 
 def matches(rules: Sequence[Rule], *facts: str) -> str:
