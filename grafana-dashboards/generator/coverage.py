@@ -32,7 +32,7 @@ def read() -> list[Line]:
                 listing(
                     "Accounts and regions that are read",
                     "Every place that a source reads, and how long ago it was read. Stale: not for "
-                    "ten of the source's intervals. What is not here is not watched. A trail of"
+                    "ten of the source's intervals. Other places are not watched. A trail of"
                     " an organization in one bucket is one line.",
                     [
                         f"max by ({labels}) ({intervals}) > bool 10",
