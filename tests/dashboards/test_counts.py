@@ -70,6 +70,12 @@ GROWTH: Final = {
     'metric_filter_exporter_matches_total{rule="linux_disk_full",source="hosts"': 100_000,
 }
 
+RECORDED: Final[dict[str, dict[float, float | None]]] = {
+    "total": {-60: 7, 2: 10},
+    "base": {-60: 2},
+}
+"""What alerts/security-overview.yaml records, of the first rule."""
+
 
 def samples(totals: Mapping[float, float | None]) -> Iterator[tuple[int, float]]:
     """What is scraped, by time."""
@@ -94,10 +100,9 @@ def text() -> str:
         course = samples({-60: 7, 2: 7 + growth})
         lines += [f"{series},{place} {total} {at}" for at, total in course]
     series = '{metric="aws_cis_root_usage_total",account_id="1",region="r",user="root"}'
-    for name, totals in (("total", {-60: 7.0, 2: 10.0}), ("base", {-60: 2.0})):
-        lines += [
-            f"principal:aws_events:{name}{series} {value} {at}" for at, value in samples(totals)
-        ]
+    for name, totals in RECORDED.items():
+        recorded = f"principal:aws_events:{name}{series}"
+        lines += [f"{recorded} {value} {at}" for at, value in samples(totals)]
     for name, severity, pack, metric in FACTS:
         facts = f'rule="{name}",title="A title",severity="{severity}",pack="{pack}"'
         lines.append(f'metric_filter_rule_info{{{facts},metric="{metric}",{place} 1 {END}')
