@@ -29,6 +29,28 @@ def dashboard(title: str, uid: str, **variables: str) -> models.DashboardLink:
     return models.DashboardLink(title=title, type_val=models.DashboardLinkType.LINK, url=url)
 
 
+def event_history(region: str, event: str) -> models.DashboardLink:
+    """A link to CloudTrail's event history in the AWS console; both are titles of columns."""
+    place, name = (f'${{__data.fields["{title}"]}}' for title in (region, event))
+    return models.DashboardLink(
+        title="Events in CloudTrail's console",
+        type_val=models.DashboardLinkType.LINK,
+        url=f"https://{place}.console.aws.amazon.com/cloudtrailv2/home?region={place}"
+        f"#/events?EventName={name}",
+        target_blank=True,
+    )
+
+
+def last_matches(rule: str) -> models.DashboardLink:
+    """A link to a rule's page on the exporter, at the address in the variable ``exporter``."""
+    return models.DashboardLink(
+        title="Last matches on the status page",
+        type_val=models.DashboardLinkType.LINK,
+        url=f'${{exporter:raw}}/rules/${{__data.fields["{rule}"]}}',
+        target_blank=True,
+    )
+
+
 def runbook(alert: str) -> models.DashboardLink:
     """A link to an alert's runbook."""
     return models.DashboardLink(

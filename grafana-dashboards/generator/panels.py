@@ -117,6 +117,8 @@ def targets(
             .format(form)
             .ref_id(_reference(index))
         )
+        if query.whole is not None:
+            target = target.exemplar(True)
         found.append(target.instant() if form is PromQueryFormat.TABLE else target.range())
     for index, query in enumerate(queries):
         if query.whole is not None:

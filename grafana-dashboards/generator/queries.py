@@ -91,6 +91,18 @@ def all_grown(metrics: Sequence[str], matchers: str, labels: str, window: str, a
     return _growth(grouping, end, start, f"min {grouping} ({lowest})")
 
 
+def recorded(matchers: str, window: str = RANGE, at: str = "") -> str:
+    """How many events alerts/security-overview.yaml recorded in a time, for each recorded series.
+
+    Cheap over any time: three reads of one moment. Events of before the rules were loaded do not
+    count. ``matchers``: of ``metric`` and the other recorded labels.
+    """
+    total, base = (f"principal:aws_events:{name}{{{matchers}}}" for name in ("total", "base"))
+    end = f"last_over_time({total}[5m]{at})"
+    start = f"last_over_time({total}[1h] offset {window}{at})"
+    return f"({end} - ({start} <= {end} or last_over_time({base}[5m]{at})))"
+
+
 def _edges(selector: str, window: str, at: str) -> tuple[str, str]:
     """As far back as Prometheus looks for a sample; before the start, over an exporter's stop."""
     return (

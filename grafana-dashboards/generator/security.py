@@ -5,19 +5,22 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
+from grafana_foundation_sdk.builders import dashboard as builders
 from grafana_foundation_sdk.builders import stat, table, timeseries
 from grafana_foundation_sdk.models.dashboard import Dashboard
 
-from generator import links, style
+from generator import coverage, links, style
 from generator import security_details as details
 from generator.board import dashboard, places
 from generator.layout import Line, Section
 from generator.panels import bars, color_by_name, graph, number
-from generator.queries import RANGE, matches_of_rules, own, rule_facts, select, total, with_facts
+from generator.queries import RANGE, matches_of_rules, own, rule_facts, total, with_facts
 from generator.tables import VALUE, Column, listing
 from generator.trail_rules import (
     EXPOSED,
     RULES,
+    TO_EVENTS,
+    TO_MATCHES,
     TO_RULE,
     by_person,
     matches,
@@ -25,9 +28,9 @@ from generator.trail_rules import (
     one_of_each_metric,
 )
 
-_OURS: Final = 'pack=~"(cis-aws-foundations|cloudtrail-security)?"'
-"""Rules of the packs for CloudTrail, and the user's own, which have none."""
-_SERIES: Final = select("", '__name__=~"aws_(cis|security)_.+"')
+_OURS: Final = 'pack=~"(cis-aws-foundations|cloudtrail-.+|aws-findings)?"'
+"""Rules of the packs for CloudTrail and findings, and the user's own, which have none."""
+_SERIES: Final = "principal:aws_events:total"
 _ALERTS: Final = 'ALERTS{alertname=~"Aws.+", alertstate="firing"}'
 
 
@@ -37,17 +40,29 @@ def build() -> Dashboard:
         "AWS security overview",
         uid=links.SECURITY,
         description="Events in AWS that need attention: sign-ins, identities, exposure, "
-        "tampering. From CloudTrail, by the rule packs cis-aws-foundations and "
-        "cloudtrail-security.",
+        "tampering. By the rule packs for CloudTrail and aws-findings, as recorded by "
+        "alerts/security-overview.yaml.",
         blocks=[
             *_now(),
             Section("Sign-ins and denied calls", details.sign_ins()),
             Section("Identities, exposure, tampering, secrets", details.changes()),
             Section("Where and who", details.rankings()),
+            Section("What is read", coverage.read(), collapsed=True),
             Section("Every rule", details.rules(), collapsed=True),
+            Section("Compliance", coverage.compliance(), collapsed=True),
         ],
         alerts=_ALERTS,
-        variables=places(_SERIES),
+        variables=[*places(_SERIES), _status_page()],
+        refresh="5m",
+    )
+
+
+def _status_page() -> builders.TextBoxVariable:
+    return (
+        builders.TextBoxVariable("exporter")
+        .label("Status page")
+        .description("The exporter's address, for links to a rule's last matches.")
+        .default_value("http://localhost:10911")
     )
 
 
@@ -187,20 +202,21 @@ def _who_did_what() -> table.Panel:
     labels = "rule, title, severity"
     facts = f"max by (metric, {labels}) ({rule_facts(one_of_each_metric(grave))})"
     return listing(
-        "Users, events and addresses",
+        "Users, sessions and calls",
         "Matches of the rules of severity critical and high in the time range, the "
-        "most severe first. A click on a row opens its rule.",
+        "most severe first. A click on *What* opens the rule, on *Call* CloudTrail's console, on "
+        "*Times* the last matches on the exporter's status page.",
         [f"topk(100, {by_person(grave)}) * on (metric) group_left ({labels}) {facts}"],
         [
             Column("severity", "Severity", width=90, mapping=style.severity_texts(), filled=True),
             Column("title", "What", link=TO_RULE),
             Column("user", "Who", width=150),
-            Column("event", "Call", width=250),
-            Column("source_ip", "From", width=130),
+            Column("event", "Call", width=250, link=TO_EVENTS),
+            Column("session", "Session", width=150),
             Column("account_id", "Account", width=130),
             Column("region", "Region", width=110),
             Column("error_code", "Refused with", width=170),
-            Column(VALUE, "Times", decimals=0, width=110, bar=True),
+            Column(VALUE, "Times", decimals=0, width=110, bar=True, link=TO_MATCHES),
             Column("rule", "rule", hidden=True),
         ],
         sort_by=["Severity", "-Times"],

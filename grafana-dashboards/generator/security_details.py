@@ -11,8 +11,10 @@ from generator import style
 from generator.layout import Line
 from generator.panels import Query, bars, color_by_name, graph, largest, ranking
 from generator.queries import (
+    PLACE,
     RANGE,
     matches_of_rules,
+    recorded,
     rule_facts,
     top,
     total,
@@ -20,6 +22,7 @@ from generator.queries import (
 )
 from generator.tables import VALUE, Column, listing
 from generator.trail_rules import (
+    ALL,
     EXPOSED,
     IDENTITY,
     NETWORK,
@@ -30,6 +33,7 @@ from generator.trail_rules import (
     TO_RULE,
     by_title,
     count,
+    events,
     of_severity,
 )
 
@@ -149,7 +153,7 @@ def rankings() -> list[Line]:
     places = {"account_id", "region"}
 
     def by(label: str) -> str:
-        found = count([rule for rule in watched if label in rule.labels | places], label)
+        found = events([rule for rule in watched if label in rule.labels | places], label)
         return f"sort_desc({top(10, f'{found} > 0')})"
 
     return [
@@ -158,42 +162,53 @@ def rankings() -> list[Line]:
             [
                 ranking(
                     "By account",
-                    "Matches of the packs' rules of severity medium and above in the time range.",
+                    "Calls that match the packs' rules of severity medium and above, each once.",
                     Query(by("account_id"), "{{account_id}}"),
                 ),
                 ranking(
                     "By region",
-                    "Matches of the packs' rules of severity medium and above. Unused "
-                    "regions should not appear here.",
+                    "The same calls. Unused regions should not appear here.",
                     Query(by("region"), "{{region}}"),
                 ),
                 ranking(
                     "By caller",
-                    "The ten users, roles and services with the most matches of the packs'"
-                    " rules of severity medium and above.",
+                    "The ten users, roles and services with the most calls that match rules of the"
+                    " packs of severity medium and above. A call that several rules match counts"
+                    " once, if they have its user and name.",
                     Query(by("user"), "{{user}}"),
                 ),
-                ranking(
-                    "By address",
-                    "The ten addresses with the most matches of these rules, if they have one.",
-                    Query(by("source_ip"), "{{source_ip}}"),
-                ),
             ],
-        )
+        ),
+        Line(8, [_first_seen()]),
     ]
+
+
+def _first_seen() -> table.Panel:
+    who = "account_id, user"
+    named = f'{PLACE}, user!=""'
+    before = f"last_over_time(principal:aws_events:total{{{named}}}[1h] offset 14d)"
+    seen = f"sum by ({who}) ({recorded(named)}) > 0"
+    return listing(
+        "First seen",
+        "Users and roles with events in the time range that none of the packs' rules had seen in "
+        "the account 14 days before its end. Those of before the recording rules were "
+        "loaded are not new.",
+        [
+            f"topk(100, {seen} unless on ({who}) ({before})"
+            f" unless on ({who}) (last_over_time(principal:aws_events:base{{{named}}}[5m]) > 0))"
+        ],
+        [
+            Column("user", "Who"),
+            Column("account_id", "Account", width=150),
+            Column(VALUE, "Events", decimals=0, width=150, bar=True),
+        ],
+        sort_by=["-Events"],
+    )
 
 
 def rules() -> list[Line]:
-    """Each rule of both packs."""
-    return [
-        Line(
-            14,
-            [
-                _every_rule("CIS AWS Foundations: every control", "cis_.+"),
-                _every_rule("CloudTrail security: every rule", "security_.+"),
-            ],
-        )
-    ]
+    """Each rule of all packs."""
+    return [Line(14, [_every_rule()])]
 
 
 def _kinds(title: str, description: str, names: Sequence[str]) -> timeseries.Panel:
@@ -208,11 +223,10 @@ def _kinds(title: str, description: str, names: Sequence[str]) -> timeseries.Pan
     return color_by_name(panel, style.distinct(rule.title for rule in rules))
 
 
-def _every_rule(title: str, names: str) -> table.Panel:
-    matcher = f'rule=~"{names}"'
-    found = with_facts(matches_of_rules(RANGE, matcher), rule_facts(matcher))
+def _every_rule() -> table.Panel:
+    found = with_facts(matches_of_rules(RANGE, ALL), rule_facts(ALL))
     return listing(
-        title,
+        "Every rule of the packs",
         "Matches in the time range, over all accounts and regions. Rules that count in the "
         "same metric are one line in the panels above, and each has a line here. A rule that never "
         "matches is good news, if its source is read. A click opens the rule.",

@@ -7,7 +7,17 @@ from typing import Final
 
 from generator import links
 from generator.packs import Pack, Rule
-from generator.queries import PLACE, RANGE, TARGET, all_grown, rule_facts, titled, total
+from generator.queries import (
+    PLACE,
+    RANGE,
+    TARGET,
+    all_grown,
+    one_of,
+    recorded,
+    rule_facts,
+    titled,
+    total,
+)
 
 PACKS: Final = (
     "cis-aws-foundations",
@@ -88,6 +98,12 @@ OPERATIONS: Final = (
     "security_quota_exceeded",
 )
 
+CALL: Final = "account_id, region, user, session, event, error_code"
+RECORDED: Final = frozenset({"metric", *CALL.split(", ")})
+"""The labels of the series that alerts/security-overview.yaml records."""
+
+TO_EVENTS: Final = links.event_history("Region", "Call")
+TO_MATCHES: Final = links.last_matches("rule")
 TO_RULE: Final = links.dashboard("Explore the rule", links.RULES, rule='${__data.fields["rule"]}')
 
 
@@ -99,16 +115,32 @@ def of_severity(*severities: str) -> list[Rule]:
 def count(
     rules: Sequence[Rule], *labels: str, matcher: str = "", window: str = RANGE, at: str = ""
 ) -> str:
-    """Matches of the rules' metrics, by labels or ``metric``.
+    """Matches of the rules' metrics, by labels or ``metric``; an event of two sources counts once.
 
-    Event history and a trail in a log group contain the same events, and two exporters may read
-    them: the largest counts, label set by label set. The alerts do the same.
+    From what is recorded, if that has the labels, and from the metrics themselves if not.
     """
     metrics = [*dict.fromkeys(rule.metric for rule in rules)]
+    if RECORDED.issuperset(labels) and not matcher:
+        return total(_recorded(metrics, window, at), *labels)
     own = ", ".join(sorted({"account_id", "region"}.union(*(rule.labels for rule in rules))))
     matchers = ", ".join(part for part in (matcher, PLACE, TARGET) if part)
     growth = all_grown(metrics, matchers, f"job, source, log_group, {own}", window, at)
     return total(f"max by (metric, {own}) ({growth})", *labels)
+
+
+def _recorded(metrics: Sequence[str], window: str = RANGE, at: str = "") -> str:
+    return recorded(f'metric=~"{one_of(metrics)}", {PLACE}', window, at)
+
+
+def events(rules: Sequence[Rule], *labels: str) -> str:
+    """Calls in the time range that match any of the rules, by labels.
+
+    A call that several rules match counts once: of each place, caller and call, the metric that
+    counted most.
+    """
+    call = "account_id, region, user, event"
+    growth = _recorded([*dict.fromkeys(rule.metric for rule in rules)])
+    return total(f"max by ({call}) (sum by (metric, {call}) ({growth}))", *labels)
 
 
 def matches(rules: Sequence[Rule], *facts: str) -> str:
@@ -125,9 +157,8 @@ def by_title(rules: Sequence[Rule], *, window: str, at: str = "") -> str:
 
 
 def by_person(rules: Sequence[Rule]) -> str:
-    """Matches in the time range by person, call and address, and metric."""
-    labels = ("user", "event", "source_ip", "error_code", "account_id", "region")
-    return f"({count(rules, 'metric', *labels)} > 0)"
+    """Matches in the time range by person and call, and metric."""
+    return f"({count(rules, 'metric', *CALL.split(', '))} > 0)"
 
 
 def one_of_each_metric(rules: Sequence[Rule]) -> str:

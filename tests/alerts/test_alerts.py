@@ -55,6 +55,7 @@ PREFIXES: Final = {
     "step-functions": "StepFunctions",
     "ecs": "Ecs",
     "nlb-access": "Nlb",
+    "security-overview": "AwsOverview",
 }
 ALL: Final = alerts()
 NAMES: Final = sorted({alert.name for alert in ALL})

@@ -70,6 +70,12 @@ GROWTH: Final = {
     'metric_filter_exporter_matches_total{rule="linux_disk_full",source="hosts"': 100_000,
 }
 
+RECORDED: Final[dict[str, dict[float, float | None]]] = {
+    "total": {-60: 7, 2: 10},
+    "base": {-60: 2},
+}
+"""What alerts/security-overview.yaml records, of the first rule."""
+
 
 def samples(totals: Mapping[float, float | None]) -> Iterator[tuple[int, float]]:
     """What is scraped, by time."""
@@ -93,6 +99,10 @@ def text() -> str:
     for series, growth in GROWTH.items():
         course = samples({-60: 7, 2: 7 + growth})
         lines += [f"{series},{place} {total} {at}" for at, total in course]
+    series = '{metric="aws_cis_root_usage_total",account_id="1",region="r",user="root"}'
+    for name, totals in RECORDED.items():
+        recorded = f"principal:aws_events:{name}{series}"
+        lines += [f"{recorded} {value} {at}" for at, value in samples(totals)]
     for name, severity, pack, metric in FACTS:
         facts = f'rule="{name}",title="A title",severity="{severity}",pack="{pack}"'
         lines.append(f'metric_filter_rule_info{{{facts},metric="{metric}",{place} 1 {END}')
@@ -154,6 +164,17 @@ def test_critical_has_all_rules_that_are_critical_now_each_match_once(
     )
     (found,) = prometheus.query(query.expression, at=END)
     assert found.value == 3 + 20 + 1_000
+
+
+def test_what_is_recorded_counts_from_the_start_or_from_where_recording_began(
+    prometheus: Prometheus,
+) -> None:
+    from generator.queries import recorded  # noqa: PLC0415
+
+    counted = recorded('user="root"')
+    assert answers(prometheus, counted, "user") == {("root",): 3}
+    longer = substitute(counted, Window("10h", "1m").values())
+    assert [sample.value for sample in prometheus.query(longer, at=END)] == [8]
 
 
 def test_the_numbers_of_parts_of_a_range_add_up(prometheus: Prometheus) -> None:

@@ -31,6 +31,8 @@ _NO_QUERY: Final = {
 }
 _NO_TARGET: Final = {
     "ALERTS": "its labels are those of the alerts, which need no job",
+    "principal:aws_events:total": "recorded over all exporters, an event once",
+    "principal:aws_events:base": "recorded over all exporters, an event once",
 }
 
 
@@ -177,7 +179,8 @@ def test_classic_json_that_can_be_provisioned(dashboard: Dashboard) -> None:
     assert {"metric-filter-exporter", "aws"} <= set(content["tags"])
     assert content["timezone"] == "browser"
     assert content["graphTooltip"] == 1
-    assert content["refresh"] == "1m"
+    # The overview is of hours and days, and its numbers are recorded once a minute.
+    assert content["refresh"] == ("5m" if content["uid"] == "mfe-aws-security" else "1m")
     assert content["time"]["to"] == "now"
 
 

@@ -48,6 +48,7 @@ class _GridPos(_Model):
 
 class _Target(_Model):
     datasource: _DataSource
+    exemplar: bool = False
     expr: str
     format: Literal["time_series", "table", "heatmap"] = "time_series"
     instant: bool

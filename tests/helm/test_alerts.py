@@ -35,7 +35,8 @@ def test_they_are_the_files_to_the_letter(everything: Rendered, file: str) -> No
 
 def test_only_the_exporters_and_those_of_the_packs_in_use_are_made(helm: Helm) -> None:
     made = {item["metadata"]["name"] for item in helm.case("prometheusrule").of("PrometheusRule")}
-    assert made == {f"{NAME}-{file}" for file in ("cis-aws-foundations", "exporter", "lambda")}
+    files = ("cis-aws-foundations", "exporter", "lambda", "security-overview")
+    assert made == {f"{NAME}-{file}" for file in files}
 
 
 def test_files_may_be_named(helm4: Helm) -> None:

@@ -22,6 +22,9 @@
 {{- if has . $known }}
 {{- $names = append $names . }}
 {{- end }}
+{{- if regexMatch "^(cis-aws-|cloudtrail-|aws-findings)" . }}
+{{- $names = append $names "security-overview" }}
+{{- end }}
 {{- end }}
 {{- end }}
 {{- dict "names" ($names | uniq | sortAlpha) | toJson }}
