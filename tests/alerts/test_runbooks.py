@@ -74,10 +74,10 @@ def test_the_addresses_of_rules_are_those_of_rules_that_the_alert_looks_at() -> 
 
 
 def test_a_runbook_does_not_name_rules_that_only_keep_its_alert_from_firing() -> None:
-    alert = next(one for one in read_alerts() if one.name == "AwsIdentityRefusedChanges")
-    assert [rule["name"] for rule in alert.rules] == ["identity_refused_changes"]
-    assert "cis_unauthorized_api_calls" in {rule["name"] for rule in alert.yields_to}
-    assert "`/rules/cis_unauthorized_api_calls" not in page(alert.name)
+    alert = next(one for one in read_alerts() if one.name == "AwsCisIamPolicyChanges")
+    assert [rule["name"] for rule in alert.rules] == ["cis_iam_policy_changes"]
+    assert "security_admin_policy_attached" in {rule["name"] for rule in alert.yields_to}
+    assert "`/rules/security_admin_policy_attached" not in page(alert.name)
 
 
 def test_commands_use_the_region_of_the_alert_and_say_where_it_comes_from() -> None:
