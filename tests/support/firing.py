@@ -25,7 +25,7 @@ from exporter.ruletests.loading import load_rule_tests
 from exporter.sources.log_groups import LOG_GROUP
 from scripts.pack_rules import rules_of
 from tests.support.alerting import PACKS, alerts, groups_of, rule_files
-from tests.support.tools import PrometheusBinaries
+from tests.support.tools import FRUGAL, PrometheusBinaries
 
 SECURITY_PACKS: Final = ("aws-", "cis-", "cloudtrail-")
 """How the names of packs begin whose events have a caller."""
@@ -37,8 +37,6 @@ _ERROR: Final = 400
 _COUNTED_SINCE: Final = "metric_filter_exporter_partition_counted_since_timestamp_seconds"
 _LONG_AGO: Final = f"{-30 * 86400}x40"
 """Of a partition that has been read for a month; promtool's time begins at 0."""
-_FRUGAL: Final = {"GOGC": "400", "GOMAXPROCS": "2"}
-"""Half the processor time for Go's garbage collection."""
 _AT_ONCE: Final = 700
 """Cases of one test: a query of promtool may load 10,000 samples."""
 _LABEL: Final = re.compile(r'(\w+)="((?:[^"\\]|\\.)*)"')
@@ -183,10 +181,11 @@ def firings(cases: Sequence[Case], binaries: PrometheusBinaries, folder: Path) -
         capture_output=True,
         text=True,
         check=False,
-        env=os.environ | _FRUGAL,
+        env=os.environ | FRUGAL,
     )
     output = done.stdout + done.stderr
-    assert "got:[" in output and ", err: " not in output, output[:2000]
+    assert "got:[" in output, output[:2000]
+    assert ", err: " not in output, output[:2000]
     return list(_read(output, cases))
 
 
