@@ -159,7 +159,7 @@ def _record(message: str) -> Mapping[str, Any]:
 
 
 def firings(cases: Sequence[Case], binaries: PrometheusBinaries, folder: Path) -> list[Firing]:
-    """The alerts that fire for each case: 5 minutes after the event, and if it comes often."""
+    """The alerts that fire for each case: 11 minutes after the event, and if it comes often."""
     own = [alert for alert in alerts() if alert.group != "exporter"]
     names, groups = sorted({alert.name for alert in own}), {alert.group for alert in own}
     files = [path for path in rule_files() if path.stem in groups]
@@ -170,7 +170,7 @@ def firings(cases: Sequence[Case], binaries: PrometheusBinaries, folder: Path) -
         "evaluation_interval": "10m",
         "group_eval_order": [name for path in files for name in groups_of(path)],
         "tests": [
-            *(_test(part, names, "0x5 1x10", "10m") for part in parts),
+            *(_test(part, names, "0x8 1x12", "20m") for part in parts),
             *(_test(part, names, "0x5 1000+1000x40", "40m") for part in parts),
         ],
     }
