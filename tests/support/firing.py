@@ -37,7 +37,7 @@ _ERROR: Final = 400
 _COUNTED_SINCE: Final = "metric_filter_exporter_partition_counted_since_timestamp_seconds"
 _LONG_AGO: Final = f"{-30 * 86400}x40"
 """Of a partition that has been read for a month; promtool's time begins at 0."""
-_AT_ONCE: Final = 700
+_AT_ONCE: Final = 1000
 """Cases of one test: a query of promtool may load 10,000 samples."""
 _LABEL: Final = re.compile(r'(\w+)="((?:[^"\\]|\\.)*)"')
 
