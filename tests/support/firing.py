@@ -22,8 +22,8 @@ from exporter.configuration.packs import available_packs
 from exporter.model import LogEvent, Partition
 from exporter.rules import RuleSet
 from exporter.ruletests.loading import load_rule_tests
+from exporter.ruletests.models import SOURCE, RuleTestFile
 from exporter.sources.log_groups import LOG_GROUP
-from scripts.pack_rules import rules_of
 from tests.support.alerting import PACKS, alerts, groups_of, rule_files
 from tests.support.tools import FRUGAL, PrometheusBinaries
 
@@ -31,7 +31,7 @@ SECURITY_PACKS: Final = ("aws-", "cis-", "cloudtrail-")
 """How the names of packs begin whose events have a caller."""
 
 Series = tuple[str, Mapping[str, str]]
-_PLACE: Final = Partition("logs", "1", "us-east-1", resource="/logs", kind=LOG_GROUP)
+_PLACE: Final = Partition(SOURCE, "1", "us-east-1", resource="/logs", kind=LOG_GROUP)
 _ERROR: Final = 400
 """The lowest HTTP status of a request that failed."""
 _COUNTED_SINCE: Final = "metric_filter_exporter_partition_counted_since_timestamp_seconds"
@@ -80,9 +80,17 @@ class Firing:
 
 
 @cache
+def _rule_tests() -> Mapping[str, RuleTestFile]:
+    """The rule tests of all packs, by pack."""
+    packs = sorted(available_packs())
+    loaded = {pack: load_rule_tests(PACKS / "tests" / f"{pack}.test.yaml") for pack in packs}
+    return {pack: one.file for pack, one in loaded.items() if one.file is not None}
+
+
+@cache
 def rules() -> Mapping[str, RuleConfig]:
     """The rules of all packs, by name."""
-    return {rule.name: rule for rule in rules_of(sorted(available_packs()))}
+    return {rule.name: rule for file in _rule_tests().values() for rule in file.rules}
 
 
 def cases(samples: Iterable[tuple[str, str]] = ()) -> list[Case]:
@@ -94,10 +102,7 @@ def cases(samples: Iterable[tuple[str, str]] = ()) -> list[Case]:
     """
     of_security = _Judge(rule for rule in rules().values() if rule.pack.startswith(SECURITY_PACKS))
     found: dict[Any, Case] = {}
-    for path in sorted((PACKS / "tests").glob("*.test.yaml")):
-        pack = path.name.removesuffix(".test.yaml")
-        tests = load_rule_tests(path).file
-        assert tests is not None, path
+    for pack, tests in _rule_tests().items():
         judge = of_security
         if not pack.startswith(SECURITY_PACKS):
             judge = _Judge(rule for rule in rules().values() if rule.pack == pack)
