@@ -98,9 +98,8 @@ def _alerts_of(file: Path, rules: Sequence[Mapping[str, Any]]) -> Iterable[Alert
 def _counted(text: str, rules: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
     """Return the rules whose metrics an expression has."""
     words = set(re.findall(r"\w+", text))
-    return [
-        rule for rule in rules if any(f"{rule['metric']}{part}" in words for part in _HISTOGRAM)
-    ]
+    metrics = {word.removesuffix(part) for word in words for part in _HISTOGRAM}
+    return [rule for rule in rules if rule["metric"] in metrics]
 
 
 def pages() -> dict[Path, str]:
@@ -298,7 +297,7 @@ def _related(alerts: Sequence[Alert], texts: Mapping[str, str]) -> dict[str, lis
         alert.name: {rule["name"] for rule in (*alert.rules, *alert.yields_to)} for alert in alerts
     }
     for name, text in texts.items():
-        named = {other for other in found if re.search(rf"\b{other}\b", text)}
+        named = found.keys() & set(re.findall(r"\w+", text))
         named |= {other for other in found if rules[name] & rules[other]}
         for other in named - {name}:
             found[name].add(other)

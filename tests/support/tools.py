@@ -6,7 +6,7 @@ import os
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NoReturn, Self
+from typing import Final, NoReturn, Self
 
 import pytest
 
@@ -15,6 +15,8 @@ ROOT = Path(__file__).resolve().parents[2]
 
 PROMETHEUS_MAJORS = ("2", "3")
 """What the product is proved on: 2.42 of 2023 (Debian 12) and 3.5 LTS."""
+FRUGAL: Final = {"GOGC": "400", "GOMAXPROCS": "2"}
+"""The environment of promtool: half the processor time for Go's garbage collection."""
 
 
 @dataclass(frozen=True)
