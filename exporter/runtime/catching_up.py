@@ -9,9 +9,11 @@ re-reads are thinned out, has no such pause.
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import Final
 
 from exporter.metrics.partitions import CATCHING_UP_HOLD, Meter
+from exporter.model import EventPlace
 from exporter.runtime.pipeline import Evaluated
 from exporter.sources.base import Reading, Source
 
@@ -20,6 +22,9 @@ _SHORTEST: Final = 300.0
 """Seconds: a part of 15 minutes that changes a count by a third."""
 _DELIVERED_AFTER: Final = 1800.0
 """Seconds after which an event comes that is not late, in a bucket, a queue or a file."""
+
+_MOST_PLACES: Final = 1000
+"""Anyone who can write an event can make it look like one of any account."""
 
 
 class CatchingUp:
@@ -58,7 +63,10 @@ class CatchingUp:
             self._target = round(now * 1000)
         if self._target is None and not one.reading.backfill:
             return False
-        self._meter.catching_up_until = steady + CATCHING_UP_HOLD
+        meter = self._meter
+        known = meter.catching_up_places if steady < meter.catching_up_until else frozenset()
+        meter.catching_up_places = known | _places(one, _MOST_PLACES - len(known))
+        meter.catching_up_until = steady + CATCHING_UP_HOLD
         return True
 
     def read(self, reading: Reading, now: float) -> None:
@@ -109,3 +117,10 @@ class CatchingUp:
         if reading.queue is not None:
             return reading.queue.oldest is None or reading.queue.oldest >= target
         return False
+
+
+def _places(one: Evaluated, most: int) -> frozenset[EventPlace]:
+    """Return where these events happened: a queue or a file has those of any account."""
+    series = {of.series for event in one.evaluation.events for of in event.increments}
+    places = {EventPlace.of(key) for key in series}
+    return frozenset(islice(sorted(places), most))
