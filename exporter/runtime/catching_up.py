@@ -41,7 +41,9 @@ class CatchingUp:
         """When fresh events were read last, seconds since the epoch; None since the start."""
         self._polled_at: float | None = None
         self._between = (0.0, 0.0)
-        """Seconds between its last polls: one outage is in one of them."""
+        """Seconds between its last polls without failures: one outage is in one of them."""
+        self._failed = meter.failed
+        """Failed polls until the last one that succeeded."""
         self._is_new = False
         """Whether its first poll is under way."""
         self._target: int | None = None
@@ -78,8 +80,9 @@ class CatchingUp:
 
     def polled(self, now: float, *, behind: bool) -> None:
         """A poll ended without an error, and has read all that was due."""
-        if self._polled_at is not None:
+        if self._polled_at is not None and self._meter.failed == self._failed:
             self._between = (self._between[1], now - self._polled_at)
+        self._failed = self._meter.failed
         self._read_at = self._polled_at = now
         self._is_new = False
         if self._meter.read_up_to is None and self._meter.backlog is None and not behind:

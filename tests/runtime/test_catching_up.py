@@ -249,6 +249,18 @@ def test_polls_that_come_slowly_since_the_quota_is_shared_by_many_are_no_outage(
         assert world.gauge() == 0
 
 
+def test_reading_that_fails_again_and_again_is_no_pace(world: World) -> None:
+    world.starts()
+    world.poll(5)
+    for _ in range(4):
+        world.seen.clear()
+        world.failing = True
+        world.poll(120)
+        world.failing = False
+        world.poll()
+        assert {gauge for lateness, gauge in world.seen if lateness > 600} == {1}
+
+
 def test_an_outage_that_does_not_end_holds_nothing_back_for_ever(world: World) -> None:
     world.starts()
     world.poll(5)
