@@ -50,7 +50,7 @@ _GAUGES: Final = (
         "partition_catching_up",
         "1 while the partition counts events of a time in which it was not read (an outage, a stop,"
         " the `start` of the first run), and for 20 minutes after, so that no count over 15 minutes"
-        " includes them while this is 0. Meanwhile also by account, region and log group of the"
+        " includes them while this is 0. Also by account, region and log group of these"
         " events, if they are others.",
     ),
     (
@@ -233,8 +233,8 @@ class PartitionMetrics(Tables):
                     oldest.append(Row(labels, text, backlog.oldest / 1000))
         known = {row.values for row in catching_up}
         for meter, _ in meters:
-            if meter.catching_up_places and now < meter.catching_up_until:
-                catching_up += self._elsewhere(meter, known)
+            if meter.catching_up_places:
+                catching_up += self._elsewhere(meter, known, float(now < meter.catching_up_until))
         for (metric, help_text), of_metric in zip(_GAUGES, rows, strict=True):
             yield Table(
                 MetricFamily(self._prefix + metric, "gauge", help_text), _RESOURCE, of_metric
@@ -242,14 +242,14 @@ class PartitionMetrics(Tables):
 
         yield self._plans(meters)
 
-    def _elsewhere(self, meter: Meter, known: set[tuple[str, ...]]) -> Iterator[Row]:
+    def _elsewhere(self, meter: Meter, known: set[tuple[str, ...]], value: float) -> Iterator[Row]:
         """Yield a row for each place that is not ``known`` yet: alerts select by the event's."""
         own = dict(zip(_RESOURCE, self._resource(meter.partition), strict=True))
         for place in sorted(meter.catching_up_places):
             labels = tuple((own | place._asdict()).values())
             if labels not in known:
                 known.add(labels)
-                yield Row(labels, _text(_RESOURCE, labels), 1.0)
+                yield Row(labels, _text(_RESOURCE, labels), value)
 
     def _plans(self, meters: list[tuple[Meter, str]]) -> Table:
         help_text = "Requests that each window of event time takes at least, by the plan in use."
