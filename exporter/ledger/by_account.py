@@ -25,7 +25,7 @@ def count_by_account(transaction: Transaction, specs: Mapping[tuple[str, str], R
     for row in transaction.read(ACCOUNT_COUNTS):
         counted[row.rule, row.metric] += row.series
     members = {(one.rule, one.metric): one.series for one in transaction.read(MEMBER_COUNTS)}
-    # Not ``counted[name]``: that none of a rule's members counts is no count that is missing.
+    # A rule without a row is not one with 0: all its members may be from before it gained labels.
     wrong = {
         name for name in counted.keys() | members.keys() if counted.get(name) != members.get(name)
     }
