@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, fields
 from functools import partial
 from itertools import chain
 from operator import attrgetter
-from typing import Literal, TypeVar, overload
+from typing import Literal, NamedTuple, Self, TypeVar, overload
 
 import msgspec
 
@@ -281,6 +281,20 @@ class SeriesKey(msgspec.Struct, frozen=True, gc=False, cache_hash=True):
 
     metric: str
     labels: Labels
+
+
+class EventPlace(NamedTuple):
+    """Where events of series happened; empty where a series has no such label."""
+
+    account_id: str
+    region: str
+    log_group: str = ""
+
+    @classmethod
+    def of(cls, key: SeriesKey) -> Self:
+        """Return the place of a series."""
+        labels = dict(key.labels)
+        return cls(*(labels.get(name, "") for name in cls._fields))
 
 
 class Increment(msgspec.Struct, frozen=True, gc=False):

@@ -42,7 +42,13 @@ def check_alerts(names: Iterable[str], rules: Sequence[RuleConfig]) -> Sequence[
             here, found = Path.cwd(), Path(path)
             shown = found.relative_to(here) if found.is_relative_to(here) else found
             document = read_document(shown, findings)
-            for rule in [] if document is None else _rules(document):
+            if document is None:
+                continue
+            alerts = list(_rules(document))
+            if not alerts:
+                text = "no alerts or recording rules: Prometheus has them under `groups`"
+                findings.warning(Location(str(shown)), text)
+            for rule in alerts:
                 for selector in selectors(rule.child("expr").text or ""):
                     known.check(selector, rule, findings)
     return findings.problems
@@ -152,8 +158,10 @@ def _problem(matcher: Matcher, metric: str, rules: Sequence[RuleConfig]) -> str:
 def _selects(matcher: Matcher, value: str) -> bool:
     if matcher.operator == "=":
         return matcher.value == value
+    options = re2.Options()
+    options.log_errors = False
     try:
-        return re2.fullmatch(matcher.value, value) is not None
+        return re2.compile(matcher.value, options=options).fullmatch(value) is not None
     except re2.error:  # Prometheus says so
         return True
 

@@ -11,7 +11,16 @@ from typing import Final
 from exporter.ledger.blocks import problem_of
 from exporter.ledger.errors import UnreadableRowError
 from exporter.ledger.sqlite_store import CREATE_TABLES, SqliteTransaction, begun
-from exporter.ledger.tables import BLOCKS, MEMBER_COUNTS, MEMBERS, SEGMENTS, SERIES, TABLES, TOTALS
+from exporter.ledger.tables import (
+    BLOCKS,
+    EARLIER,
+    MEMBER_COUNTS,
+    MEMBERS,
+    SEGMENTS,
+    SERIES,
+    TABLES,
+    TOTALS,
+)
 
 _MOST_REPORTED: Final = 3
 
@@ -41,11 +50,13 @@ def _broken(transaction: SqliteTransaction) -> str | None:
     series = {row.id for row in transaction.scan(SERIES)}
     if any(row.series not in series for row in transaction.scan(TOTALS)):
         return "table totals has a row of a series that is missing in table series"
-    members: Counter[tuple[str, str, int]] = Counter()
-    for member in transaction.scan(MEMBERS):
-        if member.series not in series:
-            return "table members has a row of a series that is missing in table series"
-        members[member.rule, member.metric, member.overflow] += 1
+    if any(row.series not in series for row in transaction.scan(MEMBERS)):
+        return "table members has a row of a series that is missing in table series"
+    members = Counter(
+        (one.rule, one.metric, one.overflow)
+        for one in transaction.scan(MEMBERS)
+        if one.overflow < EARLIER
+    )
     for count in transaction.scan(MEMBER_COUNTS):
         counted = (members.pop((count.rule, count.metric, flag), 0) for flag in (0, 1))
         if tuple(counted) != (count.series, count.overflow):

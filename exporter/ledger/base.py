@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import Final, Protocol
 
 from exporter.exactness import RuleVersion
-from exporter.model import EventKey, JudgedEvent, Partition, SeriesKey
+from exporter.model import EventKey, EventPlace, JudgedEvent, Partition, SeriesKey
 
 NO_FEEDS: Final[Mapping[str, str]] = MappingProxyType({})
 """Each source is a feed of its own."""
@@ -296,15 +296,15 @@ class Ledger(Protocol):
         nothing is counted from before that.
         """
 
-    def note_catching_up(self, source: str, until: int) -> None:
-        """Record, a minute exactly, until when a source catches up, milliseconds.
+    def note_catching_up(self, source: str, until: int, places: frozenset[EventPlace]) -> None:
+        """Record, a minute exactly, until when a source catches up, milliseconds, and where.
 
         A process that starts in that time would not know it, although the totals that it loads
         include the backlog.
         """
 
-    def catching_up_until(self, source: str) -> int:
-        """Return the latest of these times; 0 if no time was noted."""
+    def catching_up(self, source: str) -> tuple[int, frozenset[EventPlace]]:
+        """Return what was noted last; 0 if nothing was."""
 
     def has_progress(self, source: str) -> bool:
         """Return whether any partition of the source has a checkpoint."""

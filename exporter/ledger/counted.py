@@ -8,13 +8,14 @@ from typing import Final
 
 from exporter.ledger.store import Transaction
 from exporter.ledger.tables import FACTS, VERSIONS, Fact
-from exporter.model import Partition
+from exporter.model import EventPlace, Partition
 
 _COUNTED: Final = "counted since of "
 """Names of facts begin so and end in the name of a source. The value is JSON: milliseconds by
 ``Partition.key``."""
 _CATCHING_UP: Final = "catching up of "
-"""Names of facts begin so and end in the name of a source. The value is in milliseconds."""
+"""Names of facts begin so and end in the name of a source. The value is JSON: milliseconds, and
+the places of the events."""
 _SOURCE: Final = ""
 """The key of the time before which nothing of the source is counted."""
 
@@ -36,15 +37,19 @@ def load_counted(
     return {one: (known | new)[one.key] for one in partitions}
 
 
-def read_catching_up(transaction: Transaction, source: str) -> int:
-    """See ``Ledger.catching_up_until``."""
+def read_catching_up(transaction: Transaction, source: str) -> tuple[int, frozenset[EventPlace]]:
+    """See ``Ledger.catching_up``."""
     found = transaction.read(FACTS, [(_CATCHING_UP + source,)])
-    return int(found[0].value) if found else 0
+    until, places = json.loads(found[0].value) if found else (0, ())
+    return until, frozenset(EventPlace(*one) for one in places)
 
 
-def write_catching_up(transaction: Transaction, source: str, until: int) -> None:
+def write_catching_up(
+    transaction: Transaction, source: str, until: int, places: frozenset[EventPlace]
+) -> None:
     """See ``Ledger.note_catching_up``."""
-    transaction.write(FACTS, [Fact(_CATCHING_UP + source, str(until))])
+    value = json.dumps([until, sorted(places)])
+    transaction.write(FACTS, [Fact(_CATCHING_UP + source, value)])
 
 
 def restart_counting(transaction: Transaction, source: str, now: int) -> None:

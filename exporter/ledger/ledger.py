@@ -49,7 +49,7 @@ from exporter.ledger.tables import (
     Fact,
     Segment,
 )
-from exporter.model import EventKey, Partition, SeriesKey
+from exporter.model import EventKey, EventPlace, Partition, SeriesKey
 
 _log = structlog.get_logger(__name__)
 
@@ -95,8 +95,8 @@ class StoredLedger:
         self._earlier = earlier
         self._specs: dict[tuple[str, str], RuleSpec] = {}
         self._sets = KnownSets()
-        self._catching_up: dict[str, int] = {}
-        """By source, the time that was noted last."""
+        self._catching_up: dict[str, tuple[int, frozenset[EventPlace]]] = {}
+        """By source, what was noted last."""
         self._saturated: frozenset[str] = frozenset()
         """Rules whose totals were logged as too large."""
         with store.transaction() as transaction:
@@ -202,17 +202,21 @@ class StoredLedger:
         with self._store.transaction() as transaction:
             return load_counted(transaction, source, partitions)
 
-    def note_catching_up(self, source: str, until: int) -> None:
+    def note_catching_up(self, source: str, until: int, places: frozenset[EventPlace]) -> None:
         """See ``Ledger.note_catching_up``."""
-        if self._catching_up.get(source, 0) >= until:
+        noted, of = self._catching_up.get(source, (0, frozenset()))
+        if noted >= until and places <= of:
             return
-        until += _NOTED_AHEAD
+        noted = max(noted, until + _NOTED_AHEAD)
         with self._store.transaction() as transaction:
-            write_catching_up(transaction, source, until)
-        self._catching_up[source] = until
+            before, others = read_catching_up(transaction, source)
+            if self._now() < before:
+                places |= others  # of another partition, or of a process before
+            write_catching_up(transaction, source, noted, places)
+        self._catching_up[source] = noted, places
 
-    def catching_up_until(self, source: str) -> int:
-        """See ``Ledger.catching_up_until``."""
+    def catching_up(self, source: str) -> tuple[int, frozenset[EventPlace]]:
+        """See ``Ledger.catching_up``."""
         with self._store.reading() as transaction:
             return read_catching_up(transaction, source)
 

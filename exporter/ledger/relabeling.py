@@ -15,6 +15,7 @@ from exporter.ledger.shown import last_match, state_of
 from exporter.ledger.store import Transaction
 from exporter.ledger.tables import (
     ACCOUNT_COUNTS,
+    EARLIER,
     MEMBER_COUNTS,
     MEMBERS,
     SERIES,
@@ -55,10 +56,16 @@ def relabel(transaction: Transaction, moves: Moves) -> list[Relabeled]:
         )
     affected = ids | {row.id: row.id for row in there}
     totals = _summed(transaction, affected, rows)
-    _move_members(transaction, affected)
+    gained = {row.id: not names.issubset(_names(row)) for row, names in moves}
+    _move_members(transaction, affected, gained)
     transaction.delete(SERIES, [(one,) for one in ids])
     transaction.write(SERIES, rows.values())
     return _outcome(moves, ids, rows, totals)
+
+
+def _names(row: Series) -> frozenset[str]:
+    """Return the names of the labels that its rules give."""
+    return frozenset(name for name, _ in labels_of(row.labels)).difference(SERIES_LABELS)
 
 
 def _relabeled(row: Series, names: Collection[str]) -> SeriesKey:
@@ -88,11 +95,17 @@ def _summed(
     return totals
 
 
-def _move_members(transaction: Transaction, ids: Mapping[bytes, bytes]) -> None:
+def _move_members(
+    transaction: Transaction, ids: Mapping[bytes, bytes], gained: Mapping[bytes, bool]
+) -> None:
+    """Move members; those that gain labels leave ``max_series`` to label sets that have them."""
     before = [one for one in transaction.scan(MEMBERS) if one.series in ids]
     after: dict[tuple[str, str, bytes], Member] = {}
     for one in before:
-        moved = one._replace(series=ids[one.series])
+        overflow = one.overflow
+        if one.series in gained:
+            overflow = overflow % EARLIER + EARLIER * gained[one.series]
+        moved = one._replace(series=ids[one.series], overflow=overflow)
         other = after.get(moved[:3], moved)
         after[moved[:3]] = moved._replace(overflow=min(moved.overflow, other.overflow))
     transaction.delete(MEMBERS, [one[:3] for one in before])
@@ -104,9 +117,8 @@ def _move_members(transaction: Transaction, ids: Mapping[bytes, bytes]) -> None:
 
 
 def _count(transaction: Transaction, rule: str, metric: str) -> MemberCount:
-    members = transaction.read(MEMBERS, [(rule, metric)])
-    overflow = sum(one.overflow for one in members)
-    return MemberCount(rule, metric, len(members) - overflow, overflow)
+    counts = [one.counts for one in transaction.read(MEMBERS, [(rule, metric)])]
+    return MemberCount(rule, metric, sum(one for one, _ in counts), sum(one for _, one in counts))
 
 
 def _outcome(
@@ -117,7 +129,7 @@ def _outcome(
 ) -> list[Relabeled]:
     groups: dict[tuple[str, frozenset[str], frozenset[str]], list[Series]] = defaultdict(list)
     for row, names in moves:
-        before = frozenset(name for name, _ in labels_of(row.labels)).difference(SERIES_LABELS)
+        before = _names(row)
         groups[row.metric, names - before, before - names].append(row)
     return [
         Relabeled(

@@ -304,8 +304,9 @@ def _delete_series(transaction: Transaction, ids: Iterable[bytes]) -> None:
     counts = {(one.rule, one.metric): one for one in transaction.read(MEMBER_COUNTS)}
     for one in members:
         count = counts[one.rule, one.metric]
+        series, overflow = one.counts
         counts[one.rule, one.metric] = count._replace(
-            series=count.series - (not one.overflow), overflow=count.overflow - one.overflow
+            series=count.series - series, overflow=count.overflow - overflow
         )
     transaction.write(MEMBER_COUNTS, counts.values())
 

@@ -27,6 +27,8 @@ Key: TypeAlias = tuple[Value, ...]
 
 SCHEMA_VERSION: Final = 3
 LARGEST: Final = 2**63 - 1
+EARLIER: Final = 2
+"""See ``Member.overflow``."""
 """Databases store integers of 64 bits."""
 BY_READING_TIME: Final = (0, 1)
 """Levels of blocks from before memory went by event time: buffers, whose entries override those of
@@ -138,6 +140,13 @@ class Member(NamedTuple):
     metric: str
     series: bytes
     overflow: int
+    """1 for an overflow series. EARLIER is added if it is from before the rule gained labels: then
+    no limit counts it."""
+
+    @property
+    def counts(self) -> tuple[int, int]:
+        """What it adds to ``series`` and ``overflow`` of a MemberCount."""
+        return int(self.overflow == 0), int(self.overflow == 1)
 
 
 class MemberCount(NamedTuple):

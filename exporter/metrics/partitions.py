@@ -13,7 +13,7 @@ from exporter.clock import elapsed
 from exporter.metrics.families import MetricFamily
 from exporter.metrics.tables import Row, Table, Tables
 from exporter.metrics.text import labels_text
-from exporter.model import Partition
+from exporter.model import EventPlace, Partition
 from exporter.planning.plan import Plan
 from exporter.sources import RESOURCE_LABELS
 from exporter.sources.base import Backlog
@@ -50,7 +50,8 @@ _GAUGES: Final = (
         "partition_catching_up",
         "1 while the partition counts events of a time in which it was not read (an outage, a stop,"
         " the `start` of the first run), and for 20 minutes after, so that no count over 15 minutes"
-        " includes them while this is 0.",
+        " includes them while this is 0. Also by account, region and log group of these"
+        " events, if they are others.",
     ),
     (
         "partition_reread_factor",
@@ -95,6 +96,8 @@ class Meter:
     """See ``Ledger.counted_since``; None if everything counts, or if it is unknown."""
     catching_up_until: float = 0.0
     """Seconds of ``clock.elapsed``."""
+    catching_up_places: frozenset[EventPlace] = frozenset()
+    """Where the events happened that it counts while it catches up."""
     plan: Plan | None = None
     """The requests that read it; None before the first read, and if events come once."""
     rates: Mapping[str, float] = field(default_factory=dict)
@@ -228,12 +231,25 @@ class PartitionMetrics(Tables):
                     size.append(Row(labels, text, float(backlog.size)))
                 if backlog.oldest is not None:
                     oldest.append(Row(labels, text, backlog.oldest / 1000))
+        known = {row.values for row in catching_up}
+        for meter, _ in meters:
+            if meter.catching_up_places:
+                catching_up += self._elsewhere(meter, known, float(now < meter.catching_up_until))
         for (metric, help_text), of_metric in zip(_GAUGES, rows, strict=True):
             yield Table(
                 MetricFamily(self._prefix + metric, "gauge", help_text), _RESOURCE, of_metric
             )
 
         yield self._plans(meters)
+
+    def _elsewhere(self, meter: Meter, known: set[tuple[str, ...]], value: float) -> Iterator[Row]:
+        """Yield a row for each place that is not ``known`` yet: alerts select by the event's."""
+        own = dict(zip(_RESOURCE, self._resource(meter.partition), strict=True))
+        for place in sorted(meter.catching_up_places):
+            labels = tuple((own | place._asdict()).values())
+            if labels not in known:
+                known.add(labels)
+                yield Row(labels, _text(_RESOURCE, labels), value)
 
     def _plans(self, meters: list[tuple[Meter, str]]) -> Table:
         help_text = "Requests that each window of event time takes at least, by the plan in use."

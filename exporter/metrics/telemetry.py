@@ -176,13 +176,12 @@ class Telemetry:
             "Matches without a usable value (missing, not a number, negative or too large).",
             ("rule",),
         )
-        self.series = self._labelled(
-            "gauge", "series", "Label sets of the rule, without overflow series.", ("rule",)
-        )
+        text = "Label sets of the rule that max_series counts: all since it gained labels last."
+        self.series = self._labelled("gauge", "series", text, ("rule",))
         self.fullest = self._labelled(
             "gauge",
             "fullest_account_series",
-            "Label sets of the rule in the account that has most of them.",
+            "The same, in the account that has most of them.",
             ("rule",),
         )
         self.series_limit = self._labelled(

@@ -9,9 +9,11 @@ re-reads are thinned out, has no such pause.
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import Final
 
 from exporter.metrics.partitions import CATCHING_UP_HOLD, Meter
+from exporter.model import EventPlace
 from exporter.runtime.pipeline import Evaluated
 from exporter.sources.base import Reading, Source
 
@@ -20,6 +22,9 @@ _SHORTEST: Final = 300.0
 """Seconds: a part of 15 minutes that changes a count by a third."""
 _DELIVERED_AFTER: Final = 1800.0
 """Seconds after which an event comes that is not late, in a bucket, a queue or a file."""
+
+_MOST_PLACES: Final = 1000
+"""Anyone who can write an event can make it look like one of any account."""
 
 
 class CatchingUp:
@@ -36,7 +41,9 @@ class CatchingUp:
         """When fresh events were read last, seconds since the epoch; None since the start."""
         self._polled_at: float | None = None
         self._between = (0.0, 0.0)
-        """Seconds between its last polls: one outage is in one of them."""
+        """Seconds between its last polls without failures: one outage is in one of them."""
+        self._failed = meter.failed
+        """Failed polls until the last one that succeeded."""
         self._is_new = False
         """Whether its first poll is under way."""
         self._target: int | None = None
@@ -58,7 +65,10 @@ class CatchingUp:
             self._target = round(now * 1000)
         if self._target is None and not one.reading.backfill:
             return False
-        self._meter.catching_up_until = steady + CATCHING_UP_HOLD
+        meter = self._meter
+        known = meter.catching_up_places if steady < meter.catching_up_until else frozenset()
+        meter.catching_up_places = known | _places(one, _MOST_PLACES - len(known))
+        meter.catching_up_until = steady + CATCHING_UP_HOLD
         return True
 
     def read(self, reading: Reading, now: float) -> None:
@@ -70,8 +80,9 @@ class CatchingUp:
 
     def polled(self, now: float, *, behind: bool) -> None:
         """A poll ended without an error, and has read all that was due."""
-        if self._polled_at is not None:
+        if self._polled_at is not None and self._meter.failed == self._failed:
             self._between = (self._between[1], now - self._polled_at)
+        self._failed = self._meter.failed
         self._read_at = self._polled_at = now
         self._is_new = False
         if self._meter.read_up_to is None and self._meter.backlog is None and not behind:
@@ -109,3 +120,10 @@ class CatchingUp:
         if reading.queue is not None:
             return reading.queue.oldest is None or reading.queue.oldest >= target
         return False
+
+
+def _places(one: Evaluated, most: int) -> frozenset[EventPlace]:
+    """Return where these events happened: a queue or a file has those of any account."""
+    series = {of.series for event in one.evaluation.events for of in event.increments}
+    places = {EventPlace.of(key) for key in series}
+    return frozenset(islice(sorted(places), most))

@@ -54,7 +54,7 @@ def remember(source: Source, readers: Mapping[Partition, Reader], pipeline: Pipe
     since = {partition: moment for partition, moment in first.items() if moment is not None}
     try:
         counted = pipeline.ledger.counted_since(source.name, since) if since else {}
-        until = pipeline.ledger.catching_up_until(source.name)
+        until, places = pipeline.ledger.catching_up(source.name)
     except LedgerError:  # their polls report the error
         pipeline.telemetry.ledger_errors.labels("read").inc()
         return
@@ -64,3 +64,4 @@ def remember(source: Source, readers: Mapping[Partition, Reader], pipeline: Pipe
     left = min(until / 1000 - pipeline.clock.now(), CATCHING_UP_HOLD)
     for reader in readers.values():
         reader.meter.catching_up_until = elapsed() + left
+        reader.meter.catching_up_places, places = places, frozenset()  # one of them shows each

@@ -239,7 +239,8 @@ class Reader:
         now = self._pipeline.clock.now()
         if self._catching_up.reads(source, evaluated, now, elapsed()):
             until = round((now + CATCHING_UP_HOLD) * 1000)
-            self._pipeline.ledger.note_catching_up(source.name, until)
+            places = self.meter.catching_up_places
+            self._pipeline.ledger.note_catching_up(source.name, until, places)
 
     def _note(self, evaluated: Evaluated, committed: Committed, progress: PollProgress) -> None:
         reading, meter = evaluated.reading, self.meter

@@ -196,8 +196,8 @@ def test_alerts_compare_with_the_thresholds_of_their_pack() -> None:
     }
     for path in rule_files():
         given = re.findall(
-            r'scalar\(max\(metric_filter_threshold\{name="(\w+)", account_id=""\}\)'
-            r" or vector\(([\d.]+)\)\)",
+            r'scalar\(max\(last_over_time\(metric_filter_threshold\{name="(\w+)", account_id=""\}'
+            r"\[5m\]\)\) or vector\(([\d.]+)\)\)",
             path.read_text(),
         )
         named = re.findall(r'metric_filter_threshold\{name="(\w+)"', path.read_text())
@@ -206,6 +206,15 @@ def test_alerts_compare_with_the_thresholds_of_their_pack() -> None:
             used = {name: every[name] for name, _ in given}
             assert {name: float(value) for name, value in given} == used
             assert pack_thresholds(path.stem).keys() <= used.keys()
+
+
+def test_what_holds_an_alert_back_lasts_as_long_as_the_counts_do() -> None:
+    """The counts are those of the last five minutes, also while a scrape fails or a pod starts."""
+    for path in rule_files():
+        text = re.sub("^ *#.*", "", path.read_text(), flags=re.MULTILINE)
+        for metric in ("metric_filter_threshold", "metric_filter_exporter_partition_catching_up"):
+            lasting = rf"last_over_time\({metric}(\{{[^}}]*\}})?\[5m\]\)"
+            assert len(re.findall(lasting, text)) == text.count(metric), path
 
 
 def test_each_control_of_the_cis_benchmark_has_an_alert() -> None:

@@ -82,15 +82,21 @@ def _surge(rate: str, least: str, ceiling: str, by_default: str) -> str:
         avg_over_time({rate}[1h] offset 23h30m) or avg_over_time({rate}[1h] offset 6d23h30m)
       )
       or {rate} >= on (account_id) group_left () (
-        max by (account_id) (metric_filter_threshold{{name="{ceiling}"}}) / 900
+        max by (account_id) (last_over_time(metric_filter_threshold{{name="{ceiling}"}}[5m])) / 900
       )
-      or ({rate} unless on (account_id) metric_filter_threshold{{name="{ceiling}"}})
+      or (
+        {rate}
+        unless on (account_id) last_over_time(metric_filter_threshold{{name="{ceiling}"}}[5m])
+      )
       >= scalar(
-        max(metric_filter_threshold{{name="{ceiling}", account_id=""}}) or vector({by_default})
+        max(last_over_time(metric_filter_threshold{{name="{ceiling}", account_id=""}}[5m]))
+        or vector({by_default})
       ) / 900
     )
     unless on (account_id, region, log_group)
-    max by (account_id, region, log_group) (metric_filter_exporter_partition_catching_up) == 1
+    max by (account_id, region, log_group) (
+      last_over_time(metric_filter_exporter_partition_catching_up[5m])
+    ) == 1
     """
 
 

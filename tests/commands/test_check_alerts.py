@@ -104,6 +104,23 @@ def test_a_file_that_is_missing_is_an_error(check: Check) -> None:
     assert (done.exit_code, "lost.yaml: error: there is no such file" in done.stderr) == (1, True)
 
 
+@pytest.mark.parametrize("text", ["groups: 5", "- a", "route: {receiver: x}", "groups: []"])
+@pytest.mark.usefixtures("check")
+def test_a_file_without_rules_of_prometheus_is_a_warning(text: str) -> None:
+    Path("almost.yaml").write_text(text)
+    done = CliRunner().invoke(
+        app, ["check", "--config.file", "exporter.yaml", "--alerts", "almost.yaml"]
+    )
+    assert "almost.yaml: warning: no alerts or recording rules" in done.stderr
+
+
+def test_an_invalid_expression_of_a_matcher_is_left_to_prometheus(
+    check: Check, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert check('logins_total{user=~"("}') == []
+    assert capfd.readouterr().err == "", "RE2 has a log of its own"
+
+
 def test_selectors_are_found_as_prometheus_finds_them() -> None:
     for path in sorted((ROOT / "alerts").glob("*.yaml")):
         for group in yaml.safe_load(path.read_text())["groups"]:

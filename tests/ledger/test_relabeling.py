@@ -122,6 +122,34 @@ def test_overflow_series_are_summed_up_too_and_max_series_counts_what_is_left(
     }
 
 
+def test_label_sets_from_before_a_label_was_gained_leave_max_series_to_new_ones(
+    ledger: SqliteLedger, tmp_path: Path
+) -> None:
+    edit(ledger, "user", max_series=2)
+    commit(ledger, batch(*(event(n, user=f"u{n}") for n in range(3))))
+    edit(ledger, "user", "session", max_series=2)
+    sessions = ["", "s1", "s2", "s3"]
+    commit(ledger, batch(*(event(9 + n, user="u0", session=s) for n, s in enumerate(sessions))))
+    assert totals(ledger) == {
+        (("session", ""), ("user", "u0")): 2,
+        (("session", ""), ("user", "u1")): 1,
+        (("session", ""), ("user", OVERFLOW)): 1,
+        (("session", "s1"), ("user", "u0")): 1,
+        (("session", "s2"), ("user", "u0")): 1,
+        (("session", OVERFLOW), ("user", OVERFLOW)): 1,
+    }
+    assert [one.series for one in ledger.rule_totals()] == [2]
+    ledger.close()
+    with closing(SqliteLedger.open(tmp_path)) as reopened:  # which checks it for damage
+        edit(reopened, "user", max_series=2)
+        commit(reopened, batch(event(20, user="u2")))
+        assert totals(reopened) == {
+            (("user", "u0"),): 4,
+            (("user", "u1"),): 1,
+            (("user", OVERFLOW),): 3,
+        }, "once the label is lost they count again, or each edit would make room"
+
+
 def test_histograms_keep_their_buckets(ledger: SqliteLedger) -> None:
     def by(*labels: str) -> LoadedRules:
         one = use(start=0, labels=labels, buckets=(1.0, 2.0))
@@ -144,7 +172,8 @@ def test_rules_that_share_the_metric_keep_sharing_its_series(ledger: SqliteLedge
     both("user", "session")
     commit(ledger, batch(event(3, rule="two", user="a", session="")))
     assert totals(ledger) == {(("session", ""), ("user", "a")): 3}
-    assert {one.rule: one.series for one in ledger.rule_totals()} == {"one": 1, "two": 1}
+    commit(ledger, batch(event(4, rule="two", user="a", session="s")))
+    assert {one.rule: one.series for one in ledger.rule_totals()} == {"one": 0, "two": 1}
 
 
 def test_a_page_shows_what_series_have_become_at_once(ledger: SqliteLedger) -> None:

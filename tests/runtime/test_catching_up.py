@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from types import SimpleNamespace
 from typing import cast
@@ -20,7 +22,15 @@ from exporter.ledger.sqlite import SqliteLedger
 from exporter.metrics.partitions import CATCHING_UP_HOLD, Meter
 from exporter.metrics.series import SeriesStore
 from exporter.metrics.telemetry import Telemetry
-from exporter.model import LogEvent, Partition, SourceError
+from exporter.model import (
+    EventPlace,
+    Increment,
+    JudgedEvent,
+    LogEvent,
+    Partition,
+    SeriesKey,
+    SourceError,
+)
 from exporter.planning.plan import EVERYTHING, Request
 from exporter.rules import Evaluation, RuleSet
 from exporter.runtime import finding
@@ -239,6 +249,18 @@ def test_polls_that_come_slowly_since_the_quota_is_shared_by_many_are_no_outage(
         assert world.gauge() == 0
 
 
+def test_reading_that_fails_again_and_again_is_no_pace(world: World) -> None:
+    world.starts()
+    world.poll(5)
+    for _ in range(4):
+        world.seen.clear()
+        world.failing = True
+        world.poll(120)
+        world.failing = False
+        world.poll()
+        assert {gauge for lateness, gauge in world.seen if lateness > 600} == {1}
+
+
 def test_an_outage_that_does_not_end_holds_nothing_back_for_ever(world: World) -> None:
     world.starts()
     world.poll(5)
@@ -323,3 +345,54 @@ def test_a_queue_catches_up_until_it_has_no_older_messages() -> None:
     now += CATCHING_UP_HOLD + 1
     catching_up.polled(now - 10, behind=False)
     assert not receive(5)
+
+
+def test_a_queue_catches_up_for_the_accounts_of_its_events_too(tmp_path: Path) -> None:
+    telemetry, now = Telemetry(), 100_000.0
+    telemetry.read.steady = lambda: now
+    meter = Meter(Partition("queue", "1", "eu-west-1", "events", QUEUE), found=0)
+    telemetry.read.add(meter)
+
+    def gauge(account_id: str, region: str) -> float | None:
+        labels = {"account_id": account_id, "region": region, "log_group": "", "queue": "events"}
+        return telemetry.registry.get_sample_value(
+            "metric_filter_exporter_partition_catching_up",
+            {"source": "queue", "feed": "queue", "path": "", **labels},
+        )
+
+    def receive(*places: tuple[str, str], age: float) -> bool:
+        at = round((now - age) * 1000)
+        reading = Reading((), "{}", queue=QueueState(at, {}))
+        keys = [
+            SeriesKey("x_total", (("account_id", account_id), ("region", region)))
+            for account_id, region in places
+        ]
+        events = [
+            JudgedEvent(str(n), "", at, at, frozenset("x"), (Increment("x", key, key, 1.0),))
+            for n, key in enumerate(keys)
+        ]
+        source = cast("Source", SimpleNamespace(interval=20.0, discovery_interval=60.0))
+        evaluation = Evaluation(events, {}, {})
+        rules = RuleSet({})
+        one = Evaluated(
+            source, meter.partition, reading, "{}", False, lambda: True, rules, evaluation
+        )
+        return CatchingUp(meter).reads(source, one, now, now)
+
+    assert receive(("1", "eu-west-1"), ("2", "us-east-1"), age=7200)
+    assert receive(("3", "us-east-1"), age=7000)
+    for account_id, region in (("1", "eu-west-1"), ("2", "us-east-1"), ("3", "us-east-1")):
+        assert gauge(account_id, region) == 1, "alerts select by the account of the events"
+    assert gauge("4", "us-east-1") is None
+
+    places = meter.catching_up_places
+    for part in (places, frozenset([EventPlace("5", "us-east-1")])):
+        with closing(SqliteLedger.open(tmp_path)) as ledger:
+            ledger.note_catching_up("queue", round((time.time() + 1200) * 1000), part)
+    with closing(SqliteLedger.open(tmp_path)) as ledger:
+        assert ledger.catching_up("queue")[1] == places | {EventPlace("5", "us-east-1")}
+
+    now += CATCHING_UP_HOLD + 1
+    assert (gauge("1", "eu-west-1"), gauge("2", "us-east-1")) == (0, 0)
+    assert receive(("2", "us-east-1"), age=7200)
+    assert gauge("3", "us-east-1") is None, "that one is over"
