@@ -170,7 +170,7 @@ def _summary(coverage: Coverage) -> str:
     rows = [
         (
             "ATT&CK",
-            f"{len(watched)}, among them {len(watched.keys() & set(iaas))} of the {len(iaas)} for IaaS",
+            f"{len(watched)}, and {len(watched.keys() & set(iaas))} of the {len(iaas)} for IaaS",
         ),
         ("Security Hub", str(len(coverage.by_control("security-hub")))),
         ("CIS AWS Foundations", str(len(_recommendations(coverage)))),
