@@ -134,7 +134,7 @@ class PlainView(_Common):
         rising = {n: v for n, v in totals.items() if v > self._totals.get(n, 0)}
         self._totals = totals
         counted = ", ".join(f"{name} {value:,.0f}" for name, value in rising.items())
-        self._line(now, f"rose to: {counted or 'none rose'}")
+        self._line(now, f"counters now: {counted or 'no change'}")
 
     def _line(self, when: float, text: str) -> None:
         # soft_wrap: no line breaks, because there is no terminal with a width.

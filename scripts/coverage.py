@@ -34,17 +34,20 @@ _INTRODUCTION: Final = """\
 
 # Coverage
 
-The controls that each rule helps to meet, by framework. They are in `controls` of the
-[rules](detections.md) and in `metric_filter_rule_info`.
+The controls that the [rules](detections.md) help to meet, by framework. Each rule lists them in
+`controls`, which is also a label of `metric_filter_rule_info`.
 [attack-navigator.json](attack-navigator.json) shows the techniques in the
 [ATT&CK Navigator](https://mitre-attack.github.io/attack-navigator/) ("Open Existing Layer").
 
-- CloudWatch.1 to CloudWatch.14 of Security Hub and the recommendations of CIS ask for exactly these
-  metric filters, as AWS and CIS document it.
-- The other ids, those of ATT&CK, NIST SP 800-53 (revision 5) and PCI DSS (version 4.0.1), are this
-  project's choice. A rule detects or records the events that a control is about. It does not
-  meet the control alone.
-- Rules that share a metric are one entry: (+3) counts the others. Alerts link to their runbooks."""
+- Security Hub's CloudWatch.1 to CloudWatch.14 and the CIS recommendations ask for the metric
+  filters that `cis-aws-foundations` has. Security Hub looks for them in CloudWatch, so these
+  controls fail there if you use this exporter instead: disable them in Security Hub, with this as
+  the reason.
+- The mapping to all other ids, those of ATT&CK, NIST SP 800-53 (revision 5) and PCI DSS (version
+  4.0.1), is this project's. A rule detects or records the events that a control is about. It does
+  not meet the control alone.
+- Rules that share a metric are one entry; (+3) is the number of the others. Alerts link to their
+  runbooks."""
 _SYNTAX: Final = {
     "attack": r"T\d{4}(\.\d{3})?",
     "security-hub": r"[A-Z][A-Za-z0-9]+\.\d+",
@@ -167,7 +170,7 @@ def _summary(coverage: Coverage) -> str:
     rows = [
         (
             "ATT&CK",
-            f"{len(watched)}, {len(watched.keys() & set(iaas))} of the {len(iaas)} for IaaS",
+            f"{len(watched)}, and {len(watched.keys() & set(iaas))} of the {len(iaas)} for IaaS",
         ),
         ("Security Hub", str(len(coverage.by_control("security-hub")))),
         ("CIS AWS Foundations", str(len(_recommendations(coverage)))),

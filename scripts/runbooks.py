@@ -174,14 +174,14 @@ def _labels(alert: Alert, by_hand: str) -> str:
 def _records(alert: Alert) -> Iterable[str]:
     """How to find the record behind an alert, and other calls of a user or of a role's session."""
     yield (
-        "The record of the event, by its id, which the exemplar of the series has and the rule's"
-        " page on the exporter's status page:"
+        "Look up the record by its event id. The exemplar of the series has it, and so does the"
+        " rule's page on the exporter's status page:"
     )
     yield _shell("EVENT_ID=…", _looked_up("EventId", "EVENT_ID"))
     if "session" in alert.labels:
         yield (
             "All calls of the same person or instance. CloudTrail's Username is the session of a"
-            " role, so take the label `session`, or `user` if it is empty:"
+            " role, so set `NAME` to the label `session`, or to `user` if `session` is empty:"
         )
         yield _shell("NAME=…", _looked_up("Username", "NAME", _SUMMARY))
     elif {"user", "event"} <= alert.labels:

@@ -214,10 +214,11 @@ def _relabeled(one: Relabeled, configuration: Configuration) -> str:
     changes = [f"gains the label {name}" for name in one.gained]
     changes += [f"loses the label {name}" for name in one.lost]
     before, after = len(one.before), len(one.after)
-    totals = "keep their totals" if after == before else f"become {after:,}, with their sums"
+    totals = "totals kept" if after == before else f"merged into {after:,}, totals added up"
     return (
-        f"metric {one.metric} (rules: {', '.join(rules)}) {', '.join(changes)}: the {before:,}"
-        f" series of before {totals}{', with the new label empty' if one.gained else ''}"
+        f"metric {one.metric} (rules: {', '.join(rules)}) {' and '.join(changes)}:"
+        f" {plural(before, 'existing label set')}, {totals}"
+        f"{'; the new label is empty there' if one.gained else ''}"
     )
 
 
@@ -239,7 +240,7 @@ def _moved(move: Move) -> str:
 def _change(before: Sequence[RuleVersion], after: Sequence[RuleVersion]) -> str:
     """The change of a rule on a source, in words."""
     if not after or after[-1].until is not None:
-        return "is not configured any more and ends when this is loaded"
+        return "is no longer configured and ends when this is loaded"
     since = after[-1].since
     when = "everything" if since is None else f"events from {_moment(since)} on"
     if not before:
@@ -248,7 +249,7 @@ def _change(before: Sequence[RuleVersion], after: Sequence[RuleVersion]) -> str:
         return f"comes back and counts {when}"
     if before[-1].definition == after[-1].definition:
         return f"is unchanged and counts {when}"
-    return f"is edited, as it is now it counts {when}"
+    return f"is edited; the new version counts {when}"
 
 
 def _moment(milliseconds: int) -> str:

@@ -51,7 +51,7 @@ Layout = Literal["lines", "documents", "export", "csv"]
 from a time to the next. ``csv``: a message in a column."""
 
 NOT_EVENTS: Final = (
-    "it has parts that are no JSON, or are not log events, are longer than 8 MiB, or have too many"
+    "it has records that are not JSON, are not log events, are longer than 8 MiB, or have too many"
     " values"
 )
 

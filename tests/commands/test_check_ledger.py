@@ -85,23 +85,21 @@ def test_edits_are_named_and_the_ledger_stays_as_it_is(
     code, lines, _ = check(CONFIGURATION.replace("ConsoleLogin", "Login"))
     assert code == 0
     assert lines[1].startswith(
-        "rule logins on history is edited, as it is now it counts events from 2"
+        "rule logins on history is edited; the new version counts events from 2"
     )
     code, lines, _ = check(CONFIGURATION.replace("{user: $.u}", "{user: $.u, ip: $.i}"))
     assert lines[1] == (
-        "metric logins_total (rules: logins) gains the label ip: the 1 series of before keep their"
-        " totals, with the new label empty"
+        "metric logins_total (rules: logins) gains the label ip: 1 existing label set, totals"
+        " kept; the new label is empty there"
     )
     code, lines, _ = check(CONFIGURATION.replace("{user: $.u}", "{}"))
     assert lines[1] == (
-        "metric logins_total (rules: logins) loses the label user: the 1 series of before keep"
-        " their totals"
+        "metric logins_total (rules: logins) loses the label user: 1 existing label set,"
+        " totals kept"
     )
     code, lines, _ = check(CONFIGURATION.replace("name: same", "name: other"))
     assert lines[1].startswith("rule other on history is new and counts events from 2")
-    assert (
-        lines[2] == "rule same on history is not configured any more and ends when this is loaded"
-    )
+    assert lines[2] == "rule same on history is no longer configured and ends when this is loaded"
     assert contents() == before
     assert len(commit(running, batch(increment("a", event_id="2"))).new) == 1
 
