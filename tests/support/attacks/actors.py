@@ -49,12 +49,7 @@ def person(name: str, permissions: str = "Administrator", address: str = OFFICE)
     """A person who came through Identity Center."""
     set_name = f"AWSReservedSSO_{permissions}_0123456789abcdef"
     caller = role(set_name, f"{name}@example.com", address, agent=console_user(name).agent)
-    path = "aws-reserved/sso.amazonaws.com/eu-west-1/"
-    context = dict(caller.identity["sessionContext"])
-    issuer = dict(context["sessionIssuer"])
-    issuer["arn"] = issuer["arn"].replace(":role/", f":role/{path}")
-    identity = {**caller.identity, "sessionContext": {**context, "sessionIssuer": issuer}}
-    return replace(caller, identity=identity)
+    return _at_path(caller, "aws-reserved/sso.amazonaws.com/eu-west-1/")
 
 
 def instance(name: str, instance_id: str, address: str) -> Caller:
@@ -98,6 +93,8 @@ def actor(name: str) -> Caller:
         return ACTORS[own]
     caller = ACTORS[own] if own in ACTORS else role(own, service.partition(".")[0])
     host = f"{service}.amazonaws.com"
+    if own.startswith("AWSServiceRoleFor"):
+        caller = _at_path(caller, f"aws-service-role/{host}/")
     return Caller({**caller.identity, "invokedBy": host}, host, host)
 
 
@@ -147,6 +144,15 @@ def filled(
 def iso(at: float) -> str:
     """A time as records have it."""
     return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _at_path(caller: Caller, path: str) -> Caller:
+    """The session of a role with a path."""
+    context = dict(caller.identity["sessionContext"])
+    issuer = dict(context["sessionIssuer"])
+    issuer["arn"] = issuer["arn"].replace(":role/", f":role/{path}")
+    identity = {**caller.identity, "sessionContext": {**context, "sessionIssuer": issuer}}
+    return replace(caller, identity=identity)
 
 
 def _dated(caller: Caller) -> Caller:
