@@ -16,7 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
@@ -31,9 +31,9 @@ from tests.support.prometheus import Prometheus
 from tests.support.tools import find_tool
 
 PLACES: Final = [(f"{n:012}", f"region-{r}") for n in range(60) for r in range(4)]
-RECORDED: Final = "principal:aws_events:"
-BAR: Final = 600
-"""Seconds of a bar that Grafana chooses for a week on a half of the screen."""
+RECORDED: Final = ":aws_events:"
+BAR: Final = 3600
+"""Seconds of a bar that Grafana chooses for a week, for at most 200 bars."""
 
 
 def samples(callers: int, begin: int, end: int, step: int) -> Iterator[str]:
@@ -41,16 +41,19 @@ def samples(callers: int, begin: int, end: int, step: int) -> Iterator[str]:
     metrics = sorted({rule.metric for rule in RULES.values()})
     # An hour before the start too, since there the queries look for the total.
     moments = range(begin - 3600, end + 1, step)
+    series: Counter[str] = Counter()
+    for index in range(len(PLACES) * callers):
+        account, region = PLACES[index % len(PLACES)]
+        metric = metrics[index // len(PLACES) % len(metrics)]
+        place = f'metric="{metric}",account_id="{account}",region="{region}"'
+        series[f"place:aws_events:%s{{{place}}}"] += 1
+        caller = f'user="user-{index}",session="s",event="Call"'
+        series[f"principal:aws_events:%s{{{place},{caller}}}"] = 1
     for name in ("total", "base"):
-        for index in range(len(PLACES) * callers):
-            account, region = PLACES[index % len(PLACES)]
-            labels = (
-                f'metric="{metrics[index % len(metrics)]}",account_id="{account}",'
-                f'region="{region}",user="user-{index}",session="s",event="Call"'
-            )
+        for labelled, callers_there in sorted(series.items()):
             for at in moments:
-                value = (at - begin) // 21_600 if name == "total" else 0
-                yield f"{RECORDED}{name}{{{labels}}} {max(value, 0)} {at}\n"
+                value = (at - begin) // 21_600 * callers_there if name == "total" else 0
+                yield f"{labelled % name} {max(value, 0)} {at}\n"
     for rule in RULES.values():
         labels = f'rule="{rule.name}",title="{rule.title}",severity="{rule.severity}"'
         yield (

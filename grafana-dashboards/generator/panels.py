@@ -32,6 +32,9 @@ PanelBuilder: TypeAlias = Builder[models.Panel]
 DATASOURCE: Final = models.DataSourceRef(type_val="prometheus", uid="${datasource}")
 MIN_STEP: Final = "1m"
 """Of graphs of counts: with a shorter one, a scrape interval of 30s or 60s leaves gaps."""
+MOST_BARS: Final = 200
+"""Grafana chooses bars of an hour for a week; with one for every pixel, Prometheus works 6 times as
+much."""
 WHOLE: Final = "locale"
 """The unit of counts: every digit, where ``short`` makes 1 K of 1,023."""
 INTERVALS: Final = "suffix: intervals"
@@ -226,7 +229,8 @@ def graph(
     if bars or stacked:
         panel = panel.stacking(common.StackingConfig().mode(options.StackingMode.NORMAL).group("A"))
     if bars:
-        panel = panel.interval(MIN_STEP).bar_width_factor(0.9).axis_soft_max(4)
+        panel = panel.interval(MIN_STEP).max_data_points(MOST_BARS)
+        panel = panel.bar_width_factor(0.9).axis_soft_max(4)
     if decimals is not None or bars:
         panel = panel.decimals(decimals or 0)
     if soft_max is not None:

@@ -91,16 +91,16 @@ def all_grown(metrics: Sequence[str], matchers: str, labels: str, window: str, a
     return _growth(grouping, end, start, f"min {grouping} ({lowest})")
 
 
-def recorded(matchers: str, window: str = RANGE, at: str = "") -> str:
+def recorded(level: str, matchers: str, window: str = RANGE, at: str = "") -> str:
     """How many events alerts/security-overview.yaml recorded in a time, for each recorded series.
 
     Cheap over any time: three reads of one moment. Events of before the rules were loaded do not
-    count. ``matchers``: of ``metric`` and the other recorded labels.
+    count. ``level``: ``principal``, or ``place``, which has fewer series. ``matchers``: of
+    ``metric`` and the level's other labels.
     """
-    total, base = (f"principal:aws_events:{name}{{{matchers}}}" for name in ("total", "base"))
-    end = f"last_over_time({total}[5m]{at})"
-    start = f"last_over_time({total}[1h] offset {window}{at})"
-    return f"({end} - ({start} <= {end} or last_over_time({base}[5m]{at})))"
+    total, base = (f"{level}:aws_events:{name}{{{matchers}}}" for name in ("total", "base"))
+    end, start = _edges(total, window, at)
+    return _since(end, start, f"last_over_time({base}[5m]{at})")
 
 
 def _edges(selector: str, window: str, at: str) -> tuple[str, str]:
@@ -112,8 +112,11 @@ def _edges(selector: str, window: str, at: str) -> tuple[str, str]:
 
 
 def _growth(grouping: str, end: str, start: str, lowest: str) -> str:
-    end = f"max {grouping} ({end})"
-    return f"({end} - (max {grouping} ({start}) <= {end} or {lowest}))"
+    return _since(f"max {grouping} ({end})", f"max {grouping} ({start})", lowest)
+
+
+def _since(end: str, start: str, lowest: str) -> str:
+    return f"({end} - ({start} <= {end} or {lowest}))"
 
 
 def matches_of_rules(

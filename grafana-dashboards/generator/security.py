@@ -30,7 +30,7 @@ from generator.trail_rules import (
 
 _OURS: Final = 'pack=~"(cis-aws-foundations|cloudtrail-.+|aws-findings)?"'
 """Rules of the packs for CloudTrail and findings, and the user's own, which have none."""
-_SERIES: Final = "principal:aws_events:total"
+_SERIES: Final = "place:aws_events:total"
 _ALERTS: Final = 'ALERTS{alertname=~"Aws.+", alertstate="firing"}'
 
 

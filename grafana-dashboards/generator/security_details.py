@@ -187,7 +187,7 @@ def _first_seen() -> table.Panel:
     who = "account_id, user"
     named = f'{PLACE}, user!=""'
     before = f"last_over_time(principal:aws_events:total{{{named}}}[1h] offset 14d)"
-    seen = f"sum by ({who}) ({recorded(named)}) > 0"
+    seen = f"sum by ({who}) ({recorded('principal', named)}) > 0"
     return listing(
         "First seen",
         "Users and roles with events in the time range that none of the packs' rules had seen in "

@@ -99,8 +99,11 @@ OPERATIONS: Final = (
 )
 
 CALL: Final = "account_id, region, user, session, event, error_code"
-RECORDED: Final = frozenset({"metric", *CALL.split(", ")})
-"""The labels of the series that alerts/security-overview.yaml records."""
+LEVELS: Final = {
+    "place": frozenset({"metric", "account_id", "region"}),
+    "principal": frozenset({"metric", *CALL.split(", ")}),
+}
+"""The labels of the series that alerts/security-overview.yaml records; the cheapest come first."""
 
 TO_EVENTS: Final = links.event_history("Region", "Call")
 TO_MATCHES: Final = links.last_matches("rule")
@@ -120,16 +123,17 @@ def count(
     From what is recorded, if that has the labels, and from the metrics themselves if not.
     """
     metrics = [*dict.fromkeys(rule.metric for rule in rules)]
-    if RECORDED.issuperset(labels) and not matcher:
-        return total(_recorded(metrics, window, at), *labels)
+    levels = [level for level, known in LEVELS.items() if known.issuperset(labels)]
+    if levels and not matcher:
+        return total(_recorded(levels[0], metrics, window, at), *labels)
     own = ", ".join(sorted({"account_id", "region"}.union(*(rule.labels for rule in rules))))
     matchers = ", ".join(part for part in (matcher, PLACE, TARGET) if part)
     growth = all_grown(metrics, matchers, f"job, source, log_group, {own}", window, at)
     return total(f"max by (metric, {own}) ({growth})", *labels)
 
 
-def _recorded(metrics: Sequence[str], window: str = RANGE, at: str = "") -> str:
-    return recorded(f'metric=~"{one_of(metrics)}", {PLACE}', window, at)
+def _recorded(level: str, metrics: Sequence[str], window: str = RANGE, at: str = "") -> str:
+    return recorded(level, f'metric=~"{one_of(metrics)}", {PLACE}', window, at)
 
 
 def events(rules: Sequence[Rule], *labels: str) -> str:
@@ -139,7 +143,7 @@ def events(rules: Sequence[Rule], *labels: str) -> str:
     counted most.
     """
     call = "account_id, region, user, event"
-    growth = _recorded([*dict.fromkeys(rule.metric for rule in rules)])
+    growth = _recorded("principal", [*dict.fromkeys(rule.metric for rule in rules)])
     return total(f"max by ({call}) (sum by (metric, {call}) ({growth}))", *labels)
 
 

@@ -101,8 +101,9 @@ def text() -> str:
         lines += [f"{series},{place} {total} {at}" for at, total in course]
     series = '{metric="aws_cis_root_usage_total",account_id="1",region="r",user="root"}'
     for name, totals in RECORDED.items():
-        recorded = f"principal:aws_events:{name}{series}"
-        lines += [f"{recorded} {value} {at}" for at, value in samples(totals)]
+        for level in ("principal", "place"):
+            recorded = f"{level}:aws_events:{name}{series}"
+            lines += [f"{recorded} {value} {at}" for at, value in samples(totals)]
     for name, severity, pack, metric in FACTS:
         facts = f'rule="{name}",title="A title",severity="{severity}",pack="{pack}"'
         lines.append(f'metric_filter_rule_info{{{facts},metric="{metric}",{place} 1 {END}')
@@ -166,12 +167,13 @@ def test_critical_has_all_rules_that_are_critical_now_each_match_once(
     assert found.value == 3 + 20 + 1_000
 
 
+@pytest.mark.parametrize("level", ["principal", "place"])
 def test_what_is_recorded_counts_from_the_start_or_from_where_recording_began(
-    prometheus: Prometheus,
+    prometheus: Prometheus, level: str
 ) -> None:
     from generator.queries import recorded  # noqa: PLC0415
 
-    counted = recorded('user="root"')
+    counted = recorded(level, 'user="root"')
     assert answers(prometheus, counted, "user") == {("root",): 3}
     longer = substitute(counted, Window("10h", "1m").values())
     assert [sample.value for sample in prometheus.query(longer, at=END)] == [8]

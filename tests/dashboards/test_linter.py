@@ -33,6 +33,8 @@ _NO_TARGET: Final = {
     "ALERTS": "its labels are those of the alerts, which need no job",
     "principal:aws_events:total": "recorded over all exporters, an event once",
     "principal:aws_events:base": "recorded over all exporters, an event once",
+    "place:aws_events:total": "recorded over all exporters, an event once",
+    "place:aws_events:base": "recorded over all exporters, an event once",
 }
 
 
