@@ -169,7 +169,7 @@ def test_a_rule_pack_counts_and_tells_its_facts(start: Start, tmp_path: Path) ->
     assert len(facts) == 19
     (root,) = [line for line in facts if 'rule="cis_root_usage"' in line]
     assert 'pack="cis-aws-foundations"' in root
-    assert ' cis-v1.2.0/3.3 ' in root
+    assert " cis-v1.2.0/3.3 " in root
 
 
 def test_a_broken_configuration_is_told_without_a_traceback(start: Start, tmp_path: Path) -> None:

@@ -102,6 +102,7 @@ class _Panel(_Model):
     grid_pos: _GridPos
     id: int
     interval: str | None = None
+    max_data_points: int | None = None
     options: dict[str, Any]
     repeat_direction: Literal["h"]
     targets: list[_Target] = []
