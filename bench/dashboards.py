@@ -44,7 +44,7 @@ def samples(callers: int, begin: int, end: int, step: int) -> Iterator[str]:
     series: Counter[str] = Counter()
     for index in range(len(PLACES) * callers):
         account, region = PLACES[index % len(PLACES)]
-        metric = metrics[index // len(PLACES) % len(metrics)]
+        metric = metrics[(index + index // len(PLACES)) % len(metrics)]
         place = f'metric="{metric}",account_id="{account}",region="{region}"'
         series[f"place:aws_events:%s{{{place}}}"] += 1
         caller = f'user="user-{index}",session="s",event="Call"'

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import random
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -66,7 +66,7 @@ class Drill:
 
 
 def drills() -> list[Drill]:
-    """For each rule of each pack the first test that it matches, and the first of a refused call.
+    """For each rule of each pack the first test that it matches, and of a refused or failed call.
 
     One may serve several rules.
 
@@ -90,11 +90,15 @@ def endless(drills: Sequence[Drill], rng: random.Random) -> Iterator[Drill]:
 def _covering(pack: str, tests: Sequence[RuleTest]) -> Iterator[Drill]:
     covered: set[tuple[str, bool]] = set()
     for test in tests:
-        # Alerts tell calls that were refused from others.
-        kinds = {(one.rule, bool(one.labels.get("error_code"))) for one in test.matches}
+        # Alerts tell calls that were refused or failed from others.
+        kinds = {(one.rule, _failed(one.labels)) for one in test.matches}
         if not kinds <= covered:
             covered |= kinds
             yield Drill(pack, test.messages, frozenset(rule for rule, _ in kinds))
+
+
+def _failed(labels: Mapping[str, str]) -> bool:
+    return bool(labels.get("error_code")) or labels.get("result") == "Failure"
 
 
 def _as_if_sent_now(message: str) -> str:

@@ -157,7 +157,8 @@ def matches(rules: Sequence[Rule], *facts: str) -> str:
 
 def by_title(rules: Sequence[Rule], *, window: str, at: str = "") -> str:
     """Matches of rules, each by its title."""
-    return titled(count(rules, "metric", window=window, at=at), *(rule.name for rule in rules))
+    names = first_of_each_metric(rules).values()
+    return titled(count(rules, "metric", window=window, at=at), *names)
 
 
 def by_person(rules: Sequence[Rule]) -> str:
@@ -167,7 +168,12 @@ def by_person(rules: Sequence[Rule]) -> str:
 
 def one_of_each_metric(rules: Sequence[Rule]) -> str:
     """A matcher of rules by name: rules share some metrics, and the first stands for all."""
+    return f'rule=~"{"|".join(first_of_each_metric(rules).values())}"'
+
+
+def first_of_each_metric(rules: Sequence[Rule]) -> dict[str, str]:
+    """The name of the first rule that counts in each metric."""
     first: dict[str, str] = {}
     for rule in rules:
         first.setdefault(rule.metric, rule.name)
-    return f'rule=~"{"|".join(first.values())}"'
+    return first
