@@ -11,6 +11,7 @@ import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cache
 from typing import Any
 
 from exporter.configuration.packs import available_packs
@@ -65,7 +66,8 @@ class Drill:
         return [Line(group, "drill", _as_if_sent_now(message)) for message in self.messages]
 
 
-def drills() -> list[Drill]:
+@cache
+def drills() -> tuple[Drill, ...]:
     """For each rule of each pack the first test that it matches, and of a refused or failed call.
 
     One may serve several rules.
@@ -78,7 +80,7 @@ def drills() -> list[Drill]:
         if loaded.file is None:
             raise RuntimeError("\n".join(problem.render() for problem in loaded.problems))
         found += _covering(pack, loaded.file.tests)
-    return found
+    return tuple(found)
 
 
 def endless(drills: Sequence[Drill], rng: random.Random) -> Iterator[Drill]:
