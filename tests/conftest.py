@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
+import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -67,6 +69,15 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Schedul
     """Keep to the order of the tests."""
     config.option.loadscopereorder = False
     return Scheduler(config, log)
+
+
+@pytest.fixture(autouse=True)
+def _no_timer_outlives_its_test() -> Iterator[None]:
+    """A source that a test drops as a crash would keeps its timer, whose log would be another's."""
+    yield
+    for thread in threading.enumerate():
+        if isinstance(thread, threading.Timer):
+            thread.cancel()
 
 
 @pytest.fixture(scope="session")
