@@ -15,12 +15,10 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any, Final
 
-import yaml
-
 ROOT: Final = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))  # as scripts/coverage.py, which `make coverage` runs
 
-from scripts.runbooks import read_alerts  # noqa: E402
+from scripts.runbooks import load, read_alerts, write_or_check  # noqa: E402
 
 PAGE: Final = ROOT / "docs" / "coverage.md"
 LAYER: Final = ROOT / "docs" / "attack-navigator.json"
@@ -115,13 +113,13 @@ def read_coverage() -> Coverage:
             },
         )
         for path in sorted((ROOT / "config" / "rules").glob("*.yaml"))
-        for rule in _load(path)["rules"]
+        for rule in load(path)["rules"]
     ]
     alerts: dict[str, list[str]] = {}
     for alert in read_alerts():
         for rule in alert.rules:
             alerts.setdefault(rule["name"], []).append(alert.name)
-    return Coverage(rules, alerts, _load(NAMES))
+    return Coverage(rules, alerts, load(NAMES))
 
 
 def misspelt(rules: Iterable[Rule]) -> list[str]:
@@ -346,24 +344,9 @@ def _scored(coverage: Coverage, technique: str, rules: Sequence[Rule]) -> dict[s
     }
 
 
-def _load(path: Path) -> Any:
-    return yaml.load(path.read_text(), Loader=yaml.CSafeLoader)
-
-
 def main() -> int:
     """Write the files, or check them; the exit code."""
-    stale = {path: text for path, text in outputs(read_coverage()).items() if _read(path) != text}
-    if "--check" in sys.argv[1:]:
-        for path in stale:
-            print(f"{path.relative_to(ROOT)} is out of date: run scripts/coverage.py")
-        return bool(stale)
-    for path, text in stale.items():
-        path.write_text(text)
-    return 0
-
-
-def _read(path: Path) -> str:
-    return path.read_text() if path.exists() else ""
+    return write_or_check(outputs(read_coverage()), "scripts/coverage.py")
 
 
 if __name__ == "__main__":

@@ -72,13 +72,13 @@ class Alert:
 def read_alerts() -> list[Alert]:
     """Return all alerts: the exporter's, then those of the packs, in the order of their files."""
     packs = sorted((ROOT / "config" / "rules").glob("*.yaml"))
-    rules = [rule for pack in packs for rule in _load(pack)["rules"]]
+    rules = [rule for pack in packs for rule in load(pack)["rules"]]
     files = sorted((ROOT / "alerts").glob("*.yaml"), key=lambda one: (one.stem != _EXPORTER, one))
     return [alert for file in files for alert in _alerts_of(file, rules)]
 
 
 def _alerts_of(file: Path, rules: Sequence[Mapping[str, Any]]) -> Iterable[Alert]:
-    written = [rule for group in _load(file)["groups"] for rule in group["rules"]]
+    written = [rule for group in load(file)["groups"] for rule in group["rules"]]
     recorded = {rule["record"]: rule["expr"] for rule in written if "record" in rule}
     by_name: dict[str, list[Mapping[str, Any]]] = {}
     for rule in written:
@@ -335,16 +335,22 @@ def _index(alerts: Sequence[Alert]) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def _load(path: Path) -> Any:
+def load(path: Path) -> Any:
+    """The contents of a YAML file."""
     return yaml.load(path.read_text(), Loader=yaml.CSafeLoader)
 
 
 def main() -> int:
     """Write the pages, or check them; the exit code."""
-    stale = {path: text for path, text in pages().items() if _read(path) != text}
+    return write_or_check(pages(), "scripts/runbooks.py")
+
+
+def write_or_check(outputs: Mapping[Path, str], script: str) -> int:
+    """Write the files that changed, or with ``--check`` name them; the exit code of ``script``."""
+    stale = {path: text for path, text in outputs.items() if _read(path) != text}
     if "--check" in sys.argv[1:]:
         for path in stale:
-            print(f"{path.relative_to(ROOT)} is out of date: run scripts/runbooks.py")
+            print(f"{path.relative_to(ROOT)} is out of date: run {script}")
         return bool(stale)
     for path, text in stale.items():
         path.write_text(text)
